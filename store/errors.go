@@ -1,0 +1,62 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+var (
+	// ErrNotFound says that there is nothing by this name.
+	ErrNotFound = errors.New("not found")
+	// ErrClosed is returned by calls on a store that was closed.
+	ErrClosed = errors.New("the store is closed")
+	// ErrReadOnly is returned by writes to a store that was opened to be read.
+	ErrReadOnly = errors.New("the store is open for reading only")
+	// ErrDamaged is wrapped by errors about bytes that are not what was written: a checksum that does not hold, a
+	// page that can't be read.
+	ErrDamaged = errors.New("damaged")
+	// ErrTooLarge is wrapped by errors about a change that no transaction can take.
+	ErrTooLarge = errors.New("too large")
+)
+
+// LockedError says that another process has the database open.
+type LockedError struct {
+	Path    string
+	PID     int    // 0: not known
+	Command string // the holder's command line; "": not known
+}
+
+func (e *LockedError) Error() string {
+	switch {
+	case e.PID == 0:
+		return fmt.Sprintf("%s is in use by another process", e.Path)
+	case e.Command == "":
+		return fmt.Sprintf("%s is in use by process %d", e.Path, e.PID)
+	}
+	return fmt.Sprintf("%s is in use by process %d (%s)", e.Path, e.PID, e.Command)
+}
+
+// NewerError says that a later hooktape wrote the database, in a format that this one does not know.
+type NewerError struct {
+	Path         string
+	Format, Know int
+}
+
+func (e *NewerError) Error() string {
+	return fmt.Sprintf("%s has format %d, this hooktape knows formats up to %d: use a newer hooktape", e.Path, e.Format, e.Know)
+}
+
+// AmbiguousError says that several records have ids with this ending.
+type AmbiguousError struct {
+	Ending string
+	IDs    []ID // the newest of them, newest first
+}
+
+func (e *AmbiguousError) Error() string {
+	ids := make([]string, len(e.IDs))
+	for i, id := range e.IDs {
+		ids[i] = id.String()
+	}
+	return fmt.Sprintf("%q is the ending of several records: %s", e.Ending, strings.Join(ids, ", "))
+}

@@ -1,0 +1,154 @@
+package store
+
+import (
+	"time"
+
+	"github.com/oklog/ulid/v2"
+)
+
+// ID names a record: a ULID, 26 letters as text and in JSON. Ids grow with every record of a store, so that their
+// order is the order of arrival on the tape. The zero ID names nothing.
+type ID = ulid.ULID
+
+// ParseID reads the 26 letters of a whole id, in either case. Store.Find takes shorter names.
+func ParseID(s string) (ID, error) { return ulid.ParseStrict(s) }
+
+// Verdict is what the agent decided about a record.
+type Verdict string
+
+// The verdicts. All but Accepted, Handshake and Duplicate are refusals.
+const (
+	Accepted          Verdict = "accepted"
+	Handshake         Verdict = "handshake"           // the provider's question whether we are there
+	Duplicate         Verdict = "duplicate"           // answered like the first one, not delivered
+	Unauthorized      Verdict = "unauthorized"        // the token is missing or wrong
+	InvalidSignature  Verdict = "invalid_signature"   // the signature does not fit the bytes
+	Unverified        Verdict = "unverified"          // the key to verify with could not be had
+	AddressNotAllowed Verdict = "address_not_allowed" // the sender's address is not on the list
+	InvalidBody       Verdict = "invalid_body"        // the body does not fit the schema
+	MethodNotAllowed  Verdict = "method_not_allowed"  // the source takes other methods
+	TooLarge          Verdict = "too_large"           // more bytes than the source takes
+	RateLimited       Verdict = "rate_limited"        // more requests than the source takes
+	Unavailable       Verdict = "unavailable"         // the agent could not take it just then
+	Disabled          Verdict = "disabled"            // the source is switched off
+	NoSource          Verdict = "no_source"           // no source has this path and host
+	Malformed         Verdict = "malformed"           // the bytes never became a request
+	Incomplete        Verdict = "incomplete"          // the sender went away before the end
+)
+
+// Refused reports whether the sender was turned away.
+func (v Verdict) Refused() bool {
+	switch v {
+	case Accepted, Handshake, Duplicate, "":
+		return false
+	}
+	return true
+}
+
+// Raw is bytes kept verbatim: in the value itself while they are few, else in pieces. Store.Open reads both.
+type Raw struct {
+	Inline []byte
+	Pieces ID // zero: the bytes are Inline
+	Size   int64
+}
+
+// InlineRaw is b as Raw. The bytes are not copied.
+func InlineRaw(b []byte) Raw { return Raw{Inline: b, Size: int64(len(b))} }
+
+// Record is one received request: its bytes on the wire, and what the agent found out about it.
+type Record struct {
+	ID     ID        // given by Store.Append
+	Time   time.Time // arrival of the first byte
+	Source string    // "" when no source matched
+	Via    string    // direct, tunnel, ssh, import
+	Remote string    // ip:port of the sender
+	TLS    bool
+
+	Proto, Method string
+	Target        string // as sent
+	Host          string
+	Event         string
+	Trace         string
+
+	Verdict  Verdict
+	Reason   string // of the verdict, for people
+	Verified bool   // a signature or token was checked and held
+
+	HeadSize  int   // bytes of Raw that are the head; 0 when there is none
+	BodySize  int64 // of the body without its chunk framing
+	Truncated bool  // Raw holds only the beginning of what came
+	Session   []string
+	Raw       Raw
+	Answer    *Answer // nil: not answered yet
+}
+
+// Answer is the response that the sender got.
+type Answer struct {
+	Status   int
+	Time     time.Time     // first byte of it
+	Duration time.Duration // first byte of the request to last byte of the answer
+	Raw      Raw
+	// FromAttempt, when positive, says that Raw holds the head only, and the body is that attempt's response body.
+	// ThisAttempt stands for the attempt of the same Outcome.
+	FromAttempt int
+	Error       string // why it could not be written; "" when it was
+}
+
+// ThisAttempt in Answer.FromAttempt is replaced by the number that Store.Settle gives the attempt of the same Outcome.
+const ThisAttempt = -1
+
+// State says how far a delivery is.
+type State string
+
+// The states of a delivery. All but Pending are final, until Store.Settle says otherwise.
+const (
+	Pending   State = "pending"
+	Delivered State = "delivered"
+	Failed    State = "failed"
+	Expired   State = "expired"
+	Dropped   State = "dropped"
+	Orphaned  State = "orphaned" // its target left the configuration
+)
+
+// Delivery is the job of bringing one record to one target. Record, Source and Target name it.
+type Delivery struct {
+	Record         ID
+	Source, Target string
+	State          State // "" means Pending
+	Attempts       int
+	Status         int    // of the last attempt's response; 0: there was none
+	Error          string // of the last attempt
+	// Key is the order_by value: the deliveries of one key go to a target one at a time, in the order of their
+	// records. "" stands in no order. It is given when the delivery is made and never changes.
+	Key     string
+	Created time.Time // zero, when made: the time of the record's id
+	Due     time.Time // not before this; zero: at once
+}
+
+// Attempt is one try to bring a record somewhere.
+type Attempt struct {
+	Record    ID
+	Number    int // from 1 for each record, given by Store.Settle
+	Source    string
+	Target    string
+	Replay    bool
+	Edited    bool // what was sent is not what was recorded: an edit was asked for
+	URL       string
+	Time      time.Time // its beginning
+	Head      string    // of the request as sent; its body is the record's
+	Status    int       // 0: no response came
+	Error     string
+	FirstByte time.Duration // from Time to the first byte of the response; 0: none came
+	Duration  time.Duration
+	HeadSize  int // bytes of Response that are the head
+	Response  Raw
+}
+
+// Outcome is what Store.Settle adds to a record, all in one transaction. Nil and empty fields change nothing.
+type Outcome struct {
+	Attempt    *Attempt   // Number is set before Commit.Wait returns
+	Response   *Spool     // the bytes of the attempt's response; nil: Attempt.Response as it is
+	Answer     *Answer    // takes the place of the one before
+	AnswerRaw  *Spool     // the bytes of the answer; nil: Answer.Raw as it is
+	Deliveries []Delivery // made, or changed: a delivery that leaves Pending frees the next of its key
+}
