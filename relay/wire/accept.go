@@ -1,0 +1,41 @@
+package wire
+
+import (
+	"errors"
+	"net"
+	"syscall"
+	"time"
+)
+
+// backOff is the pause after an accept that failed: 5 ms, doubled each time up to
+// a second, as net/http has it.
+type backOff time.Duration
+
+const (
+	firstBackOff = backOff(5 * time.Millisecond)
+	maxBackOff   = backOff(time.Second)
+)
+
+// wait waits out the pause, or until stop is closed.
+func (b *backOff) wait(stop <-chan struct{}) {
+	*b = min(max(2**b, firstBackOff), maxBackOff)
+	timer := time.NewTimer(time.Duration(*b))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-stop:
+	}
+}
+
+// isTransient says whether a listener may accept again after that error. All
+// that the operating system says of one connection or of a shortage passes; what
+// it says of the listener's own socket does not, nor does the end of a tunnel.
+func isTransient(err error) bool {
+	if errors.Is(err, net.ErrClosed) {
+		return false
+	}
+	if errno, ok := errors.AsType[syscall.Errno](err); ok {
+		return errno != syscall.EBADF && errno != syscall.EINVAL && errno != syscall.ENOTSOCK
+	}
+	return isTimeout(err)
+}

@@ -1,0 +1,265 @@
+package wire
+
+import (
+	"io"
+	"net"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// smallBuffer is what a connection reads into while it is idle: most heads
+	// with a small body fit.
+	smallBuffer = 4 << 10
+	// bigBuffer is what bodies go through.
+	bigBuffer = 64 << 10
+
+	// A connection whose sender may still be sending is closed in three steps (RFC
+	// 9112, section 9.6): our half is closed, what comes is thrown away, then the
+	// rest is closed. Otherwise its operating system may throw our answer away.
+	lingerTime  = 5 * time.Second // in all
+	lingerPause = time.Second     // without a byte
+	lingerBytes = 16 << 20
+)
+
+// smallBuffers and bigBuffers are handed round between connections.
+var (
+	smallBuffers = sync.Pool{New: func() any { return new([smallBuffer]byte) }}
+	bigBuffers   = sync.Pool{New: func() any { return new([bigBuffer]byte) }}
+)
+
+// connEnding is the idle mark of a connection that the server has ended.
+const connEnding = -1
+
+// A conn is one connection of a Server, run by one goroutine.
+type conn struct {
+	server *Server
+	sock   *socket
+	stream net.Conn // what HTTP is spoken on: sock, or TLS on it
+	secure bool
+
+	small   *[smallBuffer]byte
+	buf     []byte    // small, or larger for a large head
+	r, w    int       // buf[r:w] has been read and not been used
+	arrived time.Time // when the last of it was read
+	began   time.Time // when the first byte of the request was read
+	linger  bool      // something was written that the peer must get
+
+	// idle is the server's: when the connection became idle (a turn, over 0), 0
+	// while it is not, or connEnding. Who sets connEnding ends it.
+	idle   atomic.Int64
+	placed bool // counts against Limits.Conns; guarded by server.mu
+}
+
+func newConn(s *Server, nc net.Conn) *conn {
+	sock := newSocket(nc, s.limits.WriteTimeout)
+	c := &conn{server: s, sock: sock, stream: sock, placed: true}
+	c.idle.Store(s.idleTurn.Add(1))
+	return c
+}
+
+// run serves the requests of the connection, then closes it.
+func (c *conn) run() {
+	c.small = smallBuffers.Get().(*[smallBuffer]byte)
+	c.buf = c.small[:]
+	defer c.end()
+	if c.server.tls != nil && !c.secured() {
+		return
+	}
+	for c.await() {
+		head, err := c.readHead()
+		if err != nil {
+			c.refuse(err)
+			return
+		}
+		if !c.exchange(head) {
+			return
+		}
+	}
+}
+
+// end closes the connection and tells of a panic, if that is why.
+func (c *conn) end() {
+	if v := recover(); v != nil {
+		c.linger = false
+		if c.server.Panicked != nil {
+			c.server.Panicked(v, debug.Stack())
+		}
+	}
+	if c.linger {
+		c.drain()
+	}
+	_ = c.stream.Close()
+	smallBuffers.Put(c.small)
+	c.server.remove(c)
+}
+
+// await waits for the first byte of a request, and skips empty lines before it.
+// It is false when the connection is over.
+func (c *conn) await() bool {
+	if c.skipBlank(); c.r < c.w {
+		c.began = c.arrived
+		return true
+	}
+	c.sock.until(time.Now().Add(c.server.limits.IdleTimeout))
+	for c.r == c.w || c.w-c.r == 1 && c.buf[c.r] == '\r' {
+		if err := c.fillIdle(); err != nil {
+			return false
+		}
+		c.skipBlank()
+	}
+	c.began = c.arrived
+	return true
+}
+
+// skipBlank drops empty lines. They keep no memory, and a buffer that was needed
+// for a large head is given up.
+func (c *conn) skipBlank() {
+	c.r += SkipBlank(c.buf[c.r:c.w])
+	if c.r == c.w {
+		c.r, c.w, c.buf = 0, 0, c.small[:]
+	}
+}
+
+// fillIdle reads while the server may end the connection.
+func (c *conn) fillIdle() error {
+	turn := c.server.idleTurn.Add(1)
+	if was := c.idle.Load(); was == connEnding || !c.idle.CompareAndSwap(was, turn) {
+		return net.ErrClosed
+	}
+	c.server.becameIdle()
+	if c.server.stopping.Load() {
+		return net.ErrClosed
+	}
+	err := c.fill()
+	if !c.idle.CompareAndSwap(turn, 0) {
+		return net.ErrClosed
+	}
+	return err
+}
+
+// fill reads more into the buffer, which has room.
+func (c *conn) fill() error {
+	n, err := c.stream.Read(c.buf[c.w:])
+	c.w += n
+	if n > 0 {
+		c.arrived = c.server.now()
+		return nil
+	}
+	if err == nil {
+		return io.ErrNoProgress
+	}
+	return err
+}
+
+// errHeadTooLarge refuses a head beyond Limits.Head.
+var errHeadTooLarge = &SyntaxError{Status: 431, Reason: "head is too large"}
+
+// readHead reads until the head is complete. Errors are causes of a Refusal.
+func (c *conn) readHead() (*RequestHead, error) {
+	if !c.secure && isTLS(c.buf[c.r:c.w]) {
+		return nil, c.sniffTLS()
+	}
+	limit := c.server.limits.Head
+	looked, parsed := 0, 0
+	for {
+		b := c.buf[c.r:c.w]
+		// A head that trickles in is not parsed for each byte: when it is complete,
+		// and whenever it has doubled, so that nonsense is seen early.
+		if HeadEnd(b, looked) >= 0 || len(b) >= 2*parsed {
+			head, err := ParseRequestHead(b)
+			switch {
+			case err == nil && len(head.Raw) <= limit:
+				c.r += len(head.Raw)
+				return head, nil
+			case err != nil && err != ErrShort:
+				return nil, err
+			}
+			parsed = len(b)
+		}
+		if len(b) >= limit {
+			return nil, errHeadTooLarge
+		}
+		if looked == 0 {
+			c.sock.until(time.Now().Add(c.server.limits.HeadTimeout))
+		}
+		looked = len(b)
+		if err := c.fillHead(limit); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// fillHead reads more of a head, and makes room for it before.
+func (c *conn) fillHead(limit int) error {
+	if c.w == len(c.buf) {
+		room := c.buf
+		if c.r == 0 {
+			room = make([]byte, min(4*len(c.buf), limit))
+		}
+		c.w = copy(room, c.buf[c.r:c.w])
+		c.r, c.buf = 0, room
+	}
+	return cutShort(c.fill())
+}
+
+// cutShort is the error of a read in the midst of a message: the end is
+// unexpected there, whatever the operating system calls it.
+func cutShort(err error) error {
+	switch {
+	case err == nil || isTimeout(err):
+		return err
+	case err == io.EOF:
+		return io.ErrUnexpectedEOF
+	}
+	return &cutError{err}
+}
+
+// A cutError is an io.ErrUnexpectedEOF with its cause.
+type cutError struct{ cause error }
+
+func (e *cutError) Error() string        { return "connection lost: " + e.cause.Error() }
+func (e *cutError) Unwrap() error        { return e.cause }
+func (e *cutError) Is(target error) bool { return target == io.ErrUnexpectedEOF }
+
+// exchange lets Serve answer one request. It is true when the connection can
+// take the next one.
+func (c *conn) exchange(head *RequestHead) bool {
+	x := newExchange(c, head)
+	c.server.Serve(x)
+	if !x.wrote || x.failed {
+		return false
+	}
+	if x.canLiveOn() && !x.told {
+		return true
+	}
+	c.linger = head.KeepAlive || !x.framer.Done() || c.r < c.w
+	return false
+}
+
+// drain lets the peer take the last answer before the connection is closed.
+func (c *conn) drain() {
+	if c.secure {
+		closeWrite(c.stream)
+	}
+	if !closeWrite(c.sock.Conn) && !c.secure {
+		return
+	}
+	buf := bigBuffers.Get().(*[bigBuffer]byte)
+	defer bigBuffers.Put(buf)
+	end := time.Now().Add(lingerTime)
+	for left := lingerBytes; left > 0; {
+		if pause := time.Now().Add(lingerPause); pause.Before(end) {
+			c.sock.until(pause)
+		} else {
+			c.sock.until(end)
+		}
+		n, err := c.sock.Read(buf[:])
+		if err != nil {
+			return
+		}
+		left -= n
+	}
+}

@@ -1,0 +1,187 @@
+package wire
+
+import (
+	"io"
+	"net"
+	"time"
+)
+
+// bodyGrace is how long a sender may pause before MinRate counts.
+const bodyGrace = 10 * time.Second
+
+// An Exchange is one request and its answer. It is for the goroutine that Serve
+// runs on, and over when Serve returns.
+type Exchange struct {
+	Head   *RequestHead
+	Time   time.Time // arrival of the first byte
+	Remote net.Addr
+	Local  net.Addr
+	TLS    bool
+
+	conn   *conn
+	framer Framer
+	err    error         // why the body can't be read further
+	size   int64         // bytes of the body on the wire so far
+	waited time.Duration // for them
+
+	asked  bool // whether the sender was told to go on (100 Continue)
+	wrote  bool
+	failed bool // to write
+	last   bool // the connection must close after this exchange
+	told   bool // that the connection closes: what KeepAlive has said
+}
+
+func newExchange(c *conn, head *RequestHead) *Exchange {
+	x := &Exchange{
+		Head: head, Time: c.began, Remote: c.sock.RemoteAddr(), Local: c.sock.LocalAddr(), TLS: c.secure, conn: c,
+	}
+	x.framer.Reset(head.Framing)
+	return x
+}
+
+// Read reads the body as it is on the wire, chunk framing and trailers included.
+// A sender that waits for 100 Continue gets it when Read is called first, unless
+// its body is here already.
+//
+// The error is io.EOF at the body's end; a *SyntaxError where its framing is
+// wrong, with the bytes from there on that had come; io.ErrUnexpectedEOF when the
+// connection ended first; os.ErrDeadlineExceeded when the sender was too slow.
+func (x *Exchange) Read(p []byte) (int, error) {
+	switch {
+	case x.err != nil:
+		return 0, x.err
+	case x.framer.Done():
+		return 0, io.EOF
+	case len(p) == 0:
+		return 0, nil
+	}
+	c := x.conn
+	if c.r < c.w {
+		n := copy(p, c.buf[c.r:c.w])
+		used, err := x.scan(p[:n])
+		c.r += used
+		return used, err
+	}
+	n, err := x.receive(p)
+	if err != nil {
+		x.err = err
+		return 0, err
+	}
+	used, err := x.scan(p[:n])
+	c.keep(p[used:n])
+	return used, err
+}
+
+// scan returns how many bytes of p belong to the body; all of them, if they are
+// what is wrong with it.
+func (x *Exchange) scan(p []byte) (int, error) {
+	used, err := x.framer.Scan(p)
+	if err != nil {
+		x.err = err
+		used = len(p)
+	}
+	x.size += int64(used)
+	return used, err
+}
+
+// receive gets bytes from the connection.
+func (x *Exchange) receive(p []byte) (int, error) {
+	if err := x.askForBody(); err != nil {
+		return 0, err
+	}
+	start := time.Now()
+	x.conn.sock.until(start.Add(x.patience()))
+	n, err := x.conn.stream.Read(p[:x.most(len(p))])
+	x.waited += time.Since(start)
+	if n > 0 {
+		return n, nil
+	}
+	return 0, cutShort(err)
+}
+
+// most bounds a read from the connection: what is behind a body of known length
+// is better left there.
+func (x *Exchange) most(n int) int {
+	if x.Head.Framing.Chunked {
+		return n
+	}
+	return int(min(int64(n), x.Head.Framing.Length-x.size))
+}
+
+// patience is how long the sender may take for its next byte: what is left of the
+// grace, and of the time that its bytes so far have earned it. Time that we took
+// between reads does not count.
+func (x *Exchange) patience() time.Duration {
+	limits := &x.conn.server.limits
+	longest := max(limits.IdleTimeout, bodyGrace)
+	seconds := bodyGrace.Seconds() + float64(x.size)/float64(limits.MinRate) - x.waited.Seconds()
+	if seconds > longest.Seconds() {
+		return longest
+	}
+	return time.Duration(seconds * float64(time.Second))
+}
+
+// askForBody tells the sender to go on if it waits for that. An answer that has
+// begun says enough.
+func (x *Exchange) askForBody() error {
+	if !x.Head.Continue || x.asked || x.wrote || x.size > 0 {
+		return nil
+	}
+	x.asked = true
+	_, err := io.WriteString(x.conn.stream, "HTTP/1.1 100 Continue\r\n\r\n")
+	if err != nil {
+		x.failed = true
+	}
+	return cutShort(err)
+}
+
+// keep puts bytes that are none of the body into the empty buffer: the beginning
+// of the next request, or empty lines before it.
+func (c *conn) keep(p []byte) {
+	if len(p) == 0 {
+		return
+	}
+	if len(p) > len(c.buf) {
+		c.buf = make([]byte, len(p))
+	}
+	c.r, c.w = 0, copy(c.buf, p)
+	c.arrived = c.server.now()
+}
+
+// BodySize returns how many bytes of decoded body have been read.
+func (x *Exchange) BodySize() int64 { return x.framer.Size() }
+
+// Trailers returns the trailer fields, once Read has returned io.EOF.
+func (x *Exchange) Trailers() Fields { return x.framer.Trailers() }
+
+// SetDecoded has the decoded body shown to seen while it is read, in pieces that
+// are valid during the call only.
+func (x *Exchange) SetDecoded(seen func(p []byte)) { x.framer.Decoded = seen }
+
+// KeepAlive says whether the connection can live on after the answer, as known
+// now: not when the sender wants it closed, the server is stopping, the body is
+// not read to its end, or CloseAfter was called. Ask before making the head of
+// the answer: once false was the last reply, the connection closes.
+func (x *Exchange) KeepAlive() bool {
+	x.told = !x.canLiveOn()
+	return !x.told
+}
+
+func (x *Exchange) canLiveOn() bool {
+	return x.Head.KeepAlive && x.framer.Done() && !x.last && !x.failed && !x.conn.server.stopping.Load()
+}
+
+// CloseAfter has the connection closed after the answer.
+func (x *Exchange) CloseAfter() { x.last = true }
+
+// Write sends bytes of the answer as they are. The error is
+// os.ErrDeadlineExceeded when the sender takes none of them for
+// Limits.WriteTimeout.
+func (x *Exchange) Write(p []byte) (int, error) {
+	x.wrote = true
+	n, err := x.conn.stream.Write(p)
+	if err != nil {
+		x.failed = true
+	}
+	return n, err
+}

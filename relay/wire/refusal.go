@@ -1,0 +1,145 @@
+package wire
+
+import (
+	"bytes"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+)
+
+// A Refusal is bytes that never became a request.
+type Refusal struct {
+	Raw       []byte    // what came; at most Limits.Head, and a buffer
+	Time      time.Time // arrival of the first byte
+	Remote    net.Addr
+	Local     net.Addr
+	TLS       bool
+	Status    int  // of the answer they deserve: 400, 408, 431, 501 or 505
+	Truncated bool // more has come, or was on its way, than is in Raw
+
+	// Cause is a *SyntaxError, io.ErrUnexpectedEOF (the connection ended first),
+	// os.ErrDeadlineExceeded (too slow), ErrTLSOnPlain, ErrPlainOnTLS, or a
+	// *HandshakeError, which no answer can be sent to.
+	Cause error
+}
+
+// A HandshakeError says why a TLS connection could not be brought up. The bytes
+// of its Refusal are the first ones of the handshake.
+type HandshakeError struct{ Err error }
+
+func (e *HandshakeError) Error() string { return "TLS handshake failed: " + e.Err.Error() }
+func (e *HandshakeError) Unwrap() error { return e.Err }
+
+// refuse tells of what is in the buffer, and answers it.
+func (c *conn) refuse(cause error) {
+	r := c.refusal(c.buf[c.r:c.w], cause)
+	answer := c.tell(r)
+	if answer == nil {
+		answer = defaultAnswer(r, c.server.now())
+	}
+	_, err := c.stream.Write(answer)
+	c.linger = err == nil
+}
+
+func (c *conn) refusal(raw []byte, cause error) *Refusal {
+	status := http.StatusBadRequest
+	syntax, isSyntax := errors.AsType[*SyntaxError](cause)
+	switch {
+	case isSyntax:
+		status = syntax.Status
+	case isTimeout(cause):
+		status = http.StatusRequestTimeout
+	}
+	return &Refusal{
+		Raw: bytes.Clone(raw), Time: c.began, Remote: c.sock.RemoteAddr(), Local: c.sock.LocalAddr(),
+		TLS: c.secure, Status: status, Truncated: cause == errHeadTooLarge, Cause: cause,
+	}
+}
+
+func (c *conn) tell(r *Refusal) (answer []byte) {
+	if c.server.Refuse == nil {
+		return nil
+	}
+	return c.server.Refuse(r)
+}
+
+// defaultAnswer is the answer to a refusal that nobody gave one to.
+func defaultAnswer(r *Refusal, now time.Time) []byte {
+	return AppendResponse(nil, Answer{
+		Status: r.Status,
+		Fields: Fields{{Name: "Content-Type", Value: "text/plain; charset=utf-8"}},
+		Body:   fmt.Appendf(nil, "%s\n", r.Cause),
+		Close:  true,
+		Date:   now,
+	})
+}
+
+// tlsHandshake is the first byte of a TLS connection, tlsVersion the second: a
+// record of a handshake, of any version since SSL 3 (RFC 8446, section 5.1). No
+// request begins like that.
+const (
+	tlsHandshake = 0x16
+	tlsVersion   = 0x03
+	tlsHeader    = 5 // bytes before a record, the last two its length
+)
+
+func isTLS(b []byte) bool {
+	return b[0] == tlsHandshake && (len(b) == 1 || b[1] == tlsVersion)
+}
+
+// sniffTLS reads the rest of a ClientHello, for its server name, and returns the
+// cause to refuse it.
+func (c *conn) sniffTLS() error {
+	limit := c.server.limits.Head
+	c.sock.until(time.Now().Add(c.server.limits.HeadTimeout))
+	for {
+		b := c.buf[c.r:c.w]
+		want := tlsHeader
+		if len(b) >= tlsHeader {
+			want += int(b[3])<<8 | int(b[4])
+		}
+		if len(b) >= min(want, limit) || c.fillHead(limit) != nil {
+			return ErrTLSOnPlain
+		}
+	}
+}
+
+// sniffPlain reads the rest of what may be a head, and returns the cause to
+// refuse it.
+func (c *conn) sniffPlain() error {
+	limit := c.server.limits.Head
+	c.sock.until(time.Now().Add(c.server.limits.HeadTimeout))
+	for {
+		b := c.buf[c.r:c.w]
+		if _, err := ParseRequestHead(b); err != ErrShort || len(b) >= limit || c.fillHead(limit) != nil {
+			return ErrPlainOnTLS
+		}
+	}
+}
+
+// secured brings TLS up. It is false when that failed, or nothing came.
+func (c *conn) secured() bool {
+	c.sock.until(time.Now().Add(c.server.limits.IdleTimeout))
+	if err := c.fillIdle(); err != nil {
+		return false
+	}
+	c.began = c.arrived
+	if !isTLS(c.buf[:c.w]) {
+		c.refuse(c.sniffPlain())
+		return false
+	}
+	hello := bytes.Clone(c.buf[:c.w])
+	c.r, c.w = 0, 0
+	c.sock.ahead = hello
+	secure := tls.Server(c.sock, c.server.tls)
+	c.sock.until(time.Now().Add(c.server.limits.HeadTimeout))
+	if err := secure.Handshake(); err != nil {
+		c.tell(c.refusal(hello, &HandshakeError{err}))
+		return false
+	}
+	c.stream, c.secure = secure, true
+	return true
+}

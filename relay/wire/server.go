@@ -1,0 +1,293 @@
+package wire
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+var (
+	// ErrServerClosed is what Run returns after Shutdown or Close.
+	ErrServerClosed = errors.New("server closed")
+	// ErrTLSOnPlain is the cause of a Refusal where TLS came in on a plain port.
+	ErrTLSOnPlain = errors.New("TLS on a plain HTTP port")
+	// ErrPlainOnTLS is the cause of a Refusal where something else came in on a TLS port.
+	ErrPlainOnTLS = errors.New("plain HTTP on a TLS port")
+)
+
+// Limits bound what one sender, and all together, can take of a Server. The zero
+// value of each field is its default.
+type Limits struct {
+	Head         int           // bytes of a head; 64 KiB. Beyond: 431
+	Conns        int           // open connections; 1024. Beyond: the longest idle one is closed, or accepting waits
+	HeadTimeout  time.Duration // from the first byte of a request to the end of its head, and for a TLS handshake; 10 s. Beyond: 408
+	IdleTimeout  time.Duration // between requests, and the longest pause within a body; 2 min
+	WriteTimeout time.Duration // of writing without progress; 30 s
+	MinRate      int64         // bytes a second that a body must average after a grace of 10 s; 1024. Beyond: os.ErrDeadlineExceeded
+}
+
+func (l Limits) withDefaults() Limits {
+	orDefault(&l.Head, 64<<10)
+	orDefault(&l.Conns, 1024)
+	orDefault(&l.HeadTimeout, 10*time.Second)
+	orDefault(&l.IdleTimeout, 2*time.Minute)
+	orDefault(&l.WriteTimeout, 30*time.Second)
+	orDefault(&l.MinRate, 1024)
+	return l
+}
+
+// orDefault sets what is zero.
+func orDefault[T comparable](v *T, value T) {
+	var zero T
+	if *v == zero {
+		*v = value
+	}
+}
+
+// A Server cuts requests off connections and hands them to Serve, one goroutine a
+// connection. The fields must not be changed once Run was called.
+type Server struct {
+	// Serve answers one request, on the goroutine of its connection. Required. The
+	// connection is closed if it returns without having written anything, or
+	// panics.
+	Serve func(*Exchange)
+
+	// Refuse is told of bytes that never became a request, before anything is
+	// answered, so that they can be recorded. What it returns is written, then the
+	// connection is closed. Nil, or nil bytes: a plain-text answer.
+	Refuse func(*Refusal) (answer []byte)
+
+	// Panicked is told of a panic in Serve or Refuse. The connection is closed, the
+	// others go on. Nil: nobody is told.
+	Panicked func(value any, stack []byte)
+
+	// AcceptFailed is told when no connection could be accepted, for want of file
+	// descriptors for example. Accepting goes on after a pause. Nil: nobody is told.
+	AcceptFailed func(error)
+
+	Limits Limits
+	TLS    *tls.Config      // nil: plain HTTP. Its NextProtos are replaced by http/1.1
+	Now    func() time.Time // the time that exchanges and refusals get; nil: time.Now
+
+	begin    sync.Once
+	limits   Limits      // with defaults
+	tls      *tls.Config // for this server
+	stopping atomic.Bool
+	idleTurn atomic.Int64 // order in which connections became idle
+	queued   atomic.Int64 // accepted connections that wait for a place
+
+	// mu guards the fields below. It is held for moments only, never during I/O.
+	mu        sync.Mutex
+	places    sync.Cond // a connection ended or became idle, or the server stops; with mu
+	listeners map[net.Listener]struct{}
+	conns     map[*conn]struct{}
+	open      int           // connections that count against Limits.Conns
+	stopped   chan struct{} // closed when stopping begins
+	drained   chan struct{} // closed when it has begun and no connection is left
+}
+
+func (s *Server) setUp() {
+	s.limits = s.Limits.withDefaults()
+	s.places.L = &s.mu
+	s.listeners = make(map[net.Listener]struct{})
+	s.conns = make(map[*conn]struct{})
+	s.stopped = make(chan struct{})
+	s.drained = make(chan struct{})
+	if s.TLS != nil {
+		s.tls = s.TLS.Clone()
+		s.tls.NextProtos = []string{"http/1.1"}
+	}
+}
+
+func (s *Server) now() time.Time {
+	if s.Now != nil {
+		return s.Now()
+	}
+	return time.Now()
+}
+
+// Run serves the connections of a listener, and closes it in the end. It returns
+// ErrServerClosed after Shutdown or Close, or else the error of the listener; not
+// before all its connections have ended. It may be called for several listeners.
+func (s *Server) Run(l net.Listener) error {
+	s.begin.Do(s.setUp)
+	defer l.Close()
+	if !s.addListener(l) {
+		return ErrServerClosed
+	}
+	var running sync.WaitGroup
+	err := s.accept(l, &running)
+	s.mu.Lock()
+	delete(s.listeners, l)
+	s.mu.Unlock()
+	running.Wait()
+	return err
+}
+
+func (s *Server) addListener(l net.Listener) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopping.Load() {
+		return false
+	}
+	s.listeners[l] = struct{}{}
+	return true
+}
+
+// accept starts connections until the listener ends.
+func (s *Server) accept(l net.Listener, running *sync.WaitGroup) error {
+	var pause backOff
+	for {
+		nc, err := l.Accept()
+		switch {
+		case err == nil:
+			pause = 0
+			if c := s.admit(nc); c != nil {
+				running.Go(c.run)
+			}
+		case s.stopping.Load():
+			return ErrServerClosed
+		case !isTransient(err):
+			return err
+		default:
+			s.acceptFailed(err)
+			pause.wait(s.stopped)
+		}
+	}
+}
+
+// acceptFailed tells of the failure, and gives a file descriptor back in case
+// that helps.
+func (s *Server) acceptFailed(err error) {
+	if s.AcceptFailed != nil {
+		s.AcceptFailed(err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.evict()
+}
+
+// admit registers an accepted connection, once there is a place for it. It
+// returns nil, with the connection closed, when the server stops.
+func (s *Server) admit(nc net.Conn) *conn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.queued.Add(1)
+	for s.open >= s.limits.Conns && !s.stopping.Load() && !s.evict() {
+		s.places.Wait()
+	}
+	s.queued.Add(-1)
+	if s.stopping.Load() {
+		_ = nc.Close()
+		return nil
+	}
+	c := newConn(s, nc)
+	s.conns[c] = struct{}{}
+	s.open++
+	return c
+}
+
+// evict closes the connection that is idle for longest, if there is one. The
+// caller holds mu.
+func (s *Server) evict() bool {
+	for {
+		var longest *conn
+		var since int64
+		for c := range s.conns {
+			if turn := c.idle.Load(); turn > 0 && (longest == nil || turn < since) {
+				longest, since = c, turn
+			}
+		}
+		if longest == nil {
+			return false
+		}
+		if longest.idle.CompareAndSwap(since, connEnding) {
+			s.leave(longest)
+			longest.sock.cutReads(net.ErrClosed)
+			return true
+		}
+	}
+}
+
+// leave gives the place of a connection to another one. The caller holds mu.
+func (s *Server) leave(c *conn) {
+	if c.placed {
+		c.placed = false
+		s.open--
+		s.places.Signal()
+	}
+}
+
+// remove forgets a connection that has ended.
+func (s *Server) remove(c *conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.leave(c)
+	delete(s.conns, c)
+	if s.stopping.Load() && len(s.conns) == 0 {
+		close(s.drained)
+	}
+}
+
+// becameIdle tells an accepted connection that waits that there is one to evict.
+func (s *Server) becameIdle() {
+	if s.queued.Load() > 0 {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.places.Signal()
+	}
+}
+
+// Shutdown accepts nothing more, closes idle connections, and lets the exchanges
+// under way finish: their KeepAlive is false from now on. When ctx ends first it
+// cuts their connections off and returns the cause; Run returns once Serve has
+// noticed.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.begin.Do(s.setUp)
+	s.stop()
+	select {
+	case <-s.drained:
+		return nil
+	case <-ctx.Done():
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.conns {
+		_ = c.sock.Conn.Close()
+	}
+	if len(s.conns) == 0 {
+		return nil
+	}
+	return context.Cause(ctx)
+}
+
+// Close is Shutdown without patience.
+func (s *Server) Close() error {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	_ = s.Shutdown(ctx)
+	return nil
+}
+
+// stop closes listeners and idle connections, the first time it is called.
+func (s *Server) stop() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopping.Swap(true) {
+		return
+	}
+	close(s.stopped)
+	for l := range s.listeners {
+		_ = l.Close()
+	}
+	for s.evict() {
+	}
+	s.places.Broadcast()
+	if len(s.conns) == 0 {
+		close(s.drained)
+	}
+}
