@@ -1,0 +1,427 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// TestMain makes this test binary stand in for the hooktape command: every
+// test runs the real thing as a process of its own, with the race detector
+// when the tests have it.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"hooktape": main})
+}
+
+// TestScripts runs testdata/script: one script a behaviour, in the words a user
+// types. Beside testscript's own commands they have
+//
+//	start hooktape http 3000   run an agent in the background until it receives; sets $URL, $ADDR, $INSPECT,
+//	                           takes free ports unless --listen is there; it prints into agent.out, agent.err
+//	halt, interrupt, crash     end it: SIGTERM, SIGINT, SIGKILL; halt and interrupt want a good end
+//	app up NAME                an app of raw sockets: sets $NAME, $NAME_URL, $NAME_PORT; each request it
+//	                           receives is in NAME/1.http, NAME/2.http, ...
+//	app down NAME              its port is closed; app up NAME opens the same one again
+//	app answer NAME FILE...    it answers with these bytes, in turn, the last one for good
+//	app hold NAME, app release NAME
+//	app prompt|early|reset|hangup NAME    how it treats requests from now on
+//	app got NAME N             wait until it received N requests in all; then it must not be more
+//	send [-bytewise] [-hangup] [-times N] FILE...   over one raw socket; the answers' bytes are stdout
+//	crlf FILE...               make line ends CR LF, as they are on the wire
+//	generate FILE SIZE         a POST with a body of so many bytes
+//	forwarded SENT GOT NAME [FROM TO]     GOT is SENT as promise 5 lets app NAME receive it
+//	await FILE PATTERN         wait until the file matches
+//	until PATTERN COMMAND...   run the command until its stdout matches; ! until: until it doesn't
+//	exitcode N COMMAND...      run the command, which must end with this code
+func TestScripts(t *testing.T) {
+	root, err := filepath.Abs("../../testdata")
+	if err != nil {
+		t.Fatal(err)
+	}
+	testscript.Run(t, testscript.Params{
+		Dir:                 filepath.Join(root, "script"),
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		UpdateScripts:       os.Getenv("HOOKTAPE_UPDATE") != "",
+		Setup:               func(e *testscript.Env) error { return setUpScript(e, root) },
+		Condition:           scriptCondition,
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"start":     cmdStart,
+			"halt":      cmdEnd(syscall.SIGTERM),
+			"interrupt": cmdEnd(syscall.SIGINT),
+			"crash":     cmdEnd(syscall.SIGKILL),
+			"app":       cmdApp,
+			"send":      cmdSend,
+			"crlf":      cmdCRLF,
+			"generate":  cmdGenerate,
+			"forwarded": cmdForwarded,
+			"await":     cmdAwait,
+			"until":     cmdUntil,
+			"exitcode":  cmdExitCode,
+		},
+	})
+}
+
+// scriptState is what a script has running.
+type scriptState struct {
+	agent *agentProcess
+	apps  map[string]*scriptApp
+}
+
+type scriptApp struct {
+	*rawApp
+	written chan struct{} // closed when the goroutine that writes its requests has ended
+	quit    chan struct{}
+}
+
+type scriptKey struct{}
+
+func stateOf(ts *testscript.TestScript) *scriptState { return ts.Value(scriptKey{}).(*scriptState) }
+
+func setUpScript(e *testscript.Env, root string) error {
+	state := &scriptState{apps: make(map[string]*scriptApp)}
+	e.Values[scriptKey{}] = state
+	e.Setenv("TESTDATA", root)
+	e.Setenv("HOOKTAPE_DATA", filepath.Join(e.WorkDir, "tape.db"))
+	e.Setenv("XDG_STATE_HOME", filepath.Join(e.WorkDir, ".state"))
+	e.Setenv("XDG_RUNTIME_DIR", filepath.Join(e.WorkDir, ".runtime"))
+	e.Setenv("TZ", "UTC")
+	e.Defer(func() {
+		if state.agent != nil {
+			state.agent.kill()
+		}
+		for _, app := range state.apps {
+			app.down()
+			close(app.quit)
+			<-app.written
+		}
+	})
+	return nil
+}
+
+func scriptCondition(name string) (bool, error) {
+	switch name {
+	case "root":
+		return os.Geteuid() == 0, nil
+	}
+	return false, fmt.Errorf("unknown condition %q", name)
+}
+
+func cmdStart(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 || args[0] != "hooktape" {
+		ts.Fatalf("usage: start hooktape ARGS...")
+	}
+	state := stateOf(ts)
+	if state.agent != nil {
+		ts.Fatalf("an agent runs already")
+	}
+	agent, err := startAgent(ts.MkAbs("."), scriptEnviron(ts), args[1:]...)
+	ts.Check(err)
+	state.agent = agent
+	ts.Setenv("ADDR", agent.addr)
+	ts.Setenv("URL", "http://"+agent.addr)
+	ts.Setenv("INSPECT", "http://"+agent.inspect)
+}
+
+// scriptEnviron gathers what the script's environment says now; testscript
+// hands it out one variable at a time.
+func scriptEnviron(ts *testscript.TestScript) []string {
+	environ := os.Environ()
+	for _, name := range []string{"HOOKTAPE_DATA", "XDG_STATE_HOME", "XDG_RUNTIME_DIR", "HOME", "TMPDIR", "TZ", "NO_COLOR",
+		"APP_URL", "API_URL", "SECOND_URL", "PUBLIC_URL", "SECRET", "PATH"} {
+		environ = append(environ, name+"="+ts.Getenv(name))
+	}
+	return environ
+}
+
+func cmdEnd(sig syscall.Signal) func(*testscript.TestScript, bool, []string) {
+	return func(ts *testscript.TestScript, neg bool, args []string) {
+		state := stateOf(ts)
+		if neg || len(args) > 0 || state.agent == nil {
+			ts.Fatalf("no agent runs, or too many arguments")
+		}
+		agent := state.agent
+		state.agent = nil
+		if sig == syscall.SIGKILL {
+			agent.kill()
+			return
+		}
+		if err := agent.stop(sig); err != nil {
+			ts.Fatalf("the agent ended: %v\n%s", err, agent.errs)
+		}
+	}
+}
+
+func cmdApp(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: app up|down|answer|hold|release|prompt|early|reset|hangup|got NAME ...")
+	}
+	verb, name := args[0], args[1]
+	if verb == "up" {
+		appUp(ts, name)
+		return
+	}
+	app := appNamed(ts, name)
+	switch verb {
+	case "down":
+		app.down()
+	case "answer":
+		var answers [][]byte
+		for _, file := range args[2:] {
+			answers = append(answers, []byte(ts.ReadFile(file)))
+		}
+		app.answer(answers...)
+	case "hold":
+		app.hold()
+	case "release":
+		app.letGo()
+	case "got":
+		n, err := strconv.Atoi(args[2])
+		ts.Check(err)
+		requests, err := app.await(n)
+		ts.Check(err)
+		if len(requests) > n {
+			ts.Fatalf("%s received %d requests, not %d", name, len(requests), n)
+		}
+		for i := range n {
+			ts.Check(awaitFile(filepath.Join(ts.MkAbs(name), strconv.Itoa(i+1)+".http"), regexp.MustCompile("")))
+		}
+	default:
+		app.behave(manner(verb))
+	}
+}
+
+func appNamed(ts *testscript.TestScript, name string) *scriptApp {
+	app := stateOf(ts).apps[name]
+	if app == nil {
+		ts.Fatalf("no app %s: app up %s makes one", name, name)
+	}
+	return app
+}
+
+func appUp(ts *testscript.TestScript, name string) {
+	state := stateOf(ts)
+	if app := state.apps[name]; app != nil {
+		ts.Check(app.up())
+		return
+	}
+	app := &scriptApp{rawApp: newRawApp(), written: make(chan struct{}), quit: make(chan struct{})}
+	ts.Check(app.up())
+	state.apps[name] = app
+	dir := ts.MkAbs(name)
+	ts.Check(os.MkdirAll(dir, 0o777))
+	go app.write(dir)
+	_, port, _ := net.SplitHostPort(app.addr)
+	env := strings.ToUpper(name)
+	ts.Setenv(env, app.addr)
+	ts.Setenv(env+"_URL", "http://"+app.addr)
+	ts.Setenv(env+"_PORT", port)
+}
+
+// write puts what the app receives into files, each by rename so that a reader
+// finds it whole.
+func (a *scriptApp) write(dir string) {
+	defer close(a.written)
+	for n := 0; ; {
+		requests, more := a.received()
+		for ; n < len(requests); n++ {
+			path := filepath.Join(dir, strconv.Itoa(n+1)+".http")
+			os.WriteFile(path+".part", requests[n], 0o666)
+			os.Rename(path+".part", path)
+		}
+		select {
+		case <-more:
+		case <-a.quit:
+			return
+		}
+	}
+}
+
+func cmdSend(ts *testscript.TestScript, neg bool, args []string) {
+	write, times := inOneWrite, 1
+	for len(args) > 0 && strings.HasPrefix(args[0], "-") {
+		switch args[0] {
+		case "-bytewise":
+			write = byteByByte
+		case "-hangup":
+			write = andHangUp
+		case "-times":
+			n, err := strconv.Atoi(args[1])
+			ts.Check(err)
+			times = n
+			args = args[1:]
+		default:
+			ts.Fatalf("send has no flag %s", args[0])
+		}
+		args = args[1:]
+	}
+	var sent []byte
+	for range times {
+		for _, file := range args {
+			sent = append(sent, ts.ReadFile(file)...)
+		}
+	}
+	answers, err := exchange(ts.Getenv("ADDR"), sent, write)
+	if neg != (err != nil) {
+		ts.Fatalf("send %v: %v", args, err)
+	}
+	ts.Stdout().Write(bytes.Join(answers, nil))
+}
+
+func cmdCRLF(ts *testscript.TestScript, neg bool, args []string) {
+	for _, file := range args {
+		text := strings.ReplaceAll(ts.ReadFile(file), "\n", "\r\n")
+		ts.Check(os.WriteFile(ts.MkAbs(file), []byte(text), 0o666))
+	}
+}
+
+func cmdGenerate(ts *testscript.TestScript, neg bool, args []string) {
+	size, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), requestOfSize(size), 0o666))
+}
+
+// requestOfSize is a POST with a body of size bytes in which no two stretches
+// of a piece's length are alike.
+func requestOfSize(size int) []byte {
+	body := make([]byte, 0, size+16)
+	for i := 0; len(body) < size; i++ {
+		body = strconv.AppendInt(body, int64(i), 36)
+		body = append(body, byte(i), '\n')
+	}
+	head := fmt.Sprintf("POST /big HTTP/1.1\r\nHost: hooks.example.com\r\nContent-Type: application/octet-stream\r\nContent-Length: %d\r\n\r\n", size)
+	return append([]byte(head), body[:size]...)
+}
+
+func cmdForwarded(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 3 && len(args) != 5 {
+		ts.Fatalf("usage: forwarded SENT GOT NAME [FROM TO]")
+	}
+	want := asForwarded([]byte(ts.ReadFile(args[0])), appNamed(ts, args[2]).addr)
+	if len(args) == 5 {
+		want = withPath(want, args[3], args[4])
+	}
+	if err := differ([]byte(ts.ReadFile(args[1])), want); neg != (err != nil) {
+		ts.Fatalf("%s is not %s as forwarded: %v", args[1], args[0], err)
+	}
+}
+
+func cmdAwait(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: await FILE PATTERN")
+	}
+	pattern, err := regexp.Compile("(?m)" + args[1])
+	ts.Check(err)
+	ts.Check(awaitFile(ts.MkAbs(args[0]), pattern))
+}
+
+// pollEvery is how often a condition is looked at that nobody announces: a
+// file another process writes, what a command prints.
+const pollEvery = 10 * time.Millisecond
+
+func awaitFile(path string, pattern *regexp.Regexp) error {
+	var last []byte
+	err := poll(func() bool {
+		b, err := os.ReadFile(path)
+		last = b
+		return err == nil && pattern.Match(b)
+	})
+	if err != nil {
+		return fmt.Errorf("%s never matched %s: %w\n%s", path, pattern, err, last)
+	}
+	return nil
+}
+
+// poll asks until the answer is yes, or patience is over.
+func poll(yes func() bool) error {
+	ctx, cancel := context.WithTimeout(context.Background(), patienceOfTests)
+	defer cancel()
+	tick := time.NewTicker(pollEvery)
+	defer tick.Stop()
+	for !yes() {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+func cmdUntil(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) < 2 {
+		ts.Fatalf("usage: [!] until PATTERN COMMAND...")
+	}
+	pattern, err := regexp.Compile("(?m)" + args[0])
+	ts.Check(err)
+	var out, errs []byte
+	err = poll(func() bool {
+		out, errs, _ = scriptCommand(ts, args[1:])
+		return pattern.Match(out) != neg
+	})
+	ts.Stdout().Write(out)
+	ts.Stderr().Write(errs)
+	if err != nil {
+		ts.Fatalf("%v: its output never agreed with %s: %v", args[1:], pattern, err)
+	}
+}
+
+func cmdExitCode(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exitcode N COMMAND...")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	out, errs, code := scriptCommand(ts, args[1:])
+	ts.Stdout().Write(out)
+	ts.Stderr().Write(errs)
+	if code != want {
+		ts.Fatalf("%v ended with exit code %d, not %d", args[1:], code, want)
+	}
+}
+
+// scriptCommand runs a command as exec does, bounded; code is -1 when it did not
+// end by itself.
+func scriptCommand(ts *testscript.TestScript, line []string) (stdout, stderr []byte, code int) {
+	ctx, cancel := context.WithTimeout(context.Background(), patienceOfTests)
+	defer cancel()
+	var out, errs bytes.Buffer
+	cmd := exec.CommandContext(ctx, line[0], line[1:]...)
+	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = ts.MkAbs("."), scriptEnviron(ts), &out, &errs
+	if err := cmd.Run(); err != nil && cmd.ProcessState == nil {
+		ts.Fatalf("%v: %v", line, err)
+	}
+	return out.Bytes(), errs.Bytes(), cmd.ProcessState.ExitCode()
+}
+
+// needsProgram skips a test loudly when a program it runs is missing; where
+// everything must run, .ci/run has installed it and missing is a failure.
+func needsProgram(t testing.TB, name string) string {
+	t.Helper()
+	path, err := exec.LookPath(name)
+	if err != nil {
+		missing(t, "%s is not installed", name)
+	}
+	return path
+}
+
+func missing(t testing.TB, format string, args ...any) {
+	t.Helper()
+	if os.Getenv("HOOKTAPE_ALL_TESTS") == "1" {
+		t.Fatalf("HOOKTAPE_ALL_TESTS=1: "+format, args...)
+	}
+	t.Skipf("NOT TESTED HERE: %s (%s/%s)", fmt.Sprintf(format, args...), runtime.GOOS, runtime.GOARCH)
+}
