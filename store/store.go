@@ -1,85 +1,204 @@
-// Package store keeps the tape.
+// Package store keeps the tape: records, their deliveries and attempts, in one bbolt file.
+//
+// Everything that changes the file goes through one goroutine, the committer:
+//
+//	Append, Settle, PutMeta, Spool.Write          many goroutines
+//	  → enter the queue     id and place are given under one mutex; blocks while the queue is full
+//	  → fill                render the answer, encode, checksum: outside the mutex, side by side
+//	  → commit              the committer takes all that is filled, in order, up to 4 MiB: one
+//	                        transaction with its fsync, and tells every Commit of it
+//
+// What Commit.Wait has returned nil for is on the disk and survives a kill at any instant and a power cut. Reads
+// run beside the committer in short read transactions and see what is committed; Sync waits for what is queued.
+// All bytes and strings that the store returns are the caller's own.
 package store
 
 import (
-	"io"
-	"iter"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"sync"
 	"time"
+
+	bolt "go.etcd.io/bbolt"
 )
 
+// Options say how a store is opened. The zero value opens it for reading and writing.
 type Options struct {
+	// ReadOnly opens an existing database to be read, beside other readers. Writes return ErrReadOnly.
 	ReadOnly bool
-	Timeout  time.Duration
-	Log      func(msg string, kv ...any)
-	Now      func() time.Time
-	NoSync   bool
+	// Timeout bounds the wait for another process to let go of the file. Zero means 100 ms.
+	Timeout time.Duration
+	// Log hears of what an operator should know: a lower-case phrase, then key-value pairs. Nil drops it.
+	Log func(msg string, keyvals ...any)
+	// Now tells the time for ids. Nil means time.Now.
+	Now func() time.Time
+	// NoSync skips every fsync: what was committed survives a kill, but no power cut. For tests only.
+	NoSync bool
 }
 
-type Store struct{}
+const (
+	defaultTimeout = 100 * time.Millisecond
+	// queueMax bounds the bytes that wait for the committer. Four groups: one on its way, and enough behind it to
+	// keep the disk busy.
+	queueMax = 4 * groupMax
+)
 
-func Open(path string, o Options) (*Store, error) { return nil, nil }
-func (s *Store) Close() error                     { return nil }
-func (s *Store) Path() string                     { return "" }
+// Store is an open database. Its methods may be called from many goroutines at once.
+type Store struct {
+	path    string
+	options Options
+	queue   *queue
+	joined  chan struct{} // closed when the committer has returned
 
-type Spool struct{}
+	// fileMu is held for reading by every read transaction, for writing while the file is opened again after an
+	// error or closed. The committer reads file without it: nobody else changes it before the committer is gone.
+	fileMu sync.RWMutex
+	file   *file
+	closed error // why file is nil
 
-func (s *Store) Spool() *Spool                     { return nil }
-func (p *Spool) Write(b []byte) (int, error)       { return 0, nil }
-func (p *Spool) WriteString(b string) (int, error) { return 0, nil }
-func (p *Spool) Size() int64                       { return 0 }
-func (p *Spool) Truncate(n int64) error            { return nil }
-func (p *Spool) Bytes() []byte                     { return nil }
-func (p *Spool) Raw() (Raw, error)                 { return Raw{}, nil }
-func (p *Spool) Discard()                          {}
+	// countMu guards what is counted in memory.
+	countMu sync.Mutex
+	pending map[string]int // deliveries in state Pending, by target key
+	skew    skew
+	tally   tally
+}
 
-type Commit struct{}
+// Open opens the database at path, and makes it when there is none. It never waits longer than the timeout: a
+// database that another process has open is a *LockedError, one of a later format a *NewerError, one that can't be
+// read wraps ErrDamaged, and one to be read that is not there wraps fs.ErrNotExist. Pieces whose record never came
+// are swept.
+func Open(path string, o Options) (*Store, error) {
+	if o.Timeout <= 0 {
+		o.Timeout = defaultTimeout
+	}
+	if o.Log == nil {
+		o.Log = func(string, ...any) {}
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	s := &Store{path: path, options: o, joined: make(chan struct{}), pending: map[string]int{}}
+	last, err := s.load()
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", path, err)
+	}
+	s.queue = newQueue(queueMax, last, o.Now)
+	if o.ReadOnly {
+		s.queue.close(ErrReadOnly)
+		close(s.joined)
+		return s, nil
+	}
+	if err := s.sweep(); err != nil {
+		return nil, errors.Join(fmt.Errorf("open %s: sweep: %w", path, err), s.file.close())
+	}
+	go s.run()
+	return s, nil
+}
 
-func (c *Commit) Wait() error { return nil }
+// sweep deletes the pieces whose record never came. Only at open: later they belong to spools.
+func (s *Store) sweep() error {
+	swept, err := s.file.sweep()
+	if swept > 0 {
+		s.options.Log("bodies swept whose record never came", "bodies", swept)
+	}
+	return err
+}
 
-func (s *Store) Append(rec *Record, raw *Spool, deliveries []Delivery, render func(*Record)) *Commit {
+// load opens the file and builds what is kept in memory. It returns the newest id.
+func (s *Store) load() (last ID, err error) {
+	f, err := openFile(s.path, s.options)
+	if err != nil {
+		return ID{}, err
+	}
+	defer func() {
+		if err != nil {
+			f.close()
+		}
+	}()
+	var pending map[string]int
+	var lag skew
+	err = f.view(func(tx *bolt.Tx) error {
+		pending = countPending(tx)
+		lag = readSkew(tx)
+		if k, _ := tx.Bucket(bucketRecords).Cursor().Last(); len(k) == len(last) {
+			last = ID(k)
+		}
+		return nil
+	})
+	if err != nil {
+		return ID{}, err
+	}
+	s.countMu.Lock()
+	s.pending, s.skew = pending, lag
+	s.countMu.Unlock()
+	s.file, s.closed = f, nil
+	return last, nil
+}
+
+// Path is where the database is.
+func (s *Store) Path() string { return s.path }
+
+// Close lets the committer finish what is queued, and closes the file. Later calls return ErrClosed.
+func (s *Store) Close() error {
+	s.queue.close(ErrClosed)
+	<-s.joined
+	s.fileMu.Lock()
+	defer s.fileMu.Unlock()
+	f := s.file
+	s.file, s.closed = nil, ErrClosed
+	if f == nil {
+		return nil
+	}
+	return f.close()
+}
+
+// reopen closes the file and opens it again, so that nothing is left of a transaction that failed half-way.
+// Committer only.
+func (s *Store) reopen() error {
+	s.fileMu.Lock()
+	defer s.fileMu.Unlock()
+	if s.file != nil {
+		if err := s.file.close(); err != nil {
+			s.options.Log("database could not be closed", "path", s.path, "error", err)
+		}
+		s.file = nil
+	}
+	if _, err := s.load(); err != nil {
+		s.closed = fmt.Errorf("database could not be opened again: %w", err)
+		return s.closed
+	}
 	return nil
 }
-func (s *Store) Settle(id ID, o Outcome) *Commit { return nil }
-func (s *Store) Sync() error                     { return nil }
-func (s *Store) Get(id ID) (*Record, error)      { return nil, nil }
 
-type RawReader struct{ io.Reader }
-
-func (r *RawReader) Close() error                               { return nil }
-func (r *RawReader) Seek(off int64, whence int) (int64, error)  { return 0, nil }
-func (r *RawReader) ReadAt(p []byte, off int64) (n int, e error) { return 0, nil }
-func (r *RawReader) WriteTo(w io.Writer) (int64, error)         { return 0, nil }
-
-func (s *Store) Open(raw Raw) *RawReader { return nil }
-
-type Query struct {
-	Source       string
-	Verdict      Verdict
-	Since, Until time.Time
-	After        ID
-	Newest       bool
+// view runs fn in a read transaction. fn must be done within readMax, must not wait, and must not call the store.
+func (s *Store) view(fn func(*bolt.Tx) error) error {
+	s.fileMu.RLock()
+	defer s.fileMu.RUnlock()
+	if s.file == nil {
+		return s.closed
+	}
+	return s.file.view(fn)
 }
 
-func (s *Store) Records(q Query) iter.Seq2[*Record, error] { return nil }
-func (s *Store) Find(name string) (ID, error)              { return ID{}, nil }
-func (s *Store) Attempts(id ID) ([]Attempt, error)         { return nil, nil }
-func (s *Store) Deliveries(id ID) ([]Delivery, error)      { return nil, nil }
-
-type DeliveryQuery struct {
-	Source, Target string
-	State          State
-	After          ID
-	Newest         bool
+// guard runs fn, and turns a panic of bbolt or a fault in the mapped file into an error that wraps ErrDamaged.
+func guard(fn func() error) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if p := recover(); p != nil {
+			err = &panicError{p}
+		}
+	}()
+	return fn()
 }
 
-func (s *Store) AllDeliveries(q DeliveryQuery) iter.Seq2[Delivery, error] { return nil }
-func (s *Store) Ready(source, target string, now time.Time, limit int, skip func(ID) bool) (due []Delivery, next time.Time, err error) {
-	return
+// panicError is what came out of bbolt instead of an error.
+type panicError struct{ cause any }
+
+func (e *panicError) Error() string { return fmt.Sprintf("database damaged: %v", e.cause) }
+func (e *panicError) Unwrap() error { return ErrDamaged }
+
+func panicked(err error) bool {
+	_, ok := errors.AsType[*panicError](err)
+	return ok
 }
-func (s *Store) Pending(source, target string) (n int, oldest time.Time, err error) { return }
-func (s *Store) PutMeta(key string, v []byte) error                                 { return nil }
-func (s *Store) Meta(key string) ([]byte, error)                                    { return nil, nil }
-
-type Stats struct{}
-
-func (s *Store) Stats() Stats { return Stats{} }

@@ -1,0 +1,152 @@
+package store
+
+import (
+	"bytes"
+	"fmt"
+)
+
+// nameMax bounds the names of sources, targets and verdicts: their length is one byte in keys.
+const nameMax = 255
+
+// Append adds a record: it gives rec.ID, puts the bytes of raw into rec.Raw, calls render, and queues all that with
+// the deliveries for the next commit. It blocks while the queue is full.
+//
+// Render may set rec.Answer, which goes into the same transaction; others wait behind it, so it must be quick, and it
+// must not call the store. Nil renders nothing. Raw nil takes rec.Raw as it is, which must then be inline. The
+// deliveries get the record's id and source, and their defaults. When Append returns, nothing that was passed is read
+// any more, except that rec.Raw.Inline is the spool's until raw.Discard.
+func (s *Store) Append(rec *Record, raw *Spool, deliveries []Delivery, render func(*Record)) *Commit {
+	if err := checkAppend(rec, deliveries); err != nil {
+		return failed(err)
+	}
+	kept, err := take(raw, rec.Raw)
+	if err != nil {
+		return failed(err)
+	}
+	c, err := s.queue.enter(sizeOf(rec, kept, deliveries))
+	if err != nil {
+		kept.release(err)
+		return failed(err)
+	}
+	ch := &appendChange{id: c.id, raw: kept}
+	defer func() { // in a defer, so that a panic of render holds up nobody
+		if ch.value == nil && err == nil {
+			err = fmt.Errorf("render panicked")
+		}
+		if err != nil {
+			ch.release(err)
+			s.queue.fill(c, nil, 0, err)
+			return
+		}
+		s.queue.fill(c, ch, ch.size(), nil)
+	}()
+	rec.ID, rec.Raw = c.id, kept.raw
+	if rec.Time.IsZero() {
+		rec.Time = timeOf(c.id)
+	}
+	if render != nil {
+		render(rec)
+	}
+	err = ch.encode(rec, deliveries)
+	return c
+}
+
+func checkAppend(rec *Record, deliveries []Delivery) error {
+	if len(rec.Source) > nameMax || len(rec.Verdict) > nameMax {
+		return fmt.Errorf("name of source or verdict longer than %d bytes: %w", nameMax, ErrTooLarge)
+	}
+	return checkDeliveries(rec.Source, deliveries)
+}
+
+// sizeOf estimates what an append will keep in memory, before its answer is known.
+func sizeOf(r *Record, raw taken, deliveries []Delivery) int {
+	size := 512 + len(raw.raw.Inline) + len(raw.tail) + len(r.Target) + len(r.Reason) + len(r.Host) + len(r.Trace)
+	for _, d := range deliveries {
+		size += 256 + len(d.Key)
+	}
+	return size
+}
+
+type appendChange struct {
+	id         ID
+	time       int64 // milliseconds of the record's own time
+	source     string
+	verdict    Verdict
+	value      *bytes.Buffer // sealed
+	raw        taken
+	deliveries []deliveryRow
+}
+
+// encode is done by the caller of Append, outside all locks.
+func (c *appendChange) encode(rec *Record, deliveries []Delivery) error {
+	c.time, c.source, c.verdict = rec.Time.UnixMilli(), rec.Source, rec.Verdict
+	if len(deliveries) > 0 {
+		c.deliveries = make([]deliveryRow, len(deliveries))
+	}
+	for i := range deliveries {
+		deliveries[i].Record, deliveries[i].Source = c.id, rec.Source
+		if err := c.deliveries[i].encode(deliveries[i]); err != nil {
+			return err
+		}
+	}
+	value, err := pack(newRecordFacts(rec), rec.Raw.Inline)
+	if err != nil {
+		return err
+	}
+	seal(c.id[:], value)
+	c.value = value
+	return nil
+}
+
+func (c *appendChange) size() int {
+	size := c.value.Len() + len(c.raw.tail) + 256
+	for _, d := range c.deliveries {
+		size += d.value.Len() + 256
+	}
+	return size
+}
+
+func (c *appendChange) apply(t *txn) error {
+	if err := c.raw.put(t); err != nil {
+		return err
+	}
+	if err := t.tail(bucketRecords).Put(c.id[:], c.value.Bytes()); err != nil {
+		return err
+	}
+	t.key = append(appendName(t.key[:0], c.source), c.id[:]...)
+	if err := t.tail(bucketBySource).Put(t.key, nil); err != nil {
+		return err
+	}
+	if indexed(c.verdict) {
+		t.key = append(appendName(t.key[:0], string(c.verdict)), c.id[:]...)
+		if err := t.tail(bucketByVerdict).Put(t.key, nil); err != nil {
+			return err
+		}
+	}
+	for i := range c.deliveries {
+		if err := t.addDelivery(&c.deliveries[i]); err != nil {
+			return err
+		}
+	}
+	t.records++
+	t.bytes += uint64(c.raw.raw.Size)
+	t.observe(c.id, c.time)
+	return nil
+}
+
+func (c *appendChange) release(err error) {
+	c.raw.release(err)
+	freeBuffer(c.value)
+	c.value = nil
+	for _, d := range c.deliveries {
+		freeBuffer(d.value)
+	}
+	c.deliveries = nil
+}
+
+// indexed says whether records of this verdict have their own index. The accepted are the bulk: they are found by
+// going through the tape.
+func indexed(v Verdict) bool { return v != Accepted && v != "" }
+
+// appendName is a name behind its length.
+func appendName(dst []byte, name string) []byte { return append(append(dst, byte(len(name))), name...) }

@@ -1,0 +1,229 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+
+	bolt "go.etcd.io/bbolt"
+)
+
+// change is one thing to write. It is made by its caller and belongs to the committer from then on.
+type change interface {
+	// apply writes it. A *refusal must come before the first write: the transaction goes on without the change.
+	// After any other error the transaction is given up. It may be called again, in a new transaction.
+	apply(*txn) error
+	// release gives its buffers back. err is what Commit.Wait will return.
+	release(err error)
+}
+
+// refusal is the error of a change that can't be applied to what is there.
+type refusal struct{ error }
+
+func (r *refusal) Unwrap() error { return r.error }
+
+func refuse(format string, args ...any) error { return &refusal{fmt.Errorf(format, args...)} }
+
+// maxFailures is how many changes of a failed group are tried alone before the disk is believed to be the cause.
+const maxFailures = 2
+
+// tally counts what the committer did since the store was opened.
+type tally struct {
+	commits, changes, failures, reopened int64
+	failing                              int64 // failures since the last success
+}
+
+// run is the committer.
+func (s *Store) run() {
+	defer close(s.joined)
+	for {
+		group := s.queue.take()
+		if len(group) == 0 {
+			return
+		}
+		s.commitGroup(group)
+		s.queue.release(group)
+	}
+}
+
+// commitGroup writes the changes of a group and finishes each Commit of it, in order.
+func (s *Store) commitGroup(group []*Commit) {
+	err := s.transact(group)
+	if err != nil && len(group) > 1 {
+		s.commitAlone(group)
+		return
+	}
+	for _, c := range group {
+		c.finish(firstError(err, c.err))
+	}
+}
+
+// commitAlone gives each change of a failed group a transaction of its own, so that one that can't be written fails
+// alone. When failure follows failure, the rest is not tried.
+func (s *Store) commitAlone(group []*Commit) {
+	failures := 0
+	var last error
+	for i, c := range group {
+		if failures == maxFailures {
+			c.finish(firstError(c.err, last))
+			continue
+		}
+		err := s.transact(group[i : i+1])
+		if err != nil {
+			failures, last = failures+1, err
+		} else if c.change != nil {
+			failures = 0
+		}
+		c.finish(firstError(err, c.err))
+	}
+}
+
+func firstError(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// transact writes the changes of group in one transaction. A refused change has its own error in c.err; an error
+// that is returned is that of all.
+func (s *Store) transact(group []*Commit) error {
+	changes := 0
+	for _, c := range group {
+		if c.change != nil {
+			changes++
+		}
+	}
+	if changes == 0 {
+		return nil
+	}
+	if s.file == nil {
+		if err := s.reopen(); err != nil {
+			return s.countFailure(err)
+		}
+	}
+	t := txn{skew: s.skew}
+	txid, err := s.file.update(func(tx *bolt.Tx) error {
+		t.Tx = tx
+		return t.applyAll(group)
+	})
+	if err == nil {
+		s.count(&t, changes)
+		return nil
+	}
+	if t.applied || t.Tx == nil || panicked(err) {
+		err = s.heal(txid, err)
+	}
+	return s.countFailure(err)
+}
+
+// heal opens the database again after a commit failed. When the disk has the commit nevertheless, only its last sync
+// can have failed: another commit that succeeds makes it durable, and then it has not failed.
+func (s *Store) heal(txid int, cause error) error {
+	if err := s.reopen(); err != nil {
+		return errors.Join(cause, err)
+	}
+	s.countMu.Lock()
+	s.tally.reopened++
+	s.countMu.Unlock()
+	there := 0
+	if err := s.file.view(func(tx *bolt.Tx) error { there = tx.ID(); return nil }); err != nil || there < txid {
+		return cause
+	}
+	if _, err := s.file.update(func(*bolt.Tx) error { return nil }); err != nil {
+		return cause
+	}
+	return nil
+}
+
+// count takes over what a committed transaction counted.
+func (s *Store) count(t *txn, changes int) {
+	s.countMu.Lock()
+	failed := s.tally.failing
+	s.tally.commits++
+	s.tally.changes += int64(changes)
+	s.tally.failing = 0
+	s.skew = t.skew
+	for target, n := range t.pending {
+		if s.pending[target] += n; s.pending[target] == 0 {
+			delete(s.pending, target)
+		}
+	}
+	s.countMu.Unlock()
+	if failed > 0 {
+		s.options.Log("database commits again", "path", s.path, "failed", failed)
+	}
+}
+
+func (s *Store) countFailure(err error) error {
+	if err == nil {
+		return nil
+	}
+	s.countMu.Lock()
+	s.tally.failures++
+	s.tally.failing++
+	first := s.tally.failing == 1
+	s.countMu.Unlock()
+	if first {
+		s.options.Log("database could not commit", "path", s.path, "error", err)
+	}
+	return fmt.Errorf("commit: %w", err)
+}
+
+// txn is the transaction of a group, and what must be counted once it is committed.
+type txn struct {
+	*bolt.Tx
+	key     []byte         // scratch: bbolt copies keys
+	pending map[string]int // change of deliveries in state Pending, by target key
+	records uint64         // added
+	bytes   uint64         // of their raw bytes
+	skew    skew
+	skewed  bool
+	applied bool // all is written that should be; what fails now is the commit
+}
+
+func (t *txn) applyAll(group []*Commit) error {
+	for _, c := range group {
+		if c.change == nil {
+			continue
+		}
+		if c.err = c.change.apply(t); c.err == nil {
+			continue
+		}
+		if _, refused := errors.AsType[*refusal](c.err); !refused {
+			err := c.err
+			c.err = nil
+			return err
+		}
+	}
+	if err := t.writeCounts(); err != nil {
+		return err
+	}
+	t.applied = true
+	return nil
+}
+
+// writeCounts keeps the totals in the sequences of two buckets: these are written with each bucket's root anyway.
+func (t *txn) writeCounts() error {
+	if t.records > 0 {
+		records, bytes := t.Bucket(bucketRecords), t.Bucket(bucketBySource)
+		if err := errors.Join(
+			records.SetSequence(records.Sequence()+t.records),
+			bytes.SetSequence(bytes.Sequence()+t.bytes),
+		); err != nil {
+			return err
+		}
+	}
+	if t.skewed {
+		return t.skew.write(t.Tx)
+	}
+	return nil
+}
+
+// tail is a bucket whose keys only grow, or nearly: pages are filled to the brim.
+func (t *txn) tail(name []byte) *bolt.Bucket {
+	b := t.Bucket(name)
+	b.FillPercent = 1
+	return b
+}

@@ -1,0 +1,140 @@
+package store
+
+import "time"
+
+// recordFacts are a record as stored, without its id (the key) and raw bytes (behind the facts). Numbers are never
+// used again for something else; a reader that does not know one leaves it out.
+type recordFacts struct {
+	Time      int64        `cbor:"1,keyasint,omitempty"`
+	Source    string       `cbor:"2,keyasint,omitempty"`
+	Via       string       `cbor:"3,keyasint,omitempty"`
+	Remote    string       `cbor:"4,keyasint,omitempty"`
+	TLS       bool         `cbor:"5,keyasint,omitempty"`
+	Proto     string       `cbor:"6,keyasint,omitempty"`
+	Method    string       `cbor:"7,keyasint,omitempty"`
+	Target    string       `cbor:"8,keyasint,omitempty"`
+	Host      string       `cbor:"9,keyasint,omitempty"`
+	Event     string       `cbor:"10,keyasint,omitempty"`
+	Trace     string       `cbor:"11,keyasint,omitempty"`
+	Verdict   Verdict      `cbor:"12,keyasint,omitempty"`
+	Reason    string       `cbor:"13,keyasint,omitempty"`
+	Verified  bool         `cbor:"14,keyasint,omitempty"`
+	HeadSize  int          `cbor:"15,keyasint,omitempty"`
+	BodySize  int64        `cbor:"16,keyasint,omitempty"`
+	Truncated bool         `cbor:"17,keyasint,omitempty"`
+	Session   []string     `cbor:"18,keyasint,omitempty"`
+	Raw       rawFacts     `cbor:"19,keyasint"`
+	Answer    *answerFacts `cbor:"20,keyasint,omitempty"`
+}
+
+func newRecordFacts(r *Record) *recordFacts {
+	f := &recordFacts{
+		Time: nanos(r.Time), Source: r.Source, Via: r.Via, Remote: r.Remote, TLS: r.TLS,
+		Proto: r.Proto, Method: r.Method, Target: r.Target, Host: r.Host, Event: r.Event, Trace: r.Trace,
+		Verdict: r.Verdict, Reason: r.Reason, Verified: r.Verified,
+		HeadSize: r.HeadSize, BodySize: r.BodySize, Truncated: r.Truncated, Session: r.Session,
+		Raw: newRawFacts(r.Raw),
+	}
+	if r.Answer != nil {
+		f.Answer = newAnswerFacts(r.Answer)
+	}
+	return f
+}
+
+func (f *recordFacts) record(id ID) *Record {
+	r := &Record{
+		ID: id, Time: fromNanos(f.Time), Source: f.Source, Via: f.Via, Remote: f.Remote, TLS: f.TLS,
+		Proto: f.Proto, Method: f.Method, Target: f.Target, Host: f.Host, Event: f.Event, Trace: f.Trace,
+		Verdict: f.Verdict, Reason: f.Reason, Verified: f.Verified,
+		HeadSize: f.HeadSize, BodySize: f.BodySize, Truncated: f.Truncated, Session: f.Session,
+	}
+	if f.Answer != nil {
+		r.Answer = f.Answer.answer()
+	}
+	return r
+}
+
+// answerFacts are an answer as stored: in its record, or in a row of its own when it came later.
+type answerFacts struct {
+	Status      int      `cbor:"1,keyasint,omitempty"`
+	Time        int64    `cbor:"2,keyasint,omitempty"`
+	Duration    int64    `cbor:"3,keyasint,omitempty"`
+	Raw         rawFacts `cbor:"4,keyasint"`
+	FromAttempt int      `cbor:"5,keyasint,omitempty"`
+	Error       string   `cbor:"6,keyasint,omitempty"`
+}
+
+func newAnswerFacts(a *Answer) *answerFacts {
+	f := &answerFacts{
+		Status: a.Status, Time: nanos(a.Time), Duration: int64(a.Duration),
+		Raw: newRawFacts(a.Raw), FromAttempt: a.FromAttempt, Error: a.Error,
+	}
+	f.Raw.Inline = a.Raw.Inline
+	return f
+}
+
+func (f *answerFacts) answer() *Answer {
+	return &Answer{
+		Status: f.Status, Time: fromNanos(f.Time), Duration: time.Duration(f.Duration),
+		Raw: f.Raw.raw(f.Raw.Inline), FromAttempt: f.FromAttempt, Error: f.Error,
+	}
+}
+
+// attemptFacts are an attempt as stored, without record and number (the key) and response bytes (behind the facts).
+type attemptFacts struct {
+	Source    string   `cbor:"1,keyasint,omitempty"`
+	Target    string   `cbor:"2,keyasint,omitempty"`
+	Replay    bool     `cbor:"3,keyasint,omitempty"`
+	Edited    bool     `cbor:"4,keyasint,omitempty"`
+	URL       string   `cbor:"5,keyasint,omitempty"`
+	Time      int64    `cbor:"6,keyasint,omitempty"`
+	Head      string   `cbor:"7,keyasint,omitempty"`
+	Status    int      `cbor:"8,keyasint,omitempty"`
+	Error     string   `cbor:"9,keyasint,omitempty"`
+	FirstByte int64    `cbor:"10,keyasint,omitempty"`
+	Duration  int64    `cbor:"11,keyasint,omitempty"`
+	HeadSize  int      `cbor:"12,keyasint,omitempty"`
+	Response  rawFacts `cbor:"13,keyasint"`
+}
+
+func newAttemptFacts(a *Attempt) *attemptFacts {
+	return &attemptFacts{
+		Source: a.Source, Target: a.Target, Replay: a.Replay, Edited: a.Edited, URL: a.URL, Time: nanos(a.Time),
+		Head: a.Head, Status: a.Status, Error: a.Error, FirstByte: int64(a.FirstByte), Duration: int64(a.Duration),
+		HeadSize: a.HeadSize, Response: newRawFacts(a.Response),
+	}
+}
+
+func (f *attemptFacts) attempt(id ID, number int, response []byte) Attempt {
+	return Attempt{
+		Record: id, Number: number, Source: f.Source, Target: f.Target, Replay: f.Replay, Edited: f.Edited, URL: f.URL,
+		Time: fromNanos(f.Time), Head: f.Head, Status: f.Status, Error: f.Error,
+		FirstByte: time.Duration(f.FirstByte), Duration: time.Duration(f.Duration),
+		HeadSize: f.HeadSize, Response: f.Response.raw(response),
+	}
+}
+
+// deliveryFacts are a delivery as stored, without record, source and target (the key).
+type deliveryFacts struct {
+	State    State  `cbor:"1,keyasint,omitempty"`
+	Attempts int    `cbor:"2,keyasint,omitempty"`
+	Status   int    `cbor:"3,keyasint,omitempty"`
+	Error    string `cbor:"4,keyasint,omitempty"`
+	Key      string `cbor:"5,keyasint,omitempty"`
+	Created  int64  `cbor:"6,keyasint,omitempty"`
+	Due      int64  `cbor:"7,keyasint,omitempty"`
+}
+
+func newDeliveryFacts(d *Delivery) *deliveryFacts {
+	return &deliveryFacts{
+		State: d.State, Attempts: d.Attempts, Status: d.Status, Error: d.Error, Key: d.Key,
+		Created: nanos(d.Created), Due: nanos(d.Due),
+	}
+}
+
+func (f *deliveryFacts) delivery(id ID, source, target string) Delivery {
+	return Delivery{
+		Record: id, Source: source, Target: target, State: f.State, Attempts: f.Attempts, Status: f.Status,
+		Error: f.Error, Key: f.Key, Created: fromNanos(f.Created), Due: fromNanos(f.Due),
+	}
+}

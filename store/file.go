@@ -1,0 +1,264 @@
+package store
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"syscall"
+
+	bolt "go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
+)
+
+// formatVersion is what this package writes and the highest that it reads.
+const formatVersion = 1
+
+// pageSize is the same everywhere, so that a tape can be carried to a machine with other memory pages.
+const pageSize = 4096
+
+// initialMmapSize is how much of the address space is mapped at once, on 64-bit Unix. The file does not grow by it.
+// Beyond it bbolt has to map again, which waits for readers and makes commits wait with it.
+const initialMmapSize int64 = 64 << 30
+
+// The buckets, and the layout of their keys. A target key is source and target, each behind its length in one byte.
+var (
+	bucketRecords    = []byte("records")    // id → record and its raw bytes. Sequence: how many there are
+	bucketPieces     = []byte("pieces")     // pieces id, number → up to 64 KiB
+	bucketUploads    = []byte("uploads")    // pieces id: no record has these pieces yet
+	bucketAttempts   = []byte("attempts")   // id, number → attempt; number 0: an answer that came after the record
+	bucketDeliveries = []byte("deliveries") // id, target key → delivery
+	bucketReady      = []byte("ready")      // target key, due, id: pending, and first of its key
+	bucketWaiting    = []byte("waiting")    // target key, hash of key, 0 → the first's id; …, 1, id: those behind it
+	bucketByState    = []byte("by_state")   // state, target key, id: all deliveries but the delivered
+	bucketBySource   = []byte("by_source")  // source behind its length, id. Sequence: raw bytes of all records
+	bucketByVerdict  = []byte("by_verdict") // verdict behind its length, id: all records but the accepted
+	bucketMeta       = []byte("meta")       // format, skew, and "user." with the keys of PutMeta
+
+	buckets = [][]byte{
+		bucketRecords, bucketPieces, bucketUploads, bucketAttempts, bucketDeliveries, bucketReady, bucketWaiting,
+		bucketByState, bucketBySource, bucketByVerdict, bucketMeta,
+	}
+)
+
+var metaFormat = []byte("format")
+
+// file is an open bbolt database, and the file below it, so that the lock can be given back whatever state a panic
+// left bbolt in.
+type file struct {
+	db    *bolt.DB
+	os    *os.File
+	stuck bool // a transaction could not be ended: db.Close would wait for it for ever
+}
+
+func openFile(path string, o Options) (*file, error) {
+	if !o.ReadOnly {
+		if err := create(path, o); err != nil {
+			return nil, err
+		}
+	}
+	f, err := openBolt(path, o)
+	if err != nil {
+		return nil, err
+	}
+	if err := f.checkFormat(path); err != nil {
+		f.close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// openBolt opens path with bbolt. Where the address space is limited, it maps no more than the file.
+func openBolt(path string, o Options) (*file, error) {
+	f, err := mapBolt(path, o, mmapSize(o.ReadOnly))
+	if errors.Is(err, syscall.ENOMEM) {
+		return mapBolt(path, o, 0)
+	}
+	return f, err
+}
+
+// mapBolt opens path with bbolt. Its errors and panics become ours.
+func mapBolt(path string, o Options, size int) (*file, error) {
+	f := &file{}
+	err := guard(func() (err error) {
+		f.db, err = bolt.Open(path, 0o600, &bolt.Options{
+			Timeout:         o.Timeout,
+			ReadOnly:        o.ReadOnly,
+			NoSync:          o.NoSync,
+			PageSize:        pageSize,
+			FreelistType:    bolt.FreelistMapType,
+			InitialMmapSize: size,
+			OpenFile: func(name string, flag int, mode os.FileMode) (*os.File, error) {
+				var err error
+				f.os, err = os.OpenFile(name, flag, mode)
+				return f.os, err
+			},
+		})
+		return err
+	})
+	if err == nil {
+		return f, nil
+	}
+	if f.os != nil {
+		f.os.Close() // bbolt did, unless it panicked
+	}
+	switch {
+	case errors.Is(err, berrors.ErrTimeout):
+		pid, command := lockHolder(path)
+		return nil, &LockedError{Path: path, PID: pid, Command: command}
+	case errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrChecksum), errors.Is(err, berrors.ErrVersionMismatch):
+		return nil, fmt.Errorf("%w, or no hooktape database: %w; move it aside to begin a new one", ErrDamaged, err)
+	}
+	return nil, err
+}
+
+// mmapSize is how much to map when opening. A reader has nobody who grows the file beside it, and Windows would make
+// the file itself that large.
+func mmapSize(readOnly bool) int {
+	if readOnly || runtime.GOOS == "windows" || strconv.IntSize < 64 {
+		return 0
+	}
+	size := initialMmapSize
+	return int(size)
+}
+
+// view runs fn in a read transaction.
+func (f *file) view(fn func(*bolt.Tx) error) error {
+	return guard(func() error { return f.db.View(fn) })
+}
+
+// update runs fn in a read-write transaction that is then committed. It returns the transaction's number too.
+func (f *file) update(fn func(*bolt.Tx) error) (txid int, err error) {
+	var tx *bolt.Tx
+	err = guard(func() (err error) {
+		if tx, err = f.db.Begin(true); err != nil {
+			return err
+		}
+		txid = tx.ID()
+		if err = fn(tx); err != nil {
+			return errors.Join(err, tx.Rollback())
+		}
+		return tx.Commit()
+	})
+	if panicked(err) {
+		f.stuck = tx == nil || panicked(guard(tx.Rollback))
+	}
+	return txid, err
+}
+
+func (f *file) close() error {
+	if f.stuck {
+		return f.os.Close()
+	}
+	return guard(f.db.Close)
+}
+
+// create makes a database with its buckets where there is none: under another name first, so that a power cut never
+// leaves half of one.
+func create(path string, o Options) error {
+	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	folder := filepath.Dir(path)
+	if err := makeFolder(folder); err != nil {
+		return err
+	}
+	temp, err := os.CreateTemp(folder, filepath.Base(path)+".new-*")
+	if err != nil {
+		return err
+	}
+	temp.Close()
+	defer os.Remove(temp.Name())
+	f, err := openBolt(temp.Name(), o)
+	if err != nil {
+		return err
+	}
+	_, err = f.update(layOut)
+	if err := errors.Join(err, f.close()); err != nil {
+		return err
+	}
+	if err := place(temp.Name(), path); err != nil {
+		return err
+	}
+	return syncFolder(folder)
+}
+
+// place gives a new file its name, unless another process was faster. Some file systems can't link.
+func place(temp, path string) error {
+	err := os.Link(temp, path)
+	if err == nil || errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	return os.Rename(temp, path)
+}
+
+// makeFolder makes the folders that are missing, readable by their owner only, and makes sure they stay.
+func makeFolder(folder string) error {
+	if _, err := os.Stat(folder); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	parent := filepath.Dir(folder)
+	if parent != folder {
+		if err := makeFolder(parent); err != nil {
+			return err
+		}
+	}
+	if err := os.Mkdir(folder, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return syncFolder(parent)
+}
+
+// syncFolder makes sure that the names in a folder survive a power cut. Windows has no such call.
+func syncFolder(folder string) error {
+	if runtime.GOOS == "windows" {
+		return nil
+	}
+	f, err := os.Open(folder)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
+
+func layOut(tx *bolt.Tx) error {
+	for _, name := range buckets {
+		if _, err := tx.CreateBucketIfNotExists(name); err != nil {
+			return err
+		}
+	}
+	return tx.Bucket(bucketMeta).Put(metaFormat, binary.BigEndian.AppendUint32(nil, formatVersion))
+}
+
+// checkFormat refuses what is not ours or newer than we are. A file that bbolt has just made of nothing is laid out.
+func (f *file) checkFormat(path string) error {
+	empty := false
+	err := f.view(func(tx *bolt.Tx) error {
+		if k, _ := tx.Cursor().First(); k == nil && !f.db.IsReadOnly() {
+			empty = true
+			return nil
+		}
+		meta := tx.Bucket(bucketMeta)
+		if meta == nil || len(meta.Get(metaFormat)) != 4 {
+			return errors.New("a bbolt database, but no tape of hooktape: choose another file")
+		}
+		if format := int(binary.BigEndian.Uint32(meta.Get(metaFormat))); format > formatVersion {
+			return &NewerError{Path: path, Format: format, Know: formatVersion}
+		}
+		for _, name := range buckets {
+			if tx.Bucket(name) == nil {
+				return fmt.Errorf("%w: it has no bucket %q", ErrDamaged, name)
+			}
+		}
+		return nil
+	})
+	if err != nil || !empty {
+		return err
+	}
+	_, err = f.update(layOut)
+	return err
+}

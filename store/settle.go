@@ -1,0 +1,186 @@
+package store
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"slices"
+
+	bolt "go.etcd.io/bbolt"
+)
+
+// Settle adds an attempt, an answer and the new states of deliveries to a record, in one transaction. The deliveries
+// are matched by source and target; those that the record has not yet are made. Wait returns an error that wraps
+// ErrNotFound when there is no such record.
+//
+// The spools may be discarded when Settle returns; o.Attempt.Number is set before Wait returns nil.
+func (s *Store) Settle(id ID, o Outcome) *Commit {
+	for i := range o.Deliveries {
+		if err := checkDeliveries(o.Deliveries[i].Source, o.Deliveries[i:i+1]); err != nil {
+			return failed(err)
+		}
+	}
+	ch, err := newSettleChange(id, &o)
+	if err != nil {
+		ch.release(err)
+		return failed(err)
+	}
+	c, err := s.queue.enter(ch.size())
+	if err != nil {
+		ch.release(err)
+		return failed(err)
+	}
+	s.queue.fill(c, ch, c.size, nil)
+	return c
+}
+
+type settleChange struct {
+	id           ID
+	attempt      *Attempt      // to be told its number
+	attemptValue *bytes.Buffer // packed: its key is not known before it has a number
+	response     taken
+	answer       *answerFacts
+	answerRaw    taken
+	deliveries   []Delivery
+}
+
+// newSettleChange does what can be done outside the committer. It returns a change to release with an error too.
+func newSettleChange(id ID, o *Outcome) (*settleChange, error) {
+	c := &settleChange{id: id, attempt: o.Attempt, deliveries: slices.Clone(o.Deliveries)}
+	for i := range c.deliveries {
+		c.deliveries[i].Record = id
+	}
+	var err error
+	if o.Attempt != nil {
+		if c.response, err = take(o.Response, o.Attempt.Response); err != nil {
+			return c, err
+		}
+		o.Attempt.Record, o.Attempt.Response = id, c.response.raw
+		if c.attemptValue, err = pack(newAttemptFacts(o.Attempt), c.response.raw.Inline); err != nil {
+			return c, err
+		}
+	}
+	if o.Answer != nil {
+		if c.answerRaw, err = take(o.AnswerRaw, o.Answer.Raw); err != nil {
+			return c, err
+		}
+		o.Answer.Raw = c.answerRaw.raw
+		c.answer = newAnswerFacts(o.Answer)
+		c.answer.Raw.Inline = bytes.Clone(c.answer.Raw.Inline)
+	}
+	return c, nil
+}
+
+func (c *settleChange) size() int {
+	size := 256 + len(c.response.tail) + len(c.answerRaw.tail)
+	if c.attemptValue != nil {
+		size += c.attemptValue.Len()
+	}
+	if c.answer != nil {
+		size += 256 + len(c.answer.Raw.Inline) + len(c.answer.Error)
+	}
+	for _, d := range c.deliveries {
+		size += 512 + len(d.Key) + len(d.Error)
+	}
+	return size
+}
+
+func (c *settleChange) apply(t *txn) error {
+	if t.Bucket(bucketRecords).Get(c.id[:]) == nil {
+		return refuse("record %s: %w", c.id, ErrNotFound)
+	}
+	number, err := c.applyAttempt(t)
+	if err != nil {
+		return err
+	}
+	if err := c.applyAnswer(t, number); err != nil {
+		return err
+	}
+	for _, d := range c.deliveries {
+		if err := t.putDelivery(d); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *settleChange) applyAttempt(t *txn) (number int, err error) {
+	if c.attempt == nil {
+		return 0, nil
+	}
+	if err := c.response.put(t); err != nil {
+		return 0, err
+	}
+	b := t.tail(bucketAttempts)
+	number = lastAttempt(b.Cursor(), c.id) + 1
+	c.attempt.Number = number
+	t.key = appendNumbered(t.key[:0], c.id, uint32(number))
+	packed := c.attemptValue.Len()
+	value := seal(t.key, c.attemptValue)
+	c.attemptValue.Truncate(packed) // the transaction may be tried again
+	return number, b.Put(t.key, value)
+}
+
+func (c *settleChange) applyAnswer(t *txn, number int) error {
+	if c.answer == nil {
+		return nil
+	}
+	if err := c.answerRaw.put(t); err != nil {
+		return err
+	}
+	facts := *c.answer
+	if facts.FromAttempt == ThisAttempt {
+		facts.FromAttempt = number
+	}
+	t.key = appendNumbered(t.key[:0], c.id, lateAnswer)
+	return t.putFacts(t.tail(bucketAttempts), t.key, &facts)
+}
+
+func (c *settleChange) release(err error) {
+	c.response.release(err)
+	c.answerRaw.release(err)
+	freeBuffer(c.attemptValue)
+	c.attemptValue = nil
+}
+
+// lateAnswer is the number, in place of an attempt's, of an answer that came after its record was committed. There it
+// lies beside the attempts that it came from, and the record's own page is not written again.
+const lateAnswer = 0
+
+// appendNumbered is the key of an attempt or a piece.
+func appendNumbered(dst []byte, id ID, number uint32) []byte {
+	return binary.BigEndian.AppendUint32(append(dst, id[:]...), number)
+}
+
+// lastAttempt is the highest number of an attempt that a record has; 0 when it has none.
+func lastAttempt(c *bolt.Cursor, id ID) int {
+	k, _ := c.Seek(appendNumbered(nil, id, 1<<32-1))
+	if k == nil {
+		k, _ = c.Last()
+	} else {
+		k, _ = c.Prev()
+	}
+	if number, ok := numberOf(k, id); ok {
+		return int(number)
+	}
+	return 0
+}
+
+// numberOf reads the number in the key of an attempt or piece of id.
+func numberOf(key []byte, id ID) (uint32, bool) {
+	if len(key) != len(id)+4 || ID(key[:len(id)]) != id {
+		return 0, false
+	}
+	return binary.BigEndian.Uint32(key[len(id):]), true
+}
+
+// putFacts writes a value that has no raw bytes. The buffer is needed for the next one, while bbolt keeps
+// what it is given until the transaction ends.
+func (t *txn) putFacts(b *bolt.Bucket, key []byte, facts any) error {
+	value, err := pack(facts, nil)
+	if err != nil {
+		return fmt.Errorf("encode: %w", err)
+	}
+	defer freeBuffer(value)
+	return b.Put(key, bytes.Clone(seal(key, value)))
+}
