@@ -89,7 +89,7 @@ func (s *semantics) chunked(proto string) (Framing, error) {
 	case proto == "HTTP/1.0":
 		return Framing{}, refuse(400, "Transfer-Encoding in HTTP/1.0")
 	case !equalFold(s.coding, "chunked"):
-		return Framing{}, refuse(501, "Transfer-Encoding %q", clip(s.coding))
+		return Framing{}, refuse(400, "Transfer-Encoding %q", clip(s.coding))
 	case s.badTrailer:
 		return Framing{}, refuse(400, "Trailer field announces framing")
 	}

@@ -30,7 +30,7 @@ var ErrShort = errors.New("head is not complete")
 
 // A SyntaxError says why bytes are no message that hooktape takes.
 type SyntaxError struct {
-	Status int    // the answer that the sender deserves: 400, 431, 501 or 505; always 502 for a response
+	Status int    // the answer that the sender deserves: 400, 431 or 505; 502 for the head of a response
 	Reason string // a short phrase for the operator: "two Content-Length fields"
 }
 
