@@ -84,7 +84,134 @@ func (e *SendError) Timeout() bool { return isTimeout(e.Err) }
 // Unreachable says that nothing of a response came.
 func (e *SendError) Unreachable() bool { return e.Phase != PhaseRead }
 
+// pooledTries is how many pooled connections a request is tried on before a fresh
+// one is dialled: a restarted app has closed them all.
+const pooledTries = 2
+
+// Do sends a request and returns the response once its head is here. The error is
+// a *SendError.
+//
+// The request is sent again, on another connection, only when one from the pool
+// turns out to be closed before any byte of a response came; never otherwise.
+//
+// A response that comes before the request was sent to its end is the response.
+// From 300 on it ends the sending at once, others do when they are closed; the
+// connection is not used again.
 func (c *Client) Do(ctx context.Context, o *Outgoing) (*Response, error) {
-	return nil, errors.New("soon")
+	at, err := addressOf(o.URL)
+	if err != nil {
+		return nil, &SendError{PhaseDial, err}
+	}
+	limits := o.Timeouts.withDefaults()
+	var end time.Time
+	if limits.Total > 0 {
+		end = time.Now().Add(limits.Total)
+	}
+	for tries := 1; ; tries++ {
+		if ctx.Err() != nil {
+			return nil, &SendError{PhaseDial, context.Cause(ctx)}
+		}
+		var l *link
+		if tries <= pooledTries {
+			l = c.pool.take(at)
+		}
+		reused := l != nil
+		if !reused {
+			if l, err = c.connect(ctx, at, limits, end); err != nil {
+				return nil, err
+			}
+		}
+		r := &Response{Reused: reused, client: c, link: l, out: o, limits: limits, end: end}
+		if err = r.start(ctx); err == nil {
+			return r, nil
+		}
+		if !reused || !r.lost {
+			return nil, err
+		}
+	}
 }
-func (c *Client) Close() {}
+
+// Close closes the idle connections. Those in use are closed with their response.
+func (c *Client) Close() { c.pool.close() }
+
+// An address is where connections of a pool lead to.
+type address struct{ scheme, host string }
+
+func addressOf(u *url.URL) (address, error) {
+	if u.Scheme != "http" && u.Scheme != "https" {
+		return address{}, fmt.Errorf("scheme %q is neither http nor https", u.Scheme)
+	}
+	if u.Hostname() == "" {
+		return address{}, errors.New("no host in the URL")
+	}
+	return address{u.Scheme, u.Host}, nil
+}
+
+// hostPort returns the host without, and the address with its port.
+func (a address) hostPort() (host, addr string) {
+	u := url.URL{Host: a.host}
+	port := u.Port()
+	switch {
+	case port != "":
+	case a.scheme == "https":
+		port = "443"
+	default:
+		port = "80"
+	}
+	return u.Hostname(), net.JoinHostPort(u.Hostname(), port)
+}
+
+// connect makes a new connection.
+func (c *Client) connect(ctx context.Context, at address, limits Timeouts, end time.Time) (*link, error) {
+	host, addr := at.hostPort()
+	dial := c.Dial
+	if dial == nil {
+		dial = new(net.Dialer).DialContext
+	}
+	dialing, cancel := context.WithDeadline(ctx, earliest(time.Now().Add(limits.Dial), end))
+	defer cancel()
+	nc, err := dial(dialing, "tcp", addr)
+	if err != nil {
+		return nil, &SendError{PhaseDial, causeOf(ctx, err)}
+	}
+	l := newLink(at, nc, limits.Write)
+	if at.scheme != "https" {
+		return l, nil
+	}
+	shaking, cancelShake := context.WithDeadline(ctx, earliest(time.Now().Add(limits.Dial), end))
+	defer cancelShake()
+	if err := l.secure(shaking, c.tlsConfig(host)); err != nil {
+		l.close()
+		return nil, &SendError{PhaseTLS, causeOf(ctx, err)}
+	}
+	return l, nil
+}
+
+func (c *Client) tlsConfig(host string) *tls.Config {
+	cfg := c.TLS.Clone()
+	if cfg == nil {
+		cfg = new(tls.Config)
+	}
+	if cfg.ServerName == "" {
+		cfg.ServerName = host
+	}
+	cfg.NextProtos = []string{"http/1.1"}
+	return cfg
+}
+
+// causeOf prefers the reason why the context ended to the errors that follow from
+// it.
+func causeOf(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return err
+}
+
+// earliest returns the earlier of two times, of which b may be zero: never.
+func earliest(a, b time.Time) time.Time {
+	if b.IsZero() || a.Before(b) {
+		return a
+	}
+	return b
+}

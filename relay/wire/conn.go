@@ -4,30 +4,17 @@ import (
 	"io"
 	"net"
 	"runtime/debug"
-	"sync"
 	"sync/atomic"
 	"time"
 )
 
 const (
-	// smallBuffer is what a connection reads into while it is idle: most heads
-	// with a small body fit.
-	smallBuffer = 4 << 10
-	// bigBuffer is what bodies go through.
-	bigBuffer = 64 << 10
-
 	// A connection whose sender may still be sending is closed in three steps (RFC
 	// 9112, section 9.6): our half is closed, what comes is thrown away, then the
 	// rest is closed. Otherwise its operating system may throw our answer away.
 	lingerTime  = 5 * time.Second // in all
 	lingerPause = time.Second     // without a byte
 	lingerBytes = 16 << 20
-)
-
-// smallBuffers and bigBuffers are handed round between connections.
-var (
-	smallBuffers = sync.Pool{New: func() any { return new([smallBuffer]byte) }}
-	bigBuffers   = sync.Pool{New: func() any { return new([bigBuffer]byte) }}
 )
 
 // connEnding is the idle mark of a connection that the server has ended.
@@ -40,9 +27,7 @@ type conn struct {
 	stream net.Conn // what HTTP is spoken on: sock, or TLS on it
 	secure bool
 
-	small   *[smallBuffer]byte
-	buf     []byte    // small, or larger for a large head
-	r, w    int       // buf[r:w] has been read and not been used
+	in      buffer
 	arrived time.Time // when the last of it was read
 	began   time.Time // when the first byte of the request was read
 	linger  bool      // something was written that the peer must get
@@ -62,8 +47,7 @@ func newConn(s *Server, nc net.Conn) *conn {
 
 // run serves the requests of the connection, then closes it.
 func (c *conn) run() {
-	c.small = smallBuffers.Get().(*[smallBuffer]byte)
-	c.buf = c.small[:]
+	c.in = newBuffer()
 	defer c.end()
 	if c.server.tls != nil && !c.secured() {
 		return
@@ -92,19 +76,19 @@ func (c *conn) end() {
 		c.drain()
 	}
 	_ = c.stream.Close()
-	smallBuffers.Put(c.small)
+	c.in.release()
 	c.server.remove(c)
 }
 
 // await waits for the first byte of a request, and skips empty lines before it.
 // It is false when the connection is over.
 func (c *conn) await() bool {
-	if c.skipBlank(); c.r < c.w {
+	if c.skipBlank(); !c.in.empty() {
 		c.began = c.arrived
 		return true
 	}
 	c.sock.until(time.Now().Add(c.server.limits.IdleTimeout))
-	for c.r == c.w || c.w-c.r == 1 && c.buf[c.r] == '\r' {
+	for c.onlyBlank() {
 		if err := c.fillIdle(); err != nil {
 			return false
 		}
@@ -114,13 +98,13 @@ func (c *conn) await() bool {
 	return true
 }
 
-// skipBlank drops empty lines. They keep no memory, and a buffer that was needed
-// for a large head is given up.
-func (c *conn) skipBlank() {
-	c.r += SkipBlank(c.buf[c.r:c.w])
-	if c.r == c.w {
-		c.r, c.w, c.buf = 0, 0, c.small[:]
-	}
+func (c *conn) skipBlank() { c.in.skip(SkipBlank(c.in.bytes())) }
+
+// onlyBlank says whether no byte of a request is here: a CR alone is half an
+// empty line.
+func (c *conn) onlyBlank() bool {
+	b := c.in.bytes()
+	return len(b) == 0 || len(b) == 1 && b[0] == '\r'
 }
 
 // fillIdle reads while the server may end the connection.
@@ -142,14 +126,10 @@ func (c *conn) fillIdle() error {
 
 // fill reads more into the buffer, which has room.
 func (c *conn) fill() error {
-	n, err := c.stream.Read(c.buf[c.w:])
-	c.w += n
+	n, err := c.in.fill(c.stream)
 	if n > 0 {
 		c.arrived = c.server.now()
 		return nil
-	}
-	if err == nil {
-		return io.ErrNoProgress
 	}
 	return err
 }
@@ -159,20 +139,20 @@ var errHeadTooLarge = &SyntaxError{Status: 431, Reason: "head is too large"}
 
 // readHead reads until the head is complete. Errors are causes of a Refusal.
 func (c *conn) readHead() (*RequestHead, error) {
-	if !c.secure && isTLS(c.buf[c.r:c.w]) {
+	if !c.secure && isTLS(c.in.bytes()) {
 		return nil, c.sniffTLS()
 	}
 	limit := c.server.limits.Head
 	looked, parsed := 0, 0
 	for {
-		b := c.buf[c.r:c.w]
+		b := c.in.bytes()
 		// A head that trickles in is not parsed for each byte: when it is complete,
 		// and whenever it has doubled, so that nonsense is seen early.
 		if HeadEnd(b, looked) >= 0 || len(b) >= 2*parsed {
 			head, err := ParseRequestHead(b)
 			switch {
 			case err == nil && len(head.Raw) <= limit:
-				c.r += len(head.Raw)
+				c.in.skip(len(head.Raw))
 				return head, nil
 			case err != nil && err != ErrShort:
 				return nil, err
@@ -194,14 +174,7 @@ func (c *conn) readHead() (*RequestHead, error) {
 
 // fillHead reads more of a head, and makes room for it before.
 func (c *conn) fillHead(limit int) error {
-	if c.w == len(c.buf) {
-		room := c.buf
-		if c.r == 0 {
-			room = make([]byte, min(4*len(c.buf), limit))
-		}
-		c.w = copy(room, c.buf[c.r:c.w])
-		c.r, c.buf = 0, room
-	}
+	c.in.grow(limit)
 	return cutShort(c.fill())
 }
 
@@ -211,7 +184,7 @@ func cutShort(err error) error {
 	switch {
 	case err == nil || isTimeout(err):
 		return err
-	case err == io.EOF:
+	case err == io.EOF || err == io.ErrUnexpectedEOF:
 		return io.ErrUnexpectedEOF
 	}
 	return &cutError{err}
@@ -235,7 +208,7 @@ func (c *conn) exchange(head *RequestHead) bool {
 	if x.canLiveOn() && !x.told {
 		return true
 	}
-	c.linger = head.KeepAlive || !x.framer.Done() || c.r < c.w
+	c.linger = head.KeepAlive || !x.framer.Done() || !c.in.empty()
 	return false
 }
 

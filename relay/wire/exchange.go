@@ -56,10 +56,10 @@ func (x *Exchange) Read(p []byte) (int, error) {
 		return 0, nil
 	}
 	c := x.conn
-	if c.r < c.w {
-		n := copy(p, c.buf[c.r:c.w])
+	if !c.in.empty() {
+		n := copy(p, c.in.bytes())
 		used, err := x.scan(p[:n])
-		c.r += used
+		c.in.skip(used)
 		return used, err
 	}
 	n, err := x.receive(p)
@@ -68,7 +68,10 @@ func (x *Exchange) Read(p []byte) (int, error) {
 		return 0, err
 	}
 	used, err := x.scan(p[:n])
-	c.keep(p[used:n])
+	if used < n { // the beginning of the next request, or empty lines before it
+		c.in.keep(p[used:n])
+		c.arrived = c.server.now()
+	}
 	return used, err
 }
 
@@ -133,19 +136,6 @@ func (x *Exchange) askForBody() error {
 		x.failed = true
 	}
 	return cutShort(err)
-}
-
-// keep puts bytes that are none of the body into the empty buffer: the beginning
-// of the next request, or empty lines before it.
-func (c *conn) keep(p []byte) {
-	if len(p) == 0 {
-		return
-	}
-	if len(p) > len(c.buf) {
-		c.buf = make([]byte, len(p))
-	}
-	c.r, c.w = 0, copy(c.buf, p)
-	c.arrived = c.server.now()
 }
 
 // BodySize returns how many bytes of decoded body have been read.

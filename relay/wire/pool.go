@@ -1,3 +1,173 @@
 package wire
 
-type pool struct{}
+import (
+	"context"
+	"crypto/tls"
+	"net"
+	"sync"
+	"time"
+)
+
+// A link is a connection of a Client.
+type link struct {
+	at      address
+	sock    *socket
+	stream  net.Conn // what HTTP is spoken on: sock, or TLS on it
+	in      buffer
+	arrived time.Time // when the last bytes of in were read
+	parked  time.Time // when it was put into the pool
+
+	// quiet says that the peer has neither closed the connection nor sent anything.
+	// Nil: that can't be known.
+	quiet func() bool
+}
+
+func newLink(at address, nc net.Conn, stall time.Duration) *link {
+	sock := newSocket(nc, stall)
+	return &link{at: at, sock: sock, stream: sock, in: newBuffer(), quiet: peek(nc)}
+}
+
+// secure brings TLS up.
+func (l *link) secure(ctx context.Context, cfg *tls.Config) error {
+	secure := tls.Client(l.sock, cfg)
+	l.stream = secure
+	return secure.HandshakeContext(ctx)
+}
+
+// fill reads more into the buffer, which has room.
+func (l *link) fill() error {
+	n, err := l.in.fill(l.stream)
+	if n > 0 {
+		l.arrived = time.Now()
+		return nil
+	}
+	return err
+}
+
+func (l *link) close() {
+	_ = l.stream.Close()
+	l.in.release()
+}
+
+const (
+	defaultMaxIdle     = 64
+	defaultIdleTimeout = 90 * time.Second
+)
+
+// A pool keeps idle connections. The zero pool is empty.
+type pool struct {
+	// mu guards all fields. It is not held during I/O.
+	mu       sync.Mutex
+	idle     map[address][]*link // the longest idle first
+	closed   bool
+	sweeper  *time.Timer // runs while there are idle connections
+	sweeping sync.WaitGroup
+}
+
+// take returns an idle connection, or nil. The one that was used last is the one
+// most likely to live.
+func (p *pool) take(at address) *link {
+	for {
+		l := p.pop(at)
+		if l == nil || l.quiet == nil || l.quiet() {
+			return l
+		}
+		l.close()
+	}
+}
+
+func (p *pool) pop(at address) *link {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	links := p.idle[at]
+	last := len(links) - 1
+	if last < 0 {
+		return nil
+	}
+	l := links[last]
+	links[last] = nil
+	p.idle[at] = links[:last]
+	return l
+}
+
+// put keeps a connection, or closes it where there are enough.
+func (p *pool) put(l *link, maxIdle int, timeout time.Duration) {
+	l.parked = time.Now()
+	if !p.push(l, maxIdle, timeout) {
+		l.close()
+	}
+}
+
+func (p *pool) push(l *link, maxIdle int, timeout time.Duration) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed || len(p.idle[l.at]) >= maxIdle {
+		return false
+	}
+	if p.idle == nil {
+		p.idle = make(map[address][]*link)
+	}
+	p.idle[l.at] = append(p.idle[l.at], l)
+	if p.sweeper == nil {
+		p.sweepAfter(timeout, timeout)
+	}
+	return true
+}
+
+// sweepAfter has idle connections swept after a while. The caller holds mu.
+func (p *pool) sweepAfter(wait, timeout time.Duration) {
+	p.sweeping.Add(1)
+	p.sweeper = time.AfterFunc(wait, func() {
+		defer p.sweeping.Done()
+		for _, l := range p.sweep(timeout) {
+			l.close()
+		}
+	})
+}
+
+// sweep takes out the connections that have been idle for too long, and sees to
+// it that the others will be.
+func (p *pool) sweep(timeout time.Duration) (expired []*link) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.sweeper = nil
+	now := time.Now()
+	var next time.Duration
+	for at, links := range p.idle {
+		n := 0
+		for n < len(links) && now.Sub(links[n].parked) >= timeout {
+			n++
+		}
+		expired = append(expired, links[:n]...)
+		if n == len(links) {
+			delete(p.idle, at)
+			continue
+		}
+		p.idle[at] = append([]*link(nil), links[n:]...)
+		if left := timeout - now.Sub(links[n].parked); next == 0 || left < next {
+			next = left
+		}
+	}
+	if next > 0 && !p.closed {
+		p.sweepAfter(next, timeout)
+	}
+	return expired
+}
+
+// close closes all idle connections, and keeps none from now on.
+func (p *pool) close() {
+	p.mu.Lock()
+	p.closed = true
+	if p.sweeper != nil && p.sweeper.Stop() {
+		p.sweeping.Done()
+	}
+	idle := p.idle
+	p.idle, p.sweeper = nil, nil
+	p.mu.Unlock()
+	for _, links := range idle {
+		for _, l := range links {
+			l.close()
+		}
+	}
+	p.sweeping.Wait()
+}

@@ -35,7 +35,7 @@ func (e *HandshakeError) Unwrap() error { return e.Err }
 
 // refuse tells of what is in the buffer, and answers it.
 func (c *conn) refuse(cause error) {
-	r := c.refusal(c.buf[c.r:c.w], cause)
+	r := c.refusal(c.in.bytes(), cause)
 	answer := c.tell(r)
 	if answer == nil {
 		answer = defaultAnswer(r, c.server.now())
@@ -96,7 +96,7 @@ func (c *conn) sniffTLS() error {
 	limit := c.server.limits.Head
 	c.sock.until(time.Now().Add(c.server.limits.HeadTimeout))
 	for {
-		b := c.buf[c.r:c.w]
+		b := c.in.bytes()
 		want := tlsHeader
 		if len(b) >= tlsHeader {
 			want += int(b[3])<<8 | int(b[4])
@@ -113,7 +113,7 @@ func (c *conn) sniffPlain() error {
 	limit := c.server.limits.Head
 	c.sock.until(time.Now().Add(c.server.limits.HeadTimeout))
 	for {
-		b := c.buf[c.r:c.w]
+		b := c.in.bytes()
 		if _, err := ParseRequestHead(b); err != ErrShort || len(b) >= limit || c.fillHead(limit) != nil {
 			return ErrPlainOnTLS
 		}
@@ -127,12 +127,12 @@ func (c *conn) secured() bool {
 		return false
 	}
 	c.began = c.arrived
-	if !isTLS(c.buf[:c.w]) {
+	if !isTLS(c.in.bytes()) {
 		c.refuse(c.sniffPlain())
 		return false
 	}
-	hello := bytes.Clone(c.buf[:c.w])
-	c.r, c.w = 0, 0
+	hello := bytes.Clone(c.in.bytes())
+	c.in.skip(len(hello))
 	c.sock.ahead = hello
 	secure := tls.Server(c.sock, c.server.tls)
 	c.sock.until(time.Now().Add(c.server.limits.HeadTimeout))

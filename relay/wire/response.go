@@ -1,17 +1,263 @@
 package wire
 
 import (
+	"cmp"
+	"context"
+	"errors"
 	"io"
+	"net/http"
+	"strings"
+	"sync"
 	"time"
 )
 
-// A Response is the response to an Outgoing. Close it.
+const (
+	// maxResponseHead bounds the head of a response.
+	maxResponseHead = 256 << 10
+	// maxInformational bounds the 1xx responses before the final one.
+	maxInformational = 16
+)
+
+// ErrUpgraded is the cause when the app answers 101 to a request that asked for
+// no upgrade.
+var ErrUpgraded = errors.New("101 Switching Protocols, which nobody asked for")
+
+// A Response is the response to an Outgoing. It must be closed, and is for one
+// goroutine.
 type Response struct {
 	Head      *ResponseHead
 	FirstByte time.Time // when the first byte of Head arrived
 	Reused    bool      // the connection was used before
+
+	client *Client
+	link   *link
+	out    *Outgoing
+	limits Timeouts
+	end    time.Time // of Timeouts.Total; zero: never
+	ctx    context.Context
+
+	framer Framer
+	size   int64 // bytes of the body on the wire so far
+	err    error // why it can't be read further
+	closed bool
+	lost   bool // the connection was closed before any of a response came
+
+	unwatch func() bool // stops watching ctx
+	watched sync.WaitGroup
+	writer  *writer // nil: all was written by Do itself
+	sendErr error   // of the connection, while writing; or errStopped
+	bodyErr error   // of the body that was to be written
 }
 
-func (r *Response) Read(p []byte) (int, error) { return 0, io.EOF }
-func (r *Response) BodySize() int64            { return 0 }
-func (r *Response) Close() error               { return nil }
+// start sends the request and reads the head of the response. With an error,
+// nothing is left of the try.
+func (r *Response) start(ctx context.Context) error {
+	r.watch(ctx)
+	err := r.send()
+	if err == nil {
+		err = r.readHead()
+	}
+	if err != nil {
+		return r.abandon(err)
+	}
+	if r.Head.Status >= http.StatusMultipleChoices {
+		r.stopSending()
+	}
+	return nil
+}
+
+// watch cuts the connection off when ctx ends.
+func (r *Response) watch(ctx context.Context) {
+	r.ctx = ctx
+	if ctx.Done() == nil {
+		return
+	}
+	r.watched.Add(1)
+	r.unwatch = context.AfterFunc(ctx, func() {
+		defer r.watched.Done()
+		r.link.sock.cut(context.Cause(ctx))
+	})
+}
+
+// release ends all goroutines of the try, and reports whether the connection is
+// as good as before.
+func (r *Response) release() (intact bool) {
+	intact = true
+	if r.unwatch != nil && !r.unwatch() {
+		r.watched.Wait()
+		intact = false
+	}
+	if w := r.writer; w != nil {
+		r.stopSending()
+		<-w.done
+		r.sendErr, r.bodyErr = w.err, w.bodyErr
+	}
+	if r.sendErr != nil || r.bodyErr != nil {
+		intact = false
+	}
+	if intact && r.writer != nil {
+		r.link.sock.mendWrites()
+	}
+	return intact
+}
+
+// abandon closes the connection, and says how far the request came.
+func (r *Response) abandon(err error) error {
+	r.release()
+	r.link.close()
+	e := &SendError{Phase: PhaseWait, Err: err}
+	switch {
+	case !r.FirstByte.IsZero():
+		e.Phase = PhaseRead
+	case r.bodyErr != nil:
+		e.Phase, e.Err = PhaseWrite, r.bodyErr
+	case r.sendErr != nil:
+		e.Phase = PhaseWrite
+		if !errors.Is(r.sendErr, errStopped) {
+			e.Err = r.sendErr
+		}
+	}
+	r.lost = e.Unreachable() && r.bodyErr == nil && errors.Is(e.Err, io.ErrUnexpectedEOF)
+	e.Err = causeOf(r.ctx, e.Err)
+	return e
+}
+
+// readHead reads up to the end of the head of the final response.
+func (r *Response) readHead() error {
+	in := &r.link.in
+	for range maxInformational {
+		head, err := r.readOneHead()
+		if err != nil {
+			return err
+		}
+		in.skip(len(head.Raw))
+		if head.Status == http.StatusSwitchingProtocols {
+			return ErrUpgraded
+		}
+		if head.Status >= http.StatusOK {
+			r.Head = head
+			r.writer.noteAnswer()
+			r.framer.Reset(head.Framing)
+			return nil
+		}
+	}
+	return refuse(http.StatusBadGateway, "more than %d informational responses", maxInformational)
+}
+
+func (r *Response) readOneHead() (*ResponseHead, error) {
+	in := &r.link.in
+	for first := true; ; {
+		b := in.bytes()
+		if len(b) > 0 {
+			if first {
+				first = false
+				r.FirstByte = r.link.arrived
+			}
+			head, err := ParseResponseHead(b, r.out.Method)
+			if err != ErrShort {
+				return head, err
+			}
+			if len(b) >= maxResponseHead {
+				return nil, refuse(http.StatusBadGateway, "head is larger than %d bytes", maxResponseHead)
+			}
+			r.untilPause()
+		}
+		in.grow(maxResponseHead)
+		if err := r.link.fill(); err != nil {
+			return nil, cutShort(err)
+		}
+	}
+}
+
+// untilPause lets the next read wait as long as the app may pause.
+func (r *Response) untilPause() {
+	r.link.sock.until(earliest(time.Now().Add(r.limits.FirstByte), r.end))
+}
+
+// Read reads the body as it is on the wire, chunk framing and trailers included.
+//
+// The error is io.EOF at the body's end; a *SyntaxError where its framing is
+// wrong, with the bytes from there on that had come; io.ErrUnexpectedEOF when the
+// connection ended first; os.ErrDeadlineExceeded when the app was too slow; the
+// cause of the context given to Do when that has ended.
+func (r *Response) Read(p []byte) (int, error) {
+	switch {
+	case r.err != nil:
+		return 0, r.err
+	case r.framer.Done():
+		return 0, io.EOF
+	case len(p) == 0:
+		return 0, nil
+	}
+	in := &r.link.in
+	if !in.empty() {
+		n := copy(p, in.bytes())
+		used, err := r.scan(p[:n])
+		in.skip(used)
+		return used, err
+	}
+	n, err := r.receive(p)
+	if n == 0 {
+		r.err = err
+		return 0, err
+	}
+	used, err := r.scan(p[:n])
+	in.keep(p[used:n])
+	return used, err
+}
+
+// scan is like Exchange.scan.
+func (r *Response) scan(p []byte) (int, error) {
+	used, err := r.framer.Scan(p)
+	if err != nil {
+		r.err = err
+		used = len(p)
+	}
+	r.size += int64(used)
+	return used, err
+}
+
+// receive gets bytes from the connection, or the error to end with.
+func (r *Response) receive(p []byte) (int, error) {
+	r.untilPause()
+	n, err := r.link.stream.Read(p)
+	switch {
+	case n > 0:
+		return n, nil
+	case err == io.EOF && r.framer.EOF() == nil:
+		return 0, io.EOF
+	case err == nil:
+		return 0, io.ErrNoProgress
+	}
+	return 0, causeOf(r.ctx, cutShort(err))
+}
+
+// BodySize returns how many bytes of decoded body have been read.
+func (r *Response) BodySize() int64 { return r.framer.Size() }
+
+// Close ends what is under way. The connection goes back to the pool if the
+// response was read to its end and both sides let it live on.
+func (r *Response) Close() error {
+	if r.closed {
+		return nil
+	}
+	r.closed = true
+	if r.release() && r.err == nil && r.framer.Done() && r.Head.KeepAlive && r.link.in.empty() && persists(r.out.Head) {
+		c := r.client
+		c.pool.put(r.link, cmp.Or(c.MaxIdle, defaultMaxIdle), cmp.Or(c.IdleTimeout, defaultIdleTimeout))
+	} else {
+		r.link.close()
+	}
+	r.err = errClosed
+	return nil
+}
+
+// errClosed is what reading a closed Response gives.
+var errClosed = errors.New("response is closed")
+
+// persists says whether a request of that head lets its connection live on: one
+// of HTTP/1.0 does not, as far as we ask.
+func persists(head string) bool {
+	line, _, _ := strings.Cut(head, "\n")
+	return !strings.HasSuffix(strings.TrimSuffix(line, "\r"), "HTTP/1.0")
+}

@@ -91,6 +91,13 @@ func (s *socket) cutWrites(cause error) {
 	_ = s.Conn.SetWriteDeadline(longAgo)
 }
 
+// mendWrites undoes cutWrites, once it turned out to have hit nothing.
+func (s *socket) mendWrites() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.writeCut, s.writeBy = nil, false
+}
+
 // Read implements net.Conn. The error is os.ErrDeadlineExceeded when the time
 // given to until has come.
 func (s *socket) Read(p []byte) (int, error) {

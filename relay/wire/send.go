@@ -1,0 +1,202 @@
+package wire
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// syncPatience is how long Do itself writes without progress. Then a goroutine
+	// goes on, while Do listens: the app may have answered and read no more.
+	syncPatience = 100 * time.Millisecond
+	// syncSecure is the most that Do itself writes on TLS, where a write can't be
+	// left half way; every socket takes that much.
+	syncSecure = 16 << 10
+	// lastWords is how long an app that takes no more of the request has to say
+	// why.
+	lastWords = time.Second
+)
+
+// errStopped is why a request was not sent to its end: the response is here.
+var errStopped = errors.New("stopped sending")
+
+// send writes the request, or has it written while the response is waited for.
+// The error is of the body; one of the connection is kept, since a response may
+// tell more.
+func (r *Response) send() error {
+	buf := bigBuffers.Get().(*[bigBuffer]byte)
+	first := append(buf[:0], r.out.Head...)
+	body, err := r.openBody()
+	if err == nil && body != nil {
+		first, body, err = beginBody(first, body)
+	}
+	if err != nil {
+		bigBuffers.Put(buf)
+		r.bodyErr = err
+		return err
+	}
+	if body == nil && (r.link.stream == r.link.sock || len(first) <= syncSecure) {
+		left := r.sendNow(first)
+		if left == nil {
+			bigBuffers.Put(buf)
+			return nil
+		}
+		first = left
+	}
+	r.sendBeside(first, buf, body)
+	return nil
+}
+
+func (r *Response) openBody() (io.ReadCloser, error) {
+	if r.out.Body == nil {
+		return nil, nil
+	}
+	body, err := r.out.Body()
+	if err != nil {
+		return nil, fmt.Errorf("open body: %w", err)
+	}
+	return body, nil
+}
+
+// beginBody fills the buffer with the beginning of the body. When that was all,
+// the body is closed and nil.
+func beginBody(first []byte, body io.ReadCloser) ([]byte, io.ReadCloser, error) {
+	for len(first) < cap(first) {
+		n, err := body.Read(first[len(first):cap(first)])
+		first = first[:len(first)+n]
+		if err == nil {
+			continue
+		}
+		closeErr := body.Close()
+		if err != io.EOF {
+			return nil, nil, fmt.Errorf("read body: %w", err)
+		}
+		if closeErr != nil {
+			return nil, nil, fmt.Errorf("close body: %w", closeErr)
+		}
+		return first, nil, nil
+	}
+	return first, body, nil
+}
+
+// sendNow writes a whole request. It returns what is left when the app takes no
+// more for the moment.
+func (r *Response) sendNow(b []byte) (left []byte) {
+	sock := r.link.sock
+	if r.link.stream == sock {
+		sock.patience(syncPatience)
+	} else {
+		sock.patience(r.limits.Write)
+	}
+	n, err := r.link.stream.Write(b)
+	switch {
+	case err == nil:
+		r.untilPause()
+		return nil
+	case isTimeout(err) && r.link.stream == sock && r.ctx.Err() == nil:
+		return b[n:]
+	}
+	r.sendErr = cutShort(err)
+	sock.until(earliest(time.Now().Add(lastWords), r.end))
+	return nil
+}
+
+// A writer is the goroutine that writes a request, while its response is waited
+// for or read.
+type writer struct {
+	done    chan struct{} // closed when it has ended; then err and bodyErr may be read
+	err     error         // of the connection, or errStopped
+	bodyErr error         // of the body
+	stop    atomic.Bool
+
+	mu       sync.Mutex // held to change the time until which the response is waited for
+	answered bool       // it is here: the writer must not change that time any more
+}
+
+// sendBeside starts the writer. It owns buf and body.
+func (r *Response) sendBeside(first []byte, buf *[bigBuffer]byte, body io.ReadCloser) {
+	w := &writer{done: make(chan struct{})}
+	r.writer = w
+	r.link.sock.patience(r.limits.Write)
+	r.link.sock.until(r.end)
+	go func() {
+		defer close(w.done)
+		defer bigBuffers.Put(buf)
+		w.write(r.link.stream, first, buf, body)
+		w.ended(r)
+	}()
+}
+
+// write writes first, then the rest of the body.
+func (w *writer) write(to io.Writer, first []byte, buf *[bigBuffer]byte, body io.ReadCloser) {
+	if body != nil {
+		defer body.Close()
+	}
+	if _, err := to.Write(first); err != nil || body == nil {
+		w.err = cutShort(err)
+		return
+	}
+	for {
+		n, err := body.Read(buf[:])
+		if n > 0 {
+			if w.stop.Load() {
+				w.err = errStopped
+				return
+			}
+			if _, err := to.Write(buf[:n]); err != nil {
+				w.err = cutShort(err)
+				return
+			}
+		}
+		if err == io.EOF {
+			return
+		}
+		if err != nil {
+			w.bodyErr = fmt.Errorf("read body: %w", err)
+			return
+		}
+	}
+}
+
+// ended sets how long the response is waited for, now that all is sent or nothing
+// more can be.
+func (w *writer) ended(r *Response) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	switch {
+	case w.answered:
+	case w.bodyErr != nil:
+		r.link.sock.until(longAgo)
+	case w.err != nil:
+		r.link.sock.until(earliest(time.Now().Add(lastWords), r.end))
+	default:
+		r.untilPause()
+	}
+}
+
+// noteAnswer keeps the writer from changing the time limit any more.
+func (w *writer) noteAnswer() {
+	if w == nil {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.answered = true
+}
+
+// stopSending ends the writer. One that has written all does not mind.
+func (r *Response) stopSending() {
+	if r.writer == nil {
+		return
+	}
+	select {
+	case <-r.writer.done:
+	default:
+		r.writer.stop.Store(true)
+		r.link.sock.cutWrites(errStopped)
+	}
+}
