@@ -1,0 +1,79 @@
+package relay
+
+import "github.com/hooktape/hooktape/store"
+
+// missed notes that no connection to the target came about.
+func (t *target) missed() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.breaker.fail(t.agent.now())
+}
+
+// keep notes that a delivery waits for a target that is away, and tells so once.
+func (t *target) keep() {
+	t.mu.Lock()
+	tell := t.breaker.open() && !t.breaker.told
+	t.breaker.told = t.breaker.open()
+	since := t.breaker.since
+	t.mu.Unlock()
+	t.rouse()
+	if !tell {
+		return
+	}
+	t.agent.log.Warn("target can't be reached, its deliveries are kept", "source", t.key.source, "target", t.key.name, "since", since)
+	t.agent.watch.tell(Event{Kind: Away, Source: t.key.source, Target: t.key.name, Since: since})
+}
+
+// reached notes that the target is there. If it was away, what was kept for it is counted, so that caughtUp can tell
+// when all of it has been tried.
+func (t *target) reached() {
+	t.mu.Lock()
+	if !t.breaker.open() {
+		t.mu.Unlock()
+		return
+	}
+	was := t.breaker.close()
+	t.mu.Unlock()
+	t.rouse()
+	if !was.told {
+		return
+	}
+	kept, _, err := t.agent.store.Pending(t.key.source, t.key.name)
+	if err != nil {
+		t.agent.log.Error("can't count what was kept", "source", t.key.source, "target", t.key.name, "error", err)
+	}
+	t.mu.Lock()
+	t.recovery = &recovery{since: was.since, until: t.agent.now(), kept: kept, left: kept}
+	t.mu.Unlock()
+	t.caughtUp(store.Delivery{})
+}
+
+// caughtUp counts a delivery that was kept while the target was away and has been tried since. When it was the last,
+// it tells so. The zero Delivery counts as none.
+func (t *target) caughtUp(d store.Delivery) {
+	t.mu.Lock()
+	r := t.recovery
+	if r == nil {
+		t.mu.Unlock()
+		return
+	}
+	if !d.Created.IsZero() && !d.Created.After(r.until) {
+		r.left--
+		if d.State == store.Delivered {
+			r.delivered++
+		}
+	}
+	done := r.left <= 0
+	if done {
+		t.recovery = nil
+	}
+	t.mu.Unlock()
+	if !done {
+		return
+	}
+	t.agent.log.Info("target is back", "source", t.key.source, "target", t.key.name, "away", r.until.Sub(r.since),
+		"kept", r.kept, "delivered", r.delivered)
+	t.agent.watch.tell(Event{
+		Kind: Back, Source: t.key.source, Target: t.key.name, Away: r.until.Sub(r.since), Kept: r.kept, Delivered: r.delivered,
+	})
+}

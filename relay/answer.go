@@ -1,0 +1,106 @@
+package relay
+
+import (
+	"bytes"
+	"net/http"
+
+	"github.com/hooktape/hooktape/relay/config"
+	"github.com/hooktape/hooktape/relay/wire"
+	"github.com/hooktape/hooktape/store"
+)
+
+// ack is the first of the source's whose "when" holds. One that fails does not.
+func (r *reception) ack() config.Ack {
+	for _, ack := range r.src.Acks {
+		if ack.When == nil {
+			return ack
+		}
+		holds, err := ack.When.Bool(r.view)
+		r.failed(ack.When, err)
+		if holds {
+			return ack
+		}
+	}
+	return config.DefaultAck()
+}
+
+// readAhead reads what the body of an ack may need of the request. Once the record has its id the store must not be
+// asked any more: its committer waits for the answer.
+func (r *reception) readAhead(ack config.Ack) {
+	if ack.Body != nil || len(ack.Headers) > 0 {
+		_, _ = r.view.Body() // an error shows again where the body is used
+	}
+}
+
+// acknowledgement is the answer of an ack.
+func (r *reception) acknowledgement(ack config.Ack) wire.Answer {
+	fields, err := ack.Fields(r.view)
+	if err != nil {
+		r.warn(r.src.Name, "the headers of an ack", err)
+	}
+	a := wire.Answer{Status: ack.Status, Fields: fields}
+	if ack.Body == nil {
+		return a
+	}
+	a.Body, err = ack.Body.Bytes(r.view)
+	r.failed(ack.Body, err)
+	if _, given := a.Fields.Get("Content-Type"); !given && len(a.Body) > 0 {
+		a.Fields = append(a.Fields, wire.Field{Name: "Content-Type", Value: contentType(a.Body)})
+	}
+	return a
+}
+
+// contentType guesses what an ack's body is, so that nobody has to say what everybody sees.
+func contentType(body []byte) string {
+	switch body = bytes.TrimSpace(body); {
+	case len(body) > 0 && (body[0] == '{' || body[0] == '['):
+		return "application/json"
+	}
+	return "text/plain; charset=utf-8"
+}
+
+// refusal is the answer to a request that is not taken: the status, and the reason in a line of text.
+func refusal(f finding) wire.Answer {
+	fields := append(wire.Fields{
+		{Name: "Content-Type", Value: "text/plain; charset=utf-8"},
+		{Name: "X-Content-Type-Options", Value: "nosniff"},
+	}, f.fields...)
+	return wire.Answer{Status: f.status, Fields: fields, Body: []byte("hooktape: " + f.reason + "\n")}
+}
+
+// render gives what puts an answer into the record.
+func (r *reception) render(a wire.Answer) func(*store.Record) {
+	return func(rec *store.Record) {
+		a := r.fit(a)
+		rec.Answer = answered(rec, a.Status, wire.AppendResponse(nil, a), r.now())
+	}
+}
+
+// fit makes an answer fit the exchange: its version, its method, and whether the connection lives on.
+func (r *reception) fit(a wire.Answer) wire.Answer {
+	a.Proto = r.x.Head.Proto
+	a.HeadOnly = r.x.Head.Method == http.MethodHead
+	a.Close = !r.x.KeepAlive()
+	a.Date = r.now()
+	return a
+}
+
+// startLine is what can be made out of the first line of bytes that are no request, so that lists can show it.
+// Parts that are not plain ASCII are left out.
+func startLine(raw []byte) (method, target, proto string) {
+	const most = 8 << 10 // more is no request target, but an attempt to fill lists
+	line, _, _ := bytes.Cut(raw[:min(len(raw), most)], []byte("\n"))
+	parts := bytes.Fields(line)
+	for _, c := range line {
+		if c != '\r' && (c < ' ' || c > '~') {
+			return "", "", ""
+		}
+	}
+	at := func(i int) string {
+		if i < len(parts) {
+			return string(parts[i])
+		}
+		return ""
+	}
+	return at(0), at(1), at(2)
+}

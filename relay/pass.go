@@ -1,0 +1,223 @@
+package relay
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/hooktape/hooktape/relay/wire"
+	"github.com/hooktape/hooktape/store"
+)
+
+// The waits between tries while a sender waits for the answer: short, since an app that restarts is back in a moment.
+const (
+	passRetryMin = 50 * time.Millisecond
+	passRetryMax = time.Second
+)
+
+// pass sends a committed request to the target whose response is the answer. While that can't be had it tries again
+// until the source's patience is over; then hooktape takes over: the sender gets the ack, and the delivery is
+// hooktape's (DESIGN.md section 4). It discards r.raw when no attempt needs it any more.
+func (r *reception) pass() {
+	m := r.message(r.rec, r.x.Head, r.rec.Raw)
+	var patience <-chan time.Time // never, when there is none: then the first failure is the answer
+	if r.src.Patience > 0 {
+		timer := time.NewTimer(r.src.Patience)
+		defer timer.Stop()
+		patience = timer.C
+	}
+	for wait := passRetryMin; ; wait = min(2*wait, passRetryMax) {
+		flying := r.fly(m)
+		var s sent
+		select {
+		case s = <-flying:
+		case <-patience:
+			r.takeOver(flying)
+			return
+		}
+		if s.response != nil {
+			r.passOn(s)
+			r.raw.Discard()
+			return
+		}
+		if s.away {
+			r.target.missed()
+		}
+		if patience == nil {
+			r.unreached(s)
+			r.raw.Discard()
+			return
+		}
+		r.store.Settle(r.rec.ID, store.Outcome{Attempt: s.attempt})
+		if !r.again(wait, patience) {
+			r.takeOver(nil)
+			return
+		}
+	}
+}
+
+// fly makes an attempt in a goroutine of its own, since it may outlast the patience of the sender.
+func (r *reception) fly(m message) <-chan sent {
+	flying := make(chan sent, 1)
+	r.sending.Go(func() { flying <- r.send(r.ctx, r.target, m) })
+	return flying
+}
+
+// again waits before the next try, and says whether there is one: not when patience is over or the agent stops.
+func (r *reception) again(wait time.Duration, patience <-chan time.Time) bool {
+	pause := time.NewTimer(wait)
+	defer pause.Stop()
+	select {
+	case <-pause.C:
+		return true
+	case <-patience:
+	case <-r.stopping:
+	}
+	return false
+}
+
+// takeOver makes the delivery hooktape's, and answers the sender. An attempt under way goes on and counts.
+func (r *reception) takeOver(flying <-chan sent) {
+	t, id := r.target, r.rec.ID
+	if flying != nil {
+		t.claim(id)
+	}
+	r.owed.Record, r.owed.Created = id, r.now()
+	r.render(r.acknowledgement(r.ack()))(r.rec)
+	err := r.store.Settle(id, store.Outcome{Answer: r.rec.Answer, Deliveries: []store.Delivery{r.owed}}).Wait()
+	if err != nil {
+		r.turnAway(err)
+	} else {
+		t.keep()
+		r.acknowledge()
+	}
+	if flying == nil {
+		r.raw.Discard()
+		return
+	}
+	r.sending.Go(func() {
+		defer r.raw.Discard()
+		defer t.land(id)
+		s := <-flying
+		switch {
+		case err == nil:
+			t.settle(r.owed, s)
+		case s.response != nil:
+			s.response.Close()
+		}
+	})
+}
+
+// passOn gives the sender the response of the target as the target gave it, and records it.
+func (r *reception) passOn(s sent) {
+	r.target.reached()
+	kept := r.store.Spool()
+	defer kept.Discard()
+	head, passing := s.response.Head.ForSender(r.x.Head.Proto, r.x.KeepAlive())
+	if passing.Close {
+		r.x.CloseAfter()
+	}
+	answer := &store.Answer{Status: s.attempt.Status, Time: r.now(), Raw: store.InlineRaw([]byte(head)), FromAttempt: store.ThisAttempt}
+	outcome := store.Outcome{Attempt: s.attempt, Response: kept, Answer: answer}
+
+	from := &tee{from: s.response, to: kept}
+	from.keep([]byte(s.response.Head.Raw))
+	var body io.Reader = from
+	var told io.Writer = r.x
+	if passing.Decode {
+		body = wire.NewBodyReader(s.response.Head.Framing, from)
+		outcome.AnswerRaw = r.store.Spool()
+		defer outcome.AnswerRaw.Discard()
+		answer.FromAttempt = 0
+		told = io.MultiWriter(r.x, outcome.AnswerRaw)
+	}
+	readErr, writeErr := stream(told, head, body)
+	s.end(errors.Join(readErr, from.err), r.now())
+	s.response.Close()
+	if readErr != nil || writeErr != nil {
+		r.x.CloseAfter() // the sender must not take half a response for a whole one
+	}
+	if writeErr != nil {
+		answer.Error = writeErr.Error()
+	}
+	answer.Duration = r.now().Sub(r.rec.Time)
+	r.finish(s, outcome)
+}
+
+// finish records an answer that came from the target, and tells of it.
+func (r *reception) finish(s sent, o store.Outcome) {
+	r.owed.Attempts, r.owed.Status, r.owed.Error = 1, s.attempt.Status, s.attempt.Error
+	r.owed.State = store.Failed // the sender was told, and owns the retry
+	if s.attempt.Status/100 == 2 && s.attempt.Error == "" {
+		r.owed.State = store.Delivered
+	}
+	o.Deliveries = []store.Delivery{r.owed}
+	r.store.Settle(r.rec.ID, o)
+	r.rec.Answer = o.Answer
+	r.log.Debug("answered", "record", r.rec.ID, "status", o.Answer.Status, "duration", o.Answer.Duration, "error", s.attempt.Error)
+	r.watch.tell(Event{Kind: Answered, Record: r.rec})
+}
+
+// unreached answers for a target that could not be reached, where hooktape is not to take over.
+func (r *reception) unreached(s sent) {
+	f := finding{status: http.StatusBadGateway, reason: fmt.Sprintf("no answer from target %q", r.target.key.name)}
+	if s.timeout {
+		f.status = http.StatusGatewayTimeout
+	}
+	a := r.fit(refusal(f))
+	bytes := wire.AppendResponse(nil, a)
+	answer := answered(r.rec, a.Status, bytes, r.now())
+	if _, err := r.x.Write(bytes); err != nil {
+		answer.Error = err.Error()
+	}
+	r.finish(s, store.Outcome{Attempt: s.attempt, Answer: answer})
+}
+
+// stream writes a head and then a body, the first of it together with the head. It reads the body to its end even
+// when the writer fails, so that all of it is recorded.
+func stream(to io.Writer, head string, body io.Reader) (readErr, writeErr error) {
+	buf := buffers.Get().(*[32 << 10]byte)
+	defer buffers.Put(buf)
+	room := buf[:]
+	if len(head) < len(buf)/2 {
+		room = buf[copy(buf[:], head):]
+	} else {
+		_, writeErr = io.WriteString(to, head)
+	}
+	for readErr == nil {
+		var n int
+		n, readErr = body.Read(room)
+		if out := buf[:len(buf)-len(room)+n]; len(out) > 0 && writeErr == nil {
+			_, writeErr = to.Write(out)
+		}
+		room = buf[:]
+	}
+	if readErr == io.EOF {
+		readErr = nil
+	}
+	return readErr, writeErr
+}
+
+// tee records what is read through it. When recording fails it reads on: the sender still gets the response.
+type tee struct {
+	from io.Reader
+	to   *store.Spool
+	err  error // the first of recording
+}
+
+func (t *tee) Read(p []byte) (int, error) {
+	n, err := t.from.Read(p)
+	t.keep(p[:n])
+	return n, err
+}
+
+func (t *tee) keep(p []byte) {
+	if t.err != nil {
+		return
+	}
+	if _, err := t.to.Write(p); err != nil {
+		t.err = fmt.Errorf("the response could not be recorded: %w", err)
+	}
+}

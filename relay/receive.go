@@ -1,0 +1,320 @@
+package relay
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/hooktape/hooktape/relay/config"
+	"github.com/hooktape/hooktape/relay/expr"
+	"github.com/hooktape/hooktape/relay/wire"
+	"github.com/hooktape/hooktape/store"
+)
+
+// buffers are what bodies go through on their way to the tape and back: 32 KiB, as io.Copy takes.
+var buffers = sync.Pool{New: func() any { return new([32 << 10]byte) }}
+
+// framingSlack bounds the bytes that chunk framing may add to a body: a sender that sends one byte a chunk needs
+// seven for it, one that sends endless chunk extensions is turned away.
+const framingSlack = 8
+
+// reception is one request on its way in.
+type reception struct {
+	*Agent
+	x      *wire.Exchange
+	src    *source // nil: none matched
+	target *target // whose response is the answer; nil: hooktape answers
+	found  finding
+	raw    *store.Spool
+	rec    *store.Record
+	view   *expr.View     // nil when refused
+	owed   store.Delivery // to target, should it become hooktape's
+	cut    bool           // raw holds only the beginning
+}
+
+// serve brings one request onto the tape, answers it, and sees to its deliveries.
+func (a *Agent) serve(x *wire.Exchange) {
+	r := &reception{Agent: a, x: x, src: a.routes.Load().match(x.Head.Host(), x.Head.Path()), raw: a.store.Spool()}
+	r.found = checkHead(r.config(), x.Head)
+	err := r.read()
+	if err == nil {
+		err = r.commit()
+	}
+	switch {
+	case err != nil:
+		r.turnAway(err)
+	case r.target != nil:
+		r.pass()
+		return // pass sees to r.raw, which an attempt may still need
+	default:
+		r.acknowledge()
+	}
+	r.raw.Discard()
+}
+
+func (r *reception) config() *config.Source {
+	if r.src == nil {
+		return nil
+	}
+	return &r.src.Source
+}
+
+// read brings the bytes of the request onto the spool, and changes the finding when the body gives reason to.
+// An error means that they can't be kept.
+func (r *reception) read() error {
+	if _, err := r.raw.WriteString(r.x.Head.Raw); err != nil {
+		return err
+	}
+	if r.found.refused() && r.x.Head.Continue {
+		r.cut = true // the sender waits to be asked for the body, and isn't
+		return nil
+	}
+	buf := buffers.Get().(*[32 << 10]byte)
+	defer buffers.Put(buf)
+	for {
+		n, err := r.x.Read(buf[:])
+		if _, err := r.raw.Write(buf[:n]); err != nil {
+			return err
+		}
+		switch {
+		case err == io.EOF:
+			return nil
+		case err != nil:
+			r.found = brokenBody(r.found, err)
+			return r.keepStart(r.found.verdict == store.Malformed)
+		case r.tooMuch():
+			if !r.found.refused() {
+				r.found = tooLarge(r.src.MaxBody)
+			}
+			return r.keepStart(true)
+		}
+	}
+}
+
+// tooMuch says whether more has come than the verdict allows to be kept.
+func (r *reception) tooMuch() bool {
+	body := r.raw.Size() - int64(len(r.x.Head.Raw))
+	switch r.found.verdict {
+	case store.NoSource, store.TooLarge:
+		return body > refusedKeep
+	}
+	return r.x.BodySize() > r.src.MaxBody || body > framingSlack*r.src.MaxBody+refusedKeep
+}
+
+// keepStart cuts off what is too much to keep of a refused request.
+func (r *reception) keepStart(only bool) error {
+	keep := int64(len(r.x.Head.Raw)) + refusedKeep
+	if !only || r.raw.Size() <= keep {
+		return nil
+	}
+	r.cut = true
+	return r.raw.Truncate(keep)
+}
+
+// brokenBody is the finding about a body that did not come to its end. What was refused before stays so.
+func brokenBody(f finding, err error) finding {
+	if f.refused() {
+		return f
+	}
+	return broken(err)
+}
+
+// broken is the finding about bytes that never became a whole request.
+func broken(err error) finding {
+	if syntax, ok := errors.AsType[*wire.SyntaxError](err); ok {
+		return finding{verdict: store.Malformed, reason: syntax.Reason, status: syntax.Status}
+	}
+	switch {
+	case errors.Is(err, wire.ErrTLSOnPlain), errors.Is(err, wire.ErrPlainOnTLS):
+		return finding{verdict: store.Malformed, reason: err.Error(), status: http.StatusBadRequest}
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return finding{verdict: store.Incomplete, reason: "the sender was too slow", status: http.StatusRequestTimeout}
+	}
+	return finding{verdict: store.Incomplete, reason: "the connection ended before the request did", status: http.StatusBadRequest}
+}
+
+// commit makes the record of what was read, plans its answer and deliveries, and waits until all of it is on the disk.
+func (r *reception) commit() error {
+	h := r.x.Head
+	r.rec = &store.Record{
+		Time: r.x.Time, Via: "direct", Remote: r.x.Remote.String(), TLS: r.x.TLS,
+		Proto: h.Proto, Method: h.Method, Target: h.Target, Host: h.Host(),
+		Verdict: r.found.verdict, Reason: r.found.reason,
+		HeadSize: len(h.Raw), BodySize: r.x.BodySize(), Truncated: r.cut,
+	}
+	if r.src != nil {
+		r.rec.Source = r.src.Name
+	}
+	plan, err := r.plan()
+	if err != nil {
+		return err
+	}
+	if err := r.store.Append(r.rec, r.raw, plan.deliveries, plan.render).Wait(); err != nil {
+		return err
+	}
+	if since, turned, ended := r.outage.end(); ended {
+		r.log.Info("recording again", "away", r.now().Sub(since), "turned-away", turned)
+	}
+	r.log.Debug("recorded", "record", r.rec.ID, "source", r.rec.Source, "verdict", r.rec.Verdict)
+	for _, t := range plan.targets {
+		t.rouse()
+	}
+	return nil
+}
+
+// plan is what happens with a request beside being recorded.
+type plan struct {
+	deliveries []store.Delivery
+	targets    []*target           // of deliveries
+	render     func(*store.Record) // makes the answer, once the record has its id; nil when a target gives the answer
+}
+
+func (r *reception) plan() (plan, error) {
+	if r.found.refused() {
+		return plan{render: r.render(refusal(r.found))}, nil
+	}
+	if err := r.open(); err != nil {
+		return plan{}, err
+	}
+	var p plan
+	deliver := true
+	if r.src.Respond == config.RespondTarget {
+		r.target = r.src.primary()
+		r.owed = r.delivery(r.target)
+	} else {
+		ack := r.ack()
+		deliver = ack.Deliver
+		r.readAhead(ack)
+		p.render = func(rec *store.Record) { r.render(r.acknowledgement(ack))(rec) }
+	}
+	for _, t := range r.src.targets {
+		if deliver && t != r.target && r.wants(t) {
+			p.deliveries = append(p.deliveries, r.delivery(t))
+			p.targets = append(p.targets, t)
+		}
+	}
+	return p, nil
+}
+
+// open makes the request ready for expressions. A body that is in pieces is waited for, so that it can be read back.
+func (r *reception) open() error {
+	head := int64(len(r.x.Head.Raw))
+	r.view = &expr.View{Record: r.rec, Head: r.x.Head}
+	if inline := r.raw.Bytes(); inline != nil {
+		r.view.Body = func() ([]byte, error) {
+			body, _, err := wire.DecodeBody(r.x.Head.Framing, inline[head:])
+			return body, err
+		}
+		return nil
+	}
+	raw, err := r.raw.Raw()
+	if err != nil {
+		return err
+	}
+	r.view.Body = sync.OnceValues(func() ([]byte, error) {
+		f := r.store.Open(raw)
+		defer f.Close()
+		if _, err := f.Seek(head, io.SeekStart); err != nil {
+			return nil, err
+		}
+		return io.ReadAll(wire.NewBodyReader(r.x.Head.Framing, f))
+	})
+	return nil
+}
+
+// wants says whether a target's "when" holds. One that fails does not.
+func (r *reception) wants(t *target) bool {
+	when := t.config().When
+	if when == nil {
+		return true
+	}
+	holds, err := when.Bool(r.view)
+	r.failed(when, err)
+	return holds
+}
+
+// delivery is the job of bringing the request to a target.
+func (r *reception) delivery(t *target) store.Delivery {
+	d := store.Delivery{Source: t.key.source, Target: t.key.name, State: store.Pending, Created: r.now()}
+	if by := t.config().OrderBy; by != nil {
+		key, err := by.String(r.view)
+		r.failed(by, err)
+		d.Key = key
+	}
+	return d
+}
+
+// failed warns of an expression that could not be evaluated.
+func (r *reception) failed(e *expr.Expr, err error) {
+	if err != nil {
+		r.warn(r.src.Name, e.Source(), err)
+	}
+}
+
+// warn says that a part of the configuration failed on a request: once, since it will fail on the next one too.
+func (a *Agent) warn(source, what string, err error) {
+	if _, told := a.failures.LoadOrStore([2]string{source, what}, true); !told {
+		a.log.Warn("expression failed and counts as false or empty, told once", "source", source, "expression", what, "error", err)
+	}
+}
+
+// acknowledge sends the answer that the record already holds.
+func (r *reception) acknowledge() {
+	_, err := r.x.Write(r.rec.Answer.Raw.Inline)
+	if err != nil {
+		r.log.Debug("answer could not be sent", "record", r.rec.ID, "error", err)
+	}
+	r.rec.Answer.Duration = r.now().Sub(r.rec.Time)
+	r.watch.tell(Event{Kind: Answered, Record: r.rec})
+}
+
+// turnAway answers a request that could not be recorded: nothing was promised, the sender has to come again.
+func (r *reception) turnAway(err error) {
+	if r.outage.begin(r.now()) {
+		r.log.Error("can't record, answering 503 until it works again", "error", err)
+	}
+	_, _ = r.x.Write(wire.AppendResponse(nil, r.fit(refusal(unavailable()))))
+}
+
+// refuse records bytes that never became a request, and gives their answer.
+func (a *Agent) refuse(b *wire.Refusal) []byte {
+	found := broken(b.Cause)
+	if b.Status != 0 {
+		found.status = b.Status
+	}
+	raw := a.store.Spool()
+	defer raw.Discard()
+	method, target, proto := startLine(b.Raw)
+	rec := &store.Record{
+		Time: b.Time, Via: "direct", Remote: b.Remote.String(), TLS: b.TLS, Method: method, Target: target, Proto: proto,
+		Verdict: found.verdict, Reason: found.reason, Truncated: b.Truncated,
+	}
+	answer := refusal(found)
+	answer.Close, answer.Date = true, a.now()
+	bytes := wire.AppendResponse(nil, answer)
+	_, err := raw.Write(b.Raw)
+	if err == nil {
+		err = a.store.Append(rec, raw, nil, func(rec *store.Record) {
+			rec.Answer = answered(rec, answer.Status, bytes, a.now())
+		}).Wait()
+	}
+	if err != nil {
+		if a.outage.begin(a.now()) {
+			a.log.Error("can't record, answering 503 until it works again", "error", err)
+		}
+		answer = refusal(unavailable())
+		answer.Close, answer.Date = true, a.now()
+		return wire.AppendResponse(nil, answer)
+	}
+	a.log.Debug("refused", "record", rec.ID, "verdict", rec.Verdict, "reason", rec.Reason)
+	a.watch.tell(Event{Kind: Answered, Record: rec})
+	return bytes
+}
+
+// answered is the answer of a record as the store keeps it.
+func answered(rec *store.Record, status int, bytes []byte, now time.Time) *store.Answer {
+	return &store.Answer{Status: status, Time: now, Duration: now.Sub(rec.Time), Raw: store.InlineRaw(bytes)}
+}

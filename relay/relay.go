@@ -1,0 +1,199 @@
+// Package relay is the agent: it receives requests, records each before it answers, and brings it to its targets.
+//
+// A request goes through the files of this package in this order:
+//
+//	wire.Server ──► receive.go   reads it onto the tape, commits, answers
+//	                  │ match.go     host and path → source                    pure
+//	                  │ check.go     size, method → verdict                    pure
+//	                  │ answer.go    verdict, acks → the bytes of the answer   pure
+//	                  ├─► pass.go    respond = "target": the app's response is the answer
+//	                  └─► target.go  everything else: deliveries, one worker a target
+//	                        │ send.go     one attempt over wire.Client
+//	                        │ retry.go    what an attempt made of a delivery   pure
+//	                        └ breaker.go  whether the target can be reached    pure
+//
+// watch.go tells those who look on.
+package relay
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/hooktape/hooktape/relay/config"
+	"github.com/hooktape/hooktape/relay/wire"
+	"github.com/hooktape/hooktape/store"
+)
+
+// defaultGrace is how long exchanges and attempts under way may take to end when the agent is stopped.
+const defaultGrace = 10 * time.Second
+
+// Options are what an Agent needs of the outside world.
+type Options struct {
+	Store  *store.Store     // required; the agent neither opens nor closes it
+	Log    hclog.Logger     // nil: nothing is logged
+	Client *wire.Client     // sends to targets; nil: a wire.Client with its defaults
+	Now    func() time.Time // nil: time.Now
+	Jitter func() float64   // in [0, 1), spreads retries; nil: math/rand/v2
+	Grace  time.Duration    // for what is under way when the agent stops; zero: 10s
+}
+
+// Agent records what its listeners receive and delivers it. It owns every goroutine it starts and has ended them all
+// when Run returns. Its methods may be called from any goroutine.
+type Agent struct {
+	store  *store.Store
+	log    hclog.Logger
+	client *wire.Client
+	now    func() time.Time
+	jitter func() float64
+	grace  time.Duration
+
+	routes  atomic.Pointer[routes] // what requests are matched against
+	server  *wire.Server
+	watch   hub
+	outage  outage
+	sending sync.WaitGroup // workers and attempts
+
+	failures sync.Map      // what was warned of, so that it is only once
+	stopping chan struct{} // closed when the agent begins to stop
+
+	ctx  context.Context // of attempts: ends when the grace is over
+	stop context.CancelFunc
+
+	// mu guards targets and running. It is held while a configuration is applied, never during I/O.
+	mu      sync.Mutex
+	targets map[targetKey]*target
+	running context.Context // of workers; nil until Run and after it
+}
+
+// New makes an agent for a configuration that config.Load has found right. It does nothing until Run.
+func New(o Options, cfg *config.Config) *Agent {
+	a := &Agent{
+		store: o.Store, log: o.Log, client: o.Client, now: o.Now, jitter: o.Jitter, grace: o.Grace,
+		targets: make(map[targetKey]*target), stopping: make(chan struct{}),
+	}
+	if a.log == nil {
+		a.log = hclog.NewNullLogger()
+	}
+	if a.client == nil {
+		a.client = new(wire.Client)
+	}
+	if a.now == nil {
+		a.now = time.Now
+	}
+	if a.jitter == nil {
+		a.jitter = rand.Float64
+	}
+	if a.grace == 0 {
+		a.grace = defaultGrace
+	}
+	a.ctx, a.stop = context.WithCancel(context.Background())
+	a.server = &wire.Server{Serve: a.serve, Refuse: a.refuse, Now: a.now, Panicked: a.panicked}
+	a.Apply(cfg)
+	return a
+}
+
+// Apply makes cfg the configuration for every request that comes from now on. Requests under way finish on the old one.
+// Targets that cfg still has keep their workers and what these know; workers of the others end.
+func (a *Agent) Apply(cfg *config.Config) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	kept := make(map[targetKey]*target)
+	var sources []*source
+	for _, cs := range cfg.Sources {
+		s := &source{Source: cs}
+		for _, ct := range cs.Targets {
+			key := targetKey{cs.Name, ct.Name}
+			t := a.targets[key]
+			if t == nil {
+				t = newTarget(a, key)
+			}
+			t.aim.Store(newAim(cs, ct))
+			kept[key] = t
+			s.targets = append(s.targets, t)
+		}
+		sources = append(sources, s)
+	}
+	for key, t := range a.targets {
+		if kept[key] == nil {
+			t.end()
+		}
+	}
+	a.targets = kept
+	a.routes.Store(newRoutes(sources))
+	for _, t := range kept {
+		if a.running != nil {
+			t.start(a.running)
+		}
+		t.rouse()
+	}
+}
+
+// Run receives on the listeners and delivers, until ctx ends or a listener fails. Then it accepts nothing new, gives
+// what is under way the grace to finish, and leaves the rest pending in the store. It closes the listeners.
+// It may be called once.
+func (a *Agent) Run(ctx context.Context, listeners ...net.Listener) error {
+	working, stopWorkers := context.WithCancel(ctx)
+	defer stopWorkers()
+	a.mu.Lock()
+	a.running = working
+	for _, t := range a.targets {
+		t.start(working)
+	}
+	a.mu.Unlock()
+
+	failed := make(chan error, len(listeners))
+	for _, l := range listeners {
+		go func() { failed <- a.server.Run(l) }()
+	}
+	var cause error
+	ended := 0
+	select {
+	case <-ctx.Done():
+	case cause = <-failed:
+		ended++
+	}
+
+	a.mu.Lock()
+	a.running = nil
+	a.mu.Unlock()
+	stopWorkers()
+	close(a.stopping)
+	grace, cancel := context.WithTimeout(context.Background(), a.grace)
+	defer cancel()
+	defer context.AfterFunc(grace, a.stop)()
+	_ = a.server.Shutdown(grace) // what it cuts off at the end of the grace is on the tape
+	for ; ended < len(listeners); ended++ {
+		if err := <-failed; cause == nil && !errors.Is(err, wire.ErrServerClosed) {
+			cause = err
+		}
+	}
+	a.sending.Wait()
+	a.stop()
+	a.client.Close()
+	return cause
+}
+
+// panicked is told of a panic in the handling of one request. The connection is closed, the agent goes on.
+func (a *Agent) panicked(v any, stack []byte) {
+	a.log.Error("handling a request panicked, please report this", "panic", v, "stack", string(stack))
+}
+
+// Ready says why the agent can't take requests just now; nil when it can.
+func (a *Agent) Ready() error {
+	select {
+	case <-a.stopping:
+		return errors.New("the agent is stopping")
+	default:
+	}
+	if a.outage.on.Load() {
+		return errors.New("records can't be written")
+	}
+	return nil
+}

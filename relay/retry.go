@@ -1,0 +1,63 @@
+package relay
+
+import (
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/hooktape/hooktape/relay/config"
+	"github.com/hooktape/hooktape/relay/wire"
+	"github.com/hooktape/hooktape/store"
+)
+
+// settled is what one attempt made of a delivery: its next state, and when it is tried again if it is still pending.
+// The delivery d counts the attempt already; after is the target's Retry-After, now is when the attempt ended, jitter in
+// [0, 1) spreads the retries. A target that is away needs no wait: its breaker holds the delivery back until it is there.
+//
+// Any 2xx is success. Anything else is tried again until the time that retry.For gives is over: an app in the middle of
+// a deployment answers 404 or 401 as easily as 503, and what is thrown away then is gone. 410 (Gone) is the exception:
+// with it a receiver says that it will never want this again (RFC 9110, 15.5.11).
+func settled(d store.Delivery, away bool, retry config.Retry, after time.Duration, now time.Time, jitter float64) (store.State, time.Time) {
+	switch {
+	case d.Status/100 == 2:
+		return store.Delivered, time.Time{}
+	case d.Status == http.StatusGone:
+		return store.Failed, time.Time{}
+	}
+	due := now
+	if !away {
+		due = now.Add(max(after, backoff(retry, d.Attempts, jitter)))
+	}
+	if due.After(d.Created.Add(retry.For)) {
+		return store.Failed, time.Time{}
+	}
+	return store.Pending, due
+}
+
+// backoff is the wait behind the given number of failed attempts (1 or more): full jitter over an exponential that
+// starts at retry.Min and ends at retry.Max, but never shorter than half of retry.Min, so that a failing app gets air.
+// See "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
+func backoff(retry config.Retry, attempts int, jitter float64) time.Duration {
+	ceiling := retry.Max
+	if shift := attempts - 1; shift < 32 {
+		if grown := retry.Min << shift; grown > 0 && grown < retry.Max {
+			ceiling = grown
+		}
+	}
+	return max(time.Duration(jitter*float64(ceiling)), min(retry.Min/2, ceiling))
+}
+
+// retryAfter reads the Retry-After of a response: seconds or a date (RFC 9110, 10.2.3). Zero: none, past or unreadable.
+func retryAfter(fields wire.Fields, now time.Time) time.Duration {
+	v, ok := fields.Get("Retry-After")
+	if !ok {
+		return 0
+	}
+	if s, err := strconv.ParseUint(v, 10, 31); err == nil {
+		return time.Duration(s) * time.Second
+	}
+	if t, err := http.ParseTime(v); err == nil {
+		return max(0, t.Sub(now))
+	}
+	return 0
+}

@@ -1,0 +1,116 @@
+package relay
+
+import (
+	"testing"
+	"time"
+
+	"github.com/hooktape/hooktape/relay/config"
+	"github.com/hooktape/hooktape/relay/wire"
+	"github.com/hooktape/hooktape/store"
+)
+
+var retryForADay = config.Retry{For: 24 * time.Hour, Min: time.Second, Max: time.Minute}
+
+func TestAnAttemptSettlesADelivery(t *testing.T) {
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	fresh, old := now.Add(-time.Minute), now.Add(-25*time.Hour)
+	for _, c := range []struct {
+		name    string
+		created time.Time
+		status  int
+		away    bool
+		after   time.Duration
+		state   store.State
+		due     time.Time
+	}{
+		{"2xx is delivered", fresh, 204, false, 0, store.Delivered, time.Time{}},
+		{"2xx is delivered, however late", old, 200, false, 0, store.Delivered, time.Time{}},
+		{"5xx is tried again", fresh, 503, false, 0, store.Pending, now.Add(500 * time.Millisecond)},
+		{"so is 404: the app may be in the middle of a deployment", fresh, 404, false, 0, store.Pending, now.Add(500 * time.Millisecond)},
+		{"so is a redirect: bytes are sent where the user said", fresh, 302, false, 0, store.Pending, now.Add(500 * time.Millisecond)},
+		{"410 never again", fresh, 410, false, 0, store.Failed, time.Time{}},
+		{"no response is tried again", fresh, 0, false, 0, store.Pending, now.Add(500 * time.Millisecond)},
+		{"Retry-After is obeyed", fresh, 429, false, time.Hour, store.Pending, now.Add(time.Hour)},
+		{"a target that is away is left to the breaker", fresh, 0, true, 0, store.Pending, now},
+		{"the time is over", old, 500, false, 0, store.Failed, time.Time{}},
+		{"the time would be over by then", fresh, 503, false, 25 * time.Hour, store.Failed, time.Time{}},
+	} {
+		d := store.Delivery{Created: c.created, Attempts: 1, Status: c.status}
+		state, due := settled(d, c.away, retryForADay, c.after, now, 0.5)
+		if state != c.state || !due.Equal(c.due) {
+			t.Errorf("%s: %s, due %v; want %s, %v", c.name, state, due, c.state, c.due)
+		}
+	}
+}
+
+func TestBackoffGrowsWithFullJitterUpToItsMaximum(t *testing.T) {
+	for _, c := range []struct {
+		attempts int
+		jitter   float64
+		want     time.Duration
+	}{
+		{1, 0, 500 * time.Millisecond}, // never none at all
+		{1, 0.999999999, time.Second},
+		{3, 0.5, 2 * time.Second},
+		{6, 0.999999999, 32 * time.Second},
+		{7, 0.999999999, time.Minute},
+		{40, 0.999999999, time.Minute},
+		{1 << 40, 0.5, 30 * time.Second},
+	} {
+		got := backoff(retryForADay, c.attempts, c.jitter)
+		if (got - c.want).Abs() > time.Millisecond {
+			t.Errorf("attempt %d, jitter %v: %v, want %v", c.attempts, c.jitter, got, c.want)
+		}
+	}
+}
+
+func TestRetryAfterIsSecondsOrADate(t *testing.T) {
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	for value, want := range map[string]time.Duration{
+		"120":                           2 * time.Minute,
+		"0":                             0,
+		"Sun, 01 Mar 2026 12:01:00 GMT": time.Minute,
+		"Sun, 01 Mar 2026 11:00:00 GMT": 0,
+		"-5":                            0,
+		"soon":                          0,
+		"99999999999999999999":          0,
+	} {
+		if got := retryAfter(wire.Fields{{Name: "retry-after", Value: value}}, now); got != want {
+			t.Errorf("%q: %v, want %v", value, got, want)
+		}
+	}
+	if got := retryAfter(nil, now); got != 0 {
+		t.Errorf("none: %v", got)
+	}
+}
+
+func TestABreakerOpensWithTheFirstMissAndProbesEverMoreSeldom(t *testing.T) {
+	var b breaker
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	if b.open() {
+		t.Fatal("the zero breaker is open")
+	}
+	b.fail(now)
+	b.fail(now.Add(time.Hour)) // does not move the beginning
+	if !b.open() || !b.since.Equal(now) {
+		t.Fatalf("after a miss: %+v", b)
+	}
+	var waits []time.Duration
+	for range 12 {
+		if ask, _ := b.probe(b.probeAt.Add(-1)); ask {
+			t.Fatal("it asks before its time")
+		}
+		at := b.probeAt
+		ask, next := b.probe(at)
+		if !ask {
+			t.Fatal("it does not ask when it is time")
+		}
+		waits = append(waits, next.Sub(at))
+	}
+	if waits[0] != 2*probeMin || waits[11] != probeMax {
+		t.Errorf("waits between probes: %v", waits)
+	}
+	if was := b.close(); !was.since.Equal(now) || b.open() {
+		t.Errorf("closed: was %+v, is %+v", was, b)
+	}
+}

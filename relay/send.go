@@ -1,0 +1,187 @@
+package relay
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"time"
+
+	"github.com/hooktape/hooktape/relay/config"
+	"github.com/hooktape/hooktape/relay/wire"
+	"github.com/hooktape/hooktape/store"
+)
+
+// dialTimeout bounds a connection attempt where a target's own timeout is longer: a host that does not answer in this
+// time is away.
+const dialTimeout = 5 * time.Second
+
+// wholeTimeout is how many of a target's timeouts an attempt may take in all. The timeout itself bounds each wait: for
+// the connection, for the target to take bytes, for the first byte of its response.
+const wholeTimeout = 10
+
+// message is a recorded request on its way to targets.
+type message struct {
+	rec  *store.Record
+	head *wire.RequestHead
+	body func() (io.ReadCloser, error) // its bytes behind the head, from the first; nil: there are none
+}
+
+// message is the recorded bytes ready to be sent; raw are those of rec.
+func (a *Agent) message(rec *store.Record, head *wire.RequestHead, raw store.Raw) message {
+	m := message{rec: rec, head: head}
+	size := int64(len(head.Raw))
+	switch {
+	case raw.Size == size:
+	case raw.Inline != nil:
+		m.body = func() (io.ReadCloser, error) {
+			return io.NopCloser(bytes.NewReader(raw.Inline[size:])), nil
+		}
+	default:
+		m.body = func() (io.ReadCloser, error) {
+			f := a.store.Open(raw)
+			if _, err := f.Seek(size, io.SeekStart); err != nil {
+				f.Close()
+				return nil, err
+			}
+			return f, nil
+		}
+	}
+	return m
+}
+
+// load reads a message back from the store.
+func (a *Agent) load(id store.ID) (message, error) {
+	rec, err := a.store.Get(id)
+	if err != nil {
+		return message{}, err
+	}
+	start := rec.Raw.Inline
+	if start == nil {
+		f := a.store.Open(rec.Raw)
+		defer f.Close()
+		start = make([]byte, rec.HeadSize)
+		if _, err := io.ReadFull(f, start); err != nil {
+			return message{}, fmt.Errorf("record %s: %w", id, err)
+		}
+	}
+	head, err := wire.ParseRequestHead(start)
+	if err != nil {
+		return message{}, fmt.Errorf("record %s: %w", id, err)
+	}
+	return a.message(rec, head, rec.Raw), nil
+}
+
+// aim is a configured target made ready to send to.
+type aim struct {
+	config.Target
+	route    wire.Route
+	timeouts wire.Timeouts
+}
+
+func newAim(s config.Source, t config.Target) *aim {
+	return &aim{
+		Target: t,
+		route:  wire.Route{Prefix: s.Path, URL: t.URL, KeepHost: t.KeepHost},
+		timeouts: wire.Timeouts{
+			Dial: min(dialTimeout, t.Timeout), Write: t.Timeout, FirstByte: t.Timeout, Total: wholeTimeout * t.Timeout,
+		},
+	}
+}
+
+// outgoing is the message as this target gets it (promise 5).
+func (a *aim) outgoing(m message) (*wire.Outgoing, error) {
+	route := a.route
+	if a.Forwarded {
+		route.Add = append(route.Add, forwarded(m.rec)...)
+	}
+	if a.IDHeader != "" {
+		route.Add = append(route.Add, wire.Field{Name: a.IDHeader, Value: m.rec.ID.String()})
+	}
+	head, err := route.Head(m.head)
+	if err != nil {
+		return nil, err
+	}
+	return &wire.Outgoing{URL: a.URL, Head: head, Method: m.head.Method, Body: m.body, Timeouts: a.timeouts}, nil
+}
+
+// forwarded are the fields that tell a target who sent the request, and to where.
+func forwarded(rec *store.Record) wire.Fields {
+	proto := "http"
+	if rec.TLS {
+		proto = "https"
+	}
+	ip, _, err := net.SplitHostPort(rec.Remote)
+	if err != nil {
+		ip = rec.Remote
+	}
+	return wire.Fields{
+		{Name: "X-Forwarded-For", Value: ip}, {Name: "X-Forwarded-Proto", Value: proto}, {Name: "X-Forwarded-Host", Value: rec.Host},
+	}
+}
+
+// sent is an attempt of which the head of the response has come, or nothing will come.
+type sent struct {
+	attempt  *store.Attempt
+	response *wire.Response // nil: none came, attempt.Error says why
+	away     bool           // no connection came about: the target did not see the message
+	timeout  bool
+}
+
+// send makes an attempt to bring a message to a target. The caller reads or closes the response.
+func (a *Agent) send(ctx context.Context, t *target, m message) sent {
+	aim := t.aim.Load()
+	s := sent{attempt: &store.Attempt{
+		Record: m.rec.ID, Source: t.key.source, Target: t.key.name, URL: aim.URL.String(), Time: a.now(),
+	}}
+	out, err := aim.outgoing(m)
+	if err == nil {
+		s.attempt.Head = out.Head
+		s.response, err = a.client.Do(ctx, out)
+	}
+	if err != nil {
+		s.fail(err, a.now())
+		return s
+	}
+	s.attempt.Status = s.response.Head.Status
+	s.attempt.HeadSize = len(s.response.Head.Raw)
+	s.attempt.FirstByte = s.response.FirstByte.Sub(s.attempt.Time)
+	return s
+}
+
+// fail ends an attempt with an error.
+func (s *sent) fail(err error, now time.Time) {
+	s.attempt.Error = err.Error()
+	s.attempt.Duration = now.Sub(s.attempt.Time)
+	if failed, ok := errors.AsType[*wire.SendError](err); ok {
+		s.away = failed.Phase == wire.PhaseDial || failed.Phase == wire.PhaseTLS
+		s.timeout = failed.Timeout()
+	}
+}
+
+// copyTo reads the response to its end: its bytes go to kept, and what pass makes of them, if it is given, too.
+// Errors of kept and of the target end up in the attempt.
+func (s *sent) copyTo(kept *store.Spool, now func() time.Time) {
+	defer s.response.Close()
+	buf := buffers.Get().(*[32 << 10]byte)
+	defer buffers.Put(buf)
+	_, err := kept.WriteString(s.response.Head.Raw)
+	for err == nil {
+		var n int
+		n, err = s.response.Read(buf[:])
+		if _, kerr := kept.Write(buf[:n]); kerr != nil {
+			err = fmt.Errorf("the response could not be recorded: %w", kerr)
+		}
+	}
+	s.end(err, now())
+}
+
+// end notes how reading the response ended: with io.EOF, or not as it should.
+func (s *sent) end(err error, now time.Time) {
+	s.attempt.Duration = now.Sub(s.attempt.Time)
+	if err != nil && err != io.EOF {
+		s.attempt.Error = err.Error()
+	}
+}

@@ -1,0 +1,253 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/url"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hooktape/hooktape/relay/config"
+	"github.com/hooktape/hooktape/store"
+)
+
+// settleRetry is the wait before a delivery is tried again whose outcome could not be written: the disk is full or
+// failing, and the target should not get the same record over and over while it is.
+const settleRetry = 2 * time.Second
+
+type targetKey struct{ source, name string }
+
+// target brings deliveries to one target. Its worker starts attempts, as many at once as the configuration allows;
+// each runs in a goroutine of its own. Both are counted in Agent.sending.
+type target struct {
+	agent *Agent
+	key   targetKey
+	aim   atomic.Pointer[aim] // changed by Agent.Apply
+	wake  chan struct{}       // one place: there may be something to do
+
+	end context.CancelFunc // ends the worker; set by start, under Agent.mu
+
+	// mu guards the fields below. It is never held during I/O.
+	mu       sync.Mutex
+	flying   map[store.ID]bool // deliveries with an attempt under way
+	breaker  breaker
+	recovery *recovery // nil: nothing is being caught up with
+}
+
+// recovery counts what a target that is back still has to be brought of what was kept for it.
+type recovery struct {
+	since, until    time.Time // of the absence
+	kept, delivered int
+	left            int // deliveries not tried yet since
+}
+
+func newTarget(a *Agent, key targetKey) *target {
+	return &target{agent: a, key: key, wake: make(chan struct{}, 1), flying: make(map[store.ID]bool), end: func() {}}
+}
+
+func (t *target) config() *config.Target { return &t.aim.Load().Target }
+
+// start begins the worker unless it is at work.
+func (t *target) start(ctx context.Context) {
+	ctx, end := context.WithCancel(ctx)
+	t.end()
+	t.end = end
+	t.agent.sending.Go(func() { t.work(ctx) })
+}
+
+// rouse tells the worker that there may be something to do. It never blocks.
+func (t *target) rouse() {
+	select {
+	case t.wake <- struct{}{}:
+	default:
+	}
+}
+
+// work starts attempts as they fall due, until ctx ends.
+func (t *target) work(ctx context.Context) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.wake:
+		case <-timer.C:
+		}
+		if next := t.dispatch(ctx); !next.IsZero() {
+			timer.Reset(max(0, next.Sub(t.agent.now())))
+		}
+	}
+}
+
+// dispatch starts what is due and says when to look again; zero: when roused.
+func (t *target) dispatch(ctx context.Context) (next time.Time) {
+	if at, wait := t.wait(ctx); wait {
+		return at
+	}
+	t.mu.Lock()
+	free := t.config().Concurrency - len(t.flying)
+	t.mu.Unlock()
+	if free <= 0 {
+		return time.Time{}
+	}
+	due, next, err := t.agent.store.Ready(t.key.source, t.key.name, t.agent.now(), free, t.isFlying)
+	if err != nil {
+		t.agent.log.Error("can't read what is to be delivered, will look again", "source", t.key.source, "target", t.key.name, "error", err)
+		return t.agent.now().Add(settleRetry)
+	}
+	for _, d := range due {
+		t.claim(d.Record)
+		t.agent.sending.Go(func() { t.deliver(d) })
+	}
+	if len(due) == free {
+		return time.Time{} // landing rouses
+	}
+	return next
+}
+
+// wait says whether the breaker keeps deliveries waiting, and until when. While it is open and has something to wait
+// for, it asks from time to time whether the target takes connections.
+func (t *target) wait(ctx context.Context) (until time.Time, wait bool) {
+	t.mu.Lock()
+	if !t.breaker.open() {
+		t.mu.Unlock()
+		return time.Time{}, false
+	}
+	ask, until := t.breaker.probe(t.agent.now())
+	t.mu.Unlock()
+	if !ask {
+		return until, true
+	}
+	if pending, _, err := t.agent.store.Pending(t.key.source, t.key.name); err == nil && pending == 0 {
+		return until, true
+	}
+	if !reachable(ctx, t.config().URL) {
+		return until, true
+	}
+	t.reached()
+	return time.Time{}, false
+}
+
+// reachable says whether a connection to the host of a URL comes about.
+func reachable(ctx context.Context, u *url.URL) bool {
+	port := u.Port()
+	if port == "" {
+		port = u.Scheme // net resolves "http" and "https"
+	}
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", net.JoinHostPort(u.Hostname(), port))
+	if err != nil {
+		return false
+	}
+	conn.Close()
+	return true
+}
+
+func (t *target) isFlying(id store.ID) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.flying[id]
+}
+
+// claim keeps the worker from starting an attempt of a delivery that has one under way. land ends it.
+func (t *target) claim(id store.ID) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.flying[id] = true
+}
+
+func (t *target) land(id store.ID) {
+	t.mu.Lock()
+	delete(t.flying, id)
+	t.mu.Unlock()
+	t.rouse()
+}
+
+// deliver makes one attempt of a delivery that was claimed.
+func (t *target) deliver(d store.Delivery) {
+	defer t.land(d.Record)
+	m, err := t.agent.load(d.Record)
+	if err != nil {
+		t.giveUp(d, err)
+		return
+	}
+	t.settle(d, t.agent.send(t.agent.ctx, t, m))
+}
+
+// giveUp ends a delivery whose record can't be read.
+func (t *target) giveUp(d store.Delivery, err error) {
+	d.State, d.Error = store.Failed, err.Error()
+	if errors.Is(err, store.ErrNotFound) {
+		d.State = store.Dropped
+	}
+	t.agent.log.Error("record can't be delivered", "record", d.Record, "source", t.key.source, "target", t.key.name, "error", err)
+	t.write(d, store.Outcome{Deliveries: []store.Delivery{d}})
+}
+
+// settle reads the response of an attempt and writes down what it made of the delivery.
+func (t *target) settle(d store.Delivery, s sent) {
+	a := t.agent
+	kept := a.store.Spool()
+	defer kept.Discard()
+	var after time.Duration
+	if s.response != nil {
+		t.reached()
+		after = retryAfter(s.response.Head.Fields, a.now())
+		s.copyTo(kept, a.now)
+	}
+	if a.ctx.Err() != nil && s.attempt.Error != "" {
+		return // cut short by our own stop: it stays pending
+	}
+	d.Attempts++
+	d.Status, d.Error = s.attempt.Status, s.attempt.Error
+	d.State, d.Due = settled(d, s.away, t.config().Retry, after, a.now(), a.jitter())
+	if s.away {
+		t.missed()
+		t.keep()
+	}
+	o := store.Outcome{Attempt: s.attempt, Deliveries: []store.Delivery{d}}
+	if s.response != nil {
+		o.Response = kept
+	}
+	if t.write(d, o) {
+		a.log.Debug("attempt made", "record", d.Record, "source", d.Source, "target", d.Target, "attempt", d.Attempts,
+			"status", d.Status, "state", d.State, "error", d.Error)
+		t.caughtUp(d)
+	}
+}
+
+// write commits an outcome. When that fails the delivery is still what it was; it is left alone for a while.
+func (t *target) write(d store.Delivery, o store.Outcome) bool {
+	a := t.agent
+	err := a.store.Settle(d.Record, o).Wait()
+	if err == nil {
+		return true
+	}
+	a.log.Error("can't write what became of an attempt, the record will be sent again", "record", d.Record,
+		"source", t.key.source, "target", t.key.name, "error", err)
+	pause := time.NewTimer(settleRetry)
+	defer pause.Stop()
+	select {
+	case <-pause.C:
+	case <-a.ctx.Done():
+	}
+	return false
+}
+
+// Wake makes a target look at once for deliveries to make: some were changed from outside.
+func (a *Agent) Wake(source, name string) {
+	a.mu.Lock()
+	t := a.targets[targetKey{source, name}]
+	a.mu.Unlock()
+	if t == nil {
+		return
+	}
+	t.mu.Lock()
+	t.breaker.probeAt = time.Time{}
+	t.mu.Unlock()
+	t.rouse()
+}
