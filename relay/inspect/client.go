@@ -1,0 +1,294 @@
+package inspect
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"iter"
+	"mime/multipart"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"syscall"
+	"time"
+)
+
+// Client asks the control API. It may be used by several goroutines. Refusals
+// are *Problem; any other error means that the agent can't be reached or went away.
+type Client struct {
+	http http.Client
+}
+
+// Dial reaches the agent of a database over its socket; ErrNoAgent when there
+// is none.
+func Dial(ctx context.Context, database string) (*Client, error) {
+	paths, err := socketPaths(database, runtimeDirs())
+	if err != nil {
+		return nil, err
+	}
+	for _, path := range paths {
+		c := newClient(&http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			var d net.Dialer
+			return d.DialContext(ctx, "unix", path)
+		}})
+		if err = c.hello(ctx); err == nil {
+			return c, nil
+		}
+		c.Close()
+		if !nobodyThere(err) {
+			return nil, fmt.Errorf("ask the agent on %s: %w", path, err)
+		}
+	}
+	return nil, ErrNoAgent
+}
+
+// dialTimeout is how long an agent may take to say who it is. One that is
+// stopped by a debugger must not hang a command.
+const dialTimeout = 5 * time.Second
+
+func (c *Client) hello(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	_, err := c.Status(ctx)
+	return err
+}
+
+// nobodyThere says whether a connection failed because there is no socket, or
+// nobody listens on it any more.
+func nobodyThere(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, wsaConnRefused)
+}
+
+// wsaConnRefused is how Windows says ECONNREFUSED.
+const wsaConnRefused = syscall.Errno(10061)
+
+// InProcess is a client of a server in the same process, for when no agent runs.
+func InProcess(s *Server) *Client { return newClient(inProcess{s.Handler()}) }
+
+func newClient(t http.RoundTripper) *Client { return &Client{http.Client{Transport: t}} }
+
+// Close lets go of idle connections.
+func (c *Client) Close() { c.http.CloseIdleConnections() }
+
+// Status says who answers.
+func (c *Client) Status(ctx context.Context) (Status, error) {
+	return object[Status](c.get(ctx, "/v1/status", nil))
+}
+
+// Records lists records.
+func (c *Client) Records(ctx context.Context, q Query) iter.Seq2[Record, error] {
+	return lines[Record](func() (*http.Response, error) { return c.get(ctx, "/v1/records", q.values()) })
+}
+
+// Record is one record, by its id, a unique ending of it, last, or last~N.
+func (c *Client) Record(ctx context.Context, name string, unmasked bool) (Record, error) {
+	v := url.Values{}
+	reveal(v, unmasked)
+	return object[Record](c.get(ctx, recordPath(name, ""), v))
+}
+
+// Raw is the exact bytes of a record. The caller closes it.
+func (c *Client) Raw(ctx context.Context, name string) (io.ReadCloser, error) {
+	return stream(c.get(ctx, recordPath(name, "/raw"), nil))
+}
+
+// Body is the decoded body of a record. The caller closes it.
+func (c *Client) Body(ctx context.Context, name string) (io.ReadCloser, error) {
+	return stream(c.get(ctx, recordPath(name, "/body"), nil))
+}
+
+// Answer is the exact bytes that the sender got. The caller closes it.
+func (c *Client) Answer(ctx context.Context, name string) (io.ReadCloser, error) {
+	return stream(c.get(ctx, recordPath(name, "/answer"), nil))
+}
+
+// Response is the exact bytes of the response to an attempt. The caller closes it.
+func (c *Client) Response(ctx context.Context, name string, attempt int) (io.ReadCloser, error) {
+	return stream(c.get(ctx, recordPath(name, "/attempts/"+strconv.Itoa(attempt)+"/response"), nil))
+}
+
+// Attempts are what was tried with a record, in the order of their numbers.
+func (c *Client) Attempts(ctx context.Context, name string, unmasked bool) ([]Attempt, error) {
+	v := url.Values{}
+	reveal(v, unmasked)
+	return collect(lines[Attempt](func() (*http.Response, error) { return c.get(ctx, recordPath(name, "/attempts"), v) }))
+}
+
+// Targets are where a record goes by the configuration that the tape remembers.
+func (c *Client) Targets(ctx context.Context, name string) ([]RecordTarget, error) {
+	return collect(lines[RecordTarget](func() (*http.Response, error) { return c.get(ctx, recordPath(name, "/targets"), nil) }))
+}
+
+// Sources are what the tape remembers of the configured sources.
+func (c *Client) Sources(ctx context.Context) ([]Source, error) {
+	return collect(lines[Source](func() (*http.Response, error) { return c.get(ctx, "/v1/sources", nil) }))
+}
+
+// Tail gives records as they come, until the agent stops (which is an error:
+// io.EOF or io.ErrUnexpectedEOF) or ctx ends.
+func (c *Client) Tail(ctx context.Context, q TailQuery) iter.Seq2[TailLine, error] {
+	return func(yield func(TailLine, error) bool) {
+		for line, err := range lines[TailLine](func() (*http.Response, error) { return c.get(ctx, "/v1/tail", q.values()) }) {
+			if !yield(line, err) || err != nil {
+				return
+			}
+		}
+		yield(TailLine{}, io.EOF)
+	}
+}
+
+// AddAttempt puts an attempt of a replay onto the tape.
+func (c *Client) AddAttempt(ctx context.Context, name string, a NewAttempt) (Attempt, error) {
+	var before, behind bytes.Buffer
+	response := a.Response
+	if response == nil {
+		response = http.NoBody
+	}
+	form := multipart.NewWriter(&before)
+	if _, err := form.CreateFormFile(partResponse, partResponse); err != nil {
+		return Attempt{}, err
+	}
+	rest := multipart.NewWriter(&behind)
+	if err := rest.SetBoundary(form.Boundary()); err != nil {
+		return Attempt{}, err
+	}
+	behind.WriteString("\r\n")
+	part, err := rest.CreateFormField(partAttempt)
+	if err != nil {
+		return Attempt{}, err
+	}
+	if err := errors.Join(json.NewEncoder(part).Encode(a), rest.Close()); err != nil {
+		return Attempt{}, err
+	}
+	body := io.MultiReader(&before, response, &behind)
+	return object[Attempt](c.do(ctx, http.MethodPost, recordPath(name, "/attempts"), form.FormDataContentType(), body))
+}
+
+// Deliveries lists deliveries.
+func (c *Client) Deliveries(ctx context.Context, q DeliveryQuery) iter.Seq2[RecordDelivery, error] {
+	return lines[RecordDelivery](func() (*http.Response, error) { return c.get(ctx, "/v1/deliveries", q.values()) })
+}
+
+// RetryDeliveries makes the chosen deliveries due now and gives those that
+// were not delivered already.
+func (c *Client) RetryDeliveries(ctx context.Context, q DeliveryQuery) iter.Seq2[RecordDelivery, error] {
+	return c.changeDeliveries(ctx, "retry", q)
+}
+
+// DropDeliveries gives the chosen deliveries up and gives those that were
+// neither delivered nor dropped already.
+func (c *Client) DropDeliveries(ctx context.Context, q DeliveryQuery) iter.Seq2[RecordDelivery, error] {
+	return c.changeDeliveries(ctx, "drop", q)
+}
+
+func (c *Client) changeDeliveries(ctx context.Context, verb string, q DeliveryQuery) iter.Seq2[RecordDelivery, error] {
+	return lines[RecordDelivery](func() (*http.Response, error) {
+		question, err := json.Marshal(q)
+		if err != nil {
+			return nil, err
+		}
+		return c.do(ctx, http.MethodPost, "/v1/deliveries/"+verb, "application/json", bytes.NewReader(question))
+	})
+}
+
+func recordPath(name, rest string) string { return "/v1/records/" + url.PathEscape(name) + rest }
+
+func (c *Client) get(ctx context.Context, path string, query url.Values) (*http.Response, error) {
+	if len(query) > 0 {
+		path += "?" + query.Encode()
+	}
+	return c.do(ctx, http.MethodGet, path, "", nil)
+}
+
+// do asks, and makes an error of a refusal.
+func (c *Client) do(ctx context.Context, method, path, contentType string, body io.Reader) (*http.Response, error) {
+	// The host stands for whoever is at the other end of the socket.
+	r, err := http.NewRequestWithContext(ctx, method, "http://hooktape"+path, body)
+	if err != nil {
+		return nil, err
+	}
+	if contentType != "" {
+		r.Header.Set("Content-Type", contentType)
+	}
+	response, err := c.http.Do(r)
+	if err != nil {
+		if u, ok := errors.AsType[*url.Error](err); ok {
+			err = u.Err // the URL says nothing to the user
+		}
+		return nil, err
+	}
+	if response.StatusCode == http.StatusOK {
+		return response, nil
+	}
+	defer response.Body.Close()
+	problem := &Problem{}
+	if err := json.NewDecoder(response.Body).Decode(problem); err != nil || problem.Message == "" {
+		return nil, &Problem{Status: response.StatusCode, Kind: Failed, Message: "the agent answered " + response.Status}
+	}
+	problem.Status = response.StatusCode
+	return nil, problem
+}
+
+func stream(response *http.Response, err error) (io.ReadCloser, error) {
+	if err != nil {
+		return nil, err
+	}
+	return response.Body, nil
+}
+
+func object[T any](response *http.Response, err error) (v T, _ error) {
+	if err != nil {
+		return v, err
+	}
+	defer response.Body.Close()
+	return v, json.NewDecoder(response.Body).Decode(&v)
+}
+
+// lines reads NDJSON, and the error that may stand behind it.
+func lines[T any](ask func() (*http.Response, error)) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		var none T
+		response, err := ask()
+		if err != nil {
+			yield(none, err)
+			return
+		}
+		defer response.Body.Close()
+		decoder := json.NewDecoder(response.Body)
+		for {
+			var v T
+			err := decoder.Decode(&v)
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			if !yield(v, err) || err != nil {
+				return
+			}
+		}
+		text := response.Trailer.Get(errorTrailer)
+		if text == "" {
+			return
+		}
+		problem := &Problem{Kind: Failed}
+		if err := json.Unmarshal([]byte(text), problem); err != nil {
+			problem.Message = text
+		}
+		yield(none, problem)
+	}
+}
+
+func collect[T any](from iter.Seq2[T, error]) ([]T, error) {
+	var all []T
+	for v, err := range from {
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, v)
+	}
+	return all, nil
+}

@@ -1,0 +1,199 @@
+package inspect
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"github.com/hooktape/hooktape/store"
+)
+
+// DeliveryQuery chooses deliveries.
+type DeliveryQuery struct {
+	Records []string    `json:"records,omitempty"` // by their ids or endings; none: of all records
+	Source  string      `json:"source,omitempty"`
+	Target  string      `json:"target,omitempty"`
+	State   store.State `json:"state,omitempty"`
+	Limit   int         `json:"limit,omitempty"` // 0: all
+	Newest  bool        `json:"newest,omitempty"`
+}
+
+func (q DeliveryQuery) values() url.Values {
+	v := url.Values{"record": q.Records, "source": {q.Source}, "target": {q.Target}, "state": {string(q.State)},
+		"limit": {strconv.Itoa(q.Limit)}}
+	if q.Newest {
+		v.Set("order", "newest")
+	}
+	return v
+}
+
+// deliveries sends the chosen deliveries, one a line.
+func (s *Server) deliveries(w http.ResponseWriter, r *http.Request) error {
+	p := parser{Values: r.URL.Query()}
+	q := DeliveryQuery{
+		Records: p.Values["record"], Source: p.Get("source"), Target: p.Get("target"), State: store.State(p.Get("state")),
+		Limit: p.number("limit", 50), Newest: p.Get("order") == "newest",
+	}
+	if p.err != nil {
+		return p.err
+	}
+	if err := s.Store.Sync(); err != nil {
+		return err
+	}
+	ids, err := s.named(q.Records)
+	if err != nil {
+		return err
+	}
+	return sendLines(w, func(line func(any) error) error {
+		sent := 0
+		return s.eachDelivery(q, ids, func(d store.Delivery) (more bool, err error) {
+			sent++
+			return sent != q.Limit && r.Context().Err() == nil, line(listDelivery(d))
+		})
+	})
+}
+
+func listDelivery(d store.Delivery) RecordDelivery {
+	return RecordDelivery{Record: d.Record, Source: d.Source, Delivery: showDelivery(d), Key: d.Key, Created: Time{d.Created}}
+}
+
+// named finds the records that were named.
+func (s *Server) named(names []string) ([]store.ID, error) {
+	var ids []store.ID
+	for _, name := range names {
+		id, err := s.Store.Find(name)
+		if err != nil {
+			return nil, notFound(name, err)
+		}
+		ids = append(ids, id)
+	}
+	return ids, nil
+}
+
+// eachDelivery calls do with the chosen deliveries, until it wants no more.
+func (s *Server) eachDelivery(q DeliveryQuery, ids []store.ID, do func(store.Delivery) (more bool, err error)) error {
+	if len(q.Records) == 0 {
+		scan := store.DeliveryQuery{Source: q.Source, Target: q.Target, State: q.State, Newest: q.Newest}
+		for d, err := range s.Store.AllDeliveries(scan) {
+			if err != nil {
+				return err
+			}
+			if more, err := do(d); err != nil || !more {
+				return err
+			}
+		}
+		return nil
+	}
+	for _, id := range ids {
+		deliveries, err := s.Store.Deliveries(id)
+		if err != nil {
+			return err
+		}
+		for _, d := range deliveries {
+			if q.Source != "" && d.Source != q.Source || q.Target != "" && d.Target != q.Target || q.State != "" && d.State != q.State {
+				continue
+			}
+			if more, err := do(d); err != nil || !more {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// changeBatch is how many changes of deliveries wait for their commits together.
+const changeBatch = 256
+
+// changeDeliveries retries or drops the chosen deliveries and sends those that
+// were changed, one a line, once the change is on disk. The question is a
+// DeliveryQuery as JSON.
+func (s *Server) changeDeliveries(w http.ResponseWriter, r *http.Request) error {
+	change, ok := changes[r.PathValue("verb")]
+	if !ok {
+		return refuse(Unknown, "deliveries can be retried and dropped, not %q", r.PathValue("verb"))
+	}
+	var q DeliveryQuery
+	if err := json.NewDecoder(r.Body).Decode(&q); err != nil {
+		return refuse(Misused, "read the question: %s", err)
+	}
+	if err := s.Store.Sync(); err != nil {
+		return err
+	}
+	ids, err := s.named(q.Records)
+	if err != nil {
+		return err
+	}
+	return sendLines(w, func(line func(any) error) error {
+		c := changer{server: s, line: line}
+		err := s.eachDelivery(q, ids, func(d store.Delivery) (bool, error) {
+			if !change(&d, s) {
+				return true, nil
+			}
+			c.changed = append(c.changed, d)
+			if len(c.changed) == q.Limit || len(c.changed) == changeBatch {
+				return len(c.changed) != q.Limit, c.commit()
+			}
+			return true, nil
+		})
+		return errors.Join(err, c.commit())
+	})
+}
+
+// changes are what can be done to a delivery; each says whether it did.
+var changes = map[string]func(*store.Delivery, *Server) bool{
+	// A retried delivery is due now. One that was given up begins anew, with
+	// the whole time that its target has for retries; what was delivered is
+	// not sent again: that is what replay is for.
+	"retry": func(d *store.Delivery, s *Server) bool {
+		if d.State == store.Delivered {
+			return false
+		}
+		if d.State != store.Pending {
+			d.State, d.Created, d.Error, d.Attempts = store.Pending, s.now(), "", 0
+		}
+		d.Due = s.now()
+		return true
+	},
+	"drop": func(d *store.Delivery, _ *Server) bool {
+		if d.State == store.Delivered || d.State == store.Dropped {
+			return false
+		}
+		d.State = store.Dropped
+		return true
+	},
+}
+
+// changer commits changed deliveries and tells of them.
+type changer struct {
+	server  *Server
+	line    func(any) error
+	changed []store.Delivery
+}
+
+func (c *changer) commit() error {
+	var commits []*store.Commit
+	for _, d := range c.changed {
+		commits = append(commits, c.server.Store.Settle(d.Record, store.Outcome{Deliveries: []store.Delivery{d}}))
+	}
+	type target struct{ source, target string }
+	wake := map[target]bool{}
+	for i, commit := range commits {
+		if err := commit.Wait(); err != nil {
+			return err
+		}
+		d := c.changed[i]
+		wake[target{d.Source, d.Target}] = true
+		if err := c.line(listDelivery(d)); err != nil {
+			return err
+		}
+	}
+	c.changed = c.changed[:0]
+	for t := range wake {
+		if c.server.Agent != nil {
+			c.server.Agent.Wake(t.source, t.target)
+		}
+	}
+	return nil
+}

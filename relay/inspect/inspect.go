@@ -1,0 +1,99 @@
+// Package inspect is the control API: how the commands look into a tape and
+// act on it. It is HTTP with JSON over the Unix socket beside the database
+// while an agent runs, and the same handler in process when none does, so that
+// every command works the same either way.
+//
+// Lists and streams are NDJSON, one object a line. An error that comes when
+// part of a list is already sent travels in the trailer Hooktape-Error.
+package inspect
+
+import (
+	"encoding/json"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/hooktape/hooktape/store"
+)
+
+// Server answers the control API from a store. Set the fields, then use
+// Handler or Serve; it may be used by many requests at once.
+type Server struct {
+	Store   *store.Store
+	Agent   Agent            // nil: no agent runs, a command has opened the store itself
+	Started time.Time        // when the agent began; records from before it that have no answer will not get one
+	Version string           // of the program
+	Now     func() time.Time // nil: time.Now
+}
+
+// Agent is what the control API needs of a running agent. Its methods are
+// called from many goroutines at once.
+type Agent interface {
+	// Watch tells of every record from now on, once it is answered or refused
+	// and on its way into the store (Store.Sync waits for it). A watcher that
+	// is slow loses events, and is told how many; the agent never waits for it.
+	// stop ends the watch and must be called.
+	Watch(buffer int) (events <-chan Event, stop func())
+	// Wake makes the agent look at the deliveries of a target again, after
+	// they were changed in the store. It returns at once.
+	Wake(source, target string)
+}
+
+// Event says that a record is complete as far as its sender is concerned.
+type Event struct {
+	Record store.ID
+	Lost   int // events lost since the last one because the watcher was slow
+}
+
+// Handler is the API itself.
+func (s *Server) Handler() http.Handler {
+	mux := http.NewServeMux()
+	for pattern, answer := range map[string]func(http.ResponseWriter, *http.Request) error{
+		"GET /v1/status":                                    s.status,
+		"GET /v1/sources":                                   s.sources,
+		"GET /v1/records":                                   s.records,
+		"GET /v1/records/{name}":                            s.record,
+		"GET /v1/records/{name}/raw":                        s.raw,
+		"GET /v1/records/{name}/body":                       s.body,
+		"GET /v1/records/{name}/answer":                     s.answer,
+		"GET /v1/records/{name}/targets":                    s.targets,
+		"GET /v1/records/{name}/attempts":                   s.attempts,
+		"POST /v1/records/{name}/attempts":                  s.addAttempt,
+		"GET /v1/records/{name}/attempts/{number}/response": s.response,
+		"GET /v1/tail":                                      s.tail,
+		"GET /v1/deliveries":                                s.deliveries,
+		"POST /v1/deliveries/{verb}":                        s.changeDeliveries,
+	} {
+		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+			if err := answer(w, r); err != nil {
+				fail(w, err)
+			}
+		})
+	}
+	return mux
+}
+
+// Status describes who serves the API.
+type Status struct {
+	Agent   bool   `json:"agent"` // false: a command that has opened the store itself
+	Version string `json:"version"`
+	PID     int    `json:"pid"`
+	Started Time   `json:"started"`
+}
+
+func (s *Server) status(w http.ResponseWriter, _ *http.Request) error {
+	return reply(w, Status{s.Agent != nil, s.Version, os.Getpid(), Time{s.Started}})
+}
+
+func (s *Server) now() time.Time {
+	if s.Now == nil {
+		return time.Now()
+	}
+	return s.Now()
+}
+
+// reply sends one object.
+func reply(w http.ResponseWriter, v any) error {
+	w.Header().Set("Content-Type", "application/json")
+	return json.NewEncoder(w).Encode(v)
+}

@@ -1,0 +1,63 @@
+package inspect
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/hooktape/hooktape/store"
+)
+
+// Problem is a refusal of the API: an HTTP status and a sentence for the user.
+type Problem struct {
+	Status  int        `json:"-"`
+	Kind    Kind       `json:"kind"`
+	Message string     `json:"message"`
+	IDs     []store.ID `json:"ids,omitempty"` // Ambiguous: the records that were meant perhaps
+}
+
+// Kind tells the refusals apart that a caller decides by.
+type Kind string
+
+const (
+	Misused   Kind = "misused"   // the question is wrong: an expression, an id, a parameter
+	Unknown   Kind = "unknown"   // no such record, attempt or answer
+	Ambiguous Kind = "ambiguous" // several records end like this
+	Failed    Kind = "failed"    // the store could not do it
+)
+
+func (p *Problem) Error() string { return p.Message }
+
+var statusOf = map[Kind]int{
+	Misused:   http.StatusBadRequest,
+	Unknown:   http.StatusNotFound,
+	Ambiguous: http.StatusConflict,
+	Failed:    http.StatusInternalServerError,
+}
+
+func refuse(kind Kind, format string, args ...any) *Problem {
+	return &Problem{Status: statusOf[kind], Kind: kind, Message: fmt.Sprintf(format, args...)}
+}
+
+// errorTrailer carries an error that came after the first line of a list.
+const errorTrailer = "Hooktape-Error"
+
+// fail answers with err; behind a list that has begun it becomes its trailer.
+func fail(w http.ResponseWriter, err error) {
+	p, ok := errors.AsType[*Problem](err)
+	if !ok {
+		p = refuse(Failed, "%s", err)
+	}
+	text, err := json.Marshal(p)
+	if err != nil {
+		panic(http.ErrAbortHandler) // a Problem is plain text and ids: it always marshals
+	}
+	if list, ok := w.(*listWriter); ok && list.begun {
+		w.Header().Set(errorTrailer, string(text))
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(p.Status)
+	w.Write(text)
+}

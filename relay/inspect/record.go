@@ -1,0 +1,121 @@
+package inspect
+
+import (
+	"math"
+	"strconv"
+	"time"
+
+	"github.com/hooktape/hooktape/store"
+)
+
+// Record is a record as JSON shows it (DESIGN.md section 5). Every key is
+// always there. Secrets are masked unless the question said reveal.
+type Record struct {
+	ID         store.ID      `json:"id"`
+	Time       Time          `json:"time"`
+	Source     string        `json:"source"`
+	Session    []string      `json:"session"`
+	Trace      string        `json:"trace"`
+	Via        string        `json:"via"`
+	Remote     string        `json:"remote"`
+	Proto      string        `json:"proto"`
+	Method     string        `json:"method"`
+	Path       string        `json:"path"` // the request target as sent
+	Host       string        `json:"host"`
+	Event      string        `json:"event"`
+	Verdict    store.Verdict `json:"verdict"`
+	Reason     string        `json:"reason"`
+	Verified   bool          `json:"verified"`
+	Size       int64         `json:"size"`      // bytes kept
+	BodySize   int64         `json:"body_size"` // bytes of the body without chunk framing
+	Truncated  bool          `json:"truncated"`
+	Auth       Auth          `json:"auth"`
+	Answer     *Answer       `json:"answer"` // null: not answered
+	Deliveries []Delivery    `json:"deliveries"`
+}
+
+// Auth is what a request brought to prove who it is. The credentials
+// themselves are in the record's bytes only.
+type Auth struct {
+	Scheme  string `json:"scheme"` // as sent: "Bearer"; "" when there is none
+	Present bool   `json:"present"`
+	Masked  string `json:"masked"`
+	Expires Time   `json:"expires"` // of a JWT; null: not known
+}
+
+// Answer is what the sender got.
+type Answer struct {
+	Status   int          `json:"status"`
+	Duration Milliseconds `json:"duration_ms"` // first byte of the request to last byte of the answer
+}
+
+// Delivery is a record's delivery to one target.
+type Delivery struct {
+	Target   string      `json:"target"`
+	State    store.State `json:"state"`
+	Attempts int         `json:"attempts"`
+	Status   int         `json:"status"` // of the last response; 0: none came
+	Error    string      `json:"error"`
+	Next     Time        `json:"next"` // null: no attempt is to come
+}
+
+// RecordDelivery is a delivery in a list of deliveries.
+type RecordDelivery struct {
+	Record store.ID `json:"record"`
+	Source string   `json:"source"`
+	Delivery
+	Key     string `json:"key"` // order_by
+	Created Time   `json:"created"`
+}
+
+// Attempt is one try to bring a record somewhere. Secrets in the URL are
+// masked unless the question said reveal.
+type Attempt struct {
+	Number    int          `json:"number"`
+	Source    string       `json:"source"`
+	Target    string       `json:"target"`
+	Replay    bool         `json:"replay"`
+	Edited    bool         `json:"edited"`
+	URL       string       `json:"url"`
+	Time      Time         `json:"time"`
+	Status    int          `json:"status"` // 0: no response came
+	Error     string       `json:"error"`
+	FirstByte Milliseconds `json:"first_byte_ms"`
+	Duration  Milliseconds `json:"duration_ms"`
+	HeadSize  int          `json:"head_size"` // bytes of the response that are its head
+	Size      int64        `json:"size"`      // bytes of the response
+}
+
+// Time is a moment as JSON shows it: RFC 3339 in UTC with all nine digits of
+// its nanoseconds, so that texts sort as times do; null when zero.
+type Time struct{ time.Time }
+
+const timeLayout = "2006-01-02T15:04:05.000000000Z"
+
+// MarshalJSON gives the text, or null.
+func (t Time) MarshalJSON() ([]byte, error) {
+	if t.IsZero() {
+		return []byte("null"), nil
+	}
+	return []byte(t.UTC().Format(`"` + timeLayout + `"`)), nil
+}
+
+// Milliseconds is a duration that JSON shows as a number of milliseconds, to
+// the microsecond.
+type Milliseconds time.Duration
+
+// MarshalJSON gives the number.
+func (m Milliseconds) MarshalJSON() ([]byte, error) {
+	us := time.Duration(m).Microseconds()
+	return strconv.AppendFloat(nil, float64(us)/1000, 'f', -1, 64), nil
+}
+
+// UnmarshalJSON reads the number.
+func (m *Milliseconds) UnmarshalJSON(text []byte) error {
+	ms, err := strconv.ParseFloat(string(text), 64)
+	if err != nil {
+		return err
+	}
+	*m = Milliseconds(math.Round(ms*1000)) * Milliseconds(time.Microsecond)
+	return nil
+}

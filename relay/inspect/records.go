@@ -1,0 +1,166 @@
+package inspect
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/hooktape/hooktape/relay/mask"
+	"github.com/hooktape/hooktape/store"
+)
+
+// records sends the chosen records, one a line.
+func (s *Server) records(w http.ResponseWriter, r *http.Request) error {
+	p := parser{Values: r.URL.Query()}
+	q := p.query()
+	chosen, err := s.choose(q.Filter)
+	if err := errors.Join(p.err, err); err != nil {
+		return err
+	}
+	if err := s.Store.Sync(); err != nil {
+		return err
+	}
+	return sendLines(w, func(line func(any) error) error {
+		scan := chosen.scan()
+		scan.Newest, scan.After = q.Newest, q.After
+		sent := 0
+		for rec, err := range s.Store.Records(scan) {
+			if err != nil {
+				return err
+			}
+			if r.Context().Err() != nil {
+				return nil
+			}
+			if !chosen.takes(rec) {
+				continue
+			}
+			shown, err := s.show(rec, q.Reveal)
+			if err != nil {
+				return err
+			}
+			if err := line(shown); err != nil {
+				return err
+			}
+			if sent++; sent == q.Limit {
+				return nil
+			}
+		}
+		return nil
+	})
+}
+
+// record sends one record.
+func (s *Server) record(w http.ResponseWriter, r *http.Request) error {
+	rec, err := s.find(r)
+	if err != nil {
+		return err
+	}
+	shown, err := s.show(rec, r.URL.Query().Get("reveal") == "true")
+	if err != nil {
+		return err
+	}
+	return reply(w, shown)
+}
+
+// find is the record that a path names: by its id, a unique ending of it,
+// last, or last~N. What was answered before the question is on the tape.
+func (s *Server) find(r *http.Request) (*store.Record, error) {
+	if err := s.Store.Sync(); err != nil {
+		return nil, err
+	}
+	name := r.PathValue("name")
+	id, err := s.Store.Find(name)
+	if err != nil {
+		return nil, notFound(name, err)
+	}
+	rec, err := s.Store.Get(id)
+	if err != nil {
+		return nil, notFound(name, err)
+	}
+	return rec, nil
+}
+
+func notFound(name string, err error) error {
+	if several, ok := errors.AsType[*store.AmbiguousError](err); ok {
+		p := refuse(Ambiguous, "several records end with %s", strings.ToUpper(name))
+		p.IDs = several.IDs
+		return p
+	}
+	if errors.Is(err, store.ErrNotFound) {
+		return refuse(Unknown, "no record %s", name)
+	}
+	return err
+}
+
+// show makes the JSON of a record.
+func (s *Server) show(rec *store.Record, reveal bool) (*Record, error) {
+	deliveries, err := s.Store.Deliveries(rec.ID)
+	if err != nil {
+		return nil, err
+	}
+	shown := NewRecord(rec, deliveries, reveal)
+	if head, err := readHead(s.Store, rec); err == nil {
+		found := mask.Auth(head.Fields)
+		shown.Auth = Auth{found.Scheme, found.Present, found.Masked, Time{found.Expires}}
+	}
+	return shown, nil
+}
+
+// NewRecord is the JSON of a record with its deliveries, but for Auth, which
+// stands in its bytes.
+func NewRecord(rec *store.Record, deliveries []store.Delivery, reveal bool) *Record {
+	shown := &Record{
+		ID: rec.ID, Time: Time{rec.Time}, Source: rec.Source, Session: rec.Session, Trace: rec.Trace,
+		Via: rec.Via, Remote: rec.Remote, Proto: rec.Proto, Method: rec.Method, Path: rec.Target,
+		Host: rec.Host, Event: rec.Event, Verdict: rec.Verdict, Reason: rec.Reason, Verified: rec.Verified,
+		Size: rec.Raw.Size, BodySize: rec.BodySize, Truncated: rec.Truncated,
+		Deliveries: make([]Delivery, 0, len(deliveries)),
+	}
+	if shown.Session == nil {
+		shown.Session = []string{}
+	}
+	if !reveal {
+		shown.Path = mask.Target(rec.Target)
+	}
+	if rec.Answer != nil {
+		shown.Answer = &Answer{rec.Answer.Status, Milliseconds(rec.Answer.Duration)}
+	}
+	for _, d := range deliveries {
+		shown.Deliveries = append(shown.Deliveries, showDelivery(d))
+	}
+	return shown
+}
+
+func showDelivery(d store.Delivery) Delivery {
+	shown := Delivery{Target: d.Target, State: d.State, Attempts: d.Attempts, Status: d.Status, Error: d.Error}
+	if d.State == store.Pending {
+		shown.Next = Time{d.Due}
+	}
+	return shown
+}
+
+// listWriter notes whether the first line of a list is sent.
+type listWriter struct {
+	http.ResponseWriter
+	begun bool
+}
+
+func (l *listWriter) Write(p []byte) (int, error) {
+	l.begun = true
+	return l.ResponseWriter.Write(p)
+}
+
+// sendLines streams NDJSON. An error of lines becomes the trailer when
+// something is sent already.
+func sendLines(w http.ResponseWriter, lines func(line func(any) error) error) error {
+	w.Header().Set("Content-Type", "application/x-ndjson")
+	w.Header().Set("Trailer", errorTrailer)
+	list := &listWriter{ResponseWriter: w}
+	encoder := json.NewEncoder(list)
+	encoder.SetEscapeHTML(false)
+	if err := lines(encoder.Encode); err != nil {
+		fail(list, err)
+	}
+	return nil
+}

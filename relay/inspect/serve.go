@@ -1,0 +1,75 @@
+package inspect
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"time"
+)
+
+// stopGrace is how long an answer under way may take when the agent stops.
+const stopGrace = time.Second
+
+// Serve answers on l until ctx ends, then closes l. Tails end with ctx; other
+// answers under way get a moment.
+func (s *Server) Serve(ctx context.Context, l net.Listener) error {
+	return serve(ctx, l, s.Handler())
+}
+
+// ServeHealth answers on l until ctx ends, then closes l: /healthz is 200 as
+// long as the process lives, /readyz is 503 with the reason while ready
+// returns an error. Everything else is 404; nothing here needs a token.
+func ServeHealth(ctx context.Context, l net.Listener, ready func() error) error {
+	return serve(ctx, l, Health(ready))
+}
+
+// Health is the handler of ServeHealth.
+func Health(ready func() error) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		plain(w, http.StatusOK, "ok")
+	})
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		if err := ready(); err != nil {
+			plain(w, http.StatusServiceUnavailable, err.Error())
+			return
+		}
+		plain(w, http.StatusOK, "ready")
+	})
+	return mux
+}
+
+func plain(w http.ResponseWriter, status int, text string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_, _ = io.WriteString(w, text+"\n") // the prober has gone away: nothing to do
+}
+
+func serve(ctx context.Context, l net.Listener, h http.Handler) error {
+	server := &http.Server{
+		Handler:           h,
+		BaseContext:       func(net.Listener) context.Context { return ctx },
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+	}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(l) }()
+	select {
+	case err := <-served:
+		return err
+	case <-ctx.Done():
+	}
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopGrace)
+	defer cancel()
+	if server.Shutdown(grace) != nil {
+		server.Close()
+	}
+	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}

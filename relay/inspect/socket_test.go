@@ -1,0 +1,216 @@
+package inspect
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"iter"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+)
+
+// serveOn serves h on the socket of a database until the test ends.
+func serveOn(t testing.TB, database string, h http.Handler) {
+	t.Helper()
+	l, err := Listen(database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	served := make(chan error, 1)
+	go func() { served <- serve(ctx, l, h) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-served; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// testClient is a client whose server answers every question the same.
+type testClient struct{ *Client }
+
+func (c testClient) lines(t testing.TB) iter.Seq2[Source, error] {
+	return lines[Source](func() (*http.Response, error) { return c.get(t.Context(), "/v1/sources", nil) })
+}
+
+// bothClients reach h in the same process and over a socket.
+func bothClients(t testing.TB, h http.Handler) map[string]testClient {
+	t.Helper()
+	database := filepath.Join(t.TempDir(), "tape.db")
+	path, err := SocketPath(database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	serveOn(t, database, h)
+	overSocket := newClient(&http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", path)
+	}})
+	t.Cleanup(overSocket.Close)
+	return map[string]testClient{"in process": {newClient(inProcess{h})}, "over a socket": {overSocket}}
+}
+
+func TestTheSocketIsReachedByEveryNameOfTheDatabase(t *testing.T) {
+	dir := t.TempDir()
+	database := filepath.Join(dir, "tape.db")
+	if err := os.WriteFile(database, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	link := filepath.Join(dir, "link.db")
+	if err := os.Symlink(database, link); err != nil {
+		t.Skip("no symbolic links:", err)
+	}
+	t.Chdir(dir)
+	want, err := SocketPath(database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{link, "tape.db", "./link.db"} {
+		if got, err := SocketPath(name); err != nil || got != want {
+			t.Errorf("%s: %s, want %s (%v)", name, got, want, err)
+		}
+	}
+}
+
+func TestAPathTooLongForASocketGetsAShortOne(t *testing.T) {
+	database := filepath.Join(t.TempDir(), strings.Repeat("long", 40), "tape.db")
+	paths, err := socketPaths(database, []string{"/run/user/1", "/tmp", "/" + strings.Repeat("x", 100)})
+	if err != nil || len(paths) != 2 {
+		t.Fatalf("%v %v", paths, err)
+	}
+	for _, path := range paths {
+		if len(path) > longestSocketPath || filepath.Base(filepath.Dir(path)) != ownFolder() {
+			t.Errorf("path %s", path)
+		}
+	}
+	other, err := socketPaths(database+"2", []string{"/run/user/1"})
+	if err != nil || other[0] == paths[0] {
+		t.Errorf("two databases share %s (%v)", paths[0], err)
+	}
+	if _, err := socketPaths(database, nil); err == nil {
+		t.Error("no runtime directory is short enough, and no error")
+	}
+}
+
+func TestALongDatabasePathWorksEndToEnd(t *testing.T) {
+	runtimeDir, err := os.MkdirTemp("/tmp", "ht")
+	if err != nil {
+		t.Skip(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(runtimeDir) })
+	t.Setenv("XDG_RUNTIME_DIR", runtimeDir)
+	folder := filepath.Join(t.TempDir(), strings.Repeat("l", 120))
+	if err := os.Mkdir(folder, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	database := filepath.Join(folder, "tape.db")
+	serveOn(t, database, (&Server{Version: "9"}).Handler())
+	client, err := Dial(t.Context(), database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	if status, err := client.Status(t.Context()); err != nil || status.Version != "9" {
+		t.Errorf("%+v %v", status, err)
+	}
+}
+
+func TestAForeignFolderIsNotTrusted(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "hooktape")
+	if err := privateFolder(dir); err != nil {
+		t.Fatal(err)
+	}
+	if err := privateFolder(dir); err != nil {
+		t.Errorf("our own folder is refused: %v", err)
+	}
+	if runtime.GOOS == "windows" {
+		return
+	}
+	if err := os.Chmod(dir, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if err := privateFolder(dir); err == nil {
+		t.Error("a folder that all can write to is taken")
+	}
+	link := dir + "2"
+	if err := errors.Join(os.Chmod(dir, 0o700), os.Symlink(dir, link)); err != nil {
+		t.Fatal(err)
+	}
+	if err := privateFolder(link); err == nil {
+		t.Error("a symbolic link is taken")
+	}
+}
+
+func TestTheSocketIsForItsOwnerAlone(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("no modes")
+	}
+	database := filepath.Join(t.TempDir(), "tape.db")
+	serveOn(t, database, http.NotFoundHandler())
+	path, err := SocketPath(database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Stat(path)
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("%v %v", info.Mode(), err)
+	}
+}
+
+func TestALeftoverSocketIsReplacedAndALivingOneIsNot(t *testing.T) {
+	database := filepath.Join(t.TempDir(), "tape.db")
+	if _, err := Dial(t.Context(), database); !errors.Is(err, ErrNoAgent) {
+		t.Errorf("nothing there: %v", err)
+	}
+	killed, err := Listen(database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	killed.(*net.UnixListener).SetUnlinkOnClose(false) // as when the process is killed
+	killed.Close()
+	if _, err := Dial(t.Context(), database); !errors.Is(err, ErrNoAgent) {
+		t.Errorf("a leftover: %v", err)
+	}
+	serveOn(t, database, http.NotFoundHandler())
+	if l, err := Listen(database); err == nil {
+		l.Close()
+		t.Error("a socket somebody answers on was replaced")
+	}
+}
+
+func TestAFileInTheWayOfTheSocketIsLeftAlone(t *testing.T) {
+	database := filepath.Join(t.TempDir(), "tape.db")
+	path, err := SocketPath(database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte("mine"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if l, err := Listen(database); err == nil {
+		l.Close()
+		t.Error("listens in the place of a file")
+	}
+	if text, err := os.ReadFile(path); err != nil || string(text) != "mine" {
+		t.Errorf("the file is gone: %q %v", text, err)
+	}
+}
+
+func TestClosingRemovesTheSocket(t *testing.T) {
+	database := filepath.Join(t.TempDir(), "tape.db")
+	l, err := Listen(database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Close()
+	path, _ := SocketPath(database)
+	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+		t.Error(fmt.Sprint("still there: ", err))
+	}
+}

@@ -1,0 +1,159 @@
+package inspect
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/hooktape/hooktape/relay/expr"
+	"github.com/hooktape/hooktape/relay/wire"
+	"github.com/hooktape/hooktape/store"
+)
+
+// Source is what the tape remembers of a configured source, so that its
+// records can be replayed when no agent runs.
+type Source struct {
+	Name    string   `json:"name"`
+	Path    string   `json:"path"`
+	Host    string   `json:"host"`
+	Targets []Target `json:"targets"`
+}
+
+// Target is what the tape remembers of a configured target.
+type Target struct {
+	Name      string       `json:"name"`
+	URL       string       `json:"url"`
+	KeepHost  bool         `json:"keep_host"`
+	Forwarded bool         `json:"forwarded"`
+	IDHeader  string       `json:"id_header"`  // "": not sent
+	Timeout   Milliseconds `json:"timeout_ms"` // of each wait for the target; 0: the client's defaults
+	When      string       `json:"when"`       // the expression as it was written; "": always
+}
+
+// sourcesKey is the name under which the store keeps the sources.
+const sourcesKey = "sources"
+
+// SaveSources puts the configured sources onto the tape. The agent does it at
+// start and at every reload.
+func SaveSources(s *store.Store, sources []Source) error {
+	text, err := json.Marshal(sources)
+	if err != nil {
+		return err
+	}
+	return s.PutMeta(sourcesKey, text)
+}
+
+// LoadSources reads what SaveSources wrote; none when there was no agent yet.
+func LoadSources(s *store.Store) ([]Source, error) {
+	text, err := s.Meta(sourcesKey)
+	if errors.Is(err, store.ErrNotFound) || err == nil && len(text) == 0 {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var sources []Source
+	if err := json.Unmarshal(text, &sources); err != nil {
+		return nil, fmt.Errorf("read the sources on the tape: %w", err)
+	}
+	return sources, nil
+}
+
+// sources sends what the tape remembers of the sources, one a line.
+func (s *Server) sources(w http.ResponseWriter, _ *http.Request) error {
+	sources, err := LoadSources(s.Store)
+	if err != nil {
+		return err
+	}
+	return sendLines(w, func(line func(any) error) error {
+		for _, source := range sources {
+			if err := line(source); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// RecordTarget is a target of a record's source, and the path that the
+// target's path takes the place of.
+type RecordTarget struct {
+	Target
+	Prefix string      `json:"prefix"`
+	Add    wire.Fields `json:"add"` // what the target's forwarded and id_header ask for
+}
+
+// added are the fields that a target gets beside the recorded ones, the same
+// as when the agent delivers.
+func added(t Target, rec *store.Record) wire.Fields {
+	var add wire.Fields
+	if t.Forwarded {
+		proto := "http"
+		if rec.TLS {
+			proto = "https"
+		}
+		ip, _, err := net.SplitHostPort(rec.Remote)
+		if err != nil {
+			ip = rec.Remote
+		}
+		add = append(add, wire.Field{Name: "X-Forwarded-For", Value: ip},
+			wire.Field{Name: "X-Forwarded-Proto", Value: proto}, wire.Field{Name: "X-Forwarded-Host", Value: rec.Host})
+	}
+	if t.IDHeader != "" {
+		add = append(add, wire.Field{Name: t.IDHeader, Value: rec.ID.String()})
+	}
+	return add
+}
+
+// targets sends where a record goes: the targets of its source whose
+// condition holds, one a line. A source that has left the configuration has none.
+func (s *Server) targets(w http.ResponseWriter, r *http.Request) error {
+	rec, err := s.find(r)
+	if err != nil {
+		return err
+	}
+	sources, err := LoadSources(s.Store)
+	if err != nil {
+		return err
+	}
+	return sendLines(w, func(line func(any) error) error {
+		for _, source := range sources {
+			if source.Name != rec.Source || rec.Source == "" {
+				continue
+			}
+			for _, target := range source.Targets {
+				wanted, err := s.wanted(target, rec)
+				if err != nil {
+					return err
+				}
+				if !wanted {
+					continue
+				}
+				if err := line(RecordTarget{target, source.Path, added(target, rec)}); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+}
+
+// wanted evaluates a target's condition. One that fails does not hold, as when
+// the agent delivers.
+func (s *Server) wanted(t Target, rec *store.Record) (bool, error) {
+	if t.When == "" {
+		return true, nil
+	}
+	when, err := expr.Parse(t.When)
+	if err != nil {
+		return false, fmt.Errorf("target %q: when: %w", t.Name, err)
+	}
+	holds, err := when.Bool(view(s.Store, rec))
+	return holds && err == nil, nil
+}
+
+// Duration is m as a duration.
+func (m Milliseconds) Duration() time.Duration { return time.Duration(m) }
