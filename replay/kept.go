@@ -1,0 +1,58 @@
+package replay
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"os"
+)
+
+// keptInMemory is how much of a response is kept in memory; the rest goes to a
+// temporary file, so that memory is bounded whatever a target sends.
+const keptInMemory = 1 << 20
+
+// Kept holds the bytes of a response until they are on the tape. They are
+// written, then read once. The zero Kept is empty.
+type Kept struct {
+	memory bytes.Buffer
+	file   *os.File // what does not fit; nil: all does
+}
+
+// Write implements io.Writer.
+func (k *Kept) Write(p []byte) (int, error) {
+	room := max(0, keptInMemory-k.memory.Len())
+	if k.file == nil && len(p) <= room {
+		return k.memory.Write(p)
+	}
+	if k.file == nil {
+		file, err := os.CreateTemp("", "hooktape-response-*")
+		if err != nil {
+			return 0, err
+		}
+		k.file = file
+	} else {
+		room = 0 // the memory is full, or a file has taken over
+	}
+	n, _ := k.memory.Write(p[:room]) // a buffer does not fail
+	m, err := k.file.Write(p[n:])
+	return n + m, err
+}
+
+// Reader reads all that was written.
+func (k *Kept) Reader() (io.Reader, error) {
+	if k.file == nil {
+		return &k.memory, nil
+	}
+	if _, err := k.file.Seek(0, io.SeekStart); err != nil {
+		return nil, err
+	}
+	return io.MultiReader(&k.memory, k.file), nil
+}
+
+// Close frees the bytes.
+func (k *Kept) Close() error {
+	if k == nil || k.file == nil {
+		return nil
+	}
+	return errors.Join(k.file.Close(), os.Remove(k.file.Name()))
+}

@@ -1,0 +1,74 @@
+// Package replay sends recorded requests again and compares what comes back
+// with what came back then.
+//
+//	Load      the recorded bytes of a request → Request
+//	Send      Request, Aim → Result           over the same wire.Client as deliveries
+//	ReadThen  the recorded bytes of a response → Response
+//	Compare   Response, Response → Difference pure
+//
+// Where records come from and where attempts go is the caller's business.
+package replay
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/hooktape/hooktape/relay/wire"
+)
+
+// inMemory is how much of a request is kept in memory for its sends: more than
+// any head is long. The body of a larger one is read from the tape each time.
+const inMemory = 256 << 10
+
+// ErrNoRequest says that a record's bytes never became a whole request, so
+// that there is nothing to send.
+var ErrNoRequest = errors.New("its bytes are no whole request")
+
+// Request is a recorded request, ready to be sent any number of times.
+type Request struct {
+	Head *wire.RequestHead
+	body func() (io.ReadCloser, error) // the bytes behind the head; nil: there are none
+}
+
+// Load reads a request from the exact bytes of its record, which open gives.
+// open must stay usable for as long as the Request is. The error wraps
+// ErrNoRequest when the bytes are not one.
+func Load(open func() (io.ReadCloser, error)) (*Request, error) {
+	raw, err := open()
+	if err != nil {
+		return nil, err
+	}
+	defer raw.Close()
+	start, err := io.ReadAll(io.LimitReader(raw, inMemory))
+	if err != nil {
+		return nil, fmt.Errorf("read the record: %w", err)
+	}
+	head, err := wire.ParseRequestHead(start)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrNoRequest, err)
+	}
+	r := &Request{Head: head}
+	body := start[len(head.Raw):]
+	switch {
+	case len(start) >= inMemory:
+		r.body = func() (io.ReadCloser, error) { return openBehind(open, len(head.Raw)) }
+	case len(body) > 0:
+		r.body = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
+	}
+	return r, nil
+}
+
+// openBehind opens the record and passes over its head.
+func openBehind(open func() (io.ReadCloser, error), head int) (io.ReadCloser, error) {
+	raw, err := open()
+	if err != nil {
+		return nil, err
+	}
+	if _, err := io.CopyN(io.Discard, raw, int64(head)); err != nil {
+		raw.Close()
+		return nil, fmt.Errorf("read the record: %w", err)
+	}
+	return raw, nil
+}

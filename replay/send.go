@@ -1,0 +1,97 @@
+package replay
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"time"
+
+	"github.com/hooktape/hooktape/relay/wire"
+)
+
+// Aim is where a request is sent, and how long that may take.
+type Aim struct {
+	Route    wire.Route
+	Timeouts wire.Timeouts
+}
+
+// Result is what one send came to.
+type Result struct {
+	Time      time.Time
+	URL       *url.URL
+	Head      string    // of the request as it was sent
+	Response  *Response // nil: none came
+	Kept      *Kept     // the bytes of the response; nil: none came. The caller closes it
+	FirstByte time.Duration
+	Duration  time.Duration
+	Err       error // why no response came, or not all of one
+}
+
+// Unreachable says that no connection came about: nothing has seen the request.
+func (r *Result) Unreachable() bool {
+	failed, ok := errors.AsType[*wire.SendError](r.Err)
+	return ok && (failed.Phase == wire.PhaseDial || failed.Phase == wire.PhaseTLS)
+}
+
+// Sender sends requests. The zero Sender is not ready: it needs a Client.
+type Sender struct {
+	Client *wire.Client
+	Now    func() time.Time // nil: time.Now
+}
+
+// Send sends a request and reads the response to its end. What goes wrong is
+// in the Result; an error means that the request could not be made for this aim.
+func (s *Sender) Send(ctx context.Context, r *Request, a Aim) (*Result, error) {
+	head, err := a.Route.Head(r.Head)
+	if err != nil {
+		return nil, fmt.Errorf("rewrite the request for %s: %w", a.Route.URL.Redacted(), err)
+	}
+	result := &Result{Time: s.now(), URL: a.Route.URL, Head: head}
+	response, err := s.Client.Do(ctx, &wire.Outgoing{
+		URL: a.Route.URL, Head: head, Method: r.Head.Method, Body: r.body, Timeouts: a.Timeouts,
+	})
+	if err == nil {
+		result.FirstByte = response.FirstByte.Sub(result.Time)
+		err = result.read(response)
+	}
+	result.Err, result.Duration = err, s.now().Sub(result.Time)
+	return result, nil
+}
+
+func (s *Sender) now() time.Time {
+	if s.Now == nil {
+		return time.Now()
+	}
+	return s.Now()
+}
+
+// read takes a response in: its bytes, and what is compared of them.
+func (r *Result) read(from *wire.Response) error {
+	defer from.Close()
+	r.Kept = new(Kept)
+	r.Response = newResponse(from.Head)
+	digest := sha256.New()
+	framer := wire.NewFramer(from.Head.Framing)
+	framer.Decoded = func(p []byte) { digest.Write(p) }
+	_, err := io.WriteString(r.Kept, from.Head.Raw)
+	buffer := make([]byte, 32<<10)
+	for err == nil {
+		var n int
+		n, err = from.Read(buffer)
+		if _, keeping := r.Kept.Write(buffer[:n]); keeping != nil {
+			err = fmt.Errorf("keep the response: %w", keeping)
+		}
+		if _, framing := framer.Scan(buffer[:n]); framing != nil && err == nil {
+			err = framing
+		}
+	}
+	r.Response.Size = framer.Size()
+	digest.Sum(r.Response.digest[:0])
+	if errors.Is(err, io.EOF) {
+		return nil
+	}
+	return err
+}
