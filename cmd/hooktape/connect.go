@@ -1,0 +1,136 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"time"
+
+	"github.com/hooktape/hooktape/relay/inspect"
+	"github.com/hooktape/hooktape/store"
+)
+
+// tape is the tape that a command works on: through the running agent, or
+// opened by the command itself when none runs. Either way it is asked through
+// the control API.
+type tape struct {
+	*inspect.Client
+	path  string
+	store *store.Store // nil: an agent runs
+}
+
+// Close lets go of the tape.
+func (t *tape) Close() error {
+	t.Client.Close()
+	if t.store == nil {
+		return nil
+	}
+	return t.store.Close()
+}
+
+// access is what a command does with a tape that it has to open itself.
+type access bool
+
+const (
+	toRead  access = false
+	toWrite access = true
+)
+
+// How often, and how long apart, an agent is looked for again whose database
+// is locked while its socket is not there: one that is starting or stopping.
+const (
+	lockedTries = 10
+	lockedPause = 100 * time.Millisecond
+)
+
+// openTape finds the tape by the flags and reaches its agent, or opens it.
+func (e *env) openTape(ctx context.Context, how access) (*tape, error) {
+	path, err := e.dataPath()
+	if err != nil {
+		return nil, err
+	}
+	for try := 1; ; try++ {
+		t, err := openTape(ctx, path, how)
+		if _, locked := errors.AsType[*store.LockedError](err); !locked || try == lockedTries {
+			return t, tapeError(path, err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(lockedPause):
+		}
+	}
+}
+
+func openTape(ctx context.Context, path string, how access) (*tape, error) {
+	client, err := inspect.Dial(ctx, path)
+	if err == nil {
+		return &tape{Client: client, path: path}, nil
+	}
+	if !errors.Is(err, inspect.ErrNoAgent) {
+		return nil, err
+	}
+	if _, err := os.Stat(path); err != nil {
+		return nil, err
+	}
+	s, err := store.Open(path, store.Options{ReadOnly: how == toRead, Timeout: lockedPause})
+	if err != nil {
+		return nil, err
+	}
+	// Nobody will answer what is not answered yet.
+	started := time.Now()
+	client = inspect.InProcess(&inspect.Server{Store: s, Started: started, Version: programVersion().Version})
+	return &tape{Client: client, path: path, store: s}, nil
+}
+
+// tapeError says what to do about a tape that can't be opened.
+func tapeError(path string, err error) error {
+	switch locked, isLocked := errors.AsType[*store.LockedError](err); {
+	case err == nil || errors.Is(err, context.Canceled):
+		return err
+	case errors.Is(err, fs.ErrNotExist):
+		return cannot("hooktape http starts recording; --data, --name or -c name another tape",
+			"open the tape: there is none at %s yet", path)
+	case isLocked:
+		holder := "it"
+		if locked.PID != 0 {
+			holder = fmt.Sprintf("process %d", locked.PID)
+		}
+		return cannot("wait until "+holder+" has ended or stop it, or name another tape with --name or --data",
+			"open the tape: %w", err)
+	case errors.Is(err, fs.ErrPermission):
+		return cannot("the tape and its agent belong to the user who started it", "open the tape: %w", err)
+	}
+	return cannot("", "open the tape: %w", err)
+}
+
+// apiError gives a refusal of the control API its exit code and hint.
+func apiError(doing string, err error) error {
+	if err == nil || errors.Is(err, context.Canceled) {
+		return err
+	}
+	problem, ok := errors.AsType[*inspect.Problem](err)
+	if !ok {
+		return cannot("", "%s: %w", doing, err)
+	}
+	switch problem.Kind {
+	case inspect.Misused:
+		return misused("", "%s: %w", doing, err)
+	case inspect.Ambiguous:
+		return misused("give more letters of the id", "%s: %w%s", doing, err, candidates(problem.IDs))
+	case inspect.Unknown:
+		return &failure{exitNotSo, fmt.Errorf("%s: %w", doing, err), "hooktape list shows the records"}
+	}
+	return cannot("", "%s: %w", doing, err)
+}
+
+// candidates lists ids, one a line.
+func candidates(ids []store.ID) string {
+	var text string
+	for _, id := range ids {
+		text += "\n  " + id.String()
+	}
+	return text
+}

@@ -1,0 +1,118 @@
+package main
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"unicode"
+
+	"github.com/hooktape/hooktape/relay/config"
+)
+
+// place is what decides where the tape is. All of it are values, so that the
+// rule can be tested.
+type place struct {
+	data   string // --data, else HOOKTAPE_DATA
+	config string // the data path of the configuration given with -c, already relative to its file
+	name   string // --name
+	dir    string // the working directory, absolute, symbolic links resolved
+	state  string // the user's state directory
+}
+
+// path is the database file: --data, else the configuration's, else NAME.db in
+// the state directory. Without --name, NAME is the working directory's base
+// name and six hex digits of a hash of its whole path: two projects in folders
+// of the same name never share a tape, and the same folder always finds its own.
+func (p place) path() (string, error) {
+	switch {
+	case p.data != "":
+		return p.data, nil
+	case p.config != "":
+		return p.config, nil
+	case p.state == "":
+		return "", fmt.Errorf("no state directory is known to keep the tape in")
+	case p.name != "":
+		if safeName(p.name) != p.name {
+			return "", fmt.Errorf("--name %q is not a plain name", p.name)
+		}
+		return filepath.Join(p.state, "hooktape", p.name+".db"), nil
+	}
+	sum := sha256.Sum256([]byte(p.dir))
+	name := safeName(filepath.Base(p.dir)) + "-" + hex.EncodeToString(sum[:3])
+	return filepath.Join(p.state, "hooktape", name+".db"), nil
+}
+
+// safeName makes a file name of s: letters, digits, dot, dash and underscore
+// stay, at most 64 of them, and no leading dot.
+func safeName(s string) string {
+	const longest = 64 // characters; file systems take 255 bytes
+	kept := strings.Map(func(r rune) rune {
+		if unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("._-", r) {
+			return r
+		}
+		return '-'
+	}, s)
+	if r := []rune(kept); len(r) > longest {
+		kept = string(r[:longest])
+	}
+	if kept = strings.TrimLeft(kept, ".-"); kept == "" {
+		return "root"
+	}
+	return kept
+}
+
+// stateDir is where a user's programs keep what they must not lose:
+// XDG_STATE_HOME or ~/.local/state, and what macOS and Windows have instead.
+// "" when the environment names none.
+func stateDir(goos string, lookup func(string) (string, bool)) string {
+	get := func(key string) string { v, _ := lookup(key); return v }
+	switch goos {
+	case "windows":
+		return get("LocalAppData")
+	case "darwin":
+		if home := get("HOME"); home != "" {
+			return filepath.Join(home, "Library", "Application Support")
+		}
+		return ""
+	}
+	// The XDG base directory specification: a relative path is to be ignored.
+	if dir := get("XDG_STATE_HOME"); filepath.IsAbs(dir) {
+		return dir
+	}
+	if home := get("HOME"); home != "" {
+		return filepath.Join(home, ".local", "state")
+	}
+	return ""
+}
+
+// dataPath is the database that this command works on, by the flags and the
+// environment.
+func (e *env) dataPath() (string, error) {
+	if e.data != "" && e.name != "" {
+		return "", misused("", "--data and --name both name a tape: give one of them")
+	}
+	p := place{data: e.data, name: e.name, state: stateDir(runtime.GOOS, e.lookup)}
+	if p.data == "" && p.name == "" && e.config == "" {
+		p.data, _ = e.lookup("HOOKTAPE_DATA")
+	}
+	if p.data == "" && e.config != "" {
+		c, err := config.Load(e.config, e.lookup)
+		if err != nil {
+			return "", misused("", "%w", err)
+		}
+		p.config = c.Data
+	}
+	if dir, err := e.getwd(); err == nil {
+		if p.dir, err = filepath.EvalSymlinks(dir); err != nil {
+			p.dir = dir
+		}
+	}
+	path, err := p.path()
+	if err != nil {
+		return "", misused("name the tape with --data PATH", "%w", err)
+	}
+	return path, nil
+}

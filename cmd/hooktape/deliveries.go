@@ -1,0 +1,240 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/hooktape/hooktape/relay/inspect"
+	"github.com/hooktape/hooktape/store"
+)
+
+func newDeliveries(e *env) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "deliveries",
+		Short: "List, retry and drop deliveries",
+		Long: `A delivery is the job of bringing one record to one target. It is pending until
+it is delivered, failed, expired, dropped or orphaned (its target has left the
+configuration).`,
+		Args: cobra.ArbitraryArgs,
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return unknownCommand(c, args[0])
+			}
+			return c.Help()
+		},
+	}
+	c.AddCommand(newDeliveriesList(e), newDeliveriesRetry(e), newDeliveriesDrop(e))
+	return c
+}
+
+// deliveryFlags are the flags that choose deliveries.
+type deliveryFlags struct {
+	source, target, state string
+	all                   bool
+	asJSON                bool
+}
+
+func (f *deliveryFlags) add(c *cobra.Command) {
+	f.addTo(c.Flags())
+	jsonFlag(c, &f.asJSON)
+}
+
+func (f *deliveryFlags) addTo(flags *pflag.FlagSet) {
+	flags.StringVar(&f.source, "source", "", "deliveries of this source")
+	flags.StringVar(&f.target, "target", "", "deliveries to this target")
+	flags.StringVar(&f.state, "state", "", "deliveries in this state: pending, delivered, failed, expired, dropped, orphaned")
+}
+
+func (f *deliveryFlags) given() bool { return f.source != "" || f.target != "" || f.state != "" }
+
+func (f *deliveryFlags) query(records []string) (inspect.DeliveryQuery, error) {
+	states := make([]string, len(worstFirst))
+	for i, state := range worstFirst {
+		states[i] = string(state)
+	}
+	if f.state != "" && !slices.Contains(states, f.state) {
+		return inspect.DeliveryQuery{}, misused("states: "+strings.Join(states, ", "), "--state %q is none", f.state)
+	}
+	return inspect.DeliveryQuery{Records: records, Source: f.source, Target: f.target, State: store.State(f.state)}, nil
+}
+
+func newDeliveriesList(e *env) *cobra.Command {
+	var (
+		f     deliveryFlags
+		limit int
+	)
+	c := &cobra.Command{
+		Use:   "list [ID...]",
+		Short: "List the newest deliveries, the newest last",
+		RunE: func(c *cobra.Command, args []string) error {
+			q, err := f.query(args)
+			if err != nil {
+				return err
+			}
+			if q.Limit = limit; limit < 0 {
+				return misused("0 means all", "--limit %d is less than 0", limit)
+			}
+			t, err := e.openTape(c.Context(), toRead)
+			if err != nil {
+				return err
+			}
+			defer t.Close()
+			q.Newest = limit > 0 && len(args) == 0
+			chosen := t.Deliveries(c.Context(), q)
+			if q.Newest {
+				chosen = reversed(chosen)
+			}
+			_, err = e.printDeliveries("list deliveries", chosen, f.asJSON)
+			return err
+		},
+	}
+	f.add(c)
+	c.Flags().IntVarP(&limit, "limit", "n", defaultLimit, "the newest so many of them; 0: all")
+	return c
+}
+
+func newDeliveriesRetry(e *env) *cobra.Command {
+	return newDeliveriesChange(e, change{
+		verb: "retry", short: "Make deliveries due now",
+		long: `Make deliveries due now. One that was given up begins anew, with all the time
+that its target has for retries. What was delivered is not sent again: that is
+what replay is for. When no agent runs, the next one sends them.`,
+		did: "due now",
+		do:  (*inspect.Client).RetryDeliveries,
+	})
+}
+
+func newDeliveriesDrop(e *env) *cobra.Command {
+	return newDeliveriesChange(e, change{
+		verb: "drop", short: "Give deliveries up",
+		long: "Give deliveries up: they are marked dropped and not tried again. The records stay.",
+		did:  "dropped",
+		do:   (*inspect.Client).DropDeliveries,
+	})
+}
+
+// change is a command that changes deliveries.
+type change struct {
+	verb, short, long, did string
+	do                     func(*inspect.Client, context.Context, inspect.DeliveryQuery) iter.Seq2[inspect.RecordDelivery, error]
+}
+
+func newDeliveriesChange(e *env, ch change) *cobra.Command {
+	var f deliveryFlags
+	c := &cobra.Command{
+		Use:   ch.verb + " ID... | --target NAME | --source NAME | --state STATE | --all",
+		Short: ch.short,
+		Long:  ch.long,
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) == 0 && !f.given() && !f.all {
+				return misused("name records, choose with --target, --source or --state, or say --all", "which deliveries?")
+			}
+			q, err := f.query(args)
+			if err != nil {
+				return err
+			}
+			t, err := e.openTape(c.Context(), toWrite)
+			if err != nil {
+				return err
+			}
+			defer t.Close()
+			n, err := e.printDeliveries(ch.verb+" deliveries", ch.do(t.Client, c.Context(), q), f.asJSON)
+			if err == nil && n > 0 {
+				fmt.Fprintf(e.stderr, "%s %s\n", count(n, "delivery", "deliveries"), ch.did)
+			}
+			return err
+		},
+	}
+	f.add(c)
+	c.Flags().BoolVar(&f.all, "all", false, "all deliveries that it can be done to")
+	return c
+}
+
+func count(n int, one, more string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return strconv.Itoa(n) + " " + more
+}
+
+// reversed gives what seq gives, the last one first.
+func reversed(seq iter.Seq2[inspect.RecordDelivery, error]) iter.Seq2[inspect.RecordDelivery, error] {
+	return func(yield func(inspect.RecordDelivery, error) bool) {
+		var all []inspect.RecordDelivery
+		for d, err := range seq {
+			if err != nil {
+				yield(d, err)
+				return
+			}
+			all = append(all, d)
+		}
+		for _, d := range slices.Backward(all) {
+			if !yield(d, nil) {
+				return
+			}
+		}
+	}
+}
+
+// printDeliveries prints deliveries and says how many there were.
+func (e *env) printDeliveries(doing string, chosen iter.Seq2[inspect.RecordDelivery, error], asJSON bool) (n int, err error) {
+	t := newTable(e.stdout, e.inkFor(e.stdout), "CREATED", "ID", "SOURCE", "TARGET", "STATE", "ATTEMPTS", "STATUS", "NEXT", "ERROR")
+	t.right = []int{5, 6}
+	t.long = 8
+	for d, err := range chosen {
+		if err != nil {
+			return n, apiError(doing, err)
+		}
+		n++
+		if asJSON {
+			err = e.printJSON(d)
+		} else {
+			err = t.add(e.deliveryCells(d))
+		}
+		if err != nil {
+			return n, err
+		}
+	}
+	if n == 0 {
+		fmt.Fprintln(e.stderr, "no delivery is like that")
+		return 0, nil
+	}
+	if asJSON {
+		return n, nil
+	}
+	return n, t.flush()
+}
+
+func (e *env) deliveryCells(d inspect.RecordDelivery) []cell {
+	next := "-"
+	if !d.Next.IsZero() {
+		next = until(d.Next.Sub(e.now()))
+	}
+	return []cell{
+		{text: d.Created.Local().Format(listTime), paint: ink.dim},
+		{text: ending(d.Record)},
+		{text: orDash(d.Source)},
+		{text: orDash(d.Target)},
+		{text: string(d.State), paint: paintState(string(d.State))},
+		{text: strconv.Itoa(d.Attempts)},
+		{text: strings.TrimSpace(statusText(d.Status)), paint: func(i ink, s string) string { return i.status(d.Status, s) }},
+		{text: next},
+		{text: d.Error},
+	}
+}
+
+// until says when something is to come.
+func until(d time.Duration) string {
+	if d <= 0 {
+		return "now"
+	}
+	return "in " + d.Round(time.Second).String()
+}

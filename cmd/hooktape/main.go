@@ -1,0 +1,113 @@
+// Command hooktape is a tape recorder for webhooks: it receives them, records
+// every request byte for byte before it answers, passes them on, and plays
+// them back.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	// The first signal asks for an orderly end; a second one is not caught and ends at once.
+	context.AfterFunc(ctx, stop)
+	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
+
+// run is the whole command: args are those behind the program's name, the
+// result is its exit code (DESIGN.md section 5). ctx ends when the user
+// interrupts.
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	e := &env{stdin: stdin, stdout: stdout, stderr: stderr, lookup: os.LookupEnv, getwd: os.Getwd, now: time.Now}
+	root := newRoot(e)
+	root.SetArgs(args)
+	return e.report(ctx, root.ExecuteContext(ctx))
+}
+
+// env is the outside world as a command sees it, and the flags that all
+// commands share.
+type env struct {
+	stdin          io.Reader
+	stdout, stderr io.Writer
+	lookup         func(string) (string, bool) // environment variables
+	getwd          func() (string, error)
+	now            func() time.Time
+
+	data   string // --data, or HOOKTAPE_DATA
+	name   string // --name
+	config string // -c, --config
+
+	started bool // a command has begun: what fails now is no longer a mistake on the command line
+}
+
+// Exit codes, as DESIGN.md section 5 gives them.
+const (
+	exitDone        = 0
+	exitNotSo       = 1   // the thing asked about is not so
+	exitUsage       = 2   // usage or configuration
+	exitCannot      = 3   // it could not be done
+	exitInterrupted = 130 // 128 + SIGINT
+)
+
+// failure is an error that knows its exit code and what the user can do about it.
+type failure struct {
+	code int
+	err  error  // nil: all has been said, only the exit code is left
+	hint string // "" when there is nothing to suggest
+}
+
+func (f *failure) Error() string {
+	if f.err == nil {
+		return fmt.Sprintf("exit %d", f.code)
+	}
+	return f.err.Error()
+}
+
+func (f *failure) Unwrap() error { return f.err }
+
+// misused says that the command line or the configuration is wrong.
+func misused(hint, format string, args ...any) error {
+	return &failure{exitUsage, fmt.Errorf(format, args...), hint}
+}
+
+// cannot says that what was asked for could not be done.
+func cannot(hint, format string, args ...any) error {
+	return &failure{exitCannot, fmt.Errorf(format, args...), hint}
+}
+
+// notSo ends a command that has already printed why the answer is no.
+func notSo() error { return &failure{code: exitNotSo} }
+
+// report prints err in hooktape's voice and returns the exit code. An error
+// without a code of its own could not be done; one that comes from the user's
+// interrupt is not worth a word.
+func (e *env) report(ctx context.Context, err error) int {
+	if err == nil {
+		return exitDone
+	}
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		return exitInterrupted
+	}
+	f, ok := errors.AsType[*failure](err)
+	if !ok {
+		f = &failure{code: exitCannot, err: err}
+		if !e.started {
+			f = &failure{exitUsage, err, "hooktape --help lists the commands"}
+		}
+	}
+	if f.err != nil {
+		fmt.Fprintf(e.stderr, "hooktape: %s\n", cleanLines(strings.TrimRight(err.Error(), "\n")))
+	}
+	if f.hint != "" {
+		fmt.Fprintf(e.stderr, "hint: %s\n", cleanLines(f.hint))
+	}
+	return f.code
+}

@@ -1,0 +1,88 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+
+	"github.com/hooktape/hooktape/relay/wire"
+)
+
+// shownBody is how much of a body a page shows, and shownHex how much of one
+// that is not text: enough to see what it is.
+const (
+	shownBody = 64 << 10
+	shownHex  = 1 << 10
+	// shownRaw is how many bytes of a message are read for its page: its head,
+	// and a body with the overhead of small chunks.
+	shownRaw = 1 << 20
+)
+
+// message is a request or a response as a page shows it: the beginning of its
+// bytes, and what could be made out in them.
+type message struct {
+	start     string // start line; "" when the bytes are no message
+	head      string // whole head as it came
+	fields    wire.Fields
+	body      []byte // decoded; its first shownBody bytes
+	bodyWhole bool   // body is all of it
+	trailers  wire.Fields
+	junk      []byte // bytes that never became a message
+}
+
+// parseHead finds the head in the first bytes of a message.
+type parseHead func(b []byte) (raw string, fields wire.Fields, framing wire.Framing, err error)
+
+func requestHead(b []byte) (string, wire.Fields, wire.Framing, error) {
+	h, err := wire.ParseRequestHead(b)
+	if err != nil {
+		return "", nil, wire.Framing{}, err
+	}
+	return h.Raw, h.Fields, h.Framing, nil
+}
+
+func responseHead(method string) parseHead {
+	return func(b []byte) (string, wire.Fields, wire.Framing, error) {
+		h, err := wire.ParseResponseHead(b, method)
+		if err != nil {
+			return "", nil, wire.Framing{}, err
+		}
+		return h.Raw, h.Fields, h.Framing, nil
+	}
+}
+
+// readMessage reads the beginning of a message from the tape.
+func readMessage(ctx context.Context, open func(context.Context, string) (io.ReadCloser, error), id string, parse parseHead) (*message, error) {
+	r, err := open(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	start, err := io.ReadAll(io.LimitReader(r, shownRaw))
+	if err != nil {
+		return nil, err
+	}
+	return parseMessage(start, len(start) < shownRaw, parse), nil
+}
+
+// parseMessage takes a message apart. whole says that b is all of it.
+func parseMessage(b []byte, whole bool, parse parseHead) *message {
+	raw, fields, framing, err := parse(b)
+	if err != nil {
+		return &message{junk: b}
+	}
+	line, _, _ := bytes.Cut([]byte(raw), []byte("\n"))
+	m := &message{start: string(bytes.TrimRight(line, "\r")), head: raw, fields: fields}
+	body := wire.NewBodyReader(framing, bytes.NewReader(b[len(raw):]))
+	m.body, err = io.ReadAll(io.LimitReader(body, shownBody+1))
+	m.bodyWhole = err == nil && len(m.body) <= shownBody
+	if m.bodyWhole {
+		m.trailers = body.Trailers()
+	}
+	if !whole && errors.Is(err, io.ErrUnexpectedEOF) {
+		m.bodyWhole = false
+	}
+	m.body = m.body[:min(len(m.body), shownBody)]
+	return m
+}

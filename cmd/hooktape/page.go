@@ -1,0 +1,259 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/hooktape/hooktape/relay/inspect"
+	"github.com/hooktape/hooktape/relay/mask"
+	"github.com/hooktape/hooktape/relay/wire"
+	"github.com/hooktape/hooktape/store"
+)
+
+// page is what show prints about a record for people. Everything that came
+// from outside goes through clean.
+type page struct {
+	now    time.Time
+	ink    ink
+	reveal bool
+
+	record   inspect.Record
+	request  *message
+	answer   *message // nil: not answered
+	attempts []inspect.Attempt
+
+	b strings.Builder
+}
+
+// labelWidth is the column in which values begin.
+const labelWidth = 11
+
+func (p *page) String() string {
+	p.b.Reset()
+	p.facts()
+	p.message(p.request, p.record.Truncated)
+	p.answered()
+	p.tried()
+	p.deliveries()
+	return p.b.String()
+}
+
+// facts is the first part: the request line, and what was found out.
+func (p *page) facts() {
+	r := &p.record
+	title := clean(strings.Join(strings.Fields(r.Method+" "+r.Path+" "+r.Proto), " "))
+	if title == "" {
+		title = "no request: " + string(r.Verdict)
+	}
+	fmt.Fprintln(&p.b, p.ink.bold(title))
+	p.fact("id", r.ID.String())
+	p.fact("time", fmt.Sprintf("%s (%s)", r.Time.Local().Format("2006-01-02 15:04:05.000 -07:00"), ago(p.now.Sub(r.Time.Time))))
+	p.fact("from", r.Remote+", "+r.Via)
+	p.fact("host", r.Host)
+	p.fact("source", r.Source)
+	p.fact("event", r.Event)
+	p.fact("trace", r.Trace)
+	p.fact("session", strings.Join(r.Session, ", "))
+	p.paintedFact("verdict", p.verdict())
+	p.fact("auth", p.auth())
+	p.fact("size", p.size())
+}
+
+// fact prints a value that is there.
+func (p *page) fact(label, value string) { p.paintedFact(label, clean(value)) }
+
+func (p *page) paintedFact(label, value string) {
+	if value != "" {
+		fmt.Fprintf(&p.b, "%s%s\n", p.ink.dim(pad(label, labelWidth)), value)
+	}
+}
+
+func (p *page) verdict() string {
+	r := &p.record
+	text, paint := string(r.Verdict), ink.green
+	if r.Verdict.Refused() {
+		paint = ink.yellow
+	}
+	if r.Reason != "" {
+		text += ": " + r.Reason
+	}
+	if r.Verified {
+		text += ", verified"
+	}
+	return paint(p.ink, clean(text))
+}
+
+func (p *page) auth() string {
+	a := &p.record.Auth
+	if !a.Present {
+		return ""
+	}
+	text := strings.TrimSpace(a.Scheme + " " + a.Masked)
+	switch {
+	case a.Expires.IsZero():
+	case a.Expires.Before(p.record.Time.Time):
+		text += ", had expired " + a.Expires.Local().Format(listTime)
+	default:
+		text += ", expires " + a.Expires.Local().Format(listTime)
+	}
+	return text
+}
+
+func (p *page) size() string {
+	r := &p.record
+	text := size(r.Size)
+	if r.BodySize > 0 {
+		text += ", body " + size(r.BodySize)
+	}
+	if r.Truncated {
+		text += ", only the beginning was kept"
+	}
+	return text
+}
+
+func (p *page) section(title, about string) {
+	fmt.Fprintf(&p.b, "\n%s", p.ink.bold(title))
+	if about != "" {
+		fmt.Fprintf(&p.b, "  %s", about)
+	}
+	p.b.WriteByte('\n')
+}
+
+// message prints headers, body and trailers.
+func (p *page) message(m *message, truncated bool) {
+	if m.start == "" {
+		p.section("bytes", "these never became a request")
+		p.lines(hexDump(m.junk))
+		return
+	}
+	if len(m.fields) > 0 {
+		p.section("headers", "")
+		p.fields(m.fields)
+	}
+	p.body(m, truncated)
+	if len(m.trailers) > 0 {
+		p.section("trailers", "")
+		p.fields(m.trailers)
+	}
+}
+
+// fields prints header pairs in the order they were sent.
+func (p *page) fields(fields wire.Fields) {
+	for _, f := range fields {
+		value := f.Value
+		if !p.reveal {
+			value = mask.Field(f.Name, value)
+		}
+		fmt.Fprintf(&p.b, "  %s %s\n", p.ink.dim(clean(f.Name)+":"), clean(value))
+	}
+}
+
+func (p *page) body(m *message, truncated bool) {
+	if len(m.body) == 0 {
+		return
+	}
+	shown := renderBody(m, p.reveal)
+	about := shown.kind
+	switch {
+	case truncated:
+		about += ", only its beginning was kept"
+	case !m.bodyWhole:
+		about += ", its beginning; --body gives all of it"
+	}
+	p.section("body", p.ink.dim(clean(about)))
+	p.lines(shown.text)
+}
+
+// lines prints text of several lines, indented.
+func (p *page) lines(text string) {
+	for line := range strings.Lines(cleanLines(text)) {
+		fmt.Fprintf(&p.b, "  %s\n", strings.TrimRight(line, "\n"))
+	}
+}
+
+// answered is what the sender got.
+func (p *page) answered() {
+	a := p.record.Answer
+	if a == nil {
+		p.section("answer", "none")
+		return
+	}
+	p.section("answer", fmt.Sprintf("%s after %s", p.ink.status(a.Status, statusText(a.Status)), milliseconds(a.Duration.Duration())))
+	if p.answer == nil || p.answer.start == "" {
+		return
+	}
+	fmt.Fprintf(&p.b, "  %s\n", clean(p.answer.start))
+	p.fields(p.answer.fields)
+	if len(p.answer.body) > 0 {
+		p.b.WriteByte('\n')
+		p.lines(renderBody(p.answer, p.reveal).text)
+	}
+}
+
+// tried lists the attempts.
+func (p *page) tried() {
+	if len(p.attempts) == 0 {
+		return
+	}
+	p.section("attempts", "")
+	for _, a := range p.attempts {
+		result := p.ink.status(a.Status, statusText(a.Status)) + "  " + size(max(0, a.Size-int64(a.HeadSize)))
+		if a.Error != "" {
+			result = p.ink.red(clean(a.Error))
+		}
+		kind := a.Target
+		if a.Replay {
+			kind = strings.TrimSpace("replay " + kind)
+		}
+		fmt.Fprintf(&p.b, "  %d  %s  %s  %s  %s  %s\n", a.Number, p.ink.dim(a.Time.Local().Format("01-02 15:04:05.000")),
+			clean(kind), clean(a.URL), padLeft(milliseconds(a.Duration.Duration()), 7), result)
+	}
+}
+
+// deliveries lists the deliveries.
+func (p *page) deliveries() {
+	if len(p.record.Deliveries) == 0 {
+		return
+	}
+	p.section("deliveries", "")
+	for _, d := range p.record.Deliveries {
+		text := paintState(string(d.State))(p.ink, string(d.State))
+		if d.Attempts > 0 {
+			text += " after " + count(d.Attempts, "attempt", "attempts")
+		}
+		if last := lastOutcome(d); last != "" && d.State != store.Delivered {
+			text += ", last: " + clean(last)
+		}
+		if !d.Next.IsZero() {
+			text += ", next " + until(d.Next.Sub(p.now))
+		}
+		fmt.Fprintf(&p.b, "  %s  %s\n", clean(d.Target), text)
+	}
+}
+
+func lastOutcome(d inspect.Delivery) string {
+	if d.Error != "" {
+		return d.Error
+	}
+	if d.Status != 0 {
+		return statusText(d.Status)
+	}
+	return ""
+}
+
+// ago says how long something is past.
+func ago(d time.Duration) string {
+	const day = 24 * time.Hour
+	switch {
+	case d < time.Second:
+		return "just now"
+	case d < 2*time.Minute:
+		return fmt.Sprintf("%ds ago", int(d.Seconds()))
+	case d < 2*time.Hour:
+		return fmt.Sprintf("%dm ago", int(d.Minutes()))
+	case d < 2*day:
+		return fmt.Sprintf("%dh ago", int(d.Hours()))
+	}
+	return fmt.Sprintf("%dd ago", int(d/day))
+}

@@ -1,0 +1,231 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"net/url"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hooktape/hooktape/relay/inspect"
+	"github.com/hooktape/hooktape/relay/wire"
+	"github.com/hooktape/hooktape/replay"
+	"github.com/hooktape/hooktape/store"
+)
+
+// replayFlags are what replay is told.
+type replayFlags struct {
+	chosen   filterFlags
+	to       string
+	yes      bool
+	noRecord bool
+	asJSON   bool
+}
+
+func newReplay(e *env) *cobra.Command {
+	var f replayFlags
+	c := &cobra.Command{
+		Use:   "replay ID... | --where EXPR | --source NAME | ...",
+		Short: "Send recorded requests again",
+		Long: `Send the recorded bytes again, to the targets of their source or to URL, and
+print what came back beside what came back then. The records are sent one
+behind the other, in the order in which they came.
+
+The path of URL takes the place of the source's path, as a target's does; when
+URL has no path the recorded one stays. Flags choose among the accepted records
+unless --verdict names others. Each send is put on the tape as an attempt of
+its record.
+
+The exit code is 0 when every response was a 2xx or had the status of then, 1
+when not, and 3 when the first target could not be reached.`,
+		Example: `  hooktape replay last
+  hooktape replay 8Q2F4K 8Q2F5M --to http://localhost:3000
+  hooktape replay --source iiko --since 1h --limit 0`,
+		RunE: func(c *cobra.Command, args []string) error {
+			r, err := f.replayer(e, c.Context(), args)
+			if err != nil {
+				return err
+			}
+			t, err := e.openTape(c.Context(), access(!f.noRecord))
+			if err != nil {
+				return err
+			}
+			defer t.Close()
+			defer r.sender.Client.Close()
+			r.tape = t.Client
+			return r.run(c.Context(), args)
+		},
+	}
+	f.chosen.add(c.Flags())
+	f.chosen.addLimit(c.Flags())
+	c.Flags().StringVar(&f.to, "to", "", "send to this URL instead of the source's targets")
+	c.Flags().BoolVar(&f.yes, "yes", false, "send to a public address that the configuration does not name")
+	c.Flags().BoolVar(&f.noRecord, "no-record", false, "do not put the attempts on the tape")
+	jsonFlag(c, &f.asJSON)
+	return c
+}
+
+// replayer checks what replay was told.
+func (f *replayFlags) replayer(e *env, ctx context.Context, args []string) (*replayer, error) {
+	switch chosen := f.chosen.given(); {
+	case len(args) == 0 && !chosen:
+		return nil, misused("hooktape replay last, or choose with --where, --source, --verdict, --since or --until", "which records?")
+	case len(args) > 0 && chosen:
+		return nil, misused("give ids, or flags that choose", "ids and --where, --source, --verdict, --since and --until exclude each other")
+	}
+	filter, err := f.chosen.filter(e.now())
+	if err != nil {
+		return nil, err
+	}
+	if filter.Verdicts == nil {
+		filter.Verdicts = []store.Verdict{store.Accepted}
+	}
+	r := &replayer{env: e, flags: f, filter: filter, sender: replay.Sender{Client: new(wire.Client), Now: e.now}}
+	if f.to == "" {
+		return r, nil
+	}
+	if r.to, err = appURL(f.to); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// replayer replays records, one behind the other.
+type replayer struct {
+	env    *env
+	flags  *replayFlags
+	filter inspect.Filter
+	to     *url.URL // nil: the sources' own targets
+	tape   *inspect.Client
+	sender replay.Sender
+
+	sources []inspect.Source
+	tally   tally
+}
+
+// tally counts what became of the records and sends.
+type tally struct {
+	sent   int // sends that got a whole response
+	same   int // of them, those with the response of then
+	bad    int // sends without a response, or with a status that is neither 2xx nor that of then
+	unsent int // records that could not be sent
+	begun  bool
+}
+
+func (r *replayer) run(ctx context.Context, args []string) error {
+	var err error
+	if r.sources, err = r.tape.Sources(ctx); err != nil {
+		return apiError("replay", err)
+	}
+	if err := r.mayGo(ctx); err != nil {
+		return err
+	}
+	found := 0
+	for rec, err := range r.records(ctx, args) {
+		if err != nil {
+			return apiError("replay", err)
+		}
+		found++
+		if err := r.replay(ctx, &rec); err != nil {
+			return err
+		}
+	}
+	return r.sum(found)
+}
+
+// mayGo makes sure that a replay does not go to strangers by a slip of the
+// pen: captured webhooks hold people's data.
+func (r *replayer) mayGo(ctx context.Context) error {
+	if r.to == nil || r.flags.yes || r.configured() || !public(ctx, r.to.Hostname()) {
+		return nil
+	}
+	return misused("add --yes if that is what you want", "%s is a public address that the configuration does not name", r.to.Host)
+}
+
+// configured says whether a source has a target on the host that we send to.
+func (r *replayer) configured() bool {
+	for _, source := range r.sources {
+		for _, target := range source.Targets {
+			if u, err := url.Parse(target.URL); err == nil && u.Scheme == r.to.Scheme && u.Host == r.to.Host {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// records are the records to be sent, in the order of their arrival when flags
+// choose, and as named otherwise.
+func (r *replayer) records(ctx context.Context, names []string) iter.Seq2[inspect.Record, error] {
+	if len(names) == 0 {
+		return newestLast(ctx, r.tape, r.filter, r.flags.chosen.limit, false)
+	}
+	return func(yield func(inspect.Record, error) bool) {
+		for _, name := range names {
+			if rec, err := r.tape.Record(ctx, name, false); !yield(rec, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// replay sends one record to all its targets.
+func (r *replayer) replay(ctx context.Context, rec *inspect.Record) error {
+	if rec.Truncated {
+		return r.skip(rec, "only the beginning of it was kept")
+	}
+	request, err := replay.Load(r.opener(ctx, rec))
+	if err != nil {
+		return r.skip(rec, err.Error())
+	}
+	aims, err := r.aims(ctx, rec)
+	if err != nil {
+		return apiError("replay", err)
+	}
+	if len(aims) == 0 {
+		return r.skip(rec, "its source has no target that takes it: name one with --to URL")
+	}
+	attempts, err := r.tape.Attempts(ctx, rec.ID.String(), false)
+	if err != nil {
+		return apiError("replay", err)
+	}
+	for _, a := range aims {
+		if err := r.send(ctx, rec, request, a, attempts); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// skip tells of a record that can't be sent.
+func (r *replayer) skip(rec *inspect.Record, why string) error {
+	r.tally.unsent++
+	if r.flags.asJSON {
+		return r.env.printJSON(sendJSON{Record: rec.ID, Error: "not sent: " + why})
+	}
+	_, err := fmt.Fprintf(r.env.stdout, "%s  not sent: %s\n", ending(rec.ID), clean(why))
+	return err
+}
+
+// sum ends a replay: what became of it all, and the exit code.
+func (r *replayer) sum(found int) error {
+	t := r.tally
+	if found == 0 {
+		fmt.Fprintln(r.env.stderr, "no record is like that, nothing was sent")
+		return nil
+	}
+	if !r.flags.asJSON && found > 1 {
+		fmt.Fprintf(r.env.stderr, "%d sent, %d answered as then, %d not sent\n", t.sent, t.same, t.unsent)
+	}
+	if limit := r.flags.chosen.limit; limit > 0 && found == limit && r.flags.chosen.given() {
+		fmt.Fprintf(r.env.stderr, "these were the newest %d; --limit 0 sends all\n", limit)
+	}
+	switch {
+	case t.sent+t.bad == 0:
+		return cannot("", "replay: nothing could be sent")
+	case t.bad+t.unsent > 0:
+		return notSo()
+	}
+	return nil
+}

@@ -1,0 +1,85 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// newRoot is the tree of all commands. Each has a file of its own.
+func newRoot(e *env) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "hooktape",
+		Short: "A tape recorder for webhooks",
+		Long: `hooktape receives webhooks, records every request byte for byte before it
+answers, passes them on to your app, and plays them back.
+
+Exit codes: 0 done, 1 the thing asked about is not so, 2 usage or configuration,
+3 could not be done, 130 interrupted.`,
+		Example: `  hooktape http 3000              record, and pass everything to the app on port 3000
+  hooktape list                   what came
+  hooktape show last              the last request, to the byte
+  hooktape replay last            send it again`,
+		Args:          cobra.ArbitraryArgs,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return unknownCommand(c, args[0])
+			}
+			return c.Help()
+		},
+	}
+	root.SetIn(e.stdin)
+	root.SetOut(e.stdout)
+	root.SetErr(e.stderr)
+	root.SetFlagErrorFunc(flagError)
+	root.SuggestionsMinimumDistance = 2
+
+	f := root.PersistentFlags()
+	f.StringVar(&e.data, "data", "", "the tape: path of the database file (HOOKTAPE_DATA)")
+	f.StringVar(&e.name, "name", "", "the tape NAME.db in the state directory (default: one for the working directory)")
+	f.StringVarP(&e.config, "config", "c", "", "config file; its data is the tape")
+	root.PersistentPreRun = func(*cobra.Command, []string) { e.started = true }
+
+	root.AddCommand(
+		newHTTP(e), newRun(e), newCheck(e),
+		newList(e), newShow(e), newTail(e),
+		newReplay(e), newDeliveries(e), newVersion(e),
+	)
+	for _, c := range root.Commands() {
+		if c.Name() == "http" {
+			c.SuggestFor = append(c.SuggestFor, "listen", "forward", "serve", "start")
+		}
+	}
+	return root
+}
+
+// unknownCommand says which commands may have been meant.
+func unknownCommand(root *cobra.Command, name string) error {
+	hint := "hooktape --help lists the commands"
+	if near := root.SuggestionsFor(name); len(near) > 0 {
+		hint = "did you mean hooktape " + strings.Join(near, ", or hooktape ") + "?"
+	}
+	return misused(hint, "unknown command %q", name)
+}
+
+// flagError gives a wrong flag its exit code and a hint. A flag of an unknown
+// command is the lesser mistake: then the command is named.
+func flagError(c *cobra.Command, err error) error {
+	if !c.HasParent() {
+		for _, arg := range c.Flags().Args() {
+			return unknownCommand(c, arg)
+		}
+	}
+	return misused(fmt.Sprintf("%s --help lists the flags", c.CommandPath()), "%w", err)
+}
+
+// noArguments refuses arguments and names the first.
+func noArguments(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	return misused("usage: "+c.UseLine(), "%s takes no argument, got %q", c.CommandPath(), args[0])
+}

@@ -1,0 +1,151 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hooktape/hooktape/relay/inspect"
+)
+
+func newShow(e *env) *cobra.Command {
+	var (
+		raw, body, answer bool
+		asJSON, reveal    bool
+	)
+	c := &cobra.Command{
+		Use:   "show ID",
+		Short: "Show a record, to the byte",
+		Long: `Show a record: what came, what was decided about it, what was answered, and what
+was tried with it. ID is last, last~2 (the second before it), an id, or any
+ending of one that no other record has. Secrets are masked unless --reveal is
+given; --raw, --body and --answer are the exact bytes.`,
+		Example: `  hooktape show last
+  hooktape show 8Q2F4K --raw > request.http
+  hooktape show last~1 --body | jq .`,
+		Args: func(c *cobra.Command, args []string) error {
+			if len(args) == 1 {
+				return nil
+			}
+			return misused("hooktape show last", "%s takes the id of one record, got %d", c.CommandPath(), len(args))
+		},
+		RunE: func(c *cobra.Command, args []string) error {
+			if chosen(raw, body, answer, asJSON) > 1 {
+				return misused("", "give one of --raw, --body, --answer and --json")
+			}
+			t, err := e.openTape(c.Context(), toRead)
+			if err != nil {
+				return err
+			}
+			defer t.Close()
+			s := &shower{e, t.Client, args[0], reveal}
+			switch {
+			case raw:
+				return s.bytes(c.Context(), t.Raw)
+			case body:
+				return s.bytes(c.Context(), t.Body)
+			case answer:
+				return s.bytes(c.Context(), t.Answer)
+			case asJSON:
+				return s.json(c.Context())
+			}
+			return s.page(c.Context())
+		},
+	}
+	c.Flags().BoolVar(&raw, "raw", false, "the exact bytes of the record")
+	c.Flags().BoolVar(&body, "body", false, "the exact bytes of the body, without chunk framing")
+	c.Flags().BoolVar(&answer, "answer", false, "the exact bytes of the answer")
+	jsonFlag(c, &asJSON)
+	revealFlag(c, &reveal)
+	return c
+}
+
+func chosen(flags ...bool) (n int) {
+	for _, flag := range flags {
+		if flag {
+			n++
+		}
+	}
+	return n
+}
+
+// shower shows one record in one of its forms.
+type shower struct {
+	env    *env
+	client *inspect.Client
+	name   string
+	reveal bool
+}
+
+// bytes prints bytes exactly, except on a terminal, which hostile ones could
+// take over.
+func (s *shower) bytes(ctx context.Context, open func(context.Context, string) (io.ReadCloser, error)) error {
+	r, err := open(ctx, s.name)
+	if err != nil {
+		return apiError("show", err)
+	}
+	defer r.Close()
+	if isTerminal(s.env.stdout) {
+		return s.safely(r)
+	}
+	if _, err := io.Copy(s.env.stdout, r); err != nil {
+		return cannot("", "show: %w", err)
+	}
+	return nil
+}
+
+// safely prints bytes with those escaped that do not belong on a terminal.
+func (s *shower) safely(r io.Reader) error {
+	changed, err := copySafely(s.env.stdout, r)
+	if changed {
+		fmt.Fprintln(s.env.stderr, "hint: some bytes are shown as escapes; send the output to a file or a pipe to get them as they are")
+	}
+	if err != nil {
+		return cannot("", "show: %w", err)
+	}
+	return nil
+}
+
+// json prints the record and what was tried with it.
+func (s *shower) json(ctx context.Context) error {
+	r, err := s.client.Record(ctx, s.name, s.reveal)
+	if err != nil {
+		return apiError("show", err)
+	}
+	attempts, err := s.client.Attempts(ctx, r.ID.String(), s.reveal)
+	if err != nil {
+		return apiError("show", err)
+	}
+	if attempts == nil {
+		attempts = []inspect.Attempt{}
+	}
+	return s.env.printJSON(struct {
+		inspect.Record
+		Attempts []inspect.Attempt `json:"attempts"`
+	}{r, attempts})
+}
+
+// page gathers what the page shows and prints it.
+func (s *shower) page(ctx context.Context) error {
+	p := &page{now: s.env.now(), ink: s.env.inkFor(s.env.stdout), reveal: s.reveal}
+	var err error
+	if p.record, err = s.client.Record(ctx, s.name, s.reveal); err != nil {
+		return apiError("show", err)
+	}
+	id := p.record.ID.String()
+	if p.attempts, err = s.client.Attempts(ctx, id, s.reveal); err != nil {
+		return apiError("show", err)
+	}
+	if p.request, err = readMessage(ctx, s.client.Raw, id, requestHead); err != nil {
+		return apiError("show", err)
+	}
+	if p.record.Answer != nil {
+		if p.answer, err = readMessage(ctx, s.client.Answer, id, responseHead(p.record.Method)); err != nil {
+			return apiError("show", err)
+		}
+	}
+	_, err = io.WriteString(s.env.stdout, p.String())
+	return err
+}

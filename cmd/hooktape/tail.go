@@ -1,0 +1,204 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hooktape/hooktape/relay/inspect"
+	"github.com/hooktape/hooktape/store"
+)
+
+func newTail(e *env) *cobra.Command {
+	var (
+		chosen         filterFlags
+		asJSON, reveal bool
+		last           int
+	)
+	c := &cobra.Command{
+		Use:   "tail",
+		Short: "Print records as they come",
+		Long: `Print the newest records, then every other one when it is answered, until you
+interrupt it. When no agent runs it waits for one, and holds nothing up.`,
+		Args: noArguments,
+		RunE: func(c *cobra.Command, _ []string) error {
+			filter, err := chosen.filter(e.now())
+			if err != nil {
+				return err
+			}
+			if last < 0 {
+				return misused("", "--last %d is less than 0", last)
+			}
+			path, err := e.dataPath()
+			if err != nil {
+				return err
+			}
+			i := e.inkFor(e.stdout)
+			f := &follower{env: e, path: path, query: inspect.TailQuery{Filter: filter, Last: last, Reveal: reveal},
+				seen: map[store.ID]bool{}}
+			f.print = func(r *inspect.Record) error {
+				_, err := fmt.Fprint(e.stdout, i.line(lineOf(r)))
+				return err
+			}
+			if asJSON {
+				f.print = func(r *inspect.Record) error { return e.printJSON(r) }
+			}
+			return f.run(c.Context())
+		},
+	}
+	chosen.add(c.Flags())
+	c.Flags().IntVarP(&last, "last", "n", 10, "begin with the newest so many")
+	jsonFlag(c, &asJSON)
+	revealFlag(c, &reveal)
+	return c
+}
+
+// follower prints records as they come, through agents that stop and start
+// again, each record once.
+type follower struct {
+	env   *env
+	path  string
+	query inspect.TailQuery
+	print func(*inspect.Record) error
+
+	seen  map[store.ID]bool // printed, and behind query.After, which moves on
+	begun bool              // what was on the tape when we began has been printed
+	said  string            // the last thing said on stderr, so that it is said once
+}
+
+// agentPause is how often a tail looks whether an agent has come.
+const agentPause = 300 * time.Millisecond
+
+// run follows until ctx ends, or something is wrong that waiting does not heal.
+func (f *follower) run(ctx context.Context) error {
+	for {
+		client, err := inspect.Dial(ctx, f.path)
+		switch {
+		case err == nil:
+			err = f.follow(ctx, client)
+			client.Close()
+		case errors.Is(err, inspect.ErrNoAgent):
+			err = f.alone(ctx)
+		case ctx.Err() == nil:
+			return tapeError(f.path, err)
+		}
+		if err != nil || ctx.Err() != nil {
+			return errors.Join(ctx.Err(), err)
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(agentPause):
+		}
+	}
+}
+
+// follow prints what an agent sends, until it stops.
+func (f *follower) follow(ctx context.Context, client *inspect.Client) error {
+	f.said = ""
+	for line, err := range client.Tail(ctx, f.query) {
+		if _, refused := errors.AsType[*inspect.Problem](err); refused {
+			return apiError("follow the tape", err)
+		}
+		if err != nil {
+			break // the agent has stopped, or ctx has ended: run finds out
+		}
+		if err := f.take(line); err != nil {
+			return err
+		}
+	}
+	if ctx.Err() == nil {
+		f.say("the agent has stopped, waiting for it to start again")
+	}
+	return nil
+}
+
+// take prints a record that was not printed yet, and moves the cursor.
+func (f *follower) take(line inspect.TailLine) error {
+	f.begun = true
+	if line.Cursor != nil {
+		f.query.After = line.Cursor
+		for id := range f.seen {
+			if id.Compare(*line.Cursor) <= 0 {
+				delete(f.seen, id)
+			}
+		}
+	}
+	if line.Record == nil || f.seen[line.Record.ID] {
+		return nil
+	}
+	f.seen[line.Record.ID] = true
+	return f.print(line.Record)
+}
+
+// alone prints, the first time, what is on the tape while no agent runs. It
+// closes the tape at once, so that an agent can start.
+func (f *follower) alone(ctx context.Context) error {
+	if f.begun {
+		f.say("no agent is running, waiting for one")
+		return nil
+	}
+	t, err := openTape(ctx, f.path, toRead)
+	if _, locked := errors.AsType[*store.LockedError](err); locked {
+		f.say(err.Error() + ", waiting for its agent")
+		return nil
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		f.begun, f.query.After = true, new(store.ID) // all that comes is new
+		f.say("no agent is running and there is no tape at " + f.path + " yet, waiting for one")
+		return nil
+	}
+	if err != nil {
+		return tapeError(f.path, err)
+	}
+	defer t.Close()
+	if t.store == nil {
+		return nil // an agent has come meanwhile
+	}
+	if err := f.printLast(ctx, t.Client); err != nil {
+		return apiError("follow the tape", err)
+	}
+	f.say("no agent is running, waiting for one")
+	return nil
+}
+
+// printLast prints the newest records of a tape without an agent. Those that
+// have no answer will not get one.
+func (f *follower) printLast(ctx context.Context, c *inspect.Client) error {
+	newest, err := newestID(ctx, c)
+	if err != nil {
+		return err
+	}
+	if f.query.Last > 0 {
+		for r, err := range newestLast(ctx, c, f.query.Filter, f.query.Last, f.query.Reveal) {
+			if err != nil {
+				return err
+			}
+			if err := f.print(&r); err != nil {
+				return err
+			}
+		}
+	}
+	f.begun, f.query.After = true, &newest
+	return nil
+}
+
+// newestID is the id of the last record on the tape, whatever is chosen of it.
+func newestID(ctx context.Context, c *inspect.Client) (id store.ID, err error) {
+	for r, err := range c.Records(ctx, inspect.Query{Newest: true, Limit: 1}) {
+		return r.ID, err
+	}
+	return id, nil
+}
+
+// say tells the user what is going on, once.
+func (f *follower) say(what string) {
+	if what != f.said {
+		fmt.Fprintln(f.env.stderr, clean(what))
+	}
+	f.said = what
+}
