@@ -123,7 +123,7 @@ func (u *user) checkClient(app *rawApp, c client, body []byte) {
 		if !bytes.HasPrefix(raw, []byte(c.starts)) || !bytes.Contains(head, []byte(c.holds)) {
 			u.t.Errorf("recorded: %q", clip(raw))
 		}
-		sameBytes(u.t, "at the app", received[i], asForwarded(raw, app.addr))
+		sameBytes(u.t, "at the app", received[i], asForwarded(raw, "localhost:"+portOf(app.addr)))
 		if c.bodies {
 			sameBytes(u.t, "show --body", u.run("show", r.ID, "--body"), body)
 		}
@@ -162,7 +162,7 @@ func TestGoClientIsServedRecordedAndPassedOn(t *testing.T) {
 		atApp[strings.Fields(string(clip(request)))[1]] = request
 	}
 	for _, r := range u.list() {
-		sameBytes(t, r.Path, atApp[r.Path], asForwarded(u.run("show", r.ID, "--raw"), app.addr))
+		sameBytes(t, r.Path, atApp[r.Path], asForwarded(u.run("show", r.ID, "--raw"), "localhost:"+portOf(app.addr)))
 	}
 }
 

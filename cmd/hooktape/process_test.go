@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -66,10 +67,18 @@ var (
 
 // startAgent runs `hooktape args` in dir and waits for the line that says where
 // it receives. What it prints goes to agent.out and agent.err in dir too.
-// Unless the arguments say where to listen it takes free ports.
+// Unless the arguments say otherwise it takes free ports, and the tape that
+// HOOKTAPE_DATA names, also where the config names another.
 func startAgent(dir string, environ []string, args ...string) (*agentProcess, error) {
 	if !slices.Contains(args, "--listen") {
 		args = append(args, "--listen", "127.0.0.1:0", "--inspect", "127.0.0.1:0")
+	}
+	if !slices.Contains(args, "--data") {
+		for _, v := range environ {
+			if tape, ok := strings.CutPrefix(v, "HOOKTAPE_DATA="); ok {
+				args = append(args, "--data", tape)
+			}
+		}
 	}
 	return launchAgent(dir, environ, append([]string{"hooktape"}, args...))
 }
@@ -123,13 +132,17 @@ func (a *agentProcess) awaitAddresses(withInspect bool) error {
 	}
 }
 
-// stop asks it to end and waits; the error is how it ended.
+// stop asks it to end and waits; the error is how it ended when that was not
+// one of the two good ways: done, or interrupted.
 func (a *agentProcess) stop(sig os.Signal) error {
 	if err := a.process.Signal(sig); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return err
 	}
 	select {
 	case <-a.done:
+		if exit, ok := errors.AsType[*exec.ExitError](a.err); ok && exit.ExitCode() == exitInterrupted {
+			return nil
+		}
 		return a.err
 	case <-time.After(patienceOfTests):
 		a.kill()

@@ -42,7 +42,8 @@ func TestMain(m *testing.M) {
 //	send [-bytewise] [-hangup] [-times N] FILE...   over one raw socket; the answers' bytes are stdout
 //	crlf FILE...               make line ends CR LF, as they are on the wire
 //	generate FILE SIZE         a POST with a body of so many bytes
-//	forwarded SENT GOT NAME [FROM TO]     GOT is SENT as promise 5 lets app NAME receive it
+//	forwarded SENT GOT HOST [FROM TO]     GOT is SENT as promise 5 lets the target at HOST receive it,
+//	                           path FROM replaced by TO
 //	await FILE PATTERN         wait until the file matches
 //	until PATTERN COMMAND...   run the command until its stdout matches; ! until: until it doesn't
 //	exitcode N COMMAND...      run the command, which must end with this code
@@ -75,8 +76,8 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// scriptState is what a script has running.
-type scriptState struct {
+// stage is what a script has running.
+type stage struct {
 	agent *agentProcess
 	apps  map[string]*scriptApp
 }
@@ -89,21 +90,22 @@ type scriptApp struct {
 
 type scriptKey struct{}
 
-func stateOf(ts *testscript.TestScript) *scriptState { return ts.Value(scriptKey{}).(*scriptState) }
+func stageOf(ts *testscript.TestScript) *stage { return ts.Value(scriptKey{}).(*stage) }
 
 func setUpScript(e *testscript.Env, root string) error {
-	state := &scriptState{apps: make(map[string]*scriptApp)}
-	e.Values[scriptKey{}] = state
+	on := &stage{apps: make(map[string]*scriptApp)}
+	e.Values[scriptKey{}] = on
 	e.Setenv("TESTDATA", root)
 	e.Setenv("HOOKTAPE_DATA", filepath.Join(e.WorkDir, "tape.db"))
 	e.Setenv("XDG_STATE_HOME", filepath.Join(e.WorkDir, ".state"))
 	e.Setenv("XDG_RUNTIME_DIR", filepath.Join(e.WorkDir, ".runtime"))
 	e.Setenv("TZ", "UTC")
 	e.Defer(func() {
-		if state.agent != nil {
-			state.agent.kill()
+		if on.agent != nil {
+			on.agent.kill()
+			e.T().Log(fmt.Sprintf("the agent ran to the end; its log:\n%s", on.agent.errs))
 		}
-		for _, app := range state.apps {
+		for _, app := range on.apps {
 			app.down()
 			close(app.quit)
 			<-app.written
@@ -124,13 +126,13 @@ func cmdStart(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 || args[0] != "hooktape" {
 		ts.Fatalf("usage: start hooktape ARGS...")
 	}
-	state := stateOf(ts)
-	if state.agent != nil {
+	on := stageOf(ts)
+	if on.agent != nil {
 		ts.Fatalf("an agent runs already")
 	}
 	agent, err := startAgent(ts.MkAbs("."), scriptEnviron(ts), args[1:]...)
 	ts.Check(err)
-	state.agent = agent
+	on.agent = agent
 	ts.Setenv("ADDR", agent.addr)
 	ts.Setenv("URL", "http://"+agent.addr)
 	ts.Setenv("INSPECT", "http://"+agent.inspect)
@@ -149,12 +151,12 @@ func scriptEnviron(ts *testscript.TestScript) []string {
 
 func cmdEnd(sig syscall.Signal) func(*testscript.TestScript, bool, []string) {
 	return func(ts *testscript.TestScript, neg bool, args []string) {
-		state := stateOf(ts)
-		if neg || len(args) > 0 || state.agent == nil {
+		on := stageOf(ts)
+		if neg || len(args) > 0 || on.agent == nil {
 			ts.Fatalf("no agent runs, or too many arguments")
 		}
-		agent := state.agent
-		state.agent = nil
+		agent := on.agent
+		on.agent = nil
 		if sig == syscall.SIGKILL {
 			agent.kill()
 			return
@@ -205,7 +207,7 @@ func cmdApp(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 func appNamed(ts *testscript.TestScript, name string) *scriptApp {
-	app := stateOf(ts).apps[name]
+	app := stageOf(ts).apps[name]
 	if app == nil {
 		ts.Fatalf("no app %s: app up %s makes one", name, name)
 	}
@@ -213,14 +215,14 @@ func appNamed(ts *testscript.TestScript, name string) *scriptApp {
 }
 
 func appUp(ts *testscript.TestScript, name string) {
-	state := stateOf(ts)
-	if app := state.apps[name]; app != nil {
+	on := stageOf(ts)
+	if app := on.apps[name]; app != nil {
 		ts.Check(app.up())
 		return
 	}
 	app := &scriptApp{rawApp: newRawApp(), written: make(chan struct{}), quit: make(chan struct{})}
 	ts.Check(app.up())
-	state.apps[name] = app
+	on.apps[name] = app
 	dir := ts.MkAbs(name)
 	ts.Check(os.MkdirAll(dir, 0o777))
 	go app.write(dir)
@@ -308,9 +310,9 @@ func requestOfSize(size int) []byte {
 
 func cmdForwarded(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) != 3 && len(args) != 5 {
-		ts.Fatalf("usage: forwarded SENT GOT NAME [FROM TO]")
+		ts.Fatalf("usage: forwarded SENT GOT HOST [FROM TO]")
 	}
-	want := asForwarded([]byte(ts.ReadFile(args[0])), appNamed(ts, args[2]).addr)
+	want := asForwarded([]byte(ts.ReadFile(args[0])), args[2])
 	if len(args) == 5 {
 		want = withPath(want, args[3], args[4])
 	}

@@ -217,7 +217,7 @@ func TestThroughTheHTTPCommandOnlyHostDiffers(t *testing.T) {
 	u := newUser(t)
 	agent := u.start("http", portOf(app.addr))
 	all := sendFiles(t, agent.addr, requestFiles(t), inOneWrite)
-	checkReceived(t, app, 0, all, app.addr)
+	checkReceived(t, app, 0, all, "localhost:"+portOf(app.addr))
 
 	agent.stop(os.Interrupt)
 	u.checkTape(all) // the agent has ended: the same from the file
