@@ -22,6 +22,8 @@ type groupFile struct {
 	buf  []byte
 	done *sync.WaitGroup // of those in buf
 	end  bool
+
+	syncs int // done so far
 }
 
 func newGroupFile(path string) (*groupFile, error) {
@@ -56,6 +58,7 @@ func (g *groupFile) run() error {
 		if err := dataSync(g.f); err != nil {
 			return err
 		}
+		g.syncs++
 		done.Done()
 		spare = buf
 	}
@@ -129,7 +132,7 @@ func BenchmarkAppend(b *testing.B) {
 				}
 			})
 			var stored, filed, rounds float64
-			per := max(appenders*8, 64)
+			per := appenders * 40
 			for b.Loop() {
 				stored += 1 / many(appenders, per, func() { appendDocument(b, s) })
 				filed += 1 / many(appenders, per, func() { g.append(document) })
@@ -141,7 +144,21 @@ func BenchmarkAppend(b *testing.B) {
 			b.ReportMetric(rounds/stored, "appends/s")
 			b.ReportMetric(rounds/filed, "lines/s")
 			b.ReportMetric(filed/stored, "ratio")
-			b.ReportMetric(float64(st.Changes)/float64(st.Commits), "group")
+			b.ReportMetric(float64(st.Changes)/float64(st.Commits), "changes/commit")
+			b.ReportMetric(float64(per)*rounds/float64(g.syncs), "lines/sync")
 		})
 	}
+}
+
+func BenchmarkNoSync(b *testing.B) {
+	s := openStore(b, tape(b), store.Options{NoSync: true})
+	b.ReportAllocs()
+	b.SetParallelism(64)
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			appendDocument(b, s)
+		}
+	})
+	st := s.Stats()
+	b.ReportMetric(float64(st.Changes)/float64(st.Commits), "group")
 }

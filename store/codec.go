@@ -121,26 +121,19 @@ func fromNanos(n int64) time.Time {
 	return time.Unix(0, n).UTC()
 }
 
-// rawFacts are Raw as stored beside other facts.
-type rawFacts struct {
-	Inline []byte `cbor:"1,keyasint,omitempty"`
-	Pieces []byte `cbor:"2,keyasint,omitempty"`
-	Size   int64  `cbor:"3,keyasint,omitempty"`
-}
-
-// newRawFacts leaves the inline bytes out: they go behind the facts, or are set by the caller.
-func newRawFacts(r Raw) rawFacts {
-	f := rawFacts{Size: r.Size}
-	if r.Pieces != (ID{}) {
-		f.Pieces = r.Pieces[:]
+// piecesOf is the id of pieces as it is stored.
+func piecesOf(r Raw) []byte {
+	if r.Pieces == (ID{}) {
+		return nil
 	}
-	return f
+	return r.Pieces[:]
 }
 
-func (f rawFacts) raw(inline []byte) Raw {
-	r := Raw{Size: f.Size}
-	if len(f.Pieces) == len(r.Pieces) {
-		r.Pieces = ID(f.Pieces)
+// rawOf is Raw of what was stored. It copies the inline bytes.
+func rawOf(inline, pieces []byte, size int64) Raw {
+	r := Raw{Size: size}
+	if len(pieces) == len(r.Pieces) {
+		r.Pieces = ID(pieces)
 	} else if len(inline) > 0 {
 		r.Inline = bytes.Clone(inline)
 	}

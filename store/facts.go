@@ -23,8 +23,9 @@ type recordFacts struct {
 	BodySize  int64        `cbor:"16,keyasint,omitempty"`
 	Truncated bool         `cbor:"17,keyasint,omitempty"`
 	Session   []string     `cbor:"18,keyasint,omitempty"`
-	Raw       rawFacts     `cbor:"19,keyasint"`
-	Answer    *answerFacts `cbor:"20,keyasint,omitempty"`
+	Pieces    []byte       `cbor:"19,keyasint,omitempty"`
+	Size      int64        `cbor:"20,keyasint,omitempty"`
+	Answer    *answerFacts `cbor:"21,keyasint,omitempty"`
 }
 
 func newRecordFacts(r *Record) *recordFacts {
@@ -33,7 +34,7 @@ func newRecordFacts(r *Record) *recordFacts {
 		Proto: r.Proto, Method: r.Method, Target: r.Target, Host: r.Host, Event: r.Event, Trace: r.Trace,
 		Verdict: r.Verdict, Reason: r.Reason, Verified: r.Verified,
 		HeadSize: r.HeadSize, BodySize: r.BodySize, Truncated: r.Truncated, Session: r.Session,
-		Raw: newRawFacts(r.Raw),
+		Pieces: piecesOf(r.Raw), Size: r.Raw.Size,
 	}
 	if r.Answer != nil {
 		f.Answer = newAnswerFacts(r.Answer)
@@ -56,52 +57,53 @@ func (f *recordFacts) record(id ID) *Record {
 
 // answerFacts are an answer as stored: in its record, or in a row of its own when it came later.
 type answerFacts struct {
-	Status      int      `cbor:"1,keyasint,omitempty"`
-	Time        int64    `cbor:"2,keyasint,omitempty"`
-	Duration    int64    `cbor:"3,keyasint,omitempty"`
-	Raw         rawFacts `cbor:"4,keyasint"`
-	FromAttempt int      `cbor:"5,keyasint,omitempty"`
-	Error       string   `cbor:"6,keyasint,omitempty"`
+	Status      int    `cbor:"1,keyasint,omitempty"`
+	Time        int64  `cbor:"2,keyasint,omitempty"`
+	Duration    int64  `cbor:"3,keyasint,omitempty"`
+	FromAttempt int    `cbor:"4,keyasint,omitempty"`
+	Error       string `cbor:"5,keyasint,omitempty"`
+	Inline      []byte `cbor:"6,keyasint,omitempty"`
+	Pieces      []byte `cbor:"7,keyasint,omitempty"`
+	Size        int64  `cbor:"8,keyasint,omitempty"`
 }
 
 func newAnswerFacts(a *Answer) *answerFacts {
-	f := &answerFacts{
-		Status: a.Status, Time: nanos(a.Time), Duration: int64(a.Duration),
-		Raw: newRawFacts(a.Raw), FromAttempt: a.FromAttempt, Error: a.Error,
+	return &answerFacts{
+		Status: a.Status, Time: nanos(a.Time), Duration: int64(a.Duration), FromAttempt: a.FromAttempt, Error: a.Error,
+		Inline: a.Raw.Inline, Pieces: piecesOf(a.Raw), Size: a.Raw.Size,
 	}
-	f.Raw.Inline = a.Raw.Inline
-	return f
 }
 
 func (f *answerFacts) answer() *Answer {
 	return &Answer{
 		Status: f.Status, Time: fromNanos(f.Time), Duration: time.Duration(f.Duration),
-		Raw: f.Raw.raw(f.Raw.Inline), FromAttempt: f.FromAttempt, Error: f.Error,
+		FromAttempt: f.FromAttempt, Error: f.Error, Raw: rawOf(f.Inline, f.Pieces, f.Size),
 	}
 }
 
 // attemptFacts are an attempt as stored, without record and number (the key) and response bytes (behind the facts).
 type attemptFacts struct {
-	Source    string   `cbor:"1,keyasint,omitempty"`
-	Target    string   `cbor:"2,keyasint,omitempty"`
-	Replay    bool     `cbor:"3,keyasint,omitempty"`
-	Edited    bool     `cbor:"4,keyasint,omitempty"`
-	URL       string   `cbor:"5,keyasint,omitempty"`
-	Time      int64    `cbor:"6,keyasint,omitempty"`
-	Head      string   `cbor:"7,keyasint,omitempty"`
-	Status    int      `cbor:"8,keyasint,omitempty"`
-	Error     string   `cbor:"9,keyasint,omitempty"`
-	FirstByte int64    `cbor:"10,keyasint,omitempty"`
-	Duration  int64    `cbor:"11,keyasint,omitempty"`
-	HeadSize  int      `cbor:"12,keyasint,omitempty"`
-	Response  rawFacts `cbor:"13,keyasint"`
+	Source    string `cbor:"1,keyasint,omitempty"`
+	Target    string `cbor:"2,keyasint,omitempty"`
+	Replay    bool   `cbor:"3,keyasint,omitempty"`
+	Edited    bool   `cbor:"4,keyasint,omitempty"`
+	URL       string `cbor:"5,keyasint,omitempty"`
+	Time      int64  `cbor:"6,keyasint,omitempty"`
+	Head      string `cbor:"7,keyasint,omitempty"`
+	Status    int    `cbor:"8,keyasint,omitempty"`
+	Error     string `cbor:"9,keyasint,omitempty"`
+	FirstByte int64  `cbor:"10,keyasint,omitempty"`
+	Duration  int64  `cbor:"11,keyasint,omitempty"`
+	HeadSize  int    `cbor:"12,keyasint,omitempty"`
+	Pieces    []byte `cbor:"13,keyasint,omitempty"`
+	Size      int64  `cbor:"14,keyasint,omitempty"`
 }
 
 func newAttemptFacts(a *Attempt) *attemptFacts {
 	return &attemptFacts{
 		Source: a.Source, Target: a.Target, Replay: a.Replay, Edited: a.Edited, URL: a.URL, Time: nanos(a.Time),
 		Head: a.Head, Status: a.Status, Error: a.Error, FirstByte: int64(a.FirstByte), Duration: int64(a.Duration),
-		HeadSize: a.HeadSize, Response: newRawFacts(a.Response),
+		HeadSize: a.HeadSize, Pieces: piecesOf(a.Response), Size: a.Response.Size,
 	}
 }
 
@@ -110,7 +112,7 @@ func (f *attemptFacts) attempt(id ID, number int, response []byte) Attempt {
 		Record: id, Number: number, Source: f.Source, Target: f.Target, Replay: f.Replay, Edited: f.Edited, URL: f.URL,
 		Time: fromNanos(f.Time), Head: f.Head, Status: f.Status, Error: f.Error,
 		FirstByte: time.Duration(f.FirstByte), Duration: time.Duration(f.Duration),
-		HeadSize: f.HeadSize, Response: f.Response.raw(response),
+		HeadSize: f.HeadSize, Response: rawOf(response, f.Pieces, f.Size),
 	}
 }
 

@@ -234,7 +234,7 @@ func readRecord(tx *bolt.Tx, id ID, value []byte, q *Query) (*Record, error) {
 	if q.NoRaw {
 		raw = nil
 	}
-	r.Raw = facts.Raw.raw(raw)
+	r.Raw = rawOf(raw, facts.Pieces, facts.Size)
 	late, err := readLateAnswer(tx, id)
 	if err != nil {
 		return nil, fmt.Errorf("answer of record %s: %w: %w", id, ErrDamaged, err)

@@ -66,7 +66,7 @@ func newSettleChange(id ID, o *Outcome) (*settleChange, error) {
 		}
 		o.Answer.Raw = c.answerRaw.raw
 		c.answer = newAnswerFacts(o.Answer)
-		c.answer.Raw.Inline = bytes.Clone(c.answer.Raw.Inline)
+		c.answer.Inline = bytes.Clone(c.answer.Inline)
 	}
 	return c, nil
 }
@@ -77,7 +77,7 @@ func (c *settleChange) size() int {
 		size += c.attemptValue.Len()
 	}
 	if c.answer != nil {
-		size += 256 + len(c.answer.Raw.Inline) + len(c.answer.Error)
+		size += 256 + len(c.answer.Inline) + len(c.answer.Error)
 	}
 	for _, d := range c.deliveries {
 		size += 512 + len(d.Key) + len(d.Error)
