@@ -1,0 +1,258 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/hooktape/hooktape/relay"
+	"github.com/hooktape/hooktape/relay/config"
+	"github.com/hooktape/hooktape/relay/inspect"
+	"github.com/hooktape/hooktape/store"
+)
+
+// watching is how many events may wait for the terminal to show them.
+const watching = 1024
+
+// agentFlags are the flags that http and run share. They win over the configuration.
+type agentFlags struct {
+	listen, inspect, publicURL string
+	logFormat, logLevel        string
+}
+
+func (f *agentFlags) register(c *cobra.Command, level string) {
+	c.Flags().StringVar(&f.listen, "listen", "", "host:port to receive on (default 127.0.0.1:7070)")
+	c.Flags().StringVar(&f.inspect, "inspect", "", "host:port of health checks (default 127.0.0.1:7071)")
+	c.Flags().StringVar(&f.publicURL, "public-url", "", "the URL that providers see")
+	c.Flags().StringVar(&f.logFormat, "log-format", "text", "of the log on stderr: text or json")
+	c.Flags().StringVar(&f.logLevel, "log-level", level, "of the log: debug, info, warn or error")
+}
+
+// over puts the flags in the place of what the configuration says.
+func (f *agentFlags) over(cfg *config.Config) {
+	for flag, value := range map[*string]*string{&f.listen: &cfg.Listen, &f.inspect: &cfg.Inspect, &f.publicURL: &cfg.PublicURL} {
+		if *flag != "" {
+			*value = *flag
+		}
+	}
+}
+
+// check finds what is wrong with the flags.
+func (f *agentFlags) check() error {
+	for name, value := range map[string]string{"--listen": f.listen, "--inspect": f.inspect} {
+		if _, _, err := net.SplitHostPort(value); value != "" && err != nil {
+			return misused("give host and port, as in 127.0.0.1:7070", "%s %q: %w", name, value, err)
+		}
+	}
+	if f.logFormat != "text" && f.logFormat != "json" {
+		return misused("", "--log-format %q: it is text or json", f.logFormat)
+	}
+	if hclog.LevelFromString(f.logLevel) == hclog.NoLevel {
+		return misused("", "--log-level %q: it is debug, info, warn or error", f.logLevel)
+	}
+	return nil
+}
+
+// logger writes to stderr as the flags say.
+func (f *agentFlags) logger(e *env) hclog.Logger {
+	return hclog.New(&hclog.LoggerOptions{
+		Name: "hooktape", Output: e.stderr, Level: hclog.LevelFromString(f.logLevel), JSONFormat: f.logFormat == "json",
+		TimeFn: time.Now,
+	})
+}
+
+// session is one life of an agent with all that belongs to it:
+//
+//	listen ──────► relay.Agent ──────► targets
+//	                │  ▲    └─events─► show (http: the terminal)
+//	                ▼  │ Apply
+//	              store │ config.Watch (run)
+//	                ▲   │
+//	                │ inspect.Server ◄── PATH.sock, the commands
+//	inspect ──────► inspect.Health
+//
+// Each box is an actor: it runs until the context ends, and serve waits for all of them.
+type session struct {
+	env    *env
+	flags  *agentFlags
+	cfg    *config.Config
+	data   string
+	tape   *store.Store                                                      // open while serve runs
+	moveOn bool                                                              // a default port that is taken is passed over
+	greet  func(receiving, inspecting string) error                          // once everything listens
+	show   func(ctx context.Context, events <-chan relay.Event) error        // nil: nobody looks on
+	reload func(ctx context.Context, log hclog.Logger, a *relay.Agent) error // nil: the configuration stays
+}
+
+// serve opens everything, runs until ctx ends, and closes everything.
+func (s *session) serve(ctx context.Context) error {
+	log := s.flags.logger(s.env)
+	tape, err := store.Open(s.data, store.Options{Log: func(msg string, args ...any) { log.Warn(msg, args...) }})
+	if err != nil {
+		return startError(s.data, err)
+	}
+	defer tape.Close()
+	s.tape = tape
+	receiving, err := s.listen(s.cfg.Listen, config.Default().Listen)
+	if err != nil {
+		return err
+	}
+	defer receiving.Close()
+	inspecting, err := s.listen(s.cfg.Inspect, config.Default().Inspect)
+	if err != nil {
+		return err
+	}
+	defer inspecting.Close()
+	control, err := inspect.Listen(s.data)
+	if err != nil {
+		return cannot("", "%w", err)
+	}
+	defer control.Close()
+	if err := s.greet(receiving.Addr().String(), inspecting.Addr().String()); err != nil {
+		return err
+	}
+	if err := inspect.SaveSources(tape, sourcesOf(s.cfg)); err != nil {
+		return cannot("", "write to %s: %w", s.data, err)
+	}
+
+	agent := relay.New(relay.Options{Store: tape, Log: log}, s.cfg)
+	api := &inspect.Server{Store: tape, Agent: watched{agent}, Started: s.env.now(), Version: programVersion().Version}
+	g, ctx := errgroup.WithContext(ctx)
+	if s.show != nil {
+		events, stop := agent.Watch(watching)
+		defer stop()
+		g.Go(func() error { return s.show(ctx, events) })
+	}
+	if s.reload != nil {
+		g.Go(func() error { return s.reload(ctx, log, agent) })
+	}
+	g.Go(func() error { return api.Serve(ctx, control) })
+	g.Go(func() error { return inspect.ServeHealth(ctx, inspecting, agent.Ready) })
+	g.Go(func() error { return agent.Run(ctx, receiving) })
+	return g.Wait()
+}
+
+// listen opens a TCP listener. A default address that is taken is passed over for the next free port when moveOn says so.
+func (s *session) listen(address, standard string) (net.Listener, error) {
+	l, err := net.Listen("tcp", address)
+	if err == nil {
+		return l, nil
+	}
+	if s.moveOn && address == standard && errors.Is(err, syscall.EADDRINUSE) {
+		if l, err := listenNear(address); err == nil {
+			return l, nil
+		}
+	}
+	hint := "choose another address with --listen or --inspect"
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		hint = "another program has this port: " + hint + ", port 0 takes any free one"
+	case errors.Is(err, syscall.EACCES):
+		hint = "ports below 1024 need a privilege: " + hint
+	}
+	return nil, cannot(hint, "%w", err)
+}
+
+// listenNear takes the first free port behind a taken one: every second, since the defaults are a pair.
+func listenNear(address string) (net.Listener, error) {
+	const tries = 50
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, err
+	}
+	n, err := strconv.Atoi(port)
+	if err != nil {
+		return nil, err
+	}
+	for i := 1; i <= tries; i++ {
+		if l, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(n+2*i))); err == nil {
+			return l, nil
+		}
+	}
+	return net.Listen("tcp", net.JoinHostPort(host, "0"))
+}
+
+// startError says what to do about a tape that an agent can't be started on.
+func startError(path string, err error) error {
+	for _, cause := range []error{fs.ErrPermission, syscall.EROFS, syscall.ENOTDIR, syscall.EISDIR} {
+		if errors.Is(err, cause) {
+			return cannot("choose a place that you may write to with --data PATH", "open the tape: %w", err)
+		}
+	}
+	return tapeError(path, err)
+}
+
+// watched lets the control API look on at an agent.
+type watched struct{ *relay.Agent }
+
+// Watch passes on the events about records; the others are for terminals.
+func (w watched) Watch(buffer int) (<-chan inspect.Event, func()) {
+	events, stop := w.Agent.Watch(buffer)
+	out := make(chan inspect.Event)
+	done := make(chan struct{})
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for {
+			select {
+			case <-done:
+				return
+			case e := <-events:
+				if e.Kind != relay.Answered {
+					continue
+				}
+				select {
+				case out <- inspect.Event{Record: e.Record.ID, Lost: e.Lost}:
+				case <-done:
+					return
+				}
+			}
+		}
+	}()
+	return out, func() { close(done); <-ended; stop() }
+}
+
+// sourcesOf is what the tape remembers of a configuration.
+func sourcesOf(cfg *config.Config) []inspect.Source {
+	var sources []inspect.Source
+	for _, s := range cfg.Sources {
+		kept := inspect.Source{Name: s.Name, Path: s.Path, Host: s.Host}
+		for _, t := range s.Targets {
+			target := inspect.Target{
+				Name: t.Name, URL: t.URL.String(), KeepHost: t.KeepHost, Forwarded: t.Forwarded, IDHeader: t.IDHeader,
+				Timeout: inspect.Milliseconds(t.Timeout),
+			}
+			if t.When != nil {
+				target.When = t.When.Source()
+			}
+			kept.Targets = append(kept.Targets, target)
+		}
+		sources = append(sources, kept)
+	}
+	return sources
+}
+
+// home shortens a path for people.
+func (e *env) home(path string) string {
+	if home, ok := e.lookup("HOME"); ok && len(home) > 1 && len(path) > len(home) && path[:len(home)+1] == home+"/" {
+		return "~" + path[len(home):]
+	}
+	return path
+}
+
+// counted is a number with its noun.
+func counted(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}

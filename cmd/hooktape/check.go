@@ -1,0 +1,91 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hooktape/hooktape/relay/config"
+	"github.com/hooktape/hooktape/store"
+)
+
+func newCheck(e *env) *cobra.Command {
+	return &cobra.Command{
+		Use:   "check --config FILE",
+		Short: "Check a config file and what it needs",
+		Long: `Checks the config file, the environment variables and files that it names, the
+addresses it listens on and the place of its tape. Nothing is started or changed.`,
+		Args: noArguments,
+		RunE: func(c *cobra.Command, _ []string) error { return e.check() },
+	}
+}
+
+func (e *env) check() error {
+	cfg, err := e.loadConfig()
+	if err != nil {
+		return err
+	}
+	if e.data != "" {
+		cfg.Data = e.data
+	}
+	for name, address := range map[string]string{"listen": cfg.Listen, "inspect": cfg.Inspect} {
+		if _, err := net.ResolveTCPAddr("tcp", address); err != nil {
+			return misused("", "%s = %q: %w", name, address, err)
+		}
+	}
+	tape, err := describeTape(cfg.Data)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(e.stdout, "%s: %s, all right\n", e.config, counted(len(cfg.Sources), "source"))
+	for _, s := range cfg.Sources {
+		fmt.Fprintf(e.stdout, "  %s: %s\n", s.Name, describeSource(s))
+	}
+	fmt.Fprintf(e.stdout, "data %s: %s\n", cfg.Data, tape)
+	return nil
+}
+
+// describeSource says in a line where a source's requests go.
+func describeSource(s config.Source) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s%s", s.Host, s.Path)
+	if s.Respond == config.RespondTarget {
+		b.WriteString(", the target answers")
+	} else {
+		b.WriteString(", hooktape answers")
+	}
+	for _, t := range s.Targets {
+		fmt.Fprintf(&b, ", to %s at %s", t.Name, t.URL.Redacted())
+	}
+	return b.String()
+}
+
+// describeTape says how the tape is, or why there can be none.
+func describeTape(path string) (string, error) {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		dir := filepath.Dir(path)
+		if info, err := os.Stat(dir); err == nil && !info.IsDir() {
+			return "", cannot("choose another place with data", "the folder of %s is a file", path)
+		}
+		return "not there yet, will be made", nil
+	case err != nil:
+		return "", cannot("choose a place that you may read and write", "data: %w", err)
+	}
+	tape, err := store.Open(path, store.Options{ReadOnly: true})
+	if locked, ok := errors.AsType[*store.LockedError](err); ok {
+		return locked.Error(), nil
+	}
+	if err != nil {
+		return "", startError(path, err)
+	}
+	defer tape.Close()
+	return fmt.Sprintf("%d bytes, can be read", info.Size()), nil
+}

@@ -1,0 +1,192 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hooktape/hooktape/relay"
+	"github.com/hooktape/hooktape/relay/config"
+)
+
+// How the agent of a laptop differs from that of a server: apps stop at breakpoints for minutes, and when they are
+// back everybody looks at the screen.
+const (
+	laptopTimeout  = 5 * time.Minute
+	laptopRetryMin = time.Second
+	laptopRetryMax = 10 * time.Second
+)
+
+func newHTTP(e *env) *cobra.Command {
+	var flags agentFlags
+	c := &cobra.Command{
+		Use:   "http [PORT|URL]",
+		Short: "Record webhooks and pass them to your app",
+		Long: `Receives on a port of this machine, records every request byte for byte, and
+passes it to the app on PORT or at URL. The app's response is the sender's
+answer. While the app is down requests are kept, the sender gets 200 after five
+seconds, and the app gets everything when it is back.
+
+Without an argument, requests go to a small built-in app that echoes them.`,
+		Example: `  hooktape http                        an echo app, to look around
+  hooktape http 3000                   the app on this machine's port 3000
+  hooktape http http://10.0.0.5:8080/hooks`,
+		Args: func(c *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				return misused("usage: "+c.UseLine(), "%s takes one port or URL, got %d", c.CommandPath(), len(args))
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := flags.check(); err != nil {
+				return err
+			}
+			return e.http(c.Context(), &flags, args)
+		},
+	}
+	flags.register(c, "error")
+	return c
+}
+
+// http runs the agent of a laptop.
+func (e *env) http(ctx context.Context, flags *agentFlags, args []string) error {
+	data, err := e.dataPath()
+	if err != nil {
+		return err
+	}
+	var target *url.URL
+	if len(args) == 1 {
+		if target, err = appURL(args[0]); err != nil {
+			return err
+		}
+	}
+	app := "the app"
+	if target == nil {
+		echo, err := startEcho()
+		if err != nil {
+			return cannot("", "start the echo app: %w", err)
+		}
+		defer echo.close()
+		target, app = echo.url, "the built-in echo app"
+	}
+	cfg := laptopConfig(target)
+	flags.over(cfg)
+	s := &session{env: e, flags: flags, cfg: cfg, data: data, moveOn: true}
+	screen := &screen{e.stdout, e.inkFor(e.stdout)}
+	s.greet = func(receiving, inspecting string) error {
+		if loops(receiving, target) {
+			return misused("give the port that your app listens on", "%s is where hooktape itself receives", target)
+		}
+		fmt.Fprintf(e.stdout, "receiving on http://%s\n", receiving)
+		fmt.Fprintf(e.stdout, "inspect on http://%s\n", inspecting)
+		fmt.Fprintf(e.stdout, "passing to %s at %s\n", app, target)
+		fmt.Fprintf(e.stdout, "tape %s\n\n", e.home(data))
+		fmt.Fprintf(e.stdout, "try it:           curl -d '{\"hello\":\"tape\"}' http://%s/webhook\n", receiving)
+		fmt.Fprintf(e.stdout, "a public address: ssh -R 0.0.0.0:7070:%s you@your-server, then http://your-server:7070 (its sshd needs GatewayPorts)\n", receiving)
+		fmt.Fprintf(e.stdout, "to look closer:   hooktape show last, hooktape replay last\n\n")
+		return nil
+	}
+	s.show = func(ctx context.Context, events <-chan relay.Event) error {
+		for {
+			select {
+			case <-ctx.Done():
+				return nil
+			case event := <-events:
+				screen.show(event)
+			}
+		}
+	}
+	if err := s.serve(ctx); err != nil {
+		return err
+	}
+	return ctx.Err()
+}
+
+// laptopConfig is the configuration of http: one source that takes everything, one target that answers.
+func laptopConfig(target *url.URL) *config.Config {
+	cfg := config.Default()
+	t := config.DefaultTarget("app", target)
+	t.Timeout = laptopTimeout
+	t.Concurrency = 1 // in the order in which they came
+	t.Retry.Min, t.Retry.Max = laptopRetryMin, laptopRetryMax
+	s := config.DefaultSource("http", "/")
+	s.Respond = config.RespondTarget
+	s.Targets = []config.Target{t}
+	cfg.Sources = []config.Source{s}
+	return cfg
+}
+
+// appURL reads what the user calls the app: a port, host:port or a URL.
+func appURL(arg string) (*url.URL, error) {
+	const hint = "give a port or a URL, as in 3000 or http://127.0.0.1:3000/hooks"
+	text := arg
+	if _, err := strconv.Atoi(arg); err == nil {
+		text = "http://localhost:" + arg
+	} else if !strings.Contains(arg, "://") {
+		if !strings.Contains(arg, ":") {
+			return nil, misused(hint, "%q is neither a port nor a URL", arg)
+		}
+		text = "http://" + arg
+	}
+	u, err := url.Parse(text)
+	switch {
+	case err != nil:
+		return nil, misused(hint, "%q is no URL: %w", arg, err)
+	case u.Scheme != "http" && u.Scheme != "https":
+		return nil, misused(hint, "%q: an app is reached by http or https, not %s", arg, u.Scheme)
+	case u.Hostname() == "" || u.User != nil || u.Fragment != "":
+		return nil, misused(hint, "%q is not the address of an app", arg)
+	}
+	if port := u.Port(); port != "" {
+		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+			return nil, misused(hint, "%q: ports go from 1 to 65535", arg)
+		}
+	}
+	return u, nil
+}
+
+// loops says whether requests would come back to where they came in.
+func loops(listen string, target *url.URL) bool {
+	host, port, err := net.SplitHostPort(listen)
+	if err != nil || port != target.Port() || port == "0" {
+		return false
+	}
+	here := func(h string) bool {
+		ip := net.ParseIP(h)
+		return h == "localhost" || h == "" || ip != nil && (ip.IsLoopback() || ip.IsUnspecified())
+	}
+	return here(host) && here(target.Hostname())
+}
+
+// screen shows a developer what happens.
+type screen struct {
+	io.Writer
+	ink ink
+}
+
+func (s *screen) show(event relay.Event) {
+	if event.Lost > 0 {
+		s.note("%s not shown, hooktape list shows them", counted(event.Lost, "request"))
+	}
+	switch event.Kind {
+	case relay.Answered:
+		fmt.Fprint(s, s.ink.line(lineOfStored(event.Record)))
+	case relay.Away:
+		s.note("%s can't be reached since %s, requests are kept for it", event.Target, event.Since.Local().Format(time.TimeOnly))
+	case relay.Back:
+		s.note("%s is back after %s, %d of %s delivered", event.Target, event.Away.Round(time.Second),
+			event.Delivered, counted(event.Kept, "kept request"))
+	}
+}
+
+// note prints a line that is not about one request.
+func (s *screen) note(format string, args ...any) {
+	fmt.Fprintln(s, s.ink.yellow(fmt.Sprintf(format, args...)))
+}

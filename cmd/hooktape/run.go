@@ -1,0 +1,120 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/spf13/cobra"
+
+	"github.com/hooktape/hooktape/relay"
+	"github.com/hooktape/hooktape/relay/config"
+	"github.com/hooktape/hooktape/relay/inspect"
+)
+
+func newRun(e *env) *cobra.Command {
+	var flags agentFlags
+	c := &cobra.Command{
+		Use:   "run --config FILE",
+		Short: "Run the agent of a config file",
+		Long: `Runs the agent that the config file describes, and takes the file up again
+when it changes. A change that is not right is logged and changes nothing.`,
+		Example: `  hooktape check --config hooktape.hcl
+  hooktape run --config hooktape.hcl`,
+		Args: noArguments,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if err := flags.check(); err != nil {
+				return err
+			}
+			return e.run(c.Context(), &flags)
+		},
+	}
+	flags.register(c, "info")
+	return c
+}
+
+// run runs the agent of a config file.
+func (e *env) run(ctx context.Context, flags *agentFlags) error {
+	cfg, err := e.loadConfig()
+	if err != nil {
+		return err
+	}
+	flags.over(cfg)
+	if e.data != "" {
+		cfg.Data = e.data
+	}
+	s := &session{env: e, flags: flags, cfg: cfg, data: cfg.Data}
+	s.greet = func(receiving, inspecting string) error {
+		fmt.Fprintf(e.stdout, "receiving on http://%s\n", receiving)
+		fmt.Fprintf(e.stdout, "inspect on http://%s\n", inspecting)
+		return nil
+	}
+	s.reload = func(ctx context.Context, log hclog.Logger, a *relay.Agent) error {
+		r := &reloader{session: s, log: log, agent: a, current: cfg}
+		return config.Watch(ctx, cfg.Files, config.WatchOptions{}, r.reload)
+	}
+	return s.serve(ctx)
+}
+
+// loadConfig reads the file that -c names.
+func (e *env) loadConfig() (*config.Config, error) {
+	if e.config == "" {
+		return nil, misused("give it with --config FILE; config.example.hcl shows every key", "no config file is given")
+	}
+	cfg, err := config.Load(e.config, e.lookup)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, misused("--config FILE names it; config.example.hcl shows every key", "%w", err)
+	}
+	if err != nil {
+		return nil, misused("", "%w", err)
+	}
+	return cfg, nil
+}
+
+// reloader takes a changed config file up.
+type reloader struct {
+	*session
+	log     hclog.Logger
+	agent   *relay.Agent
+	current *config.Config
+}
+
+// reload is called by config.Watch, one call at a time. It returns the files to watch from now on.
+func (r *reloader) reload() []config.File {
+	cfg, err := config.Load(r.env.config, r.env.lookup)
+	if err != nil {
+		r.log.Error("config is not right and changes nothing", "error", err)
+		if diags, ok := errors.AsType[*config.Diagnostics](err); ok {
+			return diags.Files
+		}
+		return r.current.Files
+	}
+	r.flags.over(cfg)
+	if r.env.data != "" {
+		cfg.Data = r.env.data
+	}
+	for _, key := range fixedKeys(r.current, cfg) {
+		r.log.Warn("this key takes effect at the next start only", "key", key)
+	}
+	r.current = cfg
+	r.agent.Apply(cfg)
+	if err := inspect.SaveSources(r.tape, sourcesOf(cfg)); err != nil {
+		r.log.Error("can't write the sources to the tape", "error", err)
+	}
+	r.log.Info("config reloaded", "sources", len(cfg.Sources))
+	return cfg.Files
+}
+
+// fixedKeys are the keys that differ but that a running agent can't change.
+func fixedKeys(old, new *config.Config) (keys []string) {
+	for key, differs := range map[string]bool{
+		"listen": old.Listen != new.Listen, "inspect": old.Inspect != new.Inspect, "data": old.Data != new.Data,
+	} {
+		if differs {
+			keys = append(keys, key)
+		}
+	}
+	return keys
+}
