@@ -55,12 +55,8 @@ type file struct {
 	stuck bool // a transaction could not be ended: db.Close would wait for it for ever
 }
 
+// openFile opens the database at path, which must be there.
 func openFile(path string, o Options) (*file, error) {
-	if !o.ReadOnly {
-		if err := create(path, o); err != nil {
-			return nil, err
-		}
-	}
 	f, err := openBolt(path, o)
 	if err != nil {
 		return nil, err
@@ -94,7 +90,7 @@ func mapBolt(path string, o Options, size int) (*file, error) {
 			InitialMmapSize: size,
 			OpenFile: func(name string, flag int, mode os.FileMode) (*os.File, error) {
 				var err error
-				f.os, err = os.OpenFile(name, flag, mode)
+				f.os, err = os.OpenFile(name, flag&^os.O_CREATE, mode)
 				return f.os, err
 			},
 		})

@@ -79,7 +79,7 @@ func Open(path string, o Options) (*Store, error) {
 		o.Now = time.Now
 	}
 	s := &Store{path: path, options: o, joined: make(chan struct{}), pending: map[string]int{}}
-	last, err := s.load()
+	last, err := s.begin()
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
@@ -89,20 +89,30 @@ func Open(path string, o Options) (*Store, error) {
 		close(s.joined)
 		return s, nil
 	}
-	if err := s.sweep(); err != nil {
-		return nil, errors.Join(fmt.Errorf("open %s: sweep: %w", path, err), s.file.close())
-	}
 	go s.run()
 	return s, nil
 }
 
-// sweep deletes the pieces whose record never came. Only at open: later they belong to spools.
-func (s *Store) sweep() error {
+// begin is what is done once and not again after an error: make a database where there is none, and delete the pieces
+// whose record never came. Later on, a database that is not there is missing, and such pieces belong to spools.
+func (s *Store) begin() (last ID, err error) {
+	if s.options.ReadOnly {
+		return s.load()
+	}
+	if err := create(s.path, s.options); err != nil {
+		return ID{}, err
+	}
+	if last, err = s.load(); err != nil {
+		return ID{}, err
+	}
 	swept, err := s.file.sweep()
 	if swept > 0 {
 		s.options.Log("bodies swept whose record never came", "bodies", swept)
 	}
-	return err
+	if err != nil {
+		s.file.close()
+	}
+	return last, err
 }
 
 // load opens the file and builds what is kept in memory. It returns the newest id.

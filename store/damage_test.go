@@ -1,0 +1,148 @@
+package store_test
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"os"
+	"testing"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/hooktape/hooktape/store"
+)
+
+// spoil turns one bit in the value of a key.
+func spoil(t *testing.T, s *store.Store, bucket string, key []byte) *store.Store {
+	t.Helper()
+	noError(t, s.Close())
+	editFile(t, s.Path(), func(tx *bolt.Tx) error {
+		b := tx.Bucket([]byte(bucket))
+		k, v := b.Cursor().Seek(key)
+		if !bytes.HasPrefix(k, key) {
+			t.Fatalf("%s has no %x", bucket, key)
+		}
+		v = bytes.Clone(v)
+		v[len(v)/2] ^= 1
+		return b.Put(bytes.Clone(k), v)
+	})
+	return openStore(t, s.Path(), store.Options{})
+}
+
+func TestADamagedRecordIsNamedAndTheNextOnesFollow(t *testing.T) {
+	s := openStore(t, tape(t), store.Options{})
+	var ids []store.ID
+	for i := range 5 {
+		ids = append(ids, keep(t, s, fromIiko(), body(uint64(i), 500)).ID)
+	}
+	s = spoil(t, s, "records", ids[2][:])
+	if _, err := s.Get(ids[2]); !errors.Is(err, store.ErrDamaged) || !bytes.Contains([]byte(err.Error()), []byte(ids[2].String())) {
+		t.Errorf("get: %v", err)
+	}
+	for _, q := range []store.Query{{}, {Source: "iiko"}, {Newest: true}} {
+		whole, damaged := 0, 0
+		for r, err := range s.Records(q) {
+			if err == nil && r != nil {
+				whole++
+			} else if errors.Is(err, store.ErrDamaged) {
+				damaged++
+			}
+		}
+		if whole != 4 || damaged != 1 {
+			t.Errorf("%+v: %d whole, %d damaged", q, whole, damaged)
+		}
+	}
+}
+
+func TestOtherDamageIsAnErrorToo(t *testing.T) {
+	s := openStore(t, tape(t), store.Options{})
+	rec := keep(t, s, fromIiko(), body(1, 300<<10), to("app", "", 0))
+	attempt := &store.Attempt{Head: "GET / HTTP/1.1\r\n\r\n"}
+	noError(t, s.Settle(rec.ID, store.Outcome{Attempt: attempt}).Wait())
+	noError(t, s.PutMeta("sources", []byte("value")))
+	s = spoil(t, s, "pieces", append(rec.Raw.Pieces[:], 0, 0, 0, 2))
+	s = spoil(t, s, "attempts", rec.ID[:])
+	s = spoil(t, s, "deliveries", rec.ID[:])
+	s = spoil(t, s, "meta", []byte("user.sources"))
+	n, piece := io.Copy(io.Discard, s.Open(rec.Raw))
+	if n != 2*(64<<10-64) {
+		t.Errorf("read %d bytes before the damage", n)
+	}
+	_, attempts := s.Attempts(rec.ID)
+	_, deliveries := s.Deliveries(rec.ID)
+	_, _, ready := s.Ready("iiko", "app", arrival, 1, nil)
+	_, meta := s.Meta("sources")
+	for name, err := range map[string]error{
+		"piece": piece, "attempts": attempts, "deliveries": deliveries, "ready": ready, "meta": meta,
+	} {
+		if !errors.Is(err, store.ErrDamaged) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	keep(t, s, fromIiko(), nil)
+}
+
+// TestDamagedPagesNeverPanic overwrites pages at random, and then does everything there is to do.
+func TestDamagedPagesNeverPanic(t *testing.T) {
+	s := openStore(t, tape(t), store.Options{NoSync: true})
+	for i := range 200 {
+		keep(t, s, fromIiko(), body(uint64(i), 2000+100*i), to("app", "k", 0))
+	}
+	noError(t, s.Close())
+	whole, err := os.ReadFile(s.Path())
+	noError(t, err)
+	for seed := range uint64(60) {
+		r := rand.New(rand.NewPCG(seed, 2))
+		spoiled := bytes.Clone(whole)
+		for range 1 + seed%5 {
+			page := spoiled[r.IntN(500)*4096:][:4096]
+			switch seed % 3 {
+			case 0:
+				clear(page)
+			case 1:
+				page[r.IntN(64)] ^= 1 << r.IntN(8)
+			case 2:
+				copy(page, body(seed, len(page)))
+			}
+		}
+		if seed%7 == 6 {
+			spoiled = spoiled[:r.IntN(300)*4096] // cut: reading beyond its end is a fault
+		}
+		path := tape(t)
+		noError(t, os.WriteFile(path, spoiled, 0o600))
+		useEverything(path)
+	}
+}
+
+// useEverything does not look at errors: it must come back.
+func useEverything(path string) {
+	s, err := store.Open(path, store.Options{NoSync: true})
+	if err != nil {
+		return
+	}
+	defer s.Close()
+	for r := range s.Records(store.Query{}) {
+		if r != nil {
+			s.Open(r.Raw).WriteTo(io.Discard)
+			s.Attempts(r.ID)
+			s.Deliveries(r.ID)
+		}
+	}
+	for range s.AllDeliveries(store.DeliveryQuery{State: store.Pending}) {
+	}
+	s.Find("0000")
+	s.Stats()
+	for range 3 {
+		rec := fromIiko()
+		p := s.Spool()
+		p.Write(make([]byte, 100<<10))
+		s.Append(&rec, p, []store.Delivery{to("app", "k", 0)}, nil).Wait()
+		p.Discard()
+		due, _, _ := s.Ready("iiko", "app", arrival, 10, nil)
+		for _, d := range due {
+			d.State = store.Delivered
+			s.Settle(d.Record, store.Outcome{Deliveries: []store.Delivery{d}}).Wait()
+		}
+	}
+}

@@ -1,0 +1,221 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+
+	bolt "go.etcd.io/bbolt"
+)
+
+// heard is a log that tests look at.
+type heard struct {
+	mu    sync.Mutex
+	lines []string
+}
+
+func (h *heard) log(msg string, _ ...any) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.lines = append(h.lines, msg)
+}
+
+func (h *heard) all() string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return fmt.Sprint(h.lines)
+}
+
+func openTape(t *testing.T) (*Store, *heard) {
+	t.Helper()
+	h := &heard{}
+	s, err := Open(filepath.Join(t.TempDir(), "tape.db"), Options{Log: h.log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s, h
+}
+
+func appendBytes(s *Store, b []byte, deliveries ...Delivery) (ID, *Commit) {
+	rec := Record{Source: "iiko", Verdict: Accepted}
+	p := s.Spool()
+	defer p.Discard()
+	if _, err := p.Write(b); err != nil {
+		return ID{}, failed(err)
+	}
+	return rec.ID, s.Append(&rec, p, deliveries, nil)
+}
+
+func mustAppend(t *testing.T, s *Store, deliveries ...Delivery) {
+	t.Helper()
+	if _, c := appendBytes(s, []byte("bytes"), deliveries...); c.Wait() != nil {
+		t.Fatal(c.Wait())
+	}
+}
+
+func TestAFullDiskFailsAppendsAndHeals(t *testing.T) {
+	s, h := openTape(t)
+	mustAppend(t, s)
+	s.file.db.MaxSize = 1 // bbolt refuses to grow, as if the disk were full
+	for range 3 {
+		if _, c := appendBytes(s, make([]byte, 60<<10), Delivery{Target: "app"}); c.Wait() == nil {
+			t.Fatal("an append was acknowledged that is nowhere")
+		}
+		if s.file != nil {
+			s.file.db.MaxSize = 1
+		}
+	}
+	s.file.db.MaxSize = 0
+	mustAppend(t, s, Delivery{Target: "app"})
+	if n, _, _ := s.Pending("iiko", "app"); n != 1 {
+		t.Errorf("%d pending", n)
+	}
+	if st := s.Stats(); st.Records != 2 || st.Failures != 3 || st.Reopened != 3 {
+		t.Errorf("%+v", st)
+	}
+	if got := h.all(); got != "[database could not commit database commits again]" {
+		t.Errorf("logged %s", got)
+	}
+}
+
+// TestAFailedWriteLosesNothingElse takes the file away below bbolt: every write fails with EBADF, and syncs too.
+func TestAFailedWriteLosesNothingElse(t *testing.T) {
+	s, _ := openTape(t)
+	mustAppend(t, s)
+	s.file.os.Close()
+	if _, c := appendBytes(s, []byte("bytes")); c.Wait() == nil {
+		t.Fatal("an append was acknowledged that is nowhere")
+	}
+	mustAppend(t, s)
+	if st := s.Stats(); st.Records != 2 {
+		t.Errorf("%d records", st.Records)
+	}
+}
+
+func TestALostFileIsNotReplacedInSilence(t *testing.T) {
+	s, _ := openTape(t)
+	mustAppend(t, s)
+	s.file.os.Close()
+	moved := s.path + ".moved"
+	if err := os.Rename(s.path, moved); err != nil {
+		t.Fatal(err)
+	}
+	if _, c := appendBytes(s, []byte("bytes")); c.Wait() == nil {
+		t.Error("an append was acknowledged that is nowhere")
+	}
+	if _, err := os.Stat(s.path); err == nil {
+		t.Error("another tape was begun in its place")
+	}
+	if err := os.Rename(moved, s.path); err != nil {
+		t.Fatal(err)
+	}
+	mustAppend(t, s)
+	if st := s.Stats(); st.Records != 2 {
+		t.Errorf("%d records", st.Records)
+	}
+}
+
+// oddChange fails or panics when it is applied.
+type oddChange struct {
+	err    error
+	panics bool
+}
+
+func (c *oddChange) apply(t *txn) error {
+	if c.panics {
+		panic("odd")
+	}
+	return c.err
+}
+
+func (c *oddChange) release(error) {}
+
+func TestOneBadChangeFailsAlone(t *testing.T) {
+	errOdd := errors.New("odd")
+	for name, bad := range map[string]*oddChange{
+		"an error": {err: errOdd}, "a panic": {panics: true}, "a refusal": {err: refuse("no: %w", errOdd)},
+	} {
+		s, _ := openTape(t)
+		first, err := s.queue.enter(0) // holds the group together until all are in line
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, before := appendBytes(s, []byte("before"))
+		c, err := s.queue.enter(0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.queue.fill(c, bad, 0, nil)
+		_, behind := appendBytes(s, []byte("behind"))
+		s.queue.fill(first, nil, 0, nil)
+		if err := errors.Join(first.Wait(), before.Wait(), behind.Wait()); err != nil {
+			t.Errorf("%s: the others failed too: %v", name, err)
+		}
+		if err := c.Wait(); err == nil || !bad.panics && !errors.Is(err, errOdd) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if st := s.Stats(); st.Records != 2 {
+			t.Errorf("%s: %d records", name, st.Records)
+		}
+	}
+}
+
+func TestACommitThatIsThereAfterAllHasNotFailed(t *testing.T) {
+	s, _ := openTape(t)
+	mustAppend(t, s)
+	if err := s.Sync(); err != nil {
+		t.Fatal(err)
+	}
+	txid := 0
+	if err := s.view(func(tx *bolt.Tx) error { txid = tx.ID(); return nil }); err != nil {
+		t.Fatal(err)
+	}
+	lastSync := errors.New("the last sync failed")
+	if err := s.heal(txid, lastSync); err != nil {
+		t.Errorf("its transaction is on the disk: %v", err)
+	}
+	if err := s.heal(txid+2, lastSync); !errors.Is(err, lastSync) {
+		t.Errorf("its transaction is not on the disk: %v", err)
+	}
+}
+
+func TestARenderThatPanicsHoldsUpNobody(t *testing.T) {
+	s, _ := openTape(t)
+	func() {
+		defer func() { recover() }()
+		s.Append(&Record{}, nil, nil, func(*Record) { panic("odd") })
+	}()
+	mustAppend(t, s)
+	if st := s.Stats(); st.Records != 1 {
+		t.Errorf("%d records", st.Records)
+	}
+}
+
+func TestAFullQueuePushesBack(t *testing.T) {
+	s, _ := openTape(t)
+	first, err := s.queue.enter(queueMax)
+	if err != nil {
+		t.Fatal(err)
+	}
+	entered := make(chan error)
+	go func() {
+		_, c := appendBytes(s, []byte("bytes"))
+		entered <- c.Wait()
+	}()
+	select {
+	case err := <-entered:
+		t.Errorf("entered a full queue: %v", err)
+	default:
+	}
+	s.queue.fill(first, nil, queueMax, nil)
+	if err := <-entered; err != nil {
+		t.Error(err)
+	}
+	if n, bytes := s.queue.load(); n != 0 || bytes < 0 {
+		t.Errorf("%d changes, %d bytes", n, bytes)
+	}
+}
