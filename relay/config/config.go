@@ -1,0 +1,165 @@
+// Package config reads hooktape's configuration: HCL 2 in, plain values out.
+//
+// All problems of a file are found at once, and each is shown with its line. Values that come from env() and file()
+// appear in no message. What a key means and what it is when it is not given stands in config.example.hcl, at the top
+// of the project; a test holds the two together.
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hooktape/hooktape/relay/expr"
+	"github.com/hooktape/hooktape/relay/wire"
+)
+
+// Config is a configuration that was found right.
+type Config struct {
+	Path      string // the config file, as given to Load; "" when built in code
+	Listen    string // host:port
+	Inspect   string // host:port
+	Data      string // path of the tape; one that is relative in the file is made relative to the file
+	PublicURL string // without a slash at its end; "" when not given
+	Limits    Limits
+	Sources   []Source
+	Files     []File // the config file and those that file() read: what Watch looks at
+}
+
+// Limits bound what the agent takes.
+type Limits struct {
+	MaxBody int64 // bytes of a body; the limit of every source that sets none
+}
+
+// Source is where requests come in.
+type Source struct {
+	Name     string
+	Path     string   // begins with "/"; as written
+	Host     string   // in lower case, without a port; "" takes any
+	Methods  []string // nil takes all
+	Respond  Respond
+	Patience time.Duration // 0: never takes over
+	MaxBody  int64         // bytes
+	Acks     []Ack         // the first whose When holds answers, else DefaultAck
+	Targets  []Target
+}
+
+// Respond says who answers the sender.
+type Respond string
+
+// The values of respond.
+const (
+	RespondAck    Respond = "ack"    // hooktape, as soon as the record is committed
+	RespondTarget Respond = "target" // the primary target, while it can be reached in time
+)
+
+// Ack is an answer of hooktape's own.
+type Ack struct {
+	When    *expr.Expr // nil: always
+	Status  int
+	Headers []Header
+	Body    *expr.Expr // nil: empty
+	Deliver bool       // whether the record goes to the targets
+}
+
+// Header is a header field of an ack.
+type Header struct {
+	Name  string
+	Value *expr.Expr // null: the field is left out
+}
+
+// DefaultAck is the answer where no ack block holds: 200, empty, delivered.
+func DefaultAck() Ack { return Ack{Status: 200, Deliver: true} }
+
+// errBadFieldValue is a computed value that would end the field it stands in.
+var errBadFieldValue = errors.New("the value has a line break or NUL in it")
+
+// Fields are the ack's header fields for a record. Values are computed, from what senders send, so each is checked: one
+// that would break the head is an error.
+func (a *Ack) Fields(v *expr.View) (wire.Fields, error) {
+	var fields wire.Fields
+	for _, h := range a.Headers {
+		value, err := h.Value.Bytes(v)
+		if err != nil {
+			return nil, fmt.Errorf("header %q: %w", h.Name, err)
+		}
+		if value == nil {
+			continue
+		}
+		if !isFieldValue(string(value)) {
+			return nil, fmt.Errorf("header %q: %w", h.Name, errBadFieldValue)
+		}
+		fields = append(fields, wire.Field{Name: h.Name, Value: strings.Trim(string(value), " \t")})
+	}
+	return fields, nil
+}
+
+// isFieldValue keeps out what ends a field or is refused in one (RFC 9110 section 5.5).
+func isFieldValue(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f })
+}
+
+// Target is where a source's requests go.
+type Target struct {
+	Name        string
+	URL         *url.URL
+	When        *expr.Expr // nil: always
+	OrderBy     *expr.Expr // nil: no order
+	Timeout     time.Duration
+	Concurrency int
+	KeepHost    bool   // host = "original"
+	Forwarded   bool   // X-Forwarded-For, -Proto and -Host are added
+	IDHeader    string // the field that the record's id is sent in; "": none
+	Primary     bool
+	Retry       Retry
+}
+
+// Retry says how a delivery is tried again.
+type Retry struct {
+	For time.Duration // how long since the first attempt; 0: one attempt
+	Min time.Duration // the first wait is about this long
+	Max time.Duration // no wait is longer
+}
+
+// Default is the configuration where no key is given. It has no source.
+func Default() *Config {
+	return &Config{
+		Listen:  "127.0.0.1:7070",
+		Inspect: "127.0.0.1:7071",
+		Data:    "hooktape.db",
+		Limits:  Limits{MaxBody: 32 << 20},
+	}
+}
+
+// DefaultSource is a source where only its name and path are given.
+func DefaultSource(name, path string) Source {
+	return Source{
+		Name:     name,
+		Path:     path,
+		Respond:  RespondAck,
+		Patience: 5 * time.Second,
+		MaxBody:  Default().Limits.MaxBody,
+	}
+}
+
+// DefaultTarget is a target where only its name and URL are given.
+func DefaultTarget(name string, u *url.URL) Target {
+	return Target{
+		Name:        name,
+		URL:         u,
+		Timeout:     10 * time.Second,
+		Concurrency: 8,
+		Retry:       Retry{For: 72 * time.Hour, Min: time.Second, Max: 10 * time.Minute},
+	}
+}
+
+// Source is the source of a name; nil when there is none.
+func (c *Config) Source(name string) *Source {
+	if i := slices.IndexFunc(c.Sources, func(s Source) bool { return s.Name == name }); i >= 0 {
+		return &c.Sources[i]
+	}
+	return nil
+}

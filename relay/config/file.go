@@ -1,0 +1,107 @@
+package config
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"unicode/utf8"
+)
+
+// maxFile is how many bytes a config file or a file that file() reads can have.
+const maxFile = 4 << 20
+
+// File is a file that the configuration was read from.
+type File struct {
+	Path string
+	Sum  [32]byte // SHA-256 of its bytes when it was read; zero when it could not be read
+}
+
+// readFile reads a file that is to be small. What it returns stands for the file even when it could not be read.
+func readFile(path string) ([]byte, File, error) {
+	file := File{Path: path}
+	if abs, err := filepath.Abs(path); err == nil {
+		file.Path = abs
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, file, err
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err == nil && !info.Mode().IsRegular() {
+		return nil, file, errors.New("it is not a file")
+	}
+	b, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err != nil {
+		return nil, file, err
+	}
+	if len(b) > maxFile {
+		return nil, file, fmt.Errorf("it is larger than %d bytes", maxFile)
+	}
+	file.Sum = sha256.Sum256(b)
+	return b, file, nil
+}
+
+// sum is what File.Sum would be now.
+func sum(path string) [32]byte {
+	_, f, _ := readFile(path)
+	return f.Sum
+}
+
+// surroundings are what env() and file() read while a configuration is loaded.
+type surroundings struct {
+	dir    string // of the config file: file() is relative to it
+	lookup func(string) (string, bool)
+	files  []File // read so far
+}
+
+func (s *surroundings) env(name string) (string, error) {
+	value, ok := s.lookup(name)
+	switch {
+	case !ok:
+		return "", fmt.Errorf("environment variable %s is not set", name)
+	case value == "":
+		return "", fmt.Errorf("environment variable %s is empty: set it, or leave the key out", name)
+	}
+	return value, nil
+}
+
+// file reads a file's text without one line end at its end, which editors put there.
+func (s *surroundings) file(name string) (string, error) {
+	path := name
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(s.dir, path)
+	}
+	b, f, err := readFile(path)
+	s.files = append(s.files, f)
+	if err != nil {
+		return "", fmt.Errorf("cannot read file %q: %w", name, plainError(err))
+	}
+	if !utf8.Valid(b) {
+		return "", fmt.Errorf("file %q is not text", name)
+	}
+	text := strings.TrimSuffix(string(b), "\n")
+	text = strings.TrimSuffix(text, "\r")
+	if text == "" {
+		return "", fmt.Errorf("file %q is empty: put the value into it, or leave the key out", name)
+	}
+	return text, nil
+}
+
+// plainError is an error of the file system in words, without the call and the path.
+func plainError(err error) error {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return errors.New("there is no such file")
+	case errors.Is(err, fs.ErrPermission):
+		return errors.New("permission denied")
+	}
+	if p, ok := errors.AsType[*fs.PathError](err); ok {
+		return p.Err
+	}
+	return err
+}

@@ -1,0 +1,61 @@
+package config
+
+import (
+	"bytes"
+	"fmt"
+	"path/filepath"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+)
+
+// Load reads a config file; env looks up what env() asks for. The error is *Diagnostics when the file could be read but
+// is not right.
+func Load(path string, env func(string) (string, bool)) (*Config, error) {
+	text, file, err := readFile(path)
+	if err != nil {
+		return nil, &LoadError{Path: path, Err: err, File: file}
+	}
+	text = bytes.TrimPrefix(text, []byte("\uFEFF"))
+	dir := filepath.Dir(file.Path)
+	around := &surroundings{dir: dir, lookup: env, files: []File{file}}
+	cfg, diags := decode(text, around)
+	if diags.HasErrors() {
+		return nil, &Diagnostics{Problems: problems(path, text, diags), Files: around.files}
+	}
+	cfg.Path = path
+	cfg.Files = around.files
+	if !filepath.IsAbs(cfg.Data) {
+		cfg.Data = filepath.Join(filepath.Dir(path), cfg.Data)
+	}
+	return cfg, nil
+}
+
+// LoadError says that there is no config file, or that it cannot be read.
+type LoadError struct {
+	Path string
+	Err  error
+	File File // what Watch looks at until it can be read
+}
+
+func (e *LoadError) Error() string {
+	return fmt.Sprintf("read config %s: %s", e.Path, plainError(e.Err))
+}
+func (e *LoadError) Unwrap() error { return e.Err }
+
+// decode reads a configuration from its text. Of text that is no HCL only that is said: what follows would be guesses.
+func decode(text []byte, around *surroundings) (*Config, hcl.Diagnostics) {
+	if bytes.IndexByte(text, 0) >= 0 {
+		at := hcl.Range{Start: hcl.InitialPos, End: hcl.InitialPos}
+		return nil, hcl.Diagnostics{{Severity: hcl.DiagError, Summary: "the file is not text", Subject: &at}}
+	}
+	file, diags := hclsyntax.ParseConfig(text, "", hcl.InitialPos)
+	if diags.HasErrors() {
+		return nil, diags
+	}
+	d := newDecoder(text, around)
+	cfg := Default()
+	decodeBody(d, cfg, file.Body.(*hclsyntax.Body), &topSchema)
+	d.checkConfig(cfg)
+	return cfg, d.diags
+}

@@ -1,0 +1,231 @@
+package config
+
+import (
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+
+	"github.com/hooktape/hooktape/relay/expr"
+)
+
+const (
+	maxConcurrency = 1024 // attempts to one target at once
+	minStatus      = 200  // an answer is final
+	maxStatus      = 599
+)
+
+var topSchema = schema[Config]{
+	keys: map[string]func(*decoder, *Config, *hclsyntax.Attribute){
+		"listen":     func(d *decoder, c *Config, a *hclsyntax.Attribute) { d.address(a, &c.Listen) },
+		"inspect":    func(d *decoder, c *Config, a *hclsyntax.Attribute) { d.address(a, &c.Inspect) },
+		"data":       decodeData,
+		"public_url": func(d *decoder, c *Config, a *hclsyntax.Attribute) { d.publicURL(a, &c.PublicURL) },
+	},
+	blocks: map[string]func(*decoder, *Config, *hclsyntax.Block){
+		"limits": func(d *decoder, c *Config, b *hclsyntax.Block) {
+			d.unlabeled(b)
+			d.once("limits", b.TypeRange, "a second limits block")
+			decodeBody(d, &c.Limits, b.Body, &limitsSchema)
+		},
+		"source": decodeSource,
+	},
+}
+
+var limitsSchema = schema[Limits]{
+	place: "limits",
+	keys: map[string]func(*decoder, *Limits, *hclsyntax.Attribute){
+		"max_body": func(d *decoder, l *Limits, a *hclsyntax.Attribute) { d.size(a, &l.MaxBody) },
+	},
+}
+
+var sourceSchema = schema[Source]{
+	place: "source",
+	keys: map[string]func(*decoder, *Source, *hclsyntax.Attribute){
+		"path":     func(d *decoder, s *Source, a *hclsyntax.Attribute) { d.sourcePath(a, &s.Path) },
+		"host":     func(d *decoder, s *Source, a *hclsyntax.Attribute) { d.host(a, &s.Host) },
+		"methods":  func(d *decoder, s *Source, a *hclsyntax.Attribute) { d.methods(a, &s.Methods) },
+		"respond":  decodeRespond,
+		"patience": func(d *decoder, s *Source, a *hclsyntax.Attribute) { d.duration(a, 0, &s.Patience) },
+		"max_body": func(d *decoder, s *Source, a *hclsyntax.Attribute) { d.size(a, &s.MaxBody) },
+	},
+	blocks: map[string]func(*decoder, *Source, *hclsyntax.Block){
+		"ack":    decodeAck,
+		"target": decodeTarget,
+	},
+}
+
+var ackSchema = schema[Ack]{
+	place: "ack",
+	keys: map[string]func(*decoder, *Ack, *hclsyntax.Attribute){
+		"when":    func(d *decoder, k *Ack, a *hclsyntax.Attribute) { d.condition(a, &k.When) },
+		"status":  func(d *decoder, k *Ack, a *hclsyntax.Attribute) { d.number(a, minStatus, maxStatus, &k.Status) },
+		"headers": func(d *decoder, k *Ack, a *hclsyntax.Attribute) { d.headers(a, &k.Headers) },
+		"body":    func(d *decoder, k *Ack, a *hclsyntax.Attribute) { d.template(a.Expr, &k.Body) },
+		"deliver": func(d *decoder, k *Ack, a *hclsyntax.Attribute) { d.flag(a, &k.Deliver) },
+	},
+}
+
+var targetSchema = schema[Target]{
+	place: "target",
+	keys: map[string]func(*decoder, *Target, *hclsyntax.Attribute){
+		"url":         func(d *decoder, t *Target, a *hclsyntax.Attribute) { d.targetURL(a, &t.URL) },
+		"when":        func(d *decoder, t *Target, a *hclsyntax.Attribute) { d.condition(a, &t.When) },
+		"timeout":     func(d *decoder, t *Target, a *hclsyntax.Attribute) { d.duration(a, minTimeout, &t.Timeout) },
+		"concurrency": func(d *decoder, t *Target, a *hclsyntax.Attribute) { d.number(a, 1, maxConcurrency, &t.Concurrency) },
+		"order_by":    func(d *decoder, t *Target, a *hclsyntax.Attribute) { d.template(a.Expr, &t.OrderBy) },
+		"host":        decodeTargetHost,
+		"forwarded":   func(d *decoder, t *Target, a *hclsyntax.Attribute) { d.flag(a, &t.Forwarded) },
+		"id_header":   func(d *decoder, t *Target, a *hclsyntax.Attribute) { d.fieldName(a, &t.IDHeader) },
+		"primary":     func(d *decoder, t *Target, a *hclsyntax.Attribute) { d.flag(a, &t.Primary) },
+	},
+	blocks: map[string]func(*decoder, *Target, *hclsyntax.Block){
+		"retry": func(d *decoder, t *Target, b *hclsyntax.Block) {
+			d.unlabeled(b)
+			decodeBody(d, &t.Retry, b.Body, &retrySchema)
+			if t.Retry.Min > t.Retry.Max {
+				d.fail(b.TypeRange, `"min" must not be more than "max", which is %s`, t.Retry.Max)
+			}
+		},
+	},
+}
+
+var retrySchema = schema[Retry]{
+	place: "retry",
+	keys: map[string]func(*decoder, *Retry, *hclsyntax.Attribute){
+		"for": func(d *decoder, r *Retry, a *hclsyntax.Attribute) { d.duration(a, 0, &r.For) },
+		"min": func(d *decoder, r *Retry, a *hclsyntax.Attribute) { d.duration(a, minTimeout, &r.Min) },
+		"max": func(d *decoder, r *Retry, a *hclsyntax.Attribute) { d.duration(a, minTimeout, &r.Max) },
+	},
+}
+
+func decodeData(d *decoder, c *Config, a *hclsyntax.Attribute) {
+	if text, ok := d.text(a); ok {
+		c.Data = text
+	}
+}
+
+func decodeSource(d *decoder, c *Config, b *hclsyntax.Block) {
+	name, at := d.label(b)
+	d.once("source "+name, at, "a second source of that name")
+	s := DefaultSource(name, "")
+	s.MaxBody = 0 // that of limits, which may come further down
+	decodeBody(d, &s, b.Body, &sourceSchema)
+	d.checkSource(&s, b)
+	c.Sources = append(c.Sources, s)
+}
+
+// checkSource checks what only shows when all of a source is known.
+func (d *decoder) checkSource(s *Source, b *hclsyntax.Block) {
+	if b.Body.Attributes["path"] == nil {
+		d.fail(b.DefRange(), `a source needs a path, which begins with "/"`)
+	}
+	if s.Path != "" {
+		place := strings.TrimSuffix(s.Path, "/") + " " + s.Host
+		d.once("path "+place, b.Body.Attributes["path"].Expr.Range(), "another source has this path and host")
+	}
+	if s.Respond == RespondTarget && len(s.Targets) == 0 {
+		d.fail(b.Body.Attributes["respond"].Expr.Range(), `respond = "target" needs a target block in this source`)
+	}
+	var always *hclsyntax.Block
+	for _, ack := range b.Body.Blocks {
+		switch {
+		case ack.Type != "ack":
+		case always != nil:
+			d.fail(ack.TypeRange, `this ack is never given: the one in line %d has no "when"`, always.TypeRange.Start.Line)
+		case ack.Body.Attributes["when"] == nil:
+			always = ack
+		}
+	}
+	d.checkTargets(b)
+}
+
+// checkTargets finds names that come twice, and more than one primary.
+func (d *decoder) checkTargets(source *hclsyntax.Block) {
+	names, primary := map[string]int{}, 0
+	for _, b := range source.Body.Blocks {
+		if b.Type != "target" || len(b.Labels) == 0 {
+			continue
+		}
+		if line := names[b.Labels[0]]; line > 0 {
+			d.fail(b.LabelRanges[0], "a second target of that name in this source; the first is in line %d", line)
+		}
+		names[b.Labels[0]] = b.TypeRange.Start.Line
+		a := b.Body.Attributes["primary"]
+		if a == nil || hcl.ExprAsKeyword(a.Expr) == "false" {
+			continue
+		}
+		if primary > 0 {
+			d.fail(a.SrcRange, "a source has one primary target; the other is in line %d", primary)
+		}
+		primary = a.SrcRange.Start.Line
+	}
+}
+
+func decodeRespond(d *decoder, s *Source, a *hclsyntax.Attribute) {
+	if text, ok := d.oneOf(a, string(RespondAck), string(RespondTarget)); ok {
+		s.Respond = Respond(text)
+	}
+}
+
+func decodeTargetHost(d *decoder, t *Target, a *hclsyntax.Attribute) {
+	if text, ok := d.oneOf(a, "target", "original"); ok {
+		t.KeepHost = text == "original"
+	}
+}
+
+func decodeAck(d *decoder, s *Source, b *hclsyntax.Block) {
+	d.unlabeled(b)
+	ack := DefaultAck()
+	decodeBody(d, &ack, b.Body, &ackSchema)
+	if ack.Body != nil && (ack.Status == 204 || ack.Status == 304) {
+		d.fail(b.Body.Attributes["body"].SrcRange, "an answer with status %d has no body", ack.Status)
+	}
+	s.Acks = append(s.Acks, ack)
+}
+
+func decodeTarget(d *decoder, s *Source, b *hclsyntax.Block) {
+	name, _ := d.label(b)
+	t := DefaultTarget(name, nil)
+	decodeBody(d, &t, b.Body, &targetSchema)
+	if b.Body.Attributes["url"] == nil {
+		d.fail(b.DefRange(), "a target needs a url")
+	}
+	retries := 0
+	for _, inner := range b.Body.Blocks {
+		if inner.Type == "retry" {
+			if retries++; retries > 1 {
+				d.fail(inner.TypeRange, "a second retry block in this target")
+			}
+		}
+	}
+	s.Targets = append(s.Targets, t)
+}
+
+// checkConfig checks and completes what only shows when all of the file is known.
+func (d *decoder) checkConfig(c *Config) {
+	for i := range c.Sources {
+		if c.Sources[i].MaxBody == 0 {
+			c.Sources[i].MaxBody = c.Limits.MaxBody
+		}
+	}
+}
+
+// oneOf reads one of a few words.
+func (d *decoder) oneOf(a *hclsyntax.Attribute, words ...string) (string, bool) {
+	text, ok := d.text(a)
+	if !ok {
+		return "", false
+	}
+	for _, w := range words {
+		if text == w {
+			return text, true
+		}
+	}
+	did := ""
+	if near := expr.Nearest(text, words); near != "" {
+		did = `; did you mean "` + near + `"?`
+	}
+	d.fail(a.Expr.Range(), `%q must be "%s"%s`, a.Name, strings.Join(words, `" or "`), did)
+	return "", false
+}

@@ -1,0 +1,68 @@
+package config
+
+import (
+	"errors"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+)
+
+var (
+	errDuration = errors.New(`write a duration like "30s", "1h30m" or "7d"`)
+	errSize     = errors.New(`write a size like "32MiB", "512KiB" or "10MB"`)
+)
+
+// ParseDuration is time.ParseDuration, and takes days before the rest: "7d", "1d12h".
+func ParseDuration(s string) (time.Duration, error) {
+	text, negative := strings.CutPrefix(s, "-")
+	days, rest, ok := strings.Cut(text, "d")
+	if !ok {
+		d, err := time.ParseDuration(s)
+		if err != nil {
+			return 0, errDuration
+		}
+		return d, nil
+	}
+	n, err := strconv.ParseFloat(days, 64)
+	if err != nil || strings.Trim(days, "0123456789.") != "" || n > float64(math.MaxInt64/(24*time.Hour))-1 {
+		return 0, errDuration
+	}
+	d := time.Duration(n * float64(24*time.Hour))
+	if rest != "" {
+		more, err := time.ParseDuration(rest)
+		if err != nil || more < 0 || d+more < d {
+			return 0, errDuration
+		}
+		d += more
+	}
+	if negative {
+		d = -d
+	}
+	return d, nil
+}
+
+var sizeUnits = []struct {
+	suffix string
+	bytes  float64
+}{
+	{"TiB", 1 << 40}, {"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10},
+	{"TB", 1e12}, {"GB", 1e9}, {"MB", 1e6}, {"KB", 1e3}, {"kB", 1e3}, {"B", 1}, {"", 1},
+}
+
+// ParseSize reads a number of bytes: "32MiB" is 32·2^20, "10MB" is 10·10^6, "512" is 512.
+func ParseSize(s string) (int64, error) {
+	for _, unit := range sizeUnits {
+		digits, ok := strings.CutSuffix(s, unit.suffix)
+		if !ok {
+			continue
+		}
+		digits = strings.TrimSpace(digits)
+		n, err := strconv.ParseFloat(digits, 64)
+		if err != nil || strings.Trim(digits, "0123456789.") != "" || n*unit.bytes >= math.MaxInt64 {
+			return 0, errSize
+		}
+		return int64(n * unit.bytes), nil
+	}
+	return 0, errSize
+}

@@ -1,0 +1,91 @@
+package mask
+
+import (
+	stdjson "encoding/json"
+	"mime"
+	"regexp"
+	"strings"
+)
+
+// Body is a body with the values of secret names hidden: in JSON, urlencoded and multipart forms. It need not be
+// well-formed or complete; in any other text, what looks like "name": "value" is hidden too. The given bytes are not
+// changed, and are what is returned when there is nothing to hide.
+func Body(contentType string, body []byte) []byte {
+	kind, params, err := mime.ParseMediaType(contentType)
+	if err != nil {
+		kind, _, _ = strings.Cut(strings.ToLower(contentType), ";")
+		kind = strings.TrimSpace(kind)
+	}
+	text := string(body)
+	masked := text
+	switch {
+	case strings.HasPrefix(kind, "multipart/"):
+		masked = parts(text, params["boundary"])
+	case kind == "application/x-www-form-urlencoded" && !stdjson.Valid(body):
+		masked = form(json(text, 0), false)
+	case looksLikeForm(text):
+		masked = form(text, false)
+	default:
+		masked = json(text, 0)
+	}
+	if masked == text {
+		return body
+	}
+	return []byte(masked)
+}
+
+func looksLikeJSON(text string) bool {
+	text = strings.TrimLeft(strings.TrimPrefix(text, "\uFEFF"), " \t\r\n")
+	return text != "" && (text[0] == '{' || text[0] == '[' || text[0] == '"')
+}
+
+var formPattern = regexp.MustCompile(`^[A-Za-z0-9_.\-~%+\[\]]+=[^\s"{}<>]*$`)
+
+// looksLikeForm knows an urlencoded form whose content type says something else.
+func looksLikeForm(text string) bool { return formPattern.MatchString(strings.TrimSpace(text)) }
+
+// partName finds the name in a part's Content-Disposition. It does not take filename for it.
+var partName = regexp.MustCompile(`(?i)[;\s]name\s*=\s*(?:"([^"\n]*)|([^;\s"]+))`)
+
+// parts hides the content of the parts of a multipart body that have secret names, and what is secret inside of the
+// others.
+func parts(text, boundary string) string {
+	if boundary == "" || !strings.Contains(text, "--"+boundary) {
+		boundary = guessBoundary(text)
+	}
+	if boundary == "" {
+		return json(text, 0)
+	}
+	pieces := strings.Split(text, "--"+boundary)
+	for i, piece := range pieces[1:] {
+		pieces[i+1] = part(piece)
+	}
+	return strings.Join(pieces, "--"+boundary)
+}
+
+// guessBoundary takes it from the first line.
+func guessBoundary(text string) string {
+	line, _, _ := strings.Cut(strings.TrimLeft(text, "\r\n"), "\n")
+	boundary, _ := strings.CutPrefix(strings.TrimSpace(line), "--")
+	return boundary
+}
+
+func part(piece string) string {
+	end := strings.Index(piece, "\r\n\r\n")
+	skip := len("\r\n\r\n")
+	if lf := strings.Index(piece, "\n\n"); end < 0 || lf >= 0 && lf < end {
+		end, skip = lf, len("\n\n")
+	}
+	if end < 0 {
+		return piece
+	}
+	head, content := piece[:end+skip], piece[end+skip:]
+	value := strings.TrimRight(content, "\r\n")
+	masked := json(value, 0)
+	for _, m := range partName.FindAllStringSubmatch(head, -1) {
+		if key, found := secretKey(m[1] + m[2]); found {
+			masked = named(key, value)
+		}
+	}
+	return head + masked + content[len(value):]
+}

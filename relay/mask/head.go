@@ -1,0 +1,143 @@
+package mask
+
+import "strings"
+
+// Field is the value of a header field with its secret hidden.
+func Field(name, value string) string {
+	switch p := plain(name); {
+	case p == "cookie":
+		return cookies(value)
+	case p == "setcookie":
+		pair, attributes, more := strings.Cut(value, ";")
+		if more {
+			attributes = ";" + attributes
+		}
+		return cookie(pair) + attributes
+	case isPassword(name):
+		return named(name, value)
+	case isSecret(name):
+		return authorization(value)
+	case locations[p]:
+		return Target(value)
+	}
+	return value
+}
+
+// locations are fields whose values are URLs, which may carry secrets. (Plain names.)
+var locations = map[string]bool{
+	"referer": true, "location": true, "contentlocation": true, "xoriginaluri": true, "xoriginalurl": true, "xforwardeduri": true,
+	"xrewriteurl": true, "refresh": true, "link": true, "origin": true,
+}
+
+// schemes are the words before credentials that are shown: the registered ones, and those in wide use.
+var schemes = []string{
+	"Bearer", "Basic", "Digest", "Token", "OAuth", "DPoP", "Negotiate", "NTLM", "HOBA", "Mutual", "SCRAM-SHA-1", "SCRAM-SHA-256", "vapid",
+	"GNAP", "PrivateToken", "ApiKey", "Api-Key", "Key", "JWT", "AWS4-HMAC-SHA256", "HMAC", "HMAC-SHA256", "Signature", "SharedAccessSignature",
+	"GoogleLogin", "Bot", "WSSE", "MAC", "Hawk",
+}
+
+// scheme splits credentials. rest begins with the spaces behind the scheme; without one that is known all is rest.
+func scheme(value string) (scheme, rest string) {
+	i := strings.IndexAny(value, " \t")
+	if i < 0 {
+		i = len(value)
+	}
+	for _, s := range schemes {
+		if strings.EqualFold(value[:i], s) {
+			return value[:i], value[i:]
+		}
+	}
+	return "", value
+}
+
+// authorization hides credentials behind their scheme. Basic ones end with the password's end.
+func authorization(value string) string {
+	s, rest := scheme(value)
+	credentials := strings.TrimLeft(rest, " \t")
+	space := rest[:len(rest)-len(credentials)]
+	if strings.EqualFold(s, "Basic") && credentials != "" {
+		return s + space + stars
+	}
+	return s + space + secret(credentials)
+}
+
+// cookies hides the values of name=value pairs.
+func cookies(value string) string {
+	var b strings.Builder
+	for i, pair := range strings.Split(value, ";") {
+		if i > 0 {
+			b.WriteByte(';')
+		}
+		b.WriteString(cookie(pair))
+	}
+	return b.String()
+}
+
+func cookie(pair string) string {
+	name, value, ok := strings.Cut(pair, "=")
+	if !ok { // a value without a name
+		rest := strings.TrimLeft(pair, " \t")
+		return pair[:len(pair)-len(rest)] + secret(rest)
+	}
+	return name + "=" + secret(value)
+}
+
+// Head is a raw head, of a request or a response, with the secrets in its start line and fields hidden. It need not be
+// well-formed: a CR alone ends a line as well, for some parser may have it so.
+func Head(raw string) string {
+	var b strings.Builder
+	b.Grow(len(raw))
+	first, hidden := true, false
+	for len(raw) > 0 {
+		end := strings.IndexAny(raw, "\r\n")
+		if end < 0 {
+			end = len(raw)
+		}
+		line := raw[:end]
+		switch {
+		case line == "":
+		case first:
+			line, first = startLine(line), false
+		case line[0] == ' ' || line[0] == '\t': // a folded field goes on
+			if hidden {
+				line = line[:1] + stars
+			}
+		default:
+			line, hidden = fieldLine(line)
+		}
+		b.WriteString(line)
+		next := min(end+1, len(raw))
+		b.WriteString(raw[end:next])
+		raw = raw[next:]
+	}
+	return b.String()
+}
+
+// startLine hides the secrets of a request target.
+func startLine(line string) string {
+	if strings.HasPrefix(line, "HTTP/") {
+		return line
+	}
+	method, rest, ok := strings.Cut(line, " ")
+	if !ok {
+		return Target(line)
+	}
+	target, proto := rest, ""
+	if i := strings.LastIndex(rest, " HTTP/"); i >= 0 {
+		target, proto = rest[:i], rest[i:]
+	}
+	return method + " " + Target(target) + proto
+}
+
+// fieldLine hides a field's secret in place.
+func fieldLine(line string) (masked string, hidden bool) {
+	name, value, ok := strings.Cut(line, ":")
+	if !ok {
+		return line, false
+	}
+	bare := strings.Trim(value, " \t")
+	start := strings.Index(value, bare)
+	m := Field(strings.TrimSpace(name), bare)
+	secretName := isSecret(strings.TrimSpace(name))
+	return name + ":" + value[:start] + m + value[start+len(bare):], secretName
+}

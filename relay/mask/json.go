@@ -1,0 +1,267 @@
+package mask
+
+import (
+	stdjson "encoding/json"
+	"strconv"
+	"strings"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// maxEmbedded is how deep JSON inside of strings of JSON is looked into.
+const maxEmbedded = 3
+
+// json hides the values of secret keys in JSON, or in text that has JSON in it. It follows no grammar, only strings: what
+// is cut short or broken is masked as far as it goes.
+func json(text string, depth int) string {
+	m := jsonMasker{text: text, depth: depth, broken: !stdjson.Valid([]byte(text))}
+	m.run()
+	if m.kept == 0 {
+		return text
+	}
+	m.out.WriteString(text[m.kept:])
+	return m.out.String()
+}
+
+type jsonMasker struct {
+	text   string
+	broken bool // it is not JSON: a quote may begin a string where it seems to end one
+	depth  int  // of embedding
+	out    strings.Builder
+	kept   int // text up to here is in out
+}
+
+// put replaces text[from:to].
+func (m *jsonMasker) put(from, to int, value string) {
+	m.out.WriteString(m.text[m.kept:from])
+	m.out.WriteString(value)
+	m.kept = to
+}
+
+func (m *jsonMasker) run() {
+	for i := 0; i < len(m.text); {
+		if m.text[i] != '"' || i > 0 && m.text[i-1] == '\\' {
+			i++
+			continue
+		}
+		end := m.endOfString(i)
+		value, isKey := m.valueBehind(end)
+		switch {
+		case isKey && isSecret(m.inner(i, end)):
+			i = m.hide(m.inner(i, end), value)
+		case isKey:
+			i = value
+		case m.embedded(i, end):
+			i = end
+		case m.broken:
+			i++
+		default:
+			i = end
+		}
+	}
+}
+
+// endOfString is the index behind the string that begins at i; it may be cut short.
+func (m *jsonMasker) endOfString(i int) int {
+	for i++; i < len(m.text); i++ {
+		switch m.text[i] {
+		case '\\':
+			i++
+		case '"':
+			return i + 1
+		}
+	}
+	return len(m.text)
+}
+
+// inner is what a string says.
+func (m *jsonMasker) inner(start, end int) string {
+	return unquote(strings.TrimSuffix(m.text[start+1:end], `"`))
+}
+
+// valueBehind says whether a string that ends at i is a key, and where its value begins.
+func (m *jsonMasker) valueBehind(i int) (value int, isKey bool) {
+	i = m.skipSpace(i)
+	if i >= len(m.text) || m.text[i] != ':' {
+		return 0, false
+	}
+	return m.skipSpace(i + 1), true
+}
+
+func (m *jsonMasker) skipSpace(i int) int {
+	for i < len(m.text) && strings.IndexByte(" \t\r\n", m.text[i]) >= 0 {
+		i++
+	}
+	return i
+}
+
+// hide masks the value that begins at i, and returns the index behind it.
+func (m *jsonMasker) hide(key string, i int) int {
+	if i >= len(m.text) {
+		return i
+	}
+	switch m.text[i] {
+	case '"':
+		return m.hideString(key, i)
+	case '{', '[':
+		if !isGroup(key) {
+			return i + 1 // its keys speak for themselves
+		}
+		return m.hideNest(key, i)
+	}
+	return m.hideWord(key, i)
+}
+
+func (m *jsonMasker) hideString(key string, i int) int {
+	end := m.endOfString(i)
+	closed := end > i+1 && m.text[end-1] == '"'
+	value := m.inner(i, end)
+	masked := named(key, value)
+	if s := tail(value); masked != stars {
+		masked = s // without what would have to be escaped
+	}
+	if closed {
+		masked += `"`
+	}
+	m.put(i, end, `"`+masked)
+	return end
+}
+
+// hideWord masks a number or a literal, as a string, so that the rest stays JSON. null is no secret.
+func (m *jsonMasker) hideWord(key string, i int) int {
+	end := i
+	for end < len(m.text) && strings.IndexByte(",]} \t\r\n\"", m.text[end]) < 0 {
+		end++
+	}
+	switch word := m.text[i:end]; word {
+	case "", "null", "true", "false":
+	default:
+		m.put(i, end, `"`+cleanTail(named(key, word))+`"`)
+	}
+	return end
+}
+
+// hideNest masks all values inside of an object or array.
+func (m *jsonMasker) hideNest(key string, i int) int {
+	for depth := 0; i < len(m.text); {
+		switch c := m.text[i]; {
+		case c == '{' || c == '[':
+			depth++
+			i++
+		case c == '}' || c == ']':
+			i++
+			if depth--; depth == 0 {
+				return i
+			}
+		case c == '"':
+			end := m.endOfString(i)
+			if _, isKey := m.valueBehind(end); isKey {
+				i = end
+				continue
+			}
+			i = m.hideString(key, i)
+		case strings.IndexByte(",: \t\r\n", c) >= 0:
+			i++
+		default:
+			i = max(m.hideWord(key, i), i+1)
+		}
+	}
+	return i
+}
+
+// embedded masks a string that is itself JSON.
+func (m *jsonMasker) embedded(start, end int) bool {
+	masked, changed := embedded(m.inner(start, end), m.depth+1)
+	if changed {
+		m.put(start, end, quote(masked))
+	}
+	return changed
+}
+
+// embedded masks text that is JSON, found inside of a form or of JSON.
+func embedded(text string, depth int) (masked string, changed bool) {
+	if depth > maxEmbedded || !looksLikeJSON(text) {
+		return text, false
+	}
+	masked = json(text, depth)
+	return masked, masked != text
+}
+
+// cleanTail keeps a tail only when it means itself in JSON.
+func cleanTail(masked string) string {
+	for i := range len(masked) {
+		if c := masked[i]; c != '*' && !unreserved(c) {
+			return stars
+		}
+	}
+	return masked
+}
+
+// unquote is what the inside of a JSON string says. Escapes that are none stay.
+func unquote(s string) string {
+	if strings.IndexByte(s, '\\') < 0 {
+		return s
+	}
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		if s[i] != '\\' || i+1 >= len(s) {
+			b.WriteByte(s[i])
+			continue
+		}
+		i++
+		switch c := s[i]; c {
+		case 'n', 't', 'r', 'b', 'f':
+			b.WriteByte("\n\t\r\b\f"[strings.IndexByte("ntrbf", c)])
+		case 'u':
+			r, size := escapedRune(s[i-1:])
+			b.WriteRune(r)
+			i += size - 2
+		default:
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
+}
+
+// escapedRune reads \uXXXX, or two of them that are a surrogate pair.
+func escapedRune(s string) (r rune, size int) {
+	first, ok := hex4(s)
+	if !ok {
+		return 'u', 2
+	}
+	if utf16.IsSurrogate(first) {
+		if second, ok := hex4(s[6:]); ok {
+			return utf16.DecodeRune(first, second), 12
+		}
+		return utf8.RuneError, 6
+	}
+	return first, 6
+}
+
+func hex4(s string) (rune, bool) {
+	if len(s) < 6 || s[0] != '\\' || s[1] != 'u' {
+		return 0, false
+	}
+	n, err := strconv.ParseUint(s[2:6], 16, 16)
+	return rune(n), err == nil
+}
+
+// quote makes a JSON string.
+func quote(s string) string {
+	var b strings.Builder
+	b.WriteByte('"')
+	for _, r := range s {
+		switch {
+		case r == '"' || r == '\\':
+			b.WriteByte('\\')
+			b.WriteRune(r)
+		case r < ' ':
+			const digits = "0123456789abcdef"
+			b.WriteString(`\u00` + string(digits[r>>4]) + string(digits[r&15]))
+		default:
+			b.WriteRune(r)
+		}
+	}
+	b.WriteByte('"')
+	return b.String()
+}

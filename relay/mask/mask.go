@@ -1,0 +1,101 @@
+// Package mask hides secrets in bytes for people's eyes: in logs, lists, pages, exports and reports.
+//
+// What is secret is told by names: those of header fields, of query parameters and of keys in bodies that say token,
+// secret, password, API key, session id or authorization, in any style (authToken, X-Auth-Token, auth[application_token]);
+// and every cookie. Signatures are not secret. Where a name is secret, so is all that is nested below it. Of a secret of 16
+// characters or more the last 4 stay ("****abcd"), so that people can tell which one it is; of passwords, Basic
+// credentials and shorter secrets nothing stays.
+//
+// In paths, which have no names, a segment is hidden when it is a bot token (bot123456:AAH...), a JSON Web Token, when it is
+// long, follows a segment of a secret name (/token/...), or when it is 24 or more letters and digits with upper case, lower
+// case and digits among them, as random tokens are and ids seldom: UUIDs, ULIDs and hex digests are shown.
+//
+// Everything else stays byte for byte: values are replaced in place, in text that need not be well-formed or complete.
+// Masking is for eyes; it makes no promise about secrets that stand where no name tells of them.
+package mask
+
+import (
+	"strings"
+	"unicode/utf8"
+)
+
+const (
+	stars      = "****"
+	tailFrom   = 16 // characters from which on the last ones stay
+	tailLength = 4
+)
+
+// secret is the masked form of a secret value; what is empty stays so.
+func secret(value string) string {
+	if value == "" {
+		return ""
+	}
+	if utf8.RuneCountInString(value) < tailFrom {
+		return stars
+	}
+	tail := len(value)
+	for range tailLength {
+		_, size := utf8.DecodeLastRuneInString(value[:tail])
+		tail -= size
+	}
+	return stars + value[tail:]
+}
+
+// named is the masked form of the value of a name that is secret.
+func named(name, value string) string {
+	if value != "" && isPassword(name) {
+		return stars
+	}
+	return secret(value)
+}
+
+// plain is a name without case and separators: authToken, AUTH_TOKEN and auth-token are one.
+func plain(name string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case 'A' <= r && r <= 'Z':
+			return r + 'a' - 'A'
+		case r == '-' || r == '_' || r == ' ' || r == '.' || r == '\t':
+			return -1
+		}
+		return r
+	}, name)
+}
+
+// secretEndings are what secret names end with, plain and without a plural s.
+var secretEndings = []string{
+	"token", "secret", "password", "passwd", "passphrase", "pwd", "apikey", "accesskey", "authkey", "secretkey", "privatekey",
+	"subscriptionkey", "functionskey", "signingkey", "encryptionkey", "authorization", "credential", "sessionid", "sessid", "cookie", "jwt", "bearer",
+}
+
+// secretWords are secret as whole names only.
+var secretWords = map[string]bool{"auth": true, "pass": true, "xauth": true, "pin": true, "otp": true}
+
+// isSecret says whether a name tells of a secret.
+func isSecret(name string) bool {
+	p := plain(name)
+	if secretWords[p] {
+		return true
+	}
+	p = strings.TrimSuffix(p, "s")
+	for _, ending := range secretEndings {
+		if strings.HasSuffix(p, ending) {
+			return true
+		}
+	}
+	return false
+}
+
+// isGroup says whether what is nested below a name is secret as a whole. What is below auth has names of its own:
+// auth[domain], auth[application_token].
+func isGroup(name string) bool { return isSecret(name) && !secretWords[plain(name)] }
+
+func isPassword(name string) bool {
+	p := strings.TrimSuffix(plain(name), "s")
+	for _, ending := range []string{"password", "passwd", "passphrase", "pwd", "pass", "pin", "otp"} {
+		if strings.HasSuffix(p, ending) {
+			return true
+		}
+	}
+	return strings.HasSuffix(plain(name), "pass")
+}
