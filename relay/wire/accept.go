@@ -39,3 +39,8 @@ func isTransient(err error) bool {
 	}
 	return isTimeout(err)
 }
+
+// isShortage says whether the process or the system has no file descriptors left.
+func isShortage(err error) bool {
+	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
+}

@@ -17,8 +17,13 @@ const (
 	lingerBytes = 16 << 20
 )
 
-// connEnding is the idle mark of a connection that the server has ended.
-const connEnding = -1
+const (
+	// connEnding is the idle mark of a connection that the server has ended.
+	connEnding = -1
+	// freshGrace is how long a new connection is not taken for idle: its first
+	// request is on its way. It is as long as net/http has it.
+	freshGrace = 5 * time.Second
+)
 
 // A conn is one connection of a Server, run by one goroutine.
 type conn struct {
@@ -32,8 +37,9 @@ type conn struct {
 	began   time.Time // when the first byte of the request was read
 	linger  bool      // something was written that the peer must get
 
-	// idle is the server's: when the connection became idle (a turn, over 0), 0
-	// while it is not, or connEnding. Who sets connEnding ends it.
+	// idle is for the server: from when on (by its clock) the connection may be
+	// ended for want of requests, 0 while there is one, or connEnding. Who sets
+	// connEnding ends it.
 	idle   atomic.Int64
 	placed bool // counts against Limits.Conns; guarded by server.mu
 }
@@ -41,7 +47,7 @@ type conn struct {
 func newConn(s *Server, nc net.Conn) *conn {
 	sock := newSocket(nc, s.limits.WriteTimeout)
 	c := &conn{server: s, sock: sock, stream: sock, placed: true}
-	c.idle.Store(s.idleTurn.Add(1))
+	c.idle.Store(s.clock(time.Now().Add(freshGrace)))
 	return c
 }
 
@@ -87,9 +93,8 @@ func (c *conn) await() bool {
 		c.began = c.arrived
 		return true
 	}
-	c.sock.until(time.Now().Add(c.server.limits.IdleTimeout))
-	for c.onlyBlank() {
-		if err := c.fillIdle(); err != nil {
+	for start := time.Now(); c.onlyBlank(); {
+		if err := c.fillIdle(start); err != nil {
 			return false
 		}
 		c.skipBlank()
@@ -107,21 +112,34 @@ func (c *conn) onlyBlank() bool {
 	return len(b) == 0 || len(b) == 1 && b[0] == '\r'
 }
 
-// fillIdle reads while the server may end the connection.
-func (c *conn) fillIdle() error {
-	turn := c.server.idleTurn.Add(1)
-	if was := c.idle.Load(); was == connEnding || !c.idle.CompareAndSwap(was, turn) {
+// fillIdle reads while the server may end the connection, which has been idle
+// since start.
+func (c *conn) fillIdle(start time.Time) error {
+	was := c.idle.Load()
+	mark := was // a new connection keeps its own
+	if was == 0 {
+		mark = c.server.clock(start)
+	}
+	if was == connEnding || !c.idle.CompareAndSwap(was, mark) {
 		return net.ErrClosed
 	}
 	c.server.becameIdle()
-	if c.server.stopping.Load() {
+	if c.server.stopping.Load() && c.isQuiet() {
 		return net.ErrClosed
 	}
+	c.sock.until(start.Add(c.server.limits.IdleTimeout))
 	err := c.fill()
-	if !c.idle.CompareAndSwap(turn, 0) {
+	if !c.idle.CompareAndSwap(mark, 0) {
 		return net.ErrClosed
 	}
 	return err
+}
+
+// isQuiet says that nothing is to be read, as far as can be known: then the
+// connection is as idle as its mark says.
+func (c *conn) isQuiet() bool {
+	quiet := peek(c.sock.Conn)
+	return quiet == nil || quiet()
 }
 
 // fill reads more into the buffer, which has room.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"net"
+	"slices"
 	"sync"
 	"time"
 )
@@ -143,7 +144,7 @@ func (p *pool) sweep(timeout time.Duration) (expired []*link) {
 			delete(p.idle, at)
 			continue
 		}
-		p.idle[at] = append([]*link(nil), links[n:]...)
+		p.idle[at] = slices.Clone(links[n:])
 		if left := timeout - now.Sub(links[n].parked); next == 0 || left < next {
 			next = left
 		}

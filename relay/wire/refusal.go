@@ -122,8 +122,7 @@ func (c *conn) sniffPlain() error {
 
 // secured brings TLS up. It is false when that failed, or nothing came.
 func (c *conn) secured() bool {
-	c.sock.until(time.Now().Add(c.server.limits.IdleTimeout))
-	if err := c.fillIdle(); err != nil {
+	if err := c.fillIdle(time.Now()); err != nil {
 		return false
 	}
 	c.began = c.arrived

@@ -37,7 +37,6 @@ type Response struct {
 	ctx    context.Context
 
 	framer Framer
-	size   int64 // bytes of the body on the wire so far
 	err    error // why it can't be read further
 	closed bool
 	lost   bool // the connection was closed before any of a response came
@@ -213,7 +212,6 @@ func (r *Response) scan(p []byte) (int, error) {
 		r.err = err
 		used = len(p)
 	}
-	r.size += int64(used)
 	return used, err
 }
 

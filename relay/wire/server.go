@@ -1,10 +1,12 @@
 package wire
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -23,7 +25,7 @@ var (
 // value of each field is its default.
 type Limits struct {
 	Head         int           // bytes of a head; 64 KiB. Beyond: 431
-	Conns        int           // open connections; 1024. Beyond: the longest idle one is closed, or accepting waits
+	Conns        int           // open connections; 1024. Beyond: the longest idle one is closed, or accepting waits for one
 	HeadTimeout  time.Duration // from the first byte of a request to the end of its head, and for a TLS handshake; 10 s. Beyond: 408
 	IdleTimeout  time.Duration // between requests, and the longest pause within a body; 2 min
 	WriteTimeout time.Duration // of writing without progress; 30 s
@@ -76,8 +78,8 @@ type Server struct {
 	begin    sync.Once
 	limits   Limits      // with defaults
 	tls      *tls.Config // for this server
+	epoch    time.Time   // that idle marks count from
 	stopping atomic.Bool
-	idleTurn atomic.Int64 // order in which connections became idle
 	queued   atomic.Int64 // accepted connections that wait for a place
 
 	// mu guards the fields below. It is held for moments only, never during I/O.
@@ -93,6 +95,7 @@ type Server struct {
 func (s *Server) setUp() {
 	s.limits = s.Limits.withDefaults()
 	s.places.L = &s.mu
+	s.epoch = time.Now()
 	s.listeners = make(map[net.Listener]struct{})
 	s.conns = make(map[*conn]struct{})
 	s.stopped = make(chan struct{})
@@ -160,15 +163,17 @@ func (s *Server) accept(l net.Listener, running *sync.WaitGroup) error {
 	}
 }
 
-// acceptFailed tells of the failure, and gives a file descriptor back in case
-// that helps.
+// acceptFailed tells of the failure, and gives a file descriptor back where they
+// are short.
 func (s *Server) acceptFailed(err error) {
 	if s.AcceptFailed != nil {
 		s.AcceptFailed(err)
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.evict()
+	if isShortage(err) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		_, _ = s.evict()
+	}
 }
 
 // admit registers an accepted connection, once there is a place for it. It
@@ -177,9 +182,7 @@ func (s *Server) admit(nc net.Conn) *conn {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.queued.Add(1)
-	for s.open >= s.limits.Conns && !s.stopping.Load() && !s.evict() {
-		s.places.Wait()
-	}
+	s.awaitPlace()
 	s.queued.Add(-1)
 	if s.stopping.Load() {
 		_ = nc.Close()
@@ -191,27 +194,63 @@ func (s *Server) admit(nc net.Conn) *conn {
 	return c
 }
 
-// evict closes the connection that is idle for longest, if there is one. The
+// awaitPlace returns when a connection may be added, or the server stops. The
 // caller holds mu.
-func (s *Server) evict() bool {
-	for {
-		var longest *conn
-		var since int64
-		for c := range s.conns {
-			if turn := c.idle.Load(); turn > 0 && (longest == nil || turn < since) {
-				longest, since = c, turn
-			}
+func (s *Server) awaitPlace() {
+	for s.open >= s.limits.Conns && !s.stopping.Load() {
+		evicted, next := s.evict()
+		if evicted {
+			return
 		}
-		if longest == nil {
-			return false
+		if next == 0 {
+			s.places.Wait()
+			continue
 		}
-		if longest.idle.CompareAndSwap(since, connEnding) {
-			s.leave(longest)
-			longest.sock.cutReads(net.ErrClosed)
-			return true
-		}
+		timer := time.AfterFunc(next, s.becameIdle)
+		s.places.Wait()
+		timer.Stop()
 	}
 }
+
+// evict ends the connection that has been idle for longest. When there is none,
+// next says how long it will take at most until one is, if that is known. The
+// caller holds mu.
+func (s *Server) evict() (evicted bool, next time.Duration) {
+	type candidate struct {
+		conn  *conn
+		since int64
+	}
+	var idle []candidate
+	for c := range s.conns {
+		if since := c.idle.Load(); since > 0 {
+			idle = append(idle, candidate{c, since})
+		}
+	}
+	slices.SortFunc(idle, func(a, b candidate) int { return cmp.Compare(a.since, b.since) })
+	now := s.clock(time.Now())
+	for _, i := range idle {
+		if i.since > now {
+			return false, time.Duration(i.since - now)
+		}
+		if i.conn.isQuiet() && s.endIdle(i.conn, i.since) {
+			return true, 0
+		}
+	}
+	return false, 0
+}
+
+// endIdle ends a connection if it has been idle since then. The caller holds mu.
+func (s *Server) endIdle(c *conn, since int64) bool {
+	if !c.idle.CompareAndSwap(since, connEnding) {
+		return false
+	}
+	s.leave(c)
+	c.sock.cutReads(net.ErrClosed)
+	return true
+}
+
+// clock is the time as idle marks have it: nanoseconds, over 0.
+func (s *Server) clock(t time.Time) int64 { return int64(t.Sub(s.epoch)) + 1 }
 
 // leave gives the place of a connection to another one. The caller holds mu.
 func (s *Server) leave(c *conn) {
@@ -284,7 +323,10 @@ func (s *Server) stop() {
 	for l := range s.listeners {
 		_ = l.Close()
 	}
-	for s.evict() {
+	for c := range s.conns {
+		if since := c.idle.Load(); since > 0 && c.isQuiet() {
+			s.endIdle(c, since)
+		}
 	}
 	s.places.Broadcast()
 	if len(s.conns) == 0 {

@@ -1,0 +1,448 @@
+package wire
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// app runs a func for each connection that comes; n counts them from 1. The connection is closed when it returns.
+func app(t *testing.T, serve func(c *net.TCPConn, n int)) *url.URL {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var running sync.WaitGroup
+	running.Go(func() {
+		for n := 1; ; n++ {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			running.Go(func() {
+				defer c.Close()
+				serve(c.(*net.TCPConn), n)
+			})
+		}
+	})
+	t.Cleanup(func() {
+		_ = l.Close()
+		running.Wait()
+	})
+	return &url.URL{Scheme: "http", Host: l.Addr().String()}
+}
+
+// newClient is a client whose connections end with the test.
+func newClient(t *testing.T) *Client {
+	c := new(Client)
+	t.Cleanup(c.Close)
+	return c
+}
+
+// take reads one request, and reports whether there was one.
+func take(c net.Conn) (request string, ok bool) {
+	var got []byte
+	buf := make([]byte, 1<<10)
+	for {
+		n, err := c.Read(buf)
+		got = append(got, buf[:n]...)
+		if err != nil {
+			return string(got), false
+		}
+		if h, err := ParseRequestHead(got); err == nil {
+			if f := NewFramer(h.Framing); len(got) > len(h.Raw) || h.Framing == (Framing{}) {
+				_, _ = f.Scan(got[len(h.Raw):])
+				if f.Done() {
+					return string(got), true
+				}
+			}
+		}
+	}
+}
+
+const getHead = "GET /a HTTP/1.1\r\nHost: x\r\n\r\n"
+
+func get(u *url.URL) *Outgoing { return &Outgoing{URL: u, Head: getHead, Method: "GET"} }
+
+func post(u *url.URL, head string, body []byte) *Outgoing {
+	return &Outgoing{URL: u, Head: head, Method: "POST", Body: func() (io.ReadCloser, error) {
+		return io.NopCloser(bytes.NewReader(body)), nil
+	}}
+}
+
+// fetch sends and reads all of the response.
+func fetch(t *testing.T, c *Client, o *Outgoing) (wire string, reused bool) {
+	t.Helper()
+	r, err := c.Do(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	body, err := io.ReadAll(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r.Head.Raw + string(body), r.Reused
+}
+
+const okAnswer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+func TestClientKeepsTheBytesOfAResponse(t *testing.T) {
+	for _, tt := range []struct{ name, send, want string }{
+		{"with length", okAnswer, okAnswer},
+		{"odd case, order and spaces", "HTTP/1.1 200 \r\nx-A:  1 \r\nCONTENT-length:2\r\nX-a: 2\r\n\r\nok", ""},
+		{"chunked", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2;x=y\r\nok\r\n0\r\nT: v\r\n\r\n", ""},
+		{"until close", "HTTP/1.0 200 OK\r\n\r\nok", ""},
+		{"no body", "HTTP/1.1 204 No Content\r\n\r\n", ""},
+		{"informational ones before it", "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + okAnswer, okAnswer},
+		{"large head", "HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", 100<<10) + "\r\nContent-Length: 2\r\n\r\nok", ""},
+		{"large body", "HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n" + strings.Repeat("x", 1e6), ""},
+		{"what comes behind it", okAnswer + "HTTP/1.1 408 Request Timeout\r\n\r\n", okAnswer},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			requests := make(chan string, 1)
+			u := app(t, func(c *net.TCPConn, _ int) {
+				got, _ := take(c)
+				requests <- got
+				_, _ = io.WriteString(c, tt.send)
+			})
+			got, _ := fetch(t, newClient(t), get(u))
+			if want := cmp.Or(tt.want, tt.send); got != want {
+				t.Errorf("got %.200q, want %.200q", got, want)
+			}
+			if got := <-requests; got != getHead {
+				t.Errorf("sent %q", got)
+			}
+		})
+	}
+}
+
+func TestClientSendsTheBytesOfABody(t *testing.T) {
+	for _, size := range []int{0, 1, bigBuffer - 100, bigBuffer, bigBuffer + 1, 3 << 20} {
+		body := bytes.Repeat([]byte("0123456789"), size/10+1)[:size]
+		head := "POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: " + strconv.Itoa(size) + "\r\n\r\n"
+		requests := make(chan string, 1)
+		u := app(t, func(c *net.TCPConn, _ int) {
+			got, _ := take(c)
+			requests <- got
+			_, _ = io.WriteString(c, okAnswer)
+		})
+		c := newClient(t)
+		if got, _ := fetch(t, c, post(u, head, body)); got != okAnswer {
+			t.Errorf("%d bytes: got %q", size, got)
+		}
+		if got := <-requests; got != head+string(body) {
+			t.Errorf("%d bytes: the app got %d, want %d", size, len(got), len(head)+size)
+		}
+	}
+}
+
+func TestClientReusesConnections(t *testing.T) {
+	for _, tt := range []struct {
+		name, answer string
+		want         bool
+	}{
+		{"with length", okAnswer, true},
+		{"chunked", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", true},
+		{"Connection: close", "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok", false},
+		{"bytes that nobody asked for", okAnswer + "x", false},
+		{"HTTP/1.0", "HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok", false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			u := app(t, func(c *net.TCPConn, _ int) {
+				for {
+					if _, ok := take(c); !ok {
+						return
+					}
+					_, _ = io.WriteString(c, tt.answer)
+				}
+			})
+			c := newClient(t)
+			fetch(t, c, get(u))
+			if _, reused := fetch(t, c, get(u)); reused != tt.want {
+				t.Errorf("reused %v, want %v", reused, tt.want)
+			}
+		})
+	}
+}
+
+// A restarted app has closed every pooled connection. The request goes to a fresh one, and only once.
+func TestClientSendsAgainOnlyWhenAPooledConnectionIsFoundClosed(t *testing.T) {
+	var requests atomic.Int32
+	u := app(t, func(c *net.TCPConn, n int) {
+		take(c)
+		_, _ = io.WriteString(c, okAnswer)
+		if n <= 3 {
+			take(c) // the request on a pooled connection: closed without an answer
+			requests.Add(1)
+			return
+		}
+		for {
+			if _, more := take(c); !more {
+				return
+			}
+			requests.Add(1)
+			_, _ = io.WriteString(c, okAnswer)
+		}
+	})
+	c := newClient(t)
+	var open []*Response
+	for range 3 {
+		r, err := c.Do(t.Context(), get(u))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.ReadAll(r)
+		open = append(open, r)
+	}
+	for _, r := range open {
+		_ = r.Close()
+	}
+	if got, reused := fetch(t, c, get(u)); got != okAnswer || reused {
+		t.Errorf("got %q, reused %v", got, reused)
+	}
+	if n := requests.Load(); n != pooledTries {
+		t.Errorf("sent on %d pooled connections, want %d", n, pooledTries)
+	}
+}
+
+func TestClientNeverSendsAgainOnceAnythingCame(t *testing.T) {
+	var sent atomic.Int32
+	u := app(t, func(c *net.TCPConn, n int) {
+		take(c)
+		_, _ = io.WriteString(c, okAnswer)
+		if _, more := take(c); more {
+			sent.Add(1)
+			_, _ = io.WriteString(c, "HTTP/1.1 2")
+		}
+	})
+	c := newClient(t)
+	fetch(t, c, get(u))
+	_, err := c.Do(t.Context(), get(u))
+	e, is := errors.AsType[*SendError](err)
+	if !is || e.Phase != PhaseRead || !errors.Is(err, io.ErrUnexpectedEOF) || e.Unreachable() || sent.Load() != 1 {
+		t.Errorf("got %v after %d requests", err, sent.Load())
+	}
+}
+
+// A connection that the app has closed, or spoken on, while it was idle is not used.
+func TestClientLooksAtPooledConnections(t *testing.T) {
+	for _, unasked := range []string{"", "HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n"} {
+		var seen atomic.Int32
+		spoke, again := make(chan bool), make(chan bool)
+		u := app(t, func(c *net.TCPConn, n int) {
+			take(c)
+			seen.Add(1)
+			_, _ = io.WriteString(c, okAnswer)
+			if n == 1 {
+				<-again
+				_, _ = io.WriteString(c, unasked)
+				_ = c.CloseWrite()
+				close(spoke)
+				_, _ = io.Copy(io.Discard, c)
+			}
+		})
+		c := newClient(t)
+		fetch(t, c, get(u))
+		l := c.pool.take(address{"http", u.Host})
+		if l == nil {
+			t.Fatal("not pooled")
+		}
+		close(again)
+		<-spoke
+		waitReadable(t, l)
+		c.pool.put(l, 1, time.Minute)
+		if got, reused := fetch(t, c, get(u)); got != okAnswer || reused && l.quiet != nil || seen.Load() != 2 {
+			t.Errorf("%q: got %q, reused %v, %d requests", unasked, got, reused, seen.Load())
+		}
+	}
+}
+
+// waitReadable waits until what the peer did has arrived.
+func waitReadable(t *testing.T, l *link) {
+	raw, err := l.sock.Conn.(syscall.Conn).SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = raw.Read(func(uintptr) bool { return l.quiet == nil || !l.quiet() })
+}
+
+func TestClientTellsHowFarItCame(t *testing.T) {
+	refused, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	nobody := &url.URL{Scheme: "http", Host: refused.Addr().String()}
+	_ = refused.Close()
+	answers := func(s string) *url.URL {
+		return app(t, func(c *net.TCPConn, _ int) { take(c); _, _ = io.WriteString(c, s) })
+	}
+	silent := app(t, func(c *net.TCPConn, _ int) { _, _ = io.Copy(io.Discard, c) })
+	secure := *app(t, func(c *net.TCPConn, _ int) {
+		_, _ = c.Read(make([]byte, 1))
+		_, _ = io.WriteString(c, "HTTP/1.1 400 Bad Request\r\n\r\n")
+	})
+	secure.Scheme = "https"
+	soon := Timeouts{FirstByte: time.Millisecond}
+	for _, tt := range []struct {
+		name    string
+		o       *Outgoing
+		phase   Phase
+		timeout bool
+		is      error
+	}{
+		{"nobody listens", get(nobody), PhaseDial, false, nil},
+		{"no scheme", get(&url.URL{Host: "x"}), PhaseDial, false, nil},
+		{"not TLS", get(&secure), PhaseTLS, false, nil},
+		{"closed without an answer", get(answers("")), PhaseWait, false, io.ErrUnexpectedEOF},
+		{"closed in the head", get(answers("HTTP/1.1 200 OK\r\n")), PhaseRead, false, io.ErrUnexpectedEOF},
+		{"garbage", get(answers("SSH-2.0-x\r\n")), PhaseRead, false, nil},
+		{"101", get(answers("HTTP/1.1 101 Switching Protocols\r\n\r\n")), PhaseRead, false, ErrUpgraded},
+		{"endless 1xx", get(answers(strings.Repeat("HTTP/1.1 102 Processing\r\n\r\n", 20))), PhaseRead, false, nil},
+		{"endless head", get(answers("HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", maxResponseHead))), PhaseRead, false, nil},
+		{"silent", &Outgoing{URL: silent, Head: getHead, Method: "GET", Timeouts: soon}, PhaseWait, true, os.ErrDeadlineExceeded},
+		{"silent in all", &Outgoing{URL: silent, Head: getHead, Method: "GET", Timeouts: Timeouts{Total: time.Millisecond}}, "", true, nil},
+		{"silent, large body", func() *Outgoing {
+			o := post(silent, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n", make([]byte, 1e6))
+			o.Timeouts = soon
+			return o
+		}(), PhaseWait, true, os.ErrDeadlineExceeded},
+		{"body can't be opened", &Outgoing{URL: silent, Head: getHead, Body: func() (io.ReadCloser, error) { return nil, errDiskGone }}, PhaseWrite, false, errDiskGone},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c := newClient(t)
+			_, err := c.Do(t.Context(), tt.o)
+			e, is := errors.AsType[*SendError](err)
+			if !is || tt.phase != "" && e.Phase != tt.phase || e.Timeout() != tt.timeout || tt.is != nil && !errors.Is(err, tt.is) {
+				t.Errorf("got %v", err)
+			}
+			if e.Unreachable() != (e.Phase != PhaseRead) {
+				t.Error("Unreachable is wrong")
+			}
+		})
+	}
+}
+
+var errDiskGone = errors.New("disk is gone")
+
+// An app that answers before it has read the request ends the sending, and its connection.
+func TestEarlyAnswerStopsTheSending(t *testing.T) {
+	for _, answer := range []string{
+		"HTTP/1.1 413 Content Too Large\r\nContent-Length: 2\r\n\r\nno",
+		okAnswer,
+	} {
+		done := make(chan bool)
+		u := app(t, func(c *net.TCPConn, n int) {
+			_, _ = c.Read(make([]byte, 100))
+			_, _ = io.WriteString(c, answer)
+			<-done // reads no more
+		})
+		c := newClient(t)
+		head := "POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+		body := &endless{}
+		r, err := c.Do(t.Context(), &Outgoing{URL: u, Head: head, Method: "POST",
+			Body: func() (io.ReadCloser, error) { return body, nil }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := io.ReadAll(r)
+		if r.Head.Raw+string(got) != answer || err != nil {
+			t.Errorf("got %q, %v", got, err)
+		}
+		_ = r.Close()
+		if !body.closed.Load() {
+			t.Error("Close returned before the body was closed")
+		}
+		if c.pool.take(address{"http", u.Host}) != nil {
+			t.Error("a connection with half a request was kept")
+		}
+		close(done)
+	}
+}
+
+type endless struct{ closed atomic.Bool }
+
+func (e *endless) Read(p []byte) (int, error) { return copy(p, "1\r\nx\r\n"), nil }
+func (e *endless) Close() error               { e.closed.Store(true); return nil }
+
+// The answer to a small request that the app does not read arrives, even where no buffer takes the request.
+func TestNoDeadlockWithAnAppThatDoesNotRead(t *testing.T) {
+	ours, theirs := net.Pipe()
+	var running sync.WaitGroup
+	t.Cleanup(running.Wait)
+	running.Go(func() {
+		_, _ = theirs.Read(make([]byte, 10))
+		_, _ = io.WriteString(theirs, "HTTP/1.1 429 Too Many Requests\r\nContent-Length: 0\r\n\r\n")
+	})
+	c := newClient(t)
+	c.Dial = func(context.Context, string, string) (net.Conn, error) { return ours, nil }
+	if got, _ := fetch(t, c, get(&url.URL{Scheme: "http", Host: "x"})); !strings.HasPrefix(got, "HTTP/1.1 429") {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestContextEndsEveryPhase(t *testing.T) {
+	cause := errors.New("no longer wanted")
+	never := make(chan struct{})
+	reached := make(chan bool, 1)
+	silent := app(t, func(c *net.TCPConn, _ int) {
+		_, _ = c.Read(make([]byte, 100))
+		reached <- true
+		<-never
+	})
+	halfway := app(t, func(c *net.TCPConn, _ int) {
+		_, _ = c.Read(make([]byte, 100))
+		_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nx")
+		reached <- true
+		<-never
+	})
+	t.Cleanup(func() { close(never) })
+	secure := *silent
+	secure.Scheme = "https"
+	endlessBody := &Outgoing{URL: silent, Head: "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n",
+		Body: func() (io.ReadCloser, error) { return &endless{}, nil }}
+	for _, tt := range []struct {
+		name string
+		o    *Outgoing
+	}{{"waiting", get(silent)}, {"handshake", get(&secure)}, {"writing", endlessBody}, {"reading", get(halfway)}} {
+		t.Run(tt.name, func(t *testing.T) {
+			ctx, cancel := context.WithCancelCause(t.Context())
+			defer cancel(nil)
+			go func() { <-reached; cancel(cause) }()
+			r, err := newClient(t).Do(ctx, tt.o)
+			if err == nil {
+				_, err = io.ReadAll(r)
+				_ = r.Close()
+			}
+			if !errors.Is(err, cause) {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(cause)
+	if _, err := newClient(t).Do(ctx, get(silent)); !errors.Is(err, cause) {
+		t.Errorf("before anything: %v", err)
+	}
+}
+
+// errTooManyFiles is what accept says when there are no file descriptors left.
+const errTooManyFiles = syscall.EMFILE
+
+// dialPipes connects to a listener of pipes.
+func dialPipes(l *pipes) func(context.Context, string, string) (net.Conn, error) {
+	return func(context.Context, string, string) (net.Conn, error) { return l.connect(), nil }
+}
