@@ -107,7 +107,7 @@ func (l *ledger) crash(t *testing.T, path string, n int) {
 }
 
 func TestWhatWasAcknowledgedSurvivesAKill(t *testing.T) {
-	rounds := 8
+	rounds := 5
 	if testing.Short() {
 		rounds = 2
 	}

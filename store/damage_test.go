@@ -89,9 +89,11 @@ func TestDamagedPagesNeverPanic(t *testing.T) {
 	for i := range 200 {
 		keep(t, s, fromIiko(), body(uint64(i), 2000+100*i), to("app", "k", 0))
 	}
+	used := s.Stats().File - s.Stats().Free
 	noError(t, s.Close())
 	whole, err := os.ReadFile(s.Path())
 	noError(t, err)
+	whole = whole[:min(len(whole), int(used)+1<<20)] // what bbolt has set aside for later is all zero
 	for seed := range uint64(60) {
 		r := rand.New(rand.NewPCG(seed, 2))
 		spoiled := bytes.Clone(whole)

@@ -85,6 +85,7 @@ func mapBolt(path string, o Options, size int) (*file, error) {
 			Timeout:         o.Timeout,
 			ReadOnly:        o.ReadOnly,
 			NoSync:          o.NoSync,
+			NoGrowSync:      o.NoSync,
 			PageSize:        pageSize,
 			FreelistType:    bolt.FreelistMapType,
 			InitialMmapSize: size,
@@ -177,7 +178,7 @@ func create(path string, o Options) error {
 	if err := errors.Join(err, f.close()); err != nil {
 		return err
 	}
-	if err := place(temp.Name(), path); err != nil {
+	if err := place(temp.Name(), path); err != nil || o.NoSync {
 		return err
 	}
 	return syncFolder(folder)
