@@ -44,7 +44,7 @@ func parseField(line string) (Field, error) {
 	}
 	f := Field{Name: line[:i], Value: trim(line[i+1:])}
 	if !validValue(f.Value) {
-		return Field{}, refuse(400, "control character in the value of %s", f.Name)
+		return Field{}, refuse(400, "control character in the value of %s", clip(f.Name))
 	}
 	return f, nil
 }

@@ -3,7 +3,6 @@ package wire
 import (
 	"bytes"
 	"io"
-	"math"
 )
 
 const (
@@ -206,10 +205,6 @@ func (f *Framer) sizeDigit(c byte) {
 // beginChunk is called behind a chunk-size line. The account of excess is
 // net/http's, to the byte: line and both line ends, less what is free.
 func (f *Framer) beginChunk() {
-	if f.size > math.MaxInt64-f.left {
-		f.fail(400, "chunk too large")
-		return
-	}
 	lineAndEnd := int64(f.line-len("\r")) + int64(len("\r\n"))
 	f.excess = max(0, f.excess+lineAndEnd-freeExcess-2*f.left)
 	if f.excess > maxExcess {
@@ -244,7 +239,9 @@ func (f *Framer) trailer(p []byte) int {
 // further on, in the next request even.
 func (f *Framer) trailerLine() {
 	switch {
-	case string(f.raw) == "\r\n" || bytes.HasSuffix(f.raw, []byte("\r\n\r\n")):
+	case string(f.raw) == "\r\n": // none, as nearly always
+		f.state = framerDone
+	case bytes.HasSuffix(f.raw, []byte("\r\n\r\n")):
 		f.parseTrailers()
 	case string(f.raw) == "\n" || bytes.HasSuffix(f.raw, []byte("\n\n")) || bytes.HasSuffix(f.raw, []byte("\n\r\n")):
 		f.fail(400, "trailers end without CR LF")

@@ -207,6 +207,10 @@ func TestBytesBehindABodyAreNoPartOfIt(t *testing.T) {
 			t.Errorf("%q: got %v, want a SyntaxError", test.wire, err)
 		}
 	}
+	_, err := io.ReadAll(NewBodyReader(chunkedFraming, strings.NewReader("0\r\n\r\nx")))
+	if !isSyntax(err) {
+		t.Errorf("BodyReader: got %v, want a SyntaxError", err)
+	}
 }
 
 func TestABodyWithALengthIsNotCopied(t *testing.T) {

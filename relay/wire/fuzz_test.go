@@ -264,7 +264,7 @@ func scan(framing Framing, stream, cuts []byte) scanned {
 	framer.Decoded = func(p []byte) { result.decoded = append(result.decoded, p...) }
 	p := pieces{stream: stream, cuts: cuts}
 	for result.err == nil {
-		piece := p.next()
+		piece := p.next(len(p.stream))
 		if len(piece) == 0 {
 			break
 		}
@@ -286,8 +286,8 @@ type pieces struct {
 	i            int
 }
 
-func (p *pieces) next() []byte {
-	n := len(p.stream)
+func (p *pieces) next(most int) []byte {
+	n := min(most, len(p.stream))
 	if len(p.cuts) > 0 {
 		n = min(n, int(p.cuts[p.i%len(p.cuts)])+1)
 		p.i++
@@ -301,10 +301,7 @@ func (p *pieces) Read(b []byte) (int, error) {
 	if len(p.stream) == 0 {
 		return 0, io.EOF
 	}
-	piece := p.next()
-	n := copy(b, piece)
-	p.stream = p.stream[:len(p.stream)+len(piece)-n]
-	return n, nil
+	return copy(b, p.next(len(b))), nil
 }
 
 // Whatever we accept of a response, net/http accepts and reads alike.

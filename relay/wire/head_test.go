@@ -101,6 +101,8 @@ func TestRefusesWhatTwoParsersCouldReadDifferently(t *testing.T) {
 		{"chunked in HTTP/1.0", "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", 400, "Transfer-Encoding in HTTP/1.0"},
 		{"length announced as a trailer", post + "Transfer-Encoding: chunked\r\nTrailer: A, content-length\r\n\r\n", 400, "Trailer field announces framing"},
 
+		{"a reason stays short", post + "Transfer-Encoding: " + strings.Repeat("x", 1000) + "\r\n\r\n", 400, `Transfer-Encoding "` + strings.Repeat("x", 40) + `…"`},
+
 		// limits
 		{"10,000 fields", get + strings.Repeat("X: a\r\n", 10_000) + "\r\n", 431, "more than 1000 header fields"},
 	}
@@ -111,7 +113,7 @@ func TestRefusesWhatTwoParsersCouldReadDifferently(t *testing.T) {
 			if !ok {
 				t.Fatalf("got %+v, %v; want a SyntaxError", h, err)
 			}
-			if syntax.Status != test.status || syntax.Reason != test.reason {
+			if syntax.Status != test.status || syntax.Error() != test.reason {
 				t.Errorf("got %d %s, want %d %s", syntax.Status, syntax.Reason, test.status, test.reason)
 			}
 		})
@@ -353,6 +355,9 @@ func TestCombinationsAgreeWithNetHTTP(t *testing.T) {
 		for _, f1 := range fields {
 			for _, f2 := range fields {
 				head := strings.Join(slices.DeleteFunc([]string{line, "Host: a", f1, f2}, func(s string) bool { return s == "" }), "\r\n")
+				if _, err := ParseRequestHead([]byte(head + "\r\n\r\n")); err != nil {
+					continue
+				}
 				for _, body := range bodies {
 					stream := []byte(head + "\r\n\r\n" + body)
 					if _, _, ok := cutRequest(stream); ok {
