@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"testing/iotest"
 	"time"
 )
 
@@ -337,6 +338,77 @@ func TestClientTellsHowFarItCame(t *testing.T) {
 }
 
 var errDiskGone = errors.New("disk is gone")
+
+func TestBrokenResponsesAreToldAndTheirConnectionsNotKept(t *testing.T) {
+	for _, tt := range []struct {
+		name, answer, body string
+		syntax             bool
+	}{
+		{"cut short", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nabc", "abc", false},
+		{"cut in a chunk", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabc", "5\r\nabc", false},
+		{"wrong chunk", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabcXY", "3\r\nabcXY", true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			u := app(t, func(c *net.TCPConn, _ int) { take(c); _, _ = io.WriteString(c, tt.answer) })
+			c := newClient(t)
+			r, err := c.Do(t.Context(), get(u))
+			if err != nil {
+				t.Fatal(err)
+			}
+			body, err := io.ReadAll(r)
+			_, syntax := errors.AsType[*SyntaxError](err)
+			if string(body) != tt.body || syntax != tt.syntax || !syntax && !errors.Is(err, io.ErrUnexpectedEOF) || r.BodySize() != 3 {
+				t.Errorf("got %q of size %d, %v", body, r.BodySize(), err)
+			}
+			_, again := r.Read(make([]byte, 1))
+			if !errors.Is(again, err) {
+				t.Errorf("then %v", again)
+			}
+			_ = r.Close()
+			if _, err := r.Read(make([]byte, 1)); err != errClosed || r.Close() != nil || idleLinks(c) != 0 {
+				t.Errorf("after Close %v, %d idle connections", err, idleLinks(c))
+			}
+		})
+	}
+}
+
+// A body that fails is not the app's fault: it is told as it is, and nothing is sent again.
+func TestABodyThatFailsIsToldAsItIs(t *testing.T) {
+	for _, size := range []int{10, bigBuffer + 10} {
+		var conns atomic.Int32
+		u := app(t, func(c *net.TCPConn, _ int) { conns.Add(1); _, _ = io.Copy(io.Discard, c) })
+		o := post(u, "POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n", nil)
+		o.Body = func() (io.ReadCloser, error) {
+			return io.NopCloser(io.MultiReader(strings.NewReader(strings.Repeat("x", size)), iotest.ErrReader(errDiskGone))), nil
+		}
+		c := newClient(t)
+		_, err := c.Do(t.Context(), o)
+		if e, is := errors.AsType[*SendError](err); !is || e.Phase != PhaseWrite || !errors.Is(err, errDiskGone) || idleLinks(c) != 0 || conns.Load() > 1 {
+			t.Errorf("after %d bytes: got %v over %d connections", size, err, conns.Load())
+		}
+	}
+}
+
+// An app that is gone in the midst of a large request may have said why before.
+func TestLastWordsOfAnApp(t *testing.T) {
+	u := app(t, func(c *net.TCPConn, _ int) {
+		_, _ = c.Read(make([]byte, 100))
+		_, _ = io.WriteString(c, "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n")
+		_ = c.CloseWrite()
+		_, _ = io.CopyN(io.Discard, c, 1<<20)
+	})
+	for range 20 {
+		r, err := newClient(t).Do(t.Context(), &Outgoing{URL: u, Head: "POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n",
+			Body: func() (io.ReadCloser, error) { return &endless{}, nil }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.Head.Status != 503 {
+			t.Errorf("got %d", r.Head.Status)
+		}
+		_ = r.Close()
+	}
+}
 
 // An app that answers before it has read the request ends the sending, and its connection.
 func TestEarlyAnswerStopsTheSending(t *testing.T) {

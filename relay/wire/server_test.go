@@ -1,12 +1,14 @@
 package wire
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -46,12 +48,17 @@ func dial(t *testing.T, addr string) *net.TCPConn {
 func talk(t *testing.T, addr string, pieces ...string) string {
 	t.Helper()
 	c := dial(t, addr)
-	for _, p := range pieces {
-		if _, err := io.WriteString(c, p); err != nil {
-			t.Fatal(err)
+	var writing sync.WaitGroup
+	defer writing.Wait()
+	writing.Go(func() {
+		for _, p := range pieces {
+			if _, err := io.WriteString(c, p); err != nil {
+				t.Error(err)
+				return
+			}
 		}
-	}
-	_ = c.CloseWrite()
+		_ = c.CloseWrite()
+	})
 	return readAll(t, c)
 }
 
@@ -76,7 +83,9 @@ func expect(t *testing.T, c net.Conn, want string) {
 
 // echo answers with the start line's parts and the wire bytes of the body.
 func echo(x *Exchange) {
-	body, err := io.ReadAll(x)
+	var all bytes.Buffer
+	_, err := io.CopyBuffer(struct{ io.Writer }{&all}, x, make([]byte, bigBuffer)) // buffers as large as the relay's
+	body := all.Bytes()
 	status := 200
 	if err != nil {
 		status = 400
@@ -108,6 +117,7 @@ func TestServerAnswersOnTheWire(t *testing.T) {
 	addr := listen(t, &Server{Serve: echo, Limits: Limits{Head: 8 << 10}})
 	get := "GET /a HTTP/1.1\r\nHost: x\r\n\r\n"
 	gets := says("200 OK", "GET /a ")
+	large := string(chunks(bytes.Repeat([]byte("x"), 100_000)))
 	for _, tt := range []struct{ name, send, want string }{
 		{"one request", get, gets},
 		{"keep-alive", get + get, gets + gets},
@@ -130,6 +140,9 @@ func TestServerAnswersOnTheWire(t *testing.T) {
 			says("400 Bad Request", "POST /a 3\r\nabcXY"+get+"|malformed line end in the chunk framing", closes)},
 		{"body is cut short", "POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nabc",
 			says("400 Bad Request", "POST /a abc|unexpected EOF", closes)},
+		{"large bodies with requests behind them",
+			"POST /1 HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" + large + strings.Repeat(get, 500),
+			says("200 OK", "POST /1 "+large) + strings.Repeat(gets, 500)},
 		{"large head", "GET /a HTTP/1.1\r\nHost: x\r\nX: " + strings.Repeat("x", 6000) + "\r\n\r\n" + get, gets + gets},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
