@@ -39,6 +39,18 @@ func renderBody(m *message, reveal bool) rendering {
 	return rendering{orDash(contentType) + note, readable(contentType, body)}
 }
 
+// renderJunk shows bytes that never became a message: as text where they are
+// text, which they are when only a rule of HTTP was broken.
+func renderJunk(junk []byte, reveal bool) string {
+	if !reveal {
+		junk = []byte(mask.Head(string(junk)))
+	}
+	if textual(junk) {
+		return string(junk)
+	}
+	return hexDump(junk)
+}
+
 func gunzip(body []byte) ([]byte, bool) {
 	z, err := gzip.NewReader(bytes.NewReader(body))
 	if err != nil {

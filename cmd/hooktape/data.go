@@ -88,31 +88,45 @@ func stateDir(goos string, lookup func(string) (string, bool)) string {
 	return ""
 }
 
-// dataPath is the database that this command works on, by the flags and the
-// environment.
+// dataPath is the database that this command works on.
 func (e *env) dataPath() (string, error) {
-	if e.data != "" && e.name != "" {
-		return "", misused("", "--data and --name both name a tape: give one of them")
+	if e.config == "" {
+		return e.dataOver("")
 	}
-	p := place{data: e.data, name: e.name, state: stateDir(runtime.GOOS, e.lookup)}
-	if p.data == "" && p.name == "" && e.config == "" {
+	c, err := config.Load(e.config, e.lookup)
+	if err != nil {
+		return "", misused("", "%w", err)
+	}
+	return e.dataOver(c.Data)
+}
+
+// dataOver is the database by all that is asked before and behind the
+// configuration, which says configured ("" when there is none): --data or
+// --name, HOOKTAPE_DATA, the configuration, the working directory's own.
+func (e *env) dataOver(configured string) (string, error) {
+	p := place{data: e.data, name: e.name, config: configured, state: stateDir(runtime.GOOS, e.lookup), dir: e.workingDir()}
+	switch {
+	case e.name != "" && (e.data != "" || e.config != ""):
+		return "", misused("", "--name names a tape, and so does --data or --config: give one of them")
+	case e.name == "" && e.data == "":
 		p.data, _ = e.lookup("HOOKTAPE_DATA")
-	}
-	if p.data == "" && e.config != "" {
-		c, err := config.Load(e.config, e.lookup)
-		if err != nil {
-			return "", misused("", "%w", err)
-		}
-		p.config = c.Data
-	}
-	if dir, err := e.getwd(); err == nil {
-		if p.dir, err = filepath.EvalSymlinks(dir); err != nil {
-			p.dir = dir
-		}
 	}
 	path, err := p.path()
 	if err != nil {
 		return "", misused("name the tape with --data PATH", "%w", err)
 	}
 	return path, nil
+}
+
+// workingDir is where the command runs, without symbolic links: the same
+// folder has one name.
+func (e *env) workingDir() string {
+	dir, err := e.getwd()
+	if err != nil {
+		return ""
+	}
+	if real, err := filepath.EvalSymlinks(dir); err == nil {
+		return real
+	}
+	return dir
 }

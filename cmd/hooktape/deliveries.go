@@ -24,12 +24,7 @@ func newDeliveries(e *env) *cobra.Command {
 it is delivered, failed, expired, dropped or orphaned (its target has left the
 configuration).`,
 		Args: cobra.ArbitraryArgs,
-		RunE: func(c *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return unknownCommand(c, args[0])
-			}
-			return c.Help()
-		},
+		RunE: parentOnly,
 	}
 	c.AddCommand(newDeliveriesList(e), newDeliveriesRetry(e), newDeliveriesDrop(e))
 	return c

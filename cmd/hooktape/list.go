@@ -238,6 +238,9 @@ func (t *table) fit() {
 }
 
 func (t *table) print(b *strings.Builder, row []cell) {
+	for len(row) > 0 && row[len(row)-1].text == "" {
+		row = row[:len(row)-1] // no spaces at the end of a line
+	}
 	for n, c := range row {
 		text, w := c.text, t.widths[n]
 		if t.columns > 0 && n == t.long {

@@ -27,9 +27,7 @@ func main() {
 // interrupts.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	e := &env{stdin: stdin, stdout: stdout, stderr: stderr, lookup: os.LookupEnv, getwd: os.Getwd, now: time.Now}
-	root := newRoot(e)
-	root.SetArgs(args)
-	return e.report(ctx, root.ExecuteContext(ctx))
+	return e.execute(ctx, args)
 }
 
 // env is the outside world as a command sees it, and the flags that all
@@ -46,6 +44,13 @@ type env struct {
 	config string // -c, --config
 
 	started bool // a command has begun: what fails now is no longer a mistake on the command line
+}
+
+// execute runs the command that args name.
+func (e *env) execute(ctx context.Context, args []string) int {
+	root := newRoot(e)
+	root.SetArgs(args)
+	return e.report(ctx, root.ExecuteContext(ctx))
 }
 
 // Exit codes, as DESIGN.md section 5 gives them.

@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"errors"
 	"io"
 
 	"github.com/hooktape/hooktape/relay/wire"
@@ -27,6 +26,7 @@ type message struct {
 	fields    wire.Fields
 	body      []byte // decoded; its first shownBody bytes
 	bodyWhole bool   // body is all of it
+	bodyCut   bool   // the sender did not send all of it
 	trailers  wire.Fields
 	junk      []byte // bytes that never became a message
 }
@@ -70,18 +70,16 @@ func readMessage(ctx context.Context, open func(context.Context, string) (io.Rea
 func parseMessage(b []byte, whole bool, parse parseHead) *message {
 	raw, fields, framing, err := parse(b)
 	if err != nil {
-		return &message{junk: b}
+		return &message{junk: b[:min(len(b), shownBody)]}
 	}
 	line, _, _ := bytes.Cut([]byte(raw), []byte("\n"))
 	m := &message{start: string(bytes.TrimRight(line, "\r")), head: raw, fields: fields}
 	body := wire.NewBodyReader(framing, bytes.NewReader(b[len(raw):]))
 	m.body, err = io.ReadAll(io.LimitReader(body, shownBody+1))
 	m.bodyWhole = err == nil && len(m.body) <= shownBody
+	m.bodyCut = whole && err != nil
 	if m.bodyWhole {
 		m.trailers = body.Trailers()
-	}
-	if !whole && errors.Is(err, io.ErrUnexpectedEOF) {
-		m.bodyWhole = false
 	}
 	m.body = m.body[:min(len(m.body), shownBody)]
 	return m

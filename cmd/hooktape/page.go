@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -89,7 +90,7 @@ func (p *page) auth() string {
 	if !a.Present {
 		return ""
 	}
-	text := strings.TrimSpace(a.Scheme + " " + a.Masked)
+	text := a.Masked
 	switch {
 	case a.Expires.IsZero():
 	case a.Expires.Before(p.record.Time.Time):
@@ -124,7 +125,7 @@ func (p *page) section(title, about string) {
 func (p *page) message(m *message, truncated bool) {
 	if m.start == "" {
 		p.section("bytes", "these never became a request")
-		p.lines(hexDump(m.junk))
+		p.lines(renderJunk(m.junk, p.reveal))
 		return
 	}
 	if len(m.fields) > 0 {
@@ -158,6 +159,8 @@ func (p *page) body(m *message, truncated bool) {
 	switch {
 	case truncated:
 		about += ", only its beginning was kept"
+	case m.bodyCut:
+		about += ", cut short by the sender"
 	case !m.bodyWhole:
 		about += ", its beginning; --body gives all of it"
 	}
@@ -168,7 +171,10 @@ func (p *page) body(m *message, truncated bool) {
 // lines prints text of several lines, indented.
 func (p *page) lines(text string) {
 	for line := range strings.Lines(cleanLines(text)) {
-		fmt.Fprintf(&p.b, "  %s\n", strings.TrimRight(line, "\n"))
+		if line != "\n" {
+			line = "  " + line
+		}
+		p.b.WriteString(strings.TrimSuffix(line, "\n") + "\n")
 	}
 }
 
@@ -197,18 +203,22 @@ func (p *page) tried() {
 		return
 	}
 	p.section("attempts", "")
+	t := p.table(6)
+	t.right = []int{4}
 	for _, a := range p.attempts {
-		result := p.ink.status(a.Status, statusText(a.Status)) + "  " + size(max(0, a.Size-int64(a.HeadSize)))
-		if a.Error != "" {
-			result = p.ink.red(clean(a.Error))
-		}
 		kind := a.Target
 		if a.Replay {
 			kind = strings.TrimSpace("replay " + kind)
 		}
-		fmt.Fprintf(&p.b, "  %d  %s  %s  %s  %s  %s\n", a.Number, p.ink.dim(a.Time.Local().Format("01-02 15:04:05.000")),
-			clean(kind), clean(a.URL), padLeft(milliseconds(a.Duration.Duration()), 7), result)
+		result := cell{text: a.Error, paint: ink.red}
+		if a.Error == "" {
+			result.text = statusText(a.Status) + "  " + size(max(0, a.Size-int64(a.HeadSize)))
+			result.paint = func(i ink, s string) string { return i.status(a.Status, s) }
+		}
+		p.row(t, cell{text: "  " + strconv.Itoa(a.Number)}, cell{text: a.Time.Local().Format("01-02 15:04:05.000"), paint: ink.dim},
+			cell{text: kind}, cell{text: a.URL}, cell{text: milliseconds(a.Duration.Duration())}, result)
 	}
+	p.end(t)
 }
 
 // deliveries lists the deliveries.
@@ -217,20 +227,33 @@ func (p *page) deliveries() {
 		return
 	}
 	p.section("deliveries", "")
+	t := p.table(3)
 	for _, d := range p.record.Deliveries {
-		text := paintState(string(d.State))(p.ink, string(d.State))
+		var about []string
 		if d.Attempts > 0 {
-			text += " after " + count(d.Attempts, "attempt", "attempts")
+			about = append(about, count(d.Attempts, "attempt", "attempts"))
 		}
 		if last := lastOutcome(d); last != "" && d.State != store.Delivered {
-			text += ", last: " + clean(last)
+			about = append(about, "last: "+last)
 		}
 		if !d.Next.IsZero() {
-			text += ", next " + until(d.Next.Sub(p.now))
+			about = append(about, "next "+until(d.Next.Sub(p.now)))
 		}
-		fmt.Fprintf(&p.b, "  %s  %s\n", clean(d.Target), text)
+		p.row(t, cell{text: "  " + d.Target}, cell{text: string(d.State), paint: paintState(string(d.State))},
+			cell{text: strings.Join(about, ", ")})
 	}
+	p.end(t)
 }
+
+// table is a part of the page in columns. A Builder's writes do not fail, so
+// that row and end have no error to pass on.
+func (p *page) table(columns int) *table {
+	return &table{out: &p.b, ink: p.ink, long: -1, widths: make([]int, columns)}
+}
+
+func (p *page) row(t *table, row ...cell) { _ = t.add(row) }
+
+func (p *page) end(t *table) { _ = t.flush() }
 
 func lastOutcome(d inspect.Delivery) string {
 	if d.Error != "" {

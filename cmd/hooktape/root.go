@@ -24,18 +24,12 @@ Exit codes: 0 done, 1 the thing asked about is not so, 2 usage or configuration,
 		Args:          cobra.ArbitraryArgs,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		RunE: func(c *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return unknownCommand(c, args[0])
-			}
-			return c.Help()
-		},
+		RunE:          parentOnly,
 	}
 	root.SetIn(e.stdin)
 	root.SetOut(e.stdout)
 	root.SetErr(e.stderr)
 	root.SetFlagErrorFunc(flagError)
-	root.SuggestionsMinimumDistance = 2
 
 	f := root.PersistentFlags()
 	f.StringVar(&e.data, "data", "", "the tape: path of the database file (HOOKTAPE_DATA)")
@@ -48,21 +42,35 @@ Exit codes: 0 done, 1 the thing asked about is not so, 2 usage or configuration,
 		newList(e), newShow(e), newTail(e),
 		newReplay(e), newDeliveries(e), newVersion(e),
 	)
+	root.InitDefaultCompletionCmd()
 	for _, c := range root.Commands() {
-		if c.Name() == "http" {
+		switch c.Name() {
+		case "http": // what other tools call it
 			c.SuggestFor = append(c.SuggestFor, "listen", "forward", "serve", "start")
+		case "completion":
+			c.Args, c.RunE = cobra.ArbitraryArgs, parentOnly
 		}
 	}
 	return root
 }
 
-// unknownCommand says which commands may have been meant.
-func unknownCommand(root *cobra.Command, name string) error {
-	hint := "hooktape --help lists the commands"
-	if near := root.SuggestionsFor(name); len(near) > 0 {
-		hint = "did you mean hooktape " + strings.Join(near, ", or hooktape ") + "?"
+// unknownCommand says which commands of parent may have been meant.
+func unknownCommand(parent *cobra.Command, name string) error {
+	path := parent.CommandPath()
+	hint := path + " --help lists the commands"
+	parent.SuggestionsMinimumDistance = 2 // letters
+	if near := parent.SuggestionsFor(name); len(near) > 0 {
+		hint = fmt.Sprintf("did you mean %s %s?", path, strings.Join(near, ", or "+path+" "))
 	}
 	return misused(hint, "unknown command %q", name)
+}
+
+// parentOnly is what a command does that is there for its subcommands.
+func parentOnly(c *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return unknownCommand(c, args[0])
+	}
+	return c.Help()
 }
 
 // flagError gives a wrong flag its exit code and a hint. A flag of an unknown
