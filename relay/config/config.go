@@ -119,7 +119,7 @@ type Target struct {
 
 // Retry says how a delivery is tried again.
 type Retry struct {
-	For time.Duration // how long since the first attempt; 0: one attempt
+	For time.Duration // how long since the delivery was made; 0: one attempt
 	Min time.Duration // the first wait is about this long
 	Max time.Duration // no wait is longer
 }

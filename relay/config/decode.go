@@ -155,8 +155,8 @@ func (d *decoder) unlabeled(b *hclsyntax.Block) {
 
 // constant is the value of a key that cannot depend on a record; ok is false when there was a problem.
 func (d *decoder) constant(name string, e hclsyntax.Expression) (v cty.Value, ok bool) {
-	if word := hcl.ExprAsKeyword(e); word != "" && word != "null" && word != "true" && word != "false" {
-		d.fail(e.Range(), "put the value of %q in quotes: \"%s\"", name, word)
+	if isWord(e) {
+		d.fail(e.Range(), "put the value of %q in quotes: \"%s\"", name, hcl.ExprAsKeyword(e))
 		return cty.NilVal, false
 	}
 	x, diags := expr.Compile(e, d.load)
@@ -189,15 +189,23 @@ func (d *decoder) textOf(name string, e hclsyntax.Expression) (s string, ok bool
 }
 
 func (d *decoder) flag(a *hclsyntax.Attribute, into *bool) {
-	v, ok := d.constant(a.Name, a.Expr)
-	if !ok {
-		return
+	if !isWord(a.Expr) {
+		v, ok := d.constant(a.Name, a.Expr)
+		if !ok {
+			return
+		}
+		if !v.IsNull() && v.Type() == cty.Bool {
+			*into = v.True()
+			return
+		}
 	}
-	if v.IsNull() || v.Type() != cty.Bool {
-		d.fail(a.Expr.Range(), "%q must be true or false", a.Name)
-		return
-	}
-	*into = v.True()
+	d.fail(a.Expr.Range(), "%q must be true or false", a.Name)
+}
+
+// isWord says whether an expression is a bare word that is no value.
+func isWord(e hclsyntax.Expression) bool {
+	word := hcl.ExprAsKeyword(e)
+	return word != "" && word != "null" && word != "true" && word != "false"
 }
 
 // number reads a whole number from least to most.

@@ -46,20 +46,40 @@ func (p Problem) String() string {
 	return fmt.Sprintf("%s:%d,%d: %s\n  %s | %s\n  %s | %s", p.File, p.Line, p.Column, p.Message, line, p.Source, margin, p.Carets)
 }
 
-// ourWords says HCL's messages in the words of this project: it calls keys arguments or attributes.
+// syntax says the most frequent of HCL's messages in the words of this project. HCL calls keys arguments or attributes.
+var syntax = map[string]string{
+	"Argument or block definition required":    "a key or a block is expected here",
+	"Attribute redefined":                      "this key was given before",
+	"Invalid argument name":                    "a key stands here without quotes",
+	"Invalid block definition":                 `a block is written NAME { ... }, and a key NAME = VALUE`,
+	"Invalid multi-line string":                "the text is not closed with a quote in its line",
+	"Invalid single-argument block definition": "a block in one line has one key and is closed in that line",
+	"Missing newline after argument":           "a line end is expected here",
+	"Missing newline after block definition":   "a line end is expected here, behind the block",
+	"Unclosed configuration block":             `this block is not closed: a "}" is missing`,
+	"Unterminated template string":             "the text is not closed with a quote",
+}
+
+// ourWords is for the rest of them.
 var ourWords = strings.NewReplacer(
-	"an argument definition", "a key", "argument definition", "key", "single-argument", "one-key",
-	"an argument", "a key", "argument", "key", "an attribute", "a key", "attribute", "key", "newline", "line end",
+	"an argument definition", "a key", "argument definition", "key", "an attribute", "a key", "attribute", "key", "newline", "line end",
 )
+
+func message(d *hcl.Diagnostic) string {
+	if d.Detail == "" { // it is one of our own
+		return d.Summary
+	}
+	if ours, ok := syntax[d.Summary]; ok {
+		return ours
+	}
+	return ourWords.Replace(expr.Message(d))
+}
 
 // problems makes Diagnostics of HCL's. HCL's own writer prints the values of expressions, which may be secrets.
 func problems(name string, text []byte, diags hcl.Diagnostics) []Problem {
 	made := make([]Problem, 0, len(diags))
 	for _, d := range diags {
-		p := Problem{File: name, Line: 1, Column: 1, Message: expr.Message(d)}
-		if d.Detail != "" {
-			p.Message = ourWords.Replace(p.Message)
-		}
+		p := Problem{File: name, Line: 1, Column: 1, Message: message(d)}
 		if d.Subject != nil {
 			p.Line, p.Column = d.Subject.Start.Line, d.Subject.Start.Column
 			p.Source, p.Carets = expr.Excerpt(text, *d.Subject)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"path/filepath"
+	"slices"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
@@ -51,11 +52,21 @@ func decode(text []byte, around *surroundings) (*Config, hcl.Diagnostics) {
 	}
 	file, diags := hclsyntax.ParseConfig(text, "", hcl.InitialPos)
 	if diags.HasErrors() {
-		return nil, diags
+		return nil, first(diags)
 	}
 	d := newDecoder(text, around)
 	cfg := Default()
 	decodeBody(d, cfg, file.Body.(*hclsyntax.Body), &topSchema)
 	d.checkConfig(cfg)
 	return cfg, d.diags
+}
+
+// first keeps the first problem of each kind: one quote that is not closed makes one in every line below.
+func first(diags hcl.Diagnostics) hcl.Diagnostics {
+	seen := map[string]bool{}
+	return slices.DeleteFunc(diags, func(d *hcl.Diagnostic) bool {
+		again := seen[message(d)] || d.Summary == "Unterminated template string" && seen[syntax["Invalid multi-line string"]]
+		seen[message(d)] = true
+		return again
+	})
 }

@@ -22,7 +22,7 @@ func Body(contentType string, body []byte) []byte {
 	case strings.HasPrefix(kind, "multipart/"):
 		masked = parts(text, params["boundary"])
 	case kind == "application/x-www-form-urlencoded" && !stdjson.Valid(body):
-		masked = form(json(text, 0), false)
+		masked = json(form(text, false), 0)
 	case looksLikeForm(text):
 		masked = form(text, false)
 	default:

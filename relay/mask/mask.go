@@ -10,6 +10,8 @@
 // long, follows a segment of a secret name (/token/...), or when it is 24 or more letters and digits with upper case, lower
 // case and digits among them, as random tokens are and ids seldom: UUIDs, ULIDs and hex digests are shown.
 //
+// JSON in a form, and JSON in strings of JSON up to 3 deep, is looked into.
+//
 // Everything else stays byte for byte: values are replaced in place, in text that need not be well-formed or complete.
 // Masking is for eyes; it makes no promise about secrets that stand where no name tells of them.
 package mask

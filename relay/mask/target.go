@@ -130,27 +130,39 @@ func form(text string, query bool) string {
 
 // pair is one of them. Behind a ; there may be another, as HTML 4 had it; but a secret value goes on to the end.
 func pair(text string, query bool) string {
-	name, value, ok := strings.Cut(text, "=")
-	if !ok || value == "" {
-		return text
-	}
-	decoded := unescape(name)
-	if key, found := secretKey(decoded); found {
-		if isPassword(key) {
-			return name + "=" + stars
+	if name, value, ok := strings.Cut(text, "="); ok && !secretPair(name, query) {
+		if masked, changed := embedded(unescape(value), 0); changed {
+			return name + "=" + url.QueryEscape(masked)
 		}
-		return name + "=" + tail(unescape(value))
 	}
-	if query && plain(decoded) == "key" { // ?key= is how API keys are sent
-		return name + "=" + tail(unescape(value))
+	var b strings.Builder
+	for rest := text; ; {
+		piece, after, more := strings.Cut(rest, ";")
+		if name, value, ok := strings.Cut(piece, "="); ok && secretPair(name, query) {
+			b.WriteString(name + "=" + pairValue(name, value+rest[len(piece):]))
+			return b.String()
+		}
+		b.WriteString(piece)
+		if !more {
+			return b.String()
+		}
+		b.WriteByte(';')
+		rest = after
 	}
-	if i := strings.IndexByte(text, ';'); i >= 0 {
-		return pair(text[:i], query) + ";" + pair(text[i+1:], query)
+}
+
+// secretPair says whether the value of a parameter is secret. ?key= is how API keys are sent.
+func secretPair(name string, query bool) bool {
+	decoded := unescape(name)
+	_, found := secretKey(decoded)
+	return found || query && plain(decoded) == "key"
+}
+
+func pairValue(name, value string) string {
+	if key, found := secretKey(unescape(name)); found && isPassword(key) && value != "" {
+		return stars
 	}
-	if masked, changed := embedded(unescape(value), 0); changed {
-		return name + "=" + url.QueryEscape(masked)
-	}
-	return text
+	return tail(unescape(value))
 }
 
 // secretKey finds the secret one among the keys of auth[application_token].

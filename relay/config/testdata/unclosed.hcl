@@ -1,0 +1,3 @@
+source "a" {
+  path = "/a"
+  target "b" {
