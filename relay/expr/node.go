@@ -10,8 +10,8 @@ import (
 
 const (
 	// maxSteps is the budget of one evaluation: one step for each part evaluated, each value worked on, and each
-	// bytesPerStep bytes made. It takes half a second or so to use it up, and bounds what is made to 128 MiB.
-	maxSteps     = 2 << 20
+	// bytesPerStep bytes made. It takes some tenths of a second to use it up, and bounds what is made to 64 MiB.
+	maxSteps     = 1 << 20
 	bytesPerStep = 64
 	// hashedPerStep is how many bytes of a digest are a step: nothing is made of them.
 	hashedPerStep = 512

@@ -100,7 +100,7 @@ func clip(s string) string {
 
 // Nearest is the name among known that may have been meant by name; "" when none is like it.
 func Nearest(name string, known []string) string {
-	best, distance := "", max(1, min(2, len(name)/2))+1
+	best, distance := "", max(1, min(2, len(name)/3))+1
 	for _, k := range known {
 		if d := levenshtein.Distance(strings.ToLower(name), k, nil); d < distance {
 			best, distance = k, d
