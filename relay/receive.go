@@ -127,6 +127,9 @@ func broken(err error) finding {
 	if syntax, ok := errors.AsType[*wire.SyntaxError](err); ok {
 		return finding{verdict: store.Malformed, reason: syntax.Reason, status: syntax.Status}
 	}
+	if handshake, ok := errors.AsType[*wire.HandshakeError](err); ok {
+		return finding{verdict: store.Malformed, reason: handshake.Error()} // there is no way to answer
+	}
 	switch {
 	case errors.Is(err, wire.ErrTLSOnPlain), errors.Is(err, wire.ErrPlainOnTLS):
 		return finding{verdict: store.Malformed, reason: err.Error(), status: http.StatusBadRequest}
@@ -273,45 +276,53 @@ func (r *reception) acknowledge() {
 
 // turnAway answers a request that could not be recorded: nothing was promised, the sender has to come again.
 func (r *reception) turnAway(err error) {
-	if r.outage.begin(r.now()) {
-		r.log.Error("can't record, answering 503 until it works again", "error", err)
-	}
+	r.cantRecord(err)
 	_, _ = r.x.Write(wire.AppendResponse(nil, r.fit(refusal(unavailable()))))
 }
 
 // refuse records bytes that never became a request, and gives their answer.
 func (a *Agent) refuse(b *wire.Refusal) []byte {
 	found := broken(b.Cause)
-	if b.Status != 0 {
+	if found.status != 0 {
 		found.status = b.Status
 	}
-	raw := a.store.Spool()
-	defer raw.Discard()
+	answer := a.lastAnswer(found)
 	method, target, proto := startLine(b.Raw)
 	rec := &store.Record{
 		Time: b.Time, Via: "direct", Remote: b.Remote.String(), TLS: b.TLS, Method: method, Target: target, Proto: proto,
 		Verdict: found.verdict, Reason: found.reason, Truncated: b.Truncated,
 	}
-	answer := refusal(found)
-	answer.Close, answer.Date = true, a.now()
-	bytes := wire.AppendResponse(nil, answer)
+	raw := a.store.Spool()
+	defer raw.Discard()
 	_, err := raw.Write(b.Raw)
 	if err == nil {
 		err = a.store.Append(rec, raw, nil, func(rec *store.Record) {
-			rec.Answer = answered(rec, answer.Status, bytes, a.now())
+			if found.status != 0 {
+				rec.Answer = answered(rec, found.status, answer, a.now())
+			}
 		}).Wait()
 	}
 	if err != nil {
-		if a.outage.begin(a.now()) {
-			a.log.Error("can't record, answering 503 until it works again", "error", err)
-		}
-		answer = refusal(unavailable())
-		answer.Close, answer.Date = true, a.now()
-		return wire.AppendResponse(nil, answer)
+		a.cantRecord(err)
+		return a.lastAnswer(unavailable())
 	}
 	a.log.Debug("refused", "record", rec.ID, "verdict", rec.Verdict, "reason", rec.Reason)
 	a.watch.tell(Event{Kind: Answered, Record: rec})
-	return bytes
+	return answer
+}
+
+// lastAnswer is the answer of a refusal behind which the connection closes.
+func (a *Agent) lastAnswer(f finding) []byte {
+	answer := refusal(f)
+	answer.Close, answer.Date = true, a.now()
+	return wire.AppendResponse(nil, answer)
+}
+
+// cantRecord notes that a record could not be written, and says so once.
+func (a *Agent) cantRecord(err error) {
+	if a.outage.begin(a.now()) {
+		a.log.Error("can't record, answering 503 until it works again", "error", err)
+	}
 }
 
 // answered is the answer of a record as the store keeps it.
