@@ -1,0 +1,54 @@
+# Every key that hooktape knows, with its value when it is not given. Keys that have no such value are commented out, with
+# an example. Try a config file with: hooktape check --config FILE
+#
+# Durations are "500ms", "10s", "1h30m" or "7d"; sizes "512KiB", "32MiB" or "10MB".
+# Secrets need not stand here: env("NAME") reads an environment variable and file("NAME") a file beside this one, which is
+# watched. Neither may be empty.
+
+listen  = "127.0.0.1:7070"                    # where requests come in; ":7070" is every address of this machine
+inspect = "127.0.0.1:7071"                    # health and metrics, for this machine only
+data    = "hooktape.db"                       # the tape; beside this file, unless the path is absolute
+# public_url = "https://hooks.example.com"    # what senders see, when a proxy or tunnel stands before hooktape
+
+limits {
+  max_body = "32MiB"                          # larger bodies get 413; a source can set its own
+}
+
+# A source is where requests come in: one for each sender. Its name stands in lists, logs and on the tape.
+source "orders" {
+  path     = "/webhooks/orders"               # this path and all below it; of several sources the longest path wins
+  respond  = "ack"                            # hooktape answers at once and delivers; "target": the target's response is the answer
+  patience = "5s"                             # respond = "target": how long the app may be down before hooktape answers and delivers later; "0s": never
+  # host     = "hooks.example.com"            # only requests to this host; not given: to any
+  # methods  = ["POST"]                       # others get 405 and are recorded; not given: all
+  # max_body = "1MiB"                         # not given: that of limits
+
+  # Acks are the answers of hooktape's own: at once with respond = "ack", and when it takes over for a target that is down.
+  # The first whose "when" holds is given; when none does: status 200, no body, and the record is delivered.
+  ack {
+    when    = json == null                    # a condition on the request, here: the body is not JSON
+    status  = 200
+    # headers = { "Content-Type" = "application/json" }
+    body    = "{\"status\": \"ignored\"}"     # not given: empty; may be computed: "{\"id\": \"${id}\"}"
+    deliver = false                           # not given: true
+  }
+
+  # A target is where the source's requests go. There may be several, or none: then requests are only recorded.
+  target "app" {
+    url         = "http://127.0.0.1:3000/webhooks"   # its path takes the place of the source's; the rest of the path goes on
+    timeout     = "10s"                       # for one attempt
+    concurrency = 8                           # attempts at once
+    host        = "target"                    # the Host field is that of url; "original": as it was received
+    forwarded   = false                       # true: X-Forwarded-For, -Proto and -Host are added
+    primary     = false                       # respond = "target": true for the one that answers; not given: the first
+    # when      = event == "UPDATE"           # only records for which this holds; not given: all
+    # order_by  = json.orderId                # records of one key go one after another; not given: in no order
+    # id_header = "X-Hooktape-Id"             # the field that the record's id is sent in; not given: none
+
+    retry {                                   # of what could not be delivered
+      for = "72h"                             # since it was recorded; "0s": one attempt only
+      min = "1s"                              # about the first wait; it doubles from there
+      max = "10m"                             # the longest wait
+    }
+  }
+}
