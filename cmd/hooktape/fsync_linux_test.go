@@ -21,9 +21,9 @@ func TestEverySuccessIsAnsweredAfterItsRecordIsSynced(t *testing.T) {
 	u := newUser(t)
 	trace := filepath.Join(u.dir, "trace.txt")
 	config := u.writes("hooktape.hcl", strings.Replace(passingOn(app.addr), `respond = "target"`, `respond = "ack"`, 1))
-	agent, err := launchAgent(u.dir, u.env, []string{strace, "-f", "-y", "-s", "262144", "-o", trace,
+	agent, err := launchAgent(u.dir, u.env, strace, "-f", "-y", "-s", "262144", "-o", trace,
 		"-e", "trace=pwrite64,write,writev,sendto,sendmsg,fdatasync,fsync", "--",
-		"hooktape", "run", "--config", config, "--listen", "127.0.0.1:0", "--inspect", "127.0.0.1:0", "--data", u.tape})
+		"hooktape", "run", "--config", config, "--listen", "127.0.0.1:0", "--inspect", "127.0.0.1:0", "--data", u.tape)
 	if err != nil {
 		if out, _ := os.ReadFile(filepath.Join(u.dir, "agent.err")); strings.Contains(string(out), "ptrace") {
 			missing(t, "strace may not trace here: %s", out)

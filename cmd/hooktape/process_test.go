@@ -65,26 +65,22 @@ var (
 	inspectOn   = regexp.MustCompile(`inspect on https?://([^\s/]+)`)
 )
 
-// startAgent runs `hooktape args` in dir and waits for the line that says where
-// it receives. What it prints goes to agent.out and agent.err in dir too.
-// Unless the arguments say otherwise it takes free ports, and the tape that
-// HOOKTAPE_DATA names, also where the config names another.
-func startAgent(dir string, environ []string, args ...string) (*agentProcess, error) {
-	if !slices.Contains(args, "--listen") {
-		args = append(args, "--listen", "127.0.0.1:0", "--inspect", "127.0.0.1:0")
-	}
-	if !slices.Contains(args, "--data") {
-		for _, v := range environ {
-			if tape, ok := strings.CutPrefix(v, "HOOKTAPE_DATA="); ok {
-				args = append(args, "--data", tape)
-			}
+// startAgent runs a command line in dir and waits for the line that says where
+// it receives. What it prints goes to agent.out and agent.err in dir too. It
+// takes free ports, and the tape that HOOKTAPE_DATA names also where a config
+// names another.
+func startAgent(dir string, environ []string, line ...string) (*agentProcess, error) {
+	line = append(line, "--listen", "127.0.0.1:0", "--inspect", "127.0.0.1:0")
+	for _, v := range environ {
+		if tape, ok := strings.CutPrefix(v, "HOOKTAPE_DATA="); ok {
+			line = append(line, "--data", tape)
 		}
 	}
-	return launchAgent(dir, environ, append([]string{"hooktape"}, args...))
+	return launchAgent(dir, environ, line...)
 }
 
 // launchAgent starts a command line as it is and waits like startAgent.
-func launchAgent(dir string, environ, line []string) (*agentProcess, error) {
+func launchAgent(dir string, environ []string, line ...string) (*agentProcess, error) {
 	out, outErr := newTranscript(filepath.Join(dir, "agent.out"))
 	errs, errsErr := newTranscript(filepath.Join(dir, "agent.err"))
 	if err := errors.Join(outErr, errsErr); err != nil {
@@ -150,6 +146,12 @@ func (a *agentProcess) stop(sig os.Signal) error {
 	}
 }
 
+// unwell says whether its log shows what a healthy one never prints.
+func (a *agentProcess) unwell() bool {
+	log := a.errs.String()
+	return strings.Contains(log, "DATA RACE") || strings.Contains(log, "panic")
+}
+
 // kill ends it as a power cut would.
 func (a *agentProcess) kill() {
 	a.process.Kill()
@@ -185,13 +187,16 @@ func cleanEnviron(dir, tape string) []string {
 // start runs an agent until the test ends or it is stopped before.
 func (u *user) start(args ...string) *agentProcess {
 	u.t.Helper()
-	a, err := startAgent(u.dir, u.env, args...)
+	a, err := startAgent(u.dir, u.env, append([]string{"hooktape"}, args...)...)
 	if err != nil {
 		u.t.Fatalf("hooktape %v: %v", args, err)
 	}
 	u.agent = a
 	u.t.Cleanup(func() {
 		a.stop(syscall.SIGTERM)
+		if a.unwell() {
+			u.t.Error("the agent had a data race, or panicked")
+		}
 		if u.t.Failed() {
 			u.t.Logf("the agent printed:\n%s%s", a.out, a.errs)
 		}

@@ -23,6 +23,8 @@ import (
 // test runs the real thing as a process of its own, with the race detector
 // when the tests have it.
 func TestMain(m *testing.M) {
+	// A process with the race detector otherwise sleeps a second before it ends.
+	os.Setenv("GORACE", strings.TrimSpace(os.Getenv("GORACE")+" atexit_sleep_ms=0"))
 	testscript.Main(m, map[string]func(){"hooktape": main})
 }
 
@@ -30,7 +32,7 @@ func TestMain(m *testing.M) {
 // types. Beside testscript's own commands they have
 //
 //	start hooktape http 3000   run an agent in the background until it receives; sets $URL, $ADDR, $INSPECT,
-//	                           takes free ports unless --listen is there; it prints into agent.out, agent.err
+//	                           takes free ports unless told -own-ports; it prints into agent.out, agent.err
 //	halt, interrupt, crash     end it: SIGTERM, SIGINT, SIGKILL; halt and interrupt want a good end
 //	app up NAME                an app of raw sockets: sets $NAME, $NAME_URL, $NAME_PORT; each request it
 //	                           receives is in NAME/1.http, NAME/2.http, ...
@@ -100,6 +102,7 @@ func setUpScript(e *testscript.Env, root string) error {
 	e.Setenv("XDG_STATE_HOME", filepath.Join(e.WorkDir, ".state"))
 	e.Setenv("XDG_RUNTIME_DIR", filepath.Join(e.WorkDir, ".runtime"))
 	e.Setenv("TZ", "UTC")
+	e.Setenv("GORACE", os.Getenv("GORACE"))
 	e.Defer(func() {
 		if on.agent != nil {
 			on.agent.kill()
@@ -123,14 +126,22 @@ func scriptCondition(name string) (bool, error) {
 }
 
 func cmdStart(ts *testscript.TestScript, neg bool, args []string) {
+	ownPorts := len(args) > 0 && args[0] == "-own-ports"
+	if ownPorts {
+		args = args[1:]
+	}
 	if neg || len(args) < 2 || args[0] != "hooktape" {
-		ts.Fatalf("usage: start hooktape ARGS...")
+		ts.Fatalf("usage: start [-own-ports] hooktape ARGS...")
 	}
 	on := stageOf(ts)
 	if on.agent != nil {
 		ts.Fatalf("an agent runs already")
 	}
-	agent, err := startAgent(ts.MkAbs("."), scriptEnviron(ts), args[1:]...)
+	launch := startAgent
+	if ownPorts {
+		launch = launchAgent
+	}
+	agent, err := launch(ts.MkAbs("."), scriptEnviron(ts), args...)
 	ts.Check(err)
 	on.agent = agent
 	ts.Setenv("ADDR", agent.addr)
@@ -161,7 +172,7 @@ func cmdEnd(sig syscall.Signal) func(*testscript.TestScript, bool, []string) {
 			agent.kill()
 			return
 		}
-		if err := agent.stop(sig); err != nil {
+		if err := agent.stop(sig); err != nil || agent.unwell() {
 			ts.Fatalf("the agent ended: %v\n%s", err, agent.errs)
 		}
 	}
