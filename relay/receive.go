@@ -146,7 +146,7 @@ func (r *reception) commit() error {
 		Time: r.x.Time, Via: "direct", Remote: r.x.Remote.String(), TLS: r.x.TLS,
 		Proto: h.Proto, Method: h.Method, Target: h.Target, Host: h.Host(),
 		Verdict: r.found.verdict, Reason: r.found.reason,
-		HeadSize: len(h.Raw), BodySize: r.x.BodySize(), Truncated: r.cut,
+		HeadSize: len(h.Raw), BodySize: r.x.BodySize(), Truncated: r.cut, Raw: store.Raw{Size: r.raw.Size()},
 	}
 	if r.src != nil {
 		r.rec.Source = r.src.Name
