@@ -12,7 +12,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"github.com/hooktape/hooktape/relay/inspect"
 	"github.com/hooktape/hooktape/store"
@@ -29,16 +28,24 @@ type filterFlags struct {
 // defaultLimit is how many records a command takes when not told otherwise.
 const defaultLimit = 50
 
-func (f *filterFlags) add(flags *pflag.FlagSet) {
+func (f *filterFlags) add(c *cobra.Command) {
+	flags := c.Flags()
 	flags.StringVar(&f.where, "where", "", `records for which this expression holds: 'method == "POST" && json.amount > 10'`)
 	flags.StringVar(&f.source, "source", "", "records of this source")
 	flags.StringSliceVar(&f.verdicts, "verdict", nil, "records with one of these verdicts: accepted, no_source, ...")
 	flags.StringVar(&f.since, "since", "", "records from then on: 1h, 2d, 2026-01-31, 2026-01-31T15:04:05Z")
 	flags.StringVar(&f.until, "until", "", "records from before then, written like --since")
+	completed(c, "verdict", verdictNames())
 }
 
-func (f *filterFlags) addLimit(flags *pflag.FlagSet) {
-	flags.IntVarP(&f.limit, "limit", "n", defaultLimit, "the newest so many of them; 0: all")
+// completed lets the shell complete a flag's value.
+func completed(c *cobra.Command, flag, values string) {
+	// It fails for a flag that is not there only.
+	_ = c.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(strings.Split(values, ", "), cobra.ShellCompDirectiveNoFileComp))
+}
+
+func (f *filterFlags) addLimit(c *cobra.Command) {
+	c.Flags().IntVarP(&f.limit, "limit", "n", defaultLimit, "the newest so many of them; 0: all")
 }
 
 // given says whether any flag chooses.

@@ -41,7 +41,7 @@ const (
 // How often, and how long apart, an agent is looked for again whose database
 // is locked while its socket is not there: one that is starting or stopping.
 const (
-	lockedTries = 10
+	lockedTries = 5
 	lockedPause = 100 * time.Millisecond
 )
 

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"github.com/hooktape/hooktape/relay/inspect"
 	"github.com/hooktape/hooktape/store"
@@ -38,25 +37,27 @@ type deliveryFlags struct {
 }
 
 func (f *deliveryFlags) add(c *cobra.Command) {
-	f.addTo(c.Flags())
+	flags := c.Flags()
+	flags.StringVar(&f.source, "source", "", "deliveries of this source")
+	flags.StringVar(&f.target, "target", "", "deliveries to this target")
+	flags.StringVar(&f.state, "state", "", "deliveries in this state: "+stateNames())
+	completed(c, "state", stateNames())
 	jsonFlag(c, &f.asJSON)
 }
 
-func (f *deliveryFlags) addTo(flags *pflag.FlagSet) {
-	flags.StringVar(&f.source, "source", "", "deliveries of this source")
-	flags.StringVar(&f.target, "target", "", "deliveries to this target")
-	flags.StringVar(&f.state, "state", "", "deliveries in this state: pending, delivered, failed, expired, dropped, orphaned")
+func stateNames() string {
+	names := make([]string, len(worstFirst))
+	for i, state := range worstFirst {
+		names[i] = string(state)
+	}
+	return strings.Join(names, ", ")
 }
 
 func (f *deliveryFlags) given() bool { return f.source != "" || f.target != "" || f.state != "" }
 
 func (f *deliveryFlags) query(records []string) (inspect.DeliveryQuery, error) {
-	states := make([]string, len(worstFirst))
-	for i, state := range worstFirst {
-		states[i] = string(state)
-	}
-	if f.state != "" && !slices.Contains(states, f.state) {
-		return inspect.DeliveryQuery{}, misused("states: "+strings.Join(states, ", "), "--state %q is none", f.state)
+	if f.state != "" && !slices.Contains(worstFirst, store.State(f.state)) {
+		return inspect.DeliveryQuery{}, misused("states: "+stateNames(), "--state %q is none", f.state)
 	}
 	return inspect.DeliveryQuery{Records: records, Source: f.source, Target: f.target, State: store.State(f.state)}, nil
 }

@@ -286,8 +286,10 @@ func TestTailGoesOnOverRestartsAndPrintsEachRecordOnce(t *testing.T) {
 	stdout.await(t, "/meanwhile", 1)
 	d.come(agent, "/first")
 	stdout.await(t, "/first", 1)
+	put(t, agent.store, store.Record{}, "GET /untold HTTP/1.1\nHost: x\n\n") // killed before it could tell
 	agent.stop()
 	stderr.await(t, "the agent has stopped", 1)
+	stdout.await(t, "/untold", 1)
 
 	agent = d.startAgent()
 	d.come(agent, "/second")
@@ -299,7 +301,7 @@ func TestTailGoesOnOverRestartsAndPrintsEachRecordOnce(t *testing.T) {
 	for line := range strings.Lines(stdout.String()) {
 		got = append(got, strings.Fields(line)[2])
 	}
-	if want := "/orders/2 /orders/3 /meanwhile /first /second"; strings.Join(got, " ") != want {
+	if want := "/orders/2 /orders/3 /meanwhile /first /untold /second"; strings.Join(got, " ") != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 	if errs := stderr.String(); strings.Count(errs, "\n") > 4 {

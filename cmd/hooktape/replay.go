@@ -57,8 +57,8 @@ when not, and 3 when the first target could not be reached.`,
 			return r.run(c.Context(), args)
 		},
 	}
-	f.chosen.add(c.Flags())
-	f.chosen.addLimit(c.Flags())
+	f.chosen.add(c)
+	f.chosen.addLimit(c)
 	c.Flags().StringVar(&f.to, "to", "", "send to this URL instead of the source's targets")
 	c.Flags().BoolVar(&f.yes, "yes", false, "send to a public address that the configuration does not name")
 	c.Flags().BoolVar(&f.noRecord, "no-record", false, "do not put the attempts on the tape")
@@ -80,6 +80,9 @@ func (f *replayFlags) replayer(e *env, ctx context.Context, args []string) (*rep
 	}
 	if filter.Verdicts == nil {
 		filter.Verdicts = []store.Verdict{store.Accepted}
+	}
+	if filter.Until.IsZero() {
+		filter.Until = e.now() // a replay through our own agent makes new records: they are not replayed
 	}
 	r := &replayer{env: e, flags: f, filter: filter, sender: replay.Sender{Client: new(wire.Client), Now: e.now}}
 	if f.to == "" {

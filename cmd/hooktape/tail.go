@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -50,7 +51,7 @@ interrupt it. When no agent runs it waits for one, and holds nothing up.`,
 			return f.run(c.Context())
 		},
 	}
-	chosen.add(c.Flags())
+	chosen.add(c)
 	c.Flags().IntVarP(&last, "last", "n", 10, "begin with the newest so many")
 	jsonFlag(c, &asJSON)
 	revealFlag(c, &reveal)
@@ -62,11 +63,11 @@ interrupt it. When no agent runs it waits for one, and holds nothing up.`,
 type follower struct {
 	env   *env
 	path  string
-	query inspect.TailQuery
+	query inspect.TailQuery // After is nil until something was printed or there is nothing to begin with
 	print func(*inspect.Record) error
 
 	seen  map[store.ID]bool // printed, and behind query.After, which moves on
-	begun bool              // what was on the tape when we began has been printed
+	alone bool              // what is on the tape has been printed since an agent was there
 	said  string            // the last thing said on stderr, so that it is said once
 }
 
@@ -82,7 +83,7 @@ func (f *follower) run(ctx context.Context) error {
 			err = f.follow(ctx, client)
 			client.Close()
 		case errors.Is(err, inspect.ErrNoAgent):
-			err = f.alone(ctx)
+			err = f.wait(ctx)
 		case ctx.Err() == nil:
 			return tapeError(f.path, err)
 		}
@@ -99,7 +100,7 @@ func (f *follower) run(ctx context.Context) error {
 
 // follow prints what an agent sends, until it stops.
 func (f *follower) follow(ctx context.Context, client *inspect.Client) error {
-	f.said = ""
+	f.said, f.alone = "", false
 	for line, err := range client.Tail(ctx, f.query) {
 		if _, refused := errors.AsType[*inspect.Problem](err); refused {
 			return apiError("follow the tape", err)
@@ -119,14 +120,9 @@ func (f *follower) follow(ctx context.Context, client *inspect.Client) error {
 
 // take prints a record that was not printed yet, and moves the cursor.
 func (f *follower) take(line inspect.TailLine) error {
-	f.begun = true
 	if line.Cursor != nil {
 		f.query.After = line.Cursor
-		for id := range f.seen {
-			if id.Compare(*line.Cursor) <= 0 {
-				delete(f.seen, id)
-			}
-		}
+		maps.DeleteFunc(f.seen, func(id store.ID, _ bool) bool { return id.Compare(*line.Cursor) <= 0 })
 	}
 	if line.Record == nil || f.seen[line.Record.ID] {
 		return nil
@@ -135,20 +131,21 @@ func (f *follower) take(line inspect.TailLine) error {
 	return f.print(line.Record)
 }
 
-// alone prints, the first time, what is on the tape while no agent runs. It
-// closes the tape at once, so that an agent can start.
-func (f *follower) alone(ctx context.Context) error {
-	if f.begun {
-		f.say("no agent is running, waiting for one")
+// wait is what a tail does while no agent runs: it prints what is on the tape
+// and was not printed yet, and closes the tape at once, so that an agent can start.
+func (f *follower) wait(ctx context.Context) error {
+	if f.alone {
 		return nil
 	}
 	t, err := openTape(ctx, f.path, toRead)
 	if _, locked := errors.AsType[*store.LockedError](err); locked {
-		f.say(err.Error() + ", waiting for its agent")
+		if f.said == "" {
+			f.say(err.Error() + ", waiting for its agent")
+		}
 		return nil
 	}
 	if errors.Is(err, fs.ErrNotExist) {
-		f.begun, f.query.After = true, new(store.ID) // all that comes is new
+		f.query.After = new(store.ID) // all that comes is new
 		f.say("no agent is running and there is no tape at " + f.path + " yet, waiting for one")
 		return nil
 	}
@@ -159,32 +156,47 @@ func (f *follower) alone(ctx context.Context) error {
 	if t.store == nil {
 		return nil // an agent has come meanwhile
 	}
-	if err := f.printLast(ctx, t.Client); err != nil {
+	if err := f.catchUp(ctx, t.Client); err != nil {
 		return apiError("follow the tape", err)
 	}
-	f.say("no agent is running, waiting for one")
+	f.alone = true
+	if f.said == "" {
+		f.say("no agent is running, waiting for one")
+	}
 	return nil
 }
 
-// printLast prints the newest records of a tape without an agent. Those that
-// have no answer will not get one.
-func (f *follower) printLast(ctx context.Context, c *inspect.Client) error {
+// catchUp prints what is new on a tape without an agent: at first the newest
+// records, later those behind the cursor. What has no answer will not get one.
+func (f *follower) catchUp(ctx context.Context, c *inspect.Client) error {
 	newest, err := newestID(ctx, c)
 	if err != nil {
 		return err
 	}
-	if f.query.Last > 0 {
-		for r, err := range newestLast(ctx, c, f.query.Filter, f.query.Last, f.query.Reveal) {
-			if err != nil {
-				return err
-			}
-			if err := f.print(&r); err != nil {
-				return err
-			}
+	records := c.Records(ctx, inspect.Query{Filter: f.query.Filter, After: f.after(), Reveal: f.query.Reveal})
+	switch {
+	case f.query.After != nil:
+	case f.query.Last == 0:
+		records = func(func(inspect.Record, error) bool) {}
+	default:
+		records = newestLast(ctx, c, f.query.Filter, f.query.Last, f.query.Reveal)
+	}
+	for r, err := range records {
+		if err != nil {
+			return err
+		}
+		if err := f.take(inspect.TailLine{Record: &r}); err != nil {
+			return err
 		}
 	}
-	f.begun, f.query.After = true, &newest
-	return nil
+	return f.take(inspect.TailLine{Cursor: &newest})
+}
+
+func (f *follower) after() store.ID {
+	if f.query.After == nil {
+		return store.ID{}
+	}
+	return *f.query.After
 }
 
 // newestID is the id of the last record on the tape, whatever is chosen of it.

@@ -1,0 +1,107 @@
+package main
+
+import (
+	"io"
+	"slices"
+	"strings"
+)
+
+// cell is one field of a table's row.
+type cell struct {
+	text  string                   // as it came from strangers
+	paint func(ink, string) string // nil: plain
+}
+
+// table prints rows in columns that are as wide as what stands in them. It
+// holds some rows back to know how wide that is.
+type table struct {
+	out     io.Writer
+	ink     ink
+	columns int   // of the terminal; 0: none, nothing is cut
+	right   []int // columns that end flush
+	long    int   // the column that is cut to fit the terminal
+	widths  []int
+	rows    [][]cell
+}
+
+const (
+	tableRows   = 500 // held back at most
+	longestCell = 60  // wider cells stick out of their column
+	leastLong   = 16  // columns that the long cell keeps on a narrow terminal
+)
+
+func newTable(out io.Writer, i ink, titles ...string) *table {
+	t := &table{out: out, ink: i, columns: terminalWidth(out), long: -1, widths: make([]int, len(titles))}
+	row := make([]cell, len(titles))
+	for n, title := range titles {
+		row[n] = cell{title, ink.dim}
+	}
+	t.rows = append(t.rows, row)
+	return t
+}
+
+func (t *table) add(row []cell) error {
+	t.rows = append(t.rows, row)
+	if len(t.rows) < tableRows {
+		return nil
+	}
+	return t.flush()
+}
+
+// flush prints what is held back.
+func (t *table) flush() error {
+	for _, row := range t.rows {
+		for n := range row {
+			row[n].text = clean(row[n].text)
+			t.widths[n] = max(t.widths[n], min(width(row[n].text), longestCell))
+		}
+	}
+	t.fit()
+	var b strings.Builder
+	for _, row := range t.rows {
+		t.print(&b, row)
+	}
+	t.rows = t.rows[:0]
+	_, err := io.WriteString(t.out, b.String())
+	return err
+}
+
+// fit makes the long column narrower until a row fits the terminal.
+func (t *table) fit() {
+	if t.columns == 0 || t.long < 0 {
+		return
+	}
+	whole := 2 * (len(t.widths) - 1)
+	for _, w := range t.widths {
+		whole += w
+	}
+	t.widths[t.long] = max(min(leastLong, t.widths[t.long]), t.widths[t.long]-max(0, whole-t.columns))
+}
+
+func (t *table) print(b *strings.Builder, row []cell) {
+	for len(row) > 0 && row[len(row)-1].text == "" {
+		row = row[:len(row)-1] // no spaces at the end of a line
+	}
+	for n, c := range row {
+		text, w := c.text, t.widths[n]
+		if t.columns > 0 && n == t.long {
+			text = cut(text, w)
+		}
+		painted := text
+		if c.paint != nil {
+			painted = c.paint(t.ink, text)
+		}
+		space := strings.Repeat(" ", max(0, w-width(text)))
+		switch {
+		case slices.Contains(t.right, n):
+			painted = space + painted
+		case n < len(row)-1:
+			painted += space
+		}
+		if n > 0 {
+			b.WriteString("  ")
+		}
+		b.WriteString(painted)
+	}
+	b.WriteByte('\n')
+}
