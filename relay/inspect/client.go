@@ -61,7 +61,12 @@ func (c *Client) hello(ctx context.Context) error {
 // nobodyThere says whether a connection failed because there is no socket, or
 // nobody listens on it any more.
 func nobodyThere(err error) bool {
-	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, wsaConnRefused)
+	for _, cause := range []error{fs.ErrNotExist, syscall.ENOTDIR, syscall.ECONNREFUSED, wsaConnRefused} {
+		if errors.Is(err, cause) {
+			return true
+		}
+	}
+	return false
 }
 
 // wsaConnRefused is how Windows says ECONNREFUSED.
