@@ -25,7 +25,7 @@ func newList(e *env) *cobra.Command {
 		Long: `List the newest records, the newest last, right above the prompt; with --json
 in the same order. The id column is enough to name a record to other commands.`,
 		Example: `  hooktape list --since 1h --verdict no_source,malformed
-  hooktape list --where 'json.amount > 100 && headers["X-Event"] == "paid"'`,
+  hooktape list --where 'json.amount > 100 && header["X-Event"] == "paid"'`,
 		Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
 			filter, err := chosen.filter(e.now())
