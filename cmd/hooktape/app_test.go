@@ -14,6 +14,7 @@ import (
 // brought up again on its port.
 type rawApp struct {
 	addr string
+	seen func(n int, request []byte) // called with request number n before it is answered; nil: nobody looks
 	wg   sync.WaitGroup
 
 	mu       sync.Mutex // guards what follows
@@ -218,6 +219,9 @@ func (a *rawApp) keep(request []byte) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.requests = append(a.requests, request)
+	if a.seen != nil {
+		a.seen(len(a.requests), request)
+	}
 	close(a.arrived)
 	a.arrived = make(chan struct{})
 }
