@@ -168,13 +168,21 @@ func (p *page) body(m *message, truncated bool) {
 	p.lines(shown.text)
 }
 
+// longestLine is how many characters of a line are shown: enough for any that
+// a person reads, too few for an encoded image to flood the screen.
+const longestLine = 2000
+
 // lines prints text of several lines, indented.
 func (p *page) lines(text string) {
 	for line := range strings.Lines(cleanLines(text)) {
-		if line != "\n" {
+		line = strings.TrimSuffix(line, "\n")
+		if more := width(line) - longestLine; more > 0 {
+			line = fmt.Sprintf("%s %s", cut(line, longestLine), p.ink.dim(fmt.Sprintf("(%d characters more)", more)))
+		}
+		if line != "" {
 			line = "  " + line
 		}
-		p.b.WriteString(strings.TrimSuffix(line, "\n") + "\n")
+		p.b.WriteString(line + "\n")
 	}
 }
 
@@ -194,6 +202,9 @@ func (p *page) answered() {
 	if len(p.answer.body) > 0 {
 		p.b.WriteByte('\n')
 		p.lines(renderBody(p.answer, p.reveal).text)
+		if !p.answer.bodyWhole {
+			fmt.Fprintf(&p.b, "  %s\n", p.ink.dim("(only its beginning; --answer gives all of it)"))
+		}
 	}
 }
 

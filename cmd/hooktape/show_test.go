@@ -98,6 +98,19 @@ func TestHostileBytesNeverReachTheTerminal(t *testing.T) {
 	}
 }
 
+func TestALongLineDoesNotFloodTheScreen(t *testing.T) {
+	d := newDeck(t)
+	long := strings.Repeat("я", 30000)
+	d.write(func(s *store.Store) {
+		id := put(t, s, store.Record{}, "POST / HTTP/1.1\nHost: x\n\n"+long)
+		giveAnswer(t, s, id, 200, "HTTP/1.1 200 OK\n\n"+long+long)
+	})
+	out := d.ok("show", "last")
+	if len(out) > 12000 || !strings.Contains(out, "(28000 characters more)") || !strings.Contains(out, "--answer gives all of it") {
+		t.Errorf("%d bytes: %.300s", len(out), out)
+	}
+}
+
 func TestShowPrintsExactBytes(t *testing.T) {
 	d := newDeck(t)
 	request := "PUT /\xff HTTP/1.1\r\nHoSt: x\r\nA:  b \r\nTransfer-Encoding: chunked\r\n\r\n3\r\n\x1b\x00\xff\r\n0\r\n\r\n"
