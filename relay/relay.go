@@ -12,11 +12,12 @@
 //	                        │ retry.go    what an attempt made of a delivery   pure
 //	                        └ breaker.go  whether the target can be reached    pure
 //
-// watch.go tells those who look on.
+// secure.go has the certificate that senders see, watch.go tells those who look on.
 package relay
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"math/rand/v2"
 	"net"
@@ -60,6 +61,8 @@ type Agent struct {
 	outage  outage
 	sending sync.WaitGroup // workers and attempts
 
+	certificate atomic.Pointer[tls.Certificate] // that senders see
+
 	failures sync.Map      // what was warned of, so that it is only once
 	stopping chan struct{} // closed when the agent begins to stop
 
@@ -94,7 +97,7 @@ func New(o Options, cfg *config.Config) *Agent {
 		a.grace = defaultGrace
 	}
 	a.ctx, a.stop = context.WithCancel(context.Background())
-	a.server = &wire.Server{Serve: a.serve, Refuse: a.refuse, Now: a.now, Panicked: a.panicked}
+	a.server = &wire.Server{Serve: a.serve, Refuse: a.refuse, Now: a.now, Panicked: a.panicked, TLS: a.tls(cfg)}
 	a.Apply(cfg)
 	return a
 }
@@ -126,6 +129,7 @@ func (a *Agent) Apply(cfg *config.Config) {
 		}
 	}
 	a.targets = kept
+	a.present(cfg.TLS)
 	a.routes.Store(newRoutes(sources))
 	for _, t := range kept {
 		if a.running != nil {

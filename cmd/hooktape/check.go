@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -46,6 +47,9 @@ func (e *env) check() error {
 	fmt.Fprintf(e.stdout, "%s: %s, all right\n", e.config, counted(len(cfg.Sources), "source"))
 	for _, s := range cfg.Sources {
 		fmt.Fprintf(e.stdout, "  %s: %s\n", s.Name, describeSource(s))
+	}
+	if t := cfg.TLS; t != nil {
+		fmt.Fprintf(e.stdout, "tls %s: for %s, until %s\n", t.Cert, strings.Join(t.Names(), ", "), t.Certificate.Leaf.NotAfter.Local().Format(time.DateTime))
 	}
 	fmt.Fprintf(e.stdout, "data %s: %s\n", cfg.Data, tape)
 	return nil

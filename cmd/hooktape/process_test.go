@@ -20,6 +20,7 @@ import (
 // agentProcess is a hooktape that runs as its own process, as a user runs it.
 type agentProcess struct {
 	addr    string // host:port it receives on
+	url     string // of that
 	inspect string // host:port of inspect, "" when it serves none
 	out     *transcript
 	errs    *transcript
@@ -61,7 +62,7 @@ func (t *transcript) read() (string, <-chan struct{}) {
 func (t *transcript) String() string { s, _ := t.read(); return s }
 
 var (
-	receivingOn = regexp.MustCompile(`receiving on https?://([^\s/]+)`)
+	receivingOn = regexp.MustCompile(`receiving on (https?://([^\s/]+))`)
 	inspectOn   = regexp.MustCompile(`inspect on https?://([^\s/]+)`)
 )
 
@@ -115,7 +116,7 @@ func (a *agentProcess) awaitAddresses(withInspect bool) error {
 			a.inspect = inspect[1]
 		}
 		if receiving != nil && (inspect != nil || !withInspect) {
-			a.addr = receiving[1]
+			a.url, a.addr = receiving[1], receiving[2]
 			return nil
 		}
 		select {

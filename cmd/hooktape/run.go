@@ -47,7 +47,7 @@ func (e *env) run(ctx context.Context, flags *agentFlags) error {
 	}
 	s := &session{env: e, flags: flags, cfg: cfg, data: cfg.Data}
 	s.greet = func(receiving, inspecting string) error {
-		fmt.Fprintf(e.stdout, "receiving on http://%s\n", receiving)
+		fmt.Fprintf(e.stdout, "receiving on %s://%s\n", cfg.Scheme(), receiving)
 		fmt.Fprintf(e.stdout, "inspect on http://%s\n", inspecting)
 		return nil
 	}
@@ -111,6 +111,7 @@ func (r *reloader) reload() []config.File {
 func fixedKeys(old, new *config.Config) (keys []string) {
 	for key, differs := range map[string]bool{
 		"listen": old.Listen != new.Listen, "inspect": old.Inspect != new.Inspect, "data": old.Data != new.Data,
+		"tls": (old.TLS == nil) != (new.TLS == nil),
 	} {
 		if differs {
 			keys = append(keys, key)

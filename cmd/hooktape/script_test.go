@@ -46,6 +46,7 @@ func TestMain(m *testing.M) {
 //	generate FILE SIZE         a POST with a body of so many bytes
 //	forwarded SENT GOT HOST [FROM TO]     GOT is SENT as promise 5 lets the target at HOST receive it,
 //	                           path FROM replaced by TO
+//	certificate CERT KEY [DAYS]   make a certificate for 127.0.0.1 that ends in so many days, and its key
 //	await FILE PATTERN         wait until the file matches
 //	until PATTERN COMMAND...   run the command until its stdout matches; ! until: until it doesn't
 //	exitcode N COMMAND...      run the command, which must end with this code
@@ -62,18 +63,19 @@ func TestScripts(t *testing.T) {
 		Setup:               func(e *testscript.Env) error { return setUpScript(e, root) },
 		Condition:           scriptCondition,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"start":     cmdStart,
-			"halt":      cmdEnd(syscall.SIGTERM),
-			"interrupt": cmdEnd(syscall.SIGINT),
-			"crash":     cmdEnd(syscall.SIGKILL),
-			"app":       cmdApp,
-			"send":      cmdSend,
-			"crlf":      cmdCRLF,
-			"generate":  cmdGenerate,
-			"forwarded": cmdForwarded,
-			"await":     cmdAwait,
-			"until":     cmdUntil,
-			"exitcode":  cmdExitCode,
+			"start":       cmdStart,
+			"halt":        cmdEnd(syscall.SIGTERM),
+			"interrupt":   cmdEnd(syscall.SIGINT),
+			"crash":       cmdEnd(syscall.SIGKILL),
+			"app":         cmdApp,
+			"send":        cmdSend,
+			"crlf":        cmdCRLF,
+			"generate":    cmdGenerate,
+			"forwarded":   cmdForwarded,
+			"certificate": cmdCertificate,
+			"await":       cmdAwait,
+			"until":       cmdUntil,
+			"exitcode":    cmdExitCode,
 		},
 	})
 }
@@ -137,7 +139,7 @@ func cmdStart(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	on.agent = agent
 	ts.Setenv("ADDR", agent.addr)
-	ts.Setenv("URL", "http://"+agent.addr)
+	ts.Setenv("URL", agent.url)
 	ts.Setenv("INSPECT", "http://"+agent.inspect)
 }
 

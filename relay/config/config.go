@@ -24,9 +24,10 @@ type Config struct {
 	Inspect   string // host:port
 	Data      string // path of the tape; one that is relative in the file is made relative to the file
 	PublicURL string // without a slash at its end; "" when not given
+	TLS       *TLS   // nil: the listener speaks plain HTTP
 	Limits    Limits
 	Sources   []Source
-	Files     []File // the config file and those that file() read: what Watch looks at
+	Files     []File // the config file and those that were read for it: what Watch looks at
 }
 
 // Limits bound what the agent takes.
@@ -154,6 +155,14 @@ func DefaultTarget(name string, u *url.URL) Target {
 		Concurrency: 8,
 		Retry:       Retry{For: 72 * time.Hour, Min: time.Second, Max: 10 * time.Minute},
 	}
+}
+
+// Scheme is that of the URLs that the listener is reached by.
+func (c *Config) Scheme() string {
+	if c.TLS != nil {
+		return "https"
+	}
+	return "http"
 }
 
 // Source is the source of a name; nil when there is none.

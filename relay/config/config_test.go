@@ -91,14 +91,18 @@ func example(t *testing.T) string {
 	return string(text)
 }
 
-// commented finds keys that are commented out in the example.
-var commented = regexp.MustCompile(`(?m)^(\s*)# (\w+\s+= )`)
+// commented finds keys and blocks that are commented out in the example.
+var commented = regexp.MustCompile(`(?m)^(\s*)# (\s*\w+\s+= |\w+ \{|\})`)
 
 func TestTheExampleIsRight(t *testing.T) {
 	if _, err := load(t, example(t)); err != nil {
 		t.Error(err)
 	}
-	if _, err := load(t, commented.ReplaceAllString(example(t), "$1$2")); err != nil {
+	dir := t.TempDir()
+	writePair(t, dir, newPair(t, "hooks.example.com"))
+	path := filepath.Join(dir, "hooktape.hcl")
+	write(t, path, commented.ReplaceAllString(example(t), "$1$2"))
+	if _, err := Load(path, environment); err != nil {
 		t.Errorf("with all keys: %v", err)
 	}
 }

@@ -37,6 +37,7 @@ func (s *schema[T]) names() []string {
 
 // decoder gathers what is wrong while it reads a file.
 type decoder struct {
+	around *surroundings
 	load   *expr.Load
 	places []placeNames // for hints
 	diags  hcl.Diagnostics
@@ -45,6 +46,7 @@ type decoder struct {
 
 func newDecoder(text []byte, around *surroundings) *decoder {
 	return &decoder{
+		around: around,
 		load:   &expr.Load{Text: text, Env: around.env, File: around.file},
 		places: places(),
 		seen:   map[string]hcl.Range{},
@@ -127,6 +129,7 @@ func places() []placeNames {
 		{ackSchema.place, ackSchema.names()},
 		{targetSchema.place, targetSchema.names()},
 		{retrySchema.place, retrySchema.names()},
+		{tlsSchema.place, tlsSchema.names()},
 	}
 }
 
@@ -186,6 +189,13 @@ func (d *decoder) textOf(name string, e hclsyntax.Expression) (s string, ok bool
 		return "", false
 	}
 	return v.AsString(), true
+}
+
+// path reads the name of a file.
+func (d *decoder) path(a *hclsyntax.Attribute, into *string) {
+	if text, ok := d.text(a); ok {
+		*into = text
+	}
 }
 
 func (d *decoder) flag(a *hclsyntax.Attribute, into *bool) {

@@ -52,9 +52,9 @@ func sum(path string) [32]byte {
 	return f.Sum
 }
 
-// surroundings are what env() and file() read while a configuration is loaded.
+// surroundings are what is read while a configuration is loaded: by env(), by file(), and where a key names a file.
 type surroundings struct {
-	dir    string // of the config file: file() is relative to it
+	dir    string // of the config file: other files are relative to it
 	lookup func(string) (string, bool)
 	files  []File // read so far
 }
@@ -70,16 +70,26 @@ func (s *surroundings) env(name string) (string, error) {
 	return value, nil
 }
 
+// bytes reads the file that name names, and makes name its path.
+func (s *surroundings) bytes(name *string) ([]byte, error) {
+	given := *name
+	if !filepath.IsAbs(given) {
+		*name = filepath.Join(s.dir, given)
+	}
+	b, f, err := readFile(*name)
+	s.files = append(s.files, f)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read file %q: %w", given, plainError(err))
+	}
+	return b, nil
+}
+
 // file reads a file's text without one line end at its end, which editors put there.
 func (s *surroundings) file(name string) (string, error) {
 	path := name
-	if !filepath.IsAbs(path) {
-		path = filepath.Join(s.dir, path)
-	}
-	b, f, err := readFile(path)
-	s.files = append(s.files, f)
+	b, err := s.bytes(&path)
 	if err != nil {
-		return "", fmt.Errorf("cannot read file %q: %w", name, plainError(err))
+		return "", err
 	}
 	if !utf8.Valid(b) {
 		return "", fmt.Errorf("file %q is not text", name)

@@ -19,7 +19,7 @@ var topSchema = schema[Config]{
 	keys: map[string]func(*decoder, *Config, *hclsyntax.Attribute){
 		"listen":     func(d *decoder, c *Config, a *hclsyntax.Attribute) { d.address(a, &c.Listen) },
 		"inspect":    func(d *decoder, c *Config, a *hclsyntax.Attribute) { d.address(a, &c.Inspect) },
-		"data":       decodeData,
+		"data":       func(d *decoder, c *Config, a *hclsyntax.Attribute) { d.path(a, &c.Data) },
 		"public_url": func(d *decoder, c *Config, a *hclsyntax.Attribute) { d.publicURL(a, &c.PublicURL) },
 	},
 	blocks: map[string]func(*decoder, *Config, *hclsyntax.Block){
@@ -29,6 +29,7 @@ var topSchema = schema[Config]{
 			decodeBody(d, &c.Limits, b.Body, &limitsSchema)
 		},
 		"source": decodeSource,
+		"tls":    decodeTLS,
 	},
 }
 
@@ -97,12 +98,6 @@ var retrySchema = schema[Retry]{
 		"min": func(d *decoder, r *Retry, a *hclsyntax.Attribute) { d.duration(a, minTimeout, &r.Min) },
 		"max": func(d *decoder, r *Retry, a *hclsyntax.Attribute) { d.duration(a, minTimeout, &r.Max) },
 	},
-}
-
-func decodeData(d *decoder, c *Config, a *hclsyntax.Attribute) {
-	if text, ok := d.text(a); ok {
-		c.Data = text
-	}
 }
 
 func decodeSource(d *decoder, c *Config, b *hclsyntax.Block) {

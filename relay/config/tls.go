@@ -1,0 +1,93 @@
+package config
+
+import (
+	"cmp"
+	"crypto/tls"
+	"encoding/pem"
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+)
+
+// TLS is what a listener shows of itself.
+type TLS struct {
+	Cert, Key   string          // the files, as they were read
+	Certificate tls.Certificate // of both; its Leaf is set
+}
+
+var tlsSchema = schema[TLS]{
+	place: "tls",
+	keys: map[string]func(*decoder, *TLS, *hclsyntax.Attribute){
+		"cert": func(d *decoder, t *TLS, a *hclsyntax.Attribute) { d.path(a, &t.Cert) },
+		"key":  func(d *decoder, t *TLS, a *hclsyntax.Attribute) { d.path(a, &t.Key) },
+	},
+}
+
+func decodeTLS(d *decoder, c *Config, b *hclsyntax.Block) {
+	d.unlabeled(b)
+	d.once("tls", b.TypeRange, "a second tls block")
+	var t TLS
+	before := len(d.diags)
+	decodeBody(d, &t, b.Body, &tlsSchema)
+	cert, key := b.Body.Attributes["cert"], b.Body.Attributes["key"]
+	if cert == nil || key == nil {
+		d.fail(b.TypeRange, `tls needs "cert" and "key", the files of a certificate and of its private key`)
+	}
+	if len(d.diags) > before {
+		return
+	}
+	certText, certErr := d.around.bytes(&t.Cert)
+	keyText, keyErr := d.around.bytes(&t.Key)
+	if err := cmp.Or(certErr, checkCertificate(certText)); err != nil {
+		d.fail(cert.Expr.Range(), "%s", err)
+	}
+	if err := cmp.Or(keyErr, checkKey(keyText)); err != nil {
+		d.fail(key.Expr.Range(), "%s", err)
+	}
+	if len(d.diags) > before {
+		return
+	}
+	var err error
+	if t.Certificate, err = tls.X509KeyPair(certText, keyText); err != nil {
+		d.fail(b.TypeRange, "certificate and key are no pair: %s", strings.TrimPrefix(err.Error(), "tls: "))
+		return
+	}
+	c.TLS = &t
+}
+
+// checkCertificate finds what tls.X509KeyPair would say about a certificate, in words that help.
+func checkCertificate(text []byte) error {
+	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
+		if block.Type == "CERTIFICATE" {
+			return nil
+		}
+	}
+	return errors.New(`there is no certificate in it: it begins with "-----BEGIN CERTIFICATE-----"`)
+}
+
+func checkKey(text []byte) error {
+	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
+		switch {
+		case block.Type == "ENCRYPTED PRIVATE KEY" || block.Headers["DEK-Info"] != "":
+			return errors.New("the private key is encrypted, and there is nobody to ask for its password")
+		case strings.HasSuffix(block.Type, "PRIVATE KEY"):
+			return nil
+		}
+	}
+	return errors.New(`there is no private key in it: it begins with "-----BEGIN PRIVATE KEY-----"`)
+}
+
+// Names are what the certificate is for: host names and addresses, or else its subject.
+func (t *TLS) Names() []string {
+	leaf := t.Certificate.Leaf
+	names := slices.Clone(leaf.DNSNames)
+	for _, ip := range leaf.IPAddresses {
+		names = append(names, ip.String())
+	}
+	if len(names) == 0 {
+		names = append(names, leaf.Subject.String())
+	}
+	return names
+}
