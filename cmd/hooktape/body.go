@@ -79,13 +79,13 @@ func readable(contentType string, body []byte) string {
 	}
 	trimmed := bytes.TrimSpace(body)
 	switch {
-	case kind == "application/x-www-form-urlencoded":
-		return formText(string(trimmed))
-	case len(trimmed) > 0 && (trimmed[0] == '{' || trimmed[0] == '['):
+	case len(trimmed) > 0 && (trimmed[0] == '{' || trimmed[0] == '['): // curl -d calls JSON a form
 		var indented bytes.Buffer
 		if json.Indent(&indented, trimmed, "", "  ") == nil {
 			return indented.String()
 		}
+	case kind == "application/x-www-form-urlencoded":
+		return formText(string(trimmed))
 	case bytes.HasPrefix(trimmed, []byte("<")) && strings.Contains(kind, "xml"):
 		if text, err := xmlText(trimmed); err == nil {
 			return text
