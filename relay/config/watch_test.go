@@ -26,13 +26,13 @@ func started(t *testing.T, o WatchOptions, files ...File) <-chan struct{} {
 	changes, done := make(chan struct{}), make(chan error, 1)
 	go func() {
 		done <- Watch(ctx, files, o, func() []File {
+			again := make([]File, len(files)) // before the test goes on, and changes them again
+			for i, f := range files {
+				again[i] = stamped(f.Path)
+			}
 			select {
 			case changes <- struct{}{}:
 			case <-ctx.Done():
-			}
-			again := make([]File, len(files))
-			for i, f := range files {
-				again[i] = stamped(f.Path)
 			}
 			return again
 		})
@@ -213,5 +213,28 @@ func TestOneChangeIsReportedOnce(t *testing.T) {
 		if calls.Load() != 2 {
 			t.Errorf("%d changes", calls.Load())
 		}
+	})
+}
+
+func TestAReloadThatIsToldNeedsNoChange(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "c.hcl")
+	write(t, path, "a")
+	file := stamped(path)
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		signals, called := make(chan os.Signal), make(chan struct{})
+		go func() {
+			defer close(called)
+			_ = watch(ctx, []File{file}, WatchOptions{Quiet: time.Hour, Poll: time.Hour, Reload: signals}, nil, func() []File {
+				called <- struct{}{}
+				return []File{file}
+			})
+		}()
+		for range 2 {
+			signals <- os.Interrupt
+			<-called
+		}
+		cancel()
+		<-called
 	})
 }
