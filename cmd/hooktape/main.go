@@ -26,8 +26,19 @@ func main() {
 // result is its exit code (DESIGN.md section 5). ctx ends when the user
 // interrupts.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	e := &env{stdin: stdin, stdout: stdout, stderr: stderr, lookup: os.LookupEnv, getwd: os.Getwd, now: time.Now}
+	e := &env{
+		stdin: stdin, stdout: stdout, stderr: stderr,
+		lookup: os.LookupEnv, getwd: os.Getwd, now: time.Now, hangups: hangups,
+	}
 	return e.execute(ctx, args)
+}
+
+// hangups gives the SIGHUPs from now on, by which services are told to read their configuration again. Those who don't
+// ask for them end by one.
+func hangups() (signals <-chan os.Signal, stop func()) {
+	c := make(chan os.Signal, 1) // one that waits says as much as many
+	signal.Notify(c, syscall.SIGHUP)
+	return c, func() { signal.Stop(c) }
 }
 
 // env is the outside world as a command sees it, and the flags that all
@@ -38,6 +49,7 @@ type env struct {
 	lookup         func(string) (string, bool) // environment variables
 	getwd          func() (string, error)
 	now            func() time.Time
+	hangups        func() (signals <-chan os.Signal, stop func())
 
 	data   string // --data, or HOOKTAPE_DATA
 	name   string // --name

@@ -20,7 +20,8 @@ func newRun(e *env) *cobra.Command {
 		Use:   "run --config FILE",
 		Short: "Run the agent of a config file",
 		Long: `Runs the agent that the config file describes, and takes the file up again
-when it changes. A change that is not right is logged and changes nothing.`,
+when it changes, and on SIGHUP. A change that is not right is logged and changes
+nothing.`,
 		Example: `  hooktape check --config hooktape.hcl
   hooktape run --config hooktape.hcl`,
 		Args: noArguments,
@@ -45,6 +46,8 @@ func (e *env) run(ctx context.Context, flags *agentFlags) error {
 	if e.data != "" {
 		cfg.Data = e.data
 	}
+	signals, stop := e.hangups()
+	defer stop()
 	s := &session{env: e, flags: flags, cfg: cfg, data: cfg.Data}
 	s.greet = func(receiving, inspecting string) error {
 		fmt.Fprintf(e.stdout, "receiving on %s://%s\n", cfg.Scheme(), receiving)
@@ -53,7 +56,7 @@ func (e *env) run(ctx context.Context, flags *agentFlags) error {
 	}
 	s.reload = func(ctx context.Context, log hclog.Logger, a *relay.Agent) error {
 		r := &reloader{session: s, log: log, agent: a, current: cfg}
-		return config.Watch(ctx, cfg.Files, config.WatchOptions{}, r.reload)
+		return config.Watch(ctx, cfg.Files, config.WatchOptions{Reload: signals}, r.reload)
 	}
 	return s.serve(ctx)
 }

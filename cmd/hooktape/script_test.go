@@ -34,6 +34,7 @@ func TestMain(m *testing.M) {
 //	start hooktape http 3000   run an agent in the background until it receives; sets $URL, $ADDR, $INSPECT,
 //	                           takes free ports unless told -own-ports; it prints into agent.out, agent.err
 //	halt, interrupt, crash     end it: SIGTERM, SIGINT, SIGKILL; halt and interrupt want a good end
+//	hangup                     send it SIGHUP
 //	app up NAME                an app of raw sockets: sets $NAME, $NAME_URL, $NAME_PORT; each request it
 //	                           receives is in NAME/1.http, NAME/2.http, ...
 //	app down NAME              its port is closed; app up NAME opens the same one again
@@ -65,6 +66,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"start":       cmdStart,
 			"halt":        cmdEnd(syscall.SIGTERM),
+			"hangup":      cmdHangup,
 			"interrupt":   cmdEnd(syscall.SIGINT),
 			"crash":       cmdEnd(syscall.SIGKILL),
 			"app":         cmdApp,
@@ -170,6 +172,14 @@ func cmdEnd(sig syscall.Signal) func(*testscript.TestScript, bool, []string) {
 			ts.Fatalf("the agent ended: %v\n%s", err, agent.errs)
 		}
 	}
+}
+
+func cmdHangup(ts *testscript.TestScript, neg bool, args []string) {
+	agent := stageOf(ts).agent
+	if neg || len(args) > 0 || agent == nil {
+		ts.Fatalf("no agent runs, or too many arguments")
+	}
+	ts.Check(agent.process.Signal(syscall.SIGHUP))
 }
 
 func cmdApp(ts *testscript.TestScript, neg bool, args []string) {

@@ -2,6 +2,7 @@ package config
 
 import (
 	"context"
+	"os"
 	"path/filepath"
 	"slices"
 	"sync/atomic"
@@ -15,13 +16,16 @@ const (
 	defaultPoll  = 2 * time.Second
 )
 
-// WatchOptions are the times of Watch; zero values are the defaults.
+// WatchOptions say when Watch looks at the files; zero values are the defaults.
 type WatchOptions struct {
 	Quiet time.Duration // how long nothing must happen after a change before the files are read; default 100ms
 	Poll  time.Duration // how often they are read where no events come: network and container file systems; default 2s
+
+	Reload <-chan os.Signal // each counts as a change, at once; nil: none comes
 }
 
-// Watch calls changed whenever the bytes of a file are not what its Sum says, until ctx ends; then it returns nil.
+// Watch calls changed whenever the bytes of a file are not what its Sum says, or it is told to, until ctx ends; then it
+// returns nil.
 // changed returns the files to watch from then on: Config.Files of the new configuration, or Diagnostics.Files. It is
 // called by one goroutine, and Watch does nothing else meanwhile.
 //
@@ -51,16 +55,19 @@ func watch(ctx context.Context, files []File, o WatchOptions, events <-chan stru
 	quiet := time.NewTimer(o.Quiet) // at once, for what changed since the files were read
 	defer quiet.Stop()
 	for {
+		told := false
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-events:
 			quiet.Reset(o.Quiet)
 			continue
+		case <-o.Reload:
+			told = true
 		case <-poll.C:
 		case <-quiet.C:
 		}
-		if now := look(files); !slices.Equal(now, files) {
+		if now := look(files); told || !slices.Equal(now, files) {
 			files = settle(changed(), now)
 		}
 	}
