@@ -10,6 +10,8 @@ inspect = "127.0.0.1:7071"                    # health and metrics, for this mac
 data    = "hooktape.db"                       # the tape; beside this file, unless the path is absolute
 # public_url = "https://hooks.example.com"    # what senders see, when a proxy or tunnel stands before hooktape
 
+# trusted_proxies = ["127.0.0.1"]             # addresses and networks whose X-Forwarded-For and -Proto say who sent a request
+
 # tls {                                       # not given: plain HTTP; what stands before hooktape often speaks TLS for it
 #   cert = "cert.pem"                         # the certificate and those it rests on, in PEM; beside this file
 #   key  = "key.pem"                          # its private key; both are taken up again when they change

@@ -3,6 +3,7 @@ package relay
 import (
 	"cmp"
 	"net"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -14,6 +15,7 @@ import (
 // It is never changed once made; a reload makes another, and requests under way finish on theirs.
 type routes struct {
 	sources []*source
+	trusted []netip.Prefix // proxies that may say who a request is from
 }
 
 // source is a configured source with the workers of its targets.
@@ -38,14 +40,14 @@ func (s *source) primary() *target {
 
 // newRoutes puts sources in the order of matching: those that name a host before those that take any, longer paths
 // before shorter.
-func newRoutes(sources []*source) *routes {
+func newRoutes(sources []*source, trusted []netip.Prefix) *routes {
 	slices.SortStableFunc(sources, func(a, b *source) int {
 		if (a.Host == "") != (b.Host == "") {
 			return cmp.Compare(len(b.Host), len(a.Host))
 		}
 		return cmp.Compare(len(b.Path), len(a.Path))
 	})
-	return &routes{sources: sources}
+	return &routes{sources: sources, trusted: trusted}
 }
 
 // match finds the source that a request belongs to; nil when there is none.

@@ -19,7 +19,7 @@ func TestTheLongestPathOfTheHostWins(t *testing.T) {
 	} {
 		sources = append(sources, &source{Source: s})
 	}
-	r := newRoutes(sources)
+	r := newRoutes(sources, nil)
 	for _, c := range []struct{ host, path, want string }{
 		{"a.example.com", "/", "all"},
 		{"a.example.com", "/hooks", "hooks"},
@@ -36,7 +36,7 @@ func TestTheLongestPathOfTheHostWins(t *testing.T) {
 			t.Errorf("%s%s: %v, want %s", c.host, c.path, got, c.want)
 		}
 	}
-	if got := newRoutes(sources[1:3]).match("a.example.com", "/other"); got != nil {
+	if got := newRoutes(sources[1:3], nil).match("a.example.com", "/other"); got != nil {
 		t.Errorf("no source takes /other, got %s", got.Name)
 	}
 }

@@ -25,6 +25,7 @@ const framingSlack = 8
 type reception struct {
 	*Agent
 	x      *wire.Exchange
+	from   sender
 	src    *source // nil: none matched
 	target *target // whose response is the answer; nil: hooktape answers
 	found  finding
@@ -37,7 +38,11 @@ type reception struct {
 
 // serve brings one request onto the tape, answers it, and sees to its deliveries.
 func (a *Agent) serve(x *wire.Exchange) {
-	r := &reception{Agent: a, x: x, src: a.routes.Load().match(x.Head.Host(), x.Head.Path()), raw: a.store.Spool()}
+	routes := a.routes.Load()
+	r := &reception{
+		Agent: a, x: x, src: routes.match(x.Head.Host(), x.Head.Path()), raw: a.store.Spool(),
+		from: senderOf(x.Remote, x.TLS, x.Head, routes.trusted),
+	}
 	r.found = checkHead(r.config(), x.Head)
 	err := r.read()
 	if err == nil {
@@ -143,7 +148,7 @@ func broken(err error) finding {
 func (r *reception) commit() error {
 	h := r.x.Head
 	r.rec = &store.Record{
-		Time: r.x.Time, Via: "direct", Remote: r.x.Remote.String(), TLS: r.x.TLS,
+		Time: r.x.Time, Via: "direct", Remote: r.from.remote, Proxy: r.from.proxy, TLS: r.from.tls,
 		Proto: h.Proto, Method: h.Method, Target: h.Target, Host: h.Host(),
 		Verdict: r.found.verdict, Reason: r.found.reason,
 		HeadSize: len(h.Raw), BodySize: r.x.BodySize(), Truncated: r.cut, Raw: store.Raw{Size: r.raw.Size()},

@@ -130,7 +130,7 @@ func (a *Agent) Apply(cfg *config.Config) {
 	}
 	a.targets = kept
 	a.present(cfg.TLS)
-	a.routes.Store(newRoutes(sources))
+	a.routes.Store(newRoutes(sources, cfg.TrustedProxies))
 	for _, t := range kept {
 		if a.running != nil {
 			t.start(a.running)

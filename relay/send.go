@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"time"
 
 	"github.com/hooktape/hooktape/relay/config"
@@ -113,12 +112,8 @@ func forwarded(rec *store.Record) wire.Fields {
 	if rec.TLS {
 		proto = "https"
 	}
-	ip, _, err := net.SplitHostPort(rec.Remote)
-	if err != nil {
-		ip = rec.Remote
-	}
 	return wire.Fields{
-		{Name: "X-Forwarded-For", Value: ip}, {Name: "X-Forwarded-Proto", Value: proto}, {Name: "X-Forwarded-Host", Value: rec.Host},
+		{Name: "X-Forwarded-For", Value: rec.Peer()}, {Name: "X-Forwarded-Proto", Value: proto}, {Name: "X-Forwarded-Host", Value: rec.Host},
 	}
 }
 

@@ -26,11 +26,12 @@ type recordFacts struct {
 	Pieces    []byte       `cbor:"19,keyasint,omitempty"`
 	Size      int64        `cbor:"20,keyasint,omitempty"`
 	Answer    *answerFacts `cbor:"21,keyasint,omitempty"`
+	Proxy     string       `cbor:"22,keyasint,omitempty"`
 }
 
 func newRecordFacts(r *Record) *recordFacts {
 	f := &recordFacts{
-		Time: nanos(r.Time), Source: r.Source, Via: r.Via, Remote: r.Remote, TLS: r.TLS,
+		Time: nanos(r.Time), Source: r.Source, Via: r.Via, Remote: r.Remote, Proxy: r.Proxy, TLS: r.TLS,
 		Proto: r.Proto, Method: r.Method, Target: r.Target, Host: r.Host, Event: r.Event, Trace: r.Trace,
 		Verdict: r.Verdict, Reason: r.Reason, Verified: r.Verified,
 		HeadSize: r.HeadSize, BodySize: r.BodySize, Truncated: r.Truncated, Session: r.Session,
@@ -44,7 +45,7 @@ func newRecordFacts(r *Record) *recordFacts {
 
 func (f *recordFacts) record(id ID) *Record {
 	r := &Record{
-		ID: id, Time: fromNanos(f.Time), Source: f.Source, Via: f.Via, Remote: f.Remote, TLS: f.TLS,
+		ID: id, Time: fromNanos(f.Time), Source: f.Source, Via: f.Via, Remote: f.Remote, Proxy: f.Proxy, TLS: f.TLS,
 		Proto: f.Proto, Method: f.Method, Target: f.Target, Host: f.Host, Event: f.Event, Trace: f.Trace,
 		Verdict: f.Verdict, Reason: f.Reason, Verified: f.Verified,
 		HeadSize: f.HeadSize, BodySize: f.BodySize, Truncated: f.Truncated, Session: f.Session,

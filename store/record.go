@@ -1,6 +1,8 @@
 package store
 
 import (
+	"cmp"
+	"net"
 	"time"
 
 	"github.com/oklog/ulid/v2"
@@ -61,8 +63,9 @@ type Record struct {
 	Time   time.Time // arrival of the first byte
 	Source string    // "" when no source matched
 	Via    string    // direct, tunnel, ssh, import
-	Remote string    // ip:port of the sender
-	TLS    bool
+	Remote string    // ip:port of the sender; ip alone where Proxy told of it
+	Proxy  string    // ip:port of the trusted proxy that it came through; "" when it came itself
+	TLS    bool      // how the sender came
 
 	Proto, Method string
 	Target        string // as sent
@@ -80,6 +83,15 @@ type Record struct {
 	Session   []string
 	Raw       Raw
 	Answer    *Answer // nil: not answered yet
+}
+
+// Peer is the address, without its port, of who brought the request to the agent: the proxy, or else the sender.
+func (r *Record) Peer() string {
+	at := cmp.Or(r.Proxy, r.Remote)
+	if ip, _, err := net.SplitHostPort(at); err == nil {
+		return ip
+	}
+	return at
 }
 
 // Answer is the response that the sender got.

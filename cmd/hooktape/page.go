@@ -50,7 +50,11 @@ func (p *page) facts() {
 	fmt.Fprintln(&p.b, p.ink.bold(title))
 	p.fact("id", r.ID.String())
 	p.fact("time", fmt.Sprintf("%s (%s)", r.Time.Local().Format("2006-01-02 15:04:05.000 -07:00"), ago(p.now.Sub(r.Time.Time))))
-	p.fact("from", r.Remote+", "+r.Via)
+	from := r.Remote + ", " + r.Via
+	if r.Proxy != "" {
+		from += ", through " + r.Proxy
+	}
+	p.fact("from", from)
 	p.fact("host", r.Host)
 	p.fact("source", r.Source)
 	p.fact("event", r.Event)

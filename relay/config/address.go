@@ -2,6 +2,7 @@ package config
 
 import (
 	"net"
+	"net/netip"
 	"net/url"
 	"regexp"
 	"slices"
@@ -37,6 +38,27 @@ func (d *decoder) address(a *hclsyntax.Attribute, into *string) {
 		return
 	}
 	*into = text
+}
+
+// networks reads a list of networks and single addresses.
+func (d *decoder) networks(a *hclsyntax.Attribute, into *[]netip.Prefix) {
+	d.texts(a, func(text string, at hcl.Range) {
+		n, err := netip.ParsePrefix(text)
+		if one, errOne := netip.ParseAddr(text); errOne == nil && one.Zone() == "" {
+			one = one.Unmap()
+			n, err = netip.PrefixFrom(one, one.BitLen()), nil
+		}
+		switch {
+		case err != nil:
+			d.fail(at, `write an address or a network, like "127.0.0.1" or "10.0.0.0/8"`)
+		case n.Addr().Is4In6():
+			d.fail(at, "write IPv4 networks as such, like 10.0.0.0/8")
+		case n != n.Masked():
+			d.fail(at, `the network is "%s"`, n.Masked())
+		default:
+			*into = append(*into, n)
+		}
+	})
 }
 
 // parseURL reads a URL of the web, with a host.

@@ -8,6 +8,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -28,6 +29,8 @@ type Config struct {
 	Limits    Limits
 	Sources   []Source
 	Files     []File // the config file and those that were read for it: what Watch looks at
+
+	TrustedProxies []netip.Prefix // whose X-Forwarded-For and X-Forwarded-Proto count
 }
 
 // Limits bound what the agent takes.

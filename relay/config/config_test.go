@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"flag"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -367,4 +368,14 @@ func FuzzLoadNeverPanics(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestTrustedProxiesAreAddressesAndNetworks(t *testing.T) {
+	cfg, err := load(t, `trusted_proxies = ["10.0.0.0/8", "127.0.0.1", "::ffff:192.0.2.1", "fd00::/8", "0.0.0.0/0"]`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := fmt.Sprint(cfg.TrustedProxies); got != "[10.0.0.0/8 127.0.0.1/32 192.0.2.1/32 fd00::/8 0.0.0.0/0]" {
+		t.Error(got)
+	}
 }

@@ -17,10 +17,11 @@ const (
 
 var topSchema = schema[Config]{
 	keys: map[string]func(*decoder, *Config, *hclsyntax.Attribute){
-		"listen":     func(d *decoder, c *Config, a *hclsyntax.Attribute) { d.address(a, &c.Listen) },
-		"inspect":    func(d *decoder, c *Config, a *hclsyntax.Attribute) { d.address(a, &c.Inspect) },
-		"data":       func(d *decoder, c *Config, a *hclsyntax.Attribute) { d.path(a, &c.Data) },
-		"public_url": func(d *decoder, c *Config, a *hclsyntax.Attribute) { d.publicURL(a, &c.PublicURL) },
+		"listen":          func(d *decoder, c *Config, a *hclsyntax.Attribute) { d.address(a, &c.Listen) },
+		"inspect":         func(d *decoder, c *Config, a *hclsyntax.Attribute) { d.address(a, &c.Inspect) },
+		"data":            func(d *decoder, c *Config, a *hclsyntax.Attribute) { d.path(a, &c.Data) },
+		"trusted_proxies": func(d *decoder, c *Config, a *hclsyntax.Attribute) { d.networks(a, &c.TrustedProxies) },
+		"public_url":      func(d *decoder, c *Config, a *hclsyntax.Attribute) { d.publicURL(a, &c.PublicURL) },
 	},
 	blocks: map[string]func(*decoder, *Config, *hclsyntax.Block){
 		"limits": func(d *decoder, c *Config, b *hclsyntax.Block) {

@@ -8,8 +8,8 @@ import (
 	"github.com/hooktape/hooktape/store"
 )
 
-// Record is a record as JSON shows it (DESIGN.md section 5). Every key is
-// always there. Secrets are masked unless the question said reveal.
+// Record is a record as JSON shows it (DESIGN.md section 5). Every key but
+// proxy is always there. Secrets are masked unless the question said reveal.
 type Record struct {
 	ID         store.ID      `json:"id"`
 	Time       Time          `json:"time"`
@@ -18,6 +18,7 @@ type Record struct {
 	Trace      string        `json:"trace"`
 	Via        string        `json:"via"`
 	Remote     string        `json:"remote"`
+	Proxy      string        `json:"proxy,omitempty"` // the trusted proxy that told of remote
 	Proto      string        `json:"proto"`
 	Method     string        `json:"method"`
 	Path       string        `json:"path"` // the request target as sent

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"time"
 
@@ -95,11 +94,7 @@ func added(t Target, rec *store.Record) wire.Fields {
 		if rec.TLS {
 			proto = "https"
 		}
-		ip, _, err := net.SplitHostPort(rec.Remote)
-		if err != nil {
-			ip = rec.Remote
-		}
-		add = append(add, wire.Field{Name: "X-Forwarded-For", Value: ip},
+		add = append(add, wire.Field{Name: "X-Forwarded-For", Value: rec.Peer()},
 			wire.Field{Name: "X-Forwarded-Proto", Value: proto}, wire.Field{Name: "X-Forwarded-Host", Value: rec.Host})
 	}
 	if t.IDHeader != "" {
