@@ -21,6 +21,13 @@ limits {
   max_body = "32MiB"                          # larger bodies get 413; a source can set its own
 }
 
+# The tape is bounded: the oldest records go, except those with pending deliveries, which may take half of max_size beyond it;
+# then new requests get 503 until some are delivered. Refused requests have 5 % of max_size for themselves.
+retain {
+  max_age  = "30d"                            # since they came
+  max_size = "10GiB"                          # that the tape takes in its file
+}
+
 # A source is where requests come in: one for each sender. Its name stands in lists, logs and on the tape.
 source "orders" {
   path     = "/webhooks/orders"               # this path and all below it; of several sources the longest path wins

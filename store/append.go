@@ -19,6 +19,9 @@ func (s *Store) Append(rec *Record, raw *Spool, deliveries []Delivery, render fu
 	if err := checkAppend(rec, deliveries); err != nil {
 		return failed(err)
 	}
+	if s.evictor.full.Load() {
+		return failed(ErrFull)
+	}
 	kept, err := take(raw, rec.Raw)
 	if err != nil {
 		return failed(err)
@@ -72,6 +75,7 @@ type appendChange struct {
 	time       int64 // milliseconds of the record's own time
 	source     string
 	verdict    Verdict
+	counts     counts
 	value      *bytes.Buffer // sealed
 	raw        taken
 	deliveries []deliveryRow
@@ -89,6 +93,11 @@ func (c *appendChange) encode(rec *Record, deliveries []Delivery) error {
 			return err
 		}
 	}
+	var answer int64
+	if rec.Answer != nil {
+		answer = rec.Answer.Raw.Size
+	}
+	c.counts = newCounts(rec.Verdict, rec.Raw.Size, answer)
 	value, err := pack(newRecordFacts(rec), rec.Raw.Inline)
 	if err != nil {
 		return err
@@ -128,8 +137,7 @@ func (c *appendChange) apply(t *txn) error {
 			return err
 		}
 	}
-	t.records++
-	t.bytes += uint64(c.raw.raw.Size)
+	t.counts.add(c.counts)
 	t.observe(c.id, c.time)
 	return nil
 }

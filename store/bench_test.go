@@ -150,6 +150,30 @@ func BenchmarkAppend(b *testing.B) {
 	}
 }
 
+// BenchmarkAppendWithRetention compares durable appends to a tape that is full and evicts as much as comes, with those
+// to a tape that keeps everything. The metric to look at is ratio.
+func BenchmarkAppendWithRetention(b *testing.B) {
+	const size = 32 << 20
+	bounded := openStore(b, tape(b), store.Options{Retention: store.Retention{MaxAge: 24 * time.Hour, MaxSize: size}})
+	endless := openStore(b, tape(b), store.Options{})
+	const appenders, per = 64, 64 * 40
+	for bounded.Stats().Evicted == 0 {
+		many(appenders, per, func() { appendDocument(b, bounded) })
+		many(appenders, per, func() { appendDocument(b, endless) })
+	}
+	var with, without, rounds float64
+	for b.Loop() {
+		with += 1 / many(appenders, per, func() { appendDocument(b, bounded) })
+		without += 1 / many(appenders, per, func() { appendDocument(b, endless) })
+		rounds++
+	}
+	st := bounded.Stats()
+	b.ReportMetric(rounds/with, "appends/s")
+	b.ReportMetric(without/with, "ratio")
+	b.ReportMetric(float64(st.Evicted)/float64(st.Commits), "evicted/commit")
+	b.ReportMetric(float64(st.Used)/size, "used/max")
+}
+
 func BenchmarkNoSync(b *testing.B) {
 	s := openStore(b, tape(b), store.Options{NoSync: true})
 	b.ReportAllocs()

@@ -110,6 +110,7 @@ func (s *Store) transact(group []*Commit) error {
 	})
 	if err == nil {
 		s.count(&t, changes)
+		s.evictor.look(s.file.used(), t.counts.refused > 0)
 		return nil
 	}
 	if t.applied || t.Tx == nil || panicked(err) {
@@ -176,8 +177,7 @@ type txn struct {
 	*bolt.Tx
 	key     []byte         // scratch: bbolt copies keys
 	pending map[string]int // change of deliveries in state Pending, by target key
-	records uint64         // added
-	bytes   uint64         // of their raw bytes
+	counts  counts         // change of what is on the tape
 	skew    skew
 	skewed  bool
 	applied bool // all is written that should be; what fails now is the commit
@@ -204,16 +204,10 @@ func (t *txn) applyAll(group []*Commit) error {
 	return nil
 }
 
-// writeCounts keeps the totals in the sequences of two buckets: these are written with each bucket's root anyway.
+// writeCounts keeps what must outlive the transaction.
 func (t *txn) writeCounts() error {
-	if t.records > 0 {
-		records, bytes := t.Bucket(bucketRecords), t.Bucket(bucketBySource)
-		if err := errors.Join(
-			records.SetSequence(records.Sequence()+t.records),
-			bytes.SetSequence(bytes.Sequence()+t.bytes),
-		); err != nil {
-			return err
-		}
+	if err := t.counts.write(t.Tx); err != nil {
+		return err
 	}
 	if t.skewed {
 		return t.skew.write(t.Tx)

@@ -16,6 +16,8 @@ var (
 	// ErrDamaged is wrapped by errors about bytes that are not what was written: a checksum that does not hold, a
 	// page that can't be read.
 	ErrDamaged = errors.New("damaged")
+	// ErrFull is returned by Append while the tape is far beyond its size and holds nothing that may be evicted.
+	ErrFull = errors.New("the tape is full of records whose deliveries are pending")
 	// ErrTooLarge is wrapped by errors about a change that no transaction can take.
 	ErrTooLarge = errors.New("too large")
 )

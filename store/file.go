@@ -30,13 +30,13 @@ var (
 	bucketRecords    = []byte("records")    // id → record and its raw bytes. Sequence: how many there are
 	bucketPieces     = []byte("pieces")     // pieces id, number → up to 64 KiB
 	bucketUploads    = []byte("uploads")    // pieces id: no record has these pieces yet
-	bucketAttempts   = []byte("attempts")   // id, number → attempt; number 0: an answer that came after the record
+	bucketAttempts   = []byte("attempts")   // id, number → attempt; number 0: an answer that came after the record. Sequence: bytes of all answers and responses
 	bucketDeliveries = []byte("deliveries") // id, target key → delivery
 	bucketReady      = []byte("ready")      // target key, due, id: pending, and first of its key
 	bucketWaiting    = []byte("waiting")    // target key, hash of key, 0 → the first's id; …, 1, id: those behind it
 	bucketByState    = []byte("by_state")   // state, target key, id: all deliveries but the delivered
 	bucketBySource   = []byte("by_source")  // source behind its length, id. Sequence: raw bytes of all records
-	bucketByVerdict  = []byte("by_verdict") // verdict behind its length, id: all records but the accepted
+	bucketByVerdict  = []byte("by_verdict") // verdict behind its length, id: all records but the accepted. Sequence: what the refused weigh
 	bucketMeta       = []byte("meta")       // format, skew, and "user." with the keys of PutMeta
 
 	buckets = [][]byte{
@@ -145,6 +145,15 @@ func (f *file) update(fn func(*bolt.Tx) error) (txid int, err error) {
 		f.stuck = tx == nil || panicked(guard(tx.Rollback))
 	}
 	return txid, err
+}
+
+// used is how many bytes of the file are taken: what retention by size goes by. Committer only, or where none runs.
+func (f *file) used() int64 {
+	st := f.db.Stats()
+	var size int64
+	// A file that can't be read has no size; the next transaction says why.
+	_ = f.view(func(tx *bolt.Tx) error { size = tx.Size(); return nil })
+	return size - int64(st.FreePageN+st.PendingPageN)*pageSize
 }
 
 func (f *file) close() error {

@@ -76,6 +76,28 @@ func (m *model) append(t *rapid.T) {
 	}
 }
 
+// delete takes a record away, whatever hangs on it.
+func (m *model) delete(t *rapid.T) {
+	if len(m.ids) == 0 {
+		t.Skip("no records")
+	}
+	id := rapid.SampledFrom(m.ids).Draw(t, "id")
+	if _, err := m.s.Delete(id); err != nil {
+		t.Fatal(err)
+	}
+	for _, target := range targets {
+		if d, ok := m.deliveries[deliveryName{id, target}]; ok {
+			d.State = store.Dropped
+			m.put(d)
+			delete(m.deliveries, deliveryName{id, target})
+		}
+	}
+	m.ids = slices.DeleteFunc(m.ids, func(other store.ID) bool { return other == id })
+	delete(m.records, id)
+	delete(m.raw, id)
+	delete(m.attempts, id)
+}
+
 func drawDue(t *rapid.T) time.Time {
 	return arrival.Add(time.Duration(rapid.IntRange(0, 9).Draw(t, "due")) * time.Second)
 }
@@ -239,7 +261,7 @@ func TestTheStoreBehavesLikeAMap(t *testing.T) {
 		m.open(t)
 		defer func() { m.s.Close() }()
 		t.Repeat(map[string]func(*rapid.T){
-			"append": m.append, "append again": m.append, "settle": m.settle, "settle again": m.settle,
+			"append": m.append, "append again": m.append, "settle": m.settle, "settle again": m.settle, "delete": m.delete,
 			"spool": m.spool, "discard": m.discard, "reopen": m.reopen, "": m.check,
 		})
 	})

@@ -18,7 +18,8 @@ type RawReader struct {
 }
 
 // Open reads raw, which may lie in pieces. Each piece is copied out in a read transaction of its own and checked; one
-// that is damaged or missing is an error that names it. The reader of a store that is closed fails.
+// that is damaged or missing is an error that names it and wraps ErrDamaged; for a missing one, whose record may have
+// been deleted meanwhile, also ErrNotFound. The reader of a store that is closed fails.
 func (s *Store) Open(raw Raw) *RawReader { return &RawReader{s: s, raw: raw} }
 
 // Size is how many bytes there are.
@@ -121,7 +122,11 @@ func (s *Store) readPiece(dst []byte, raw Raw, n uint32) ([]byte, error) {
 	want := min(raw.Size-int64(n)*pieceSize, pieceSize)
 	err := s.view(func(tx *bolt.Tx) error {
 		key := appendNumbered(nil, raw.Pieces, n)
-		data, err := verify(key, tx.Bucket(bucketPieces).Get(key))
+		value := tx.Bucket(bucketPieces).Get(key)
+		if value == nil {
+			return ErrNotFound // lost, or deleted with its record meanwhile
+		}
+		data, err := verify(key, value)
 		if err != nil {
 			return err
 		}

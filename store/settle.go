@@ -114,6 +114,7 @@ func (c *settleChange) applyAttempt(t *txn) (number int, err error) {
 	b := t.tail(bucketAttempts)
 	number = lastAttempt(b.Cursor(), c.id) + 1
 	c.attempt.Number = number
+	t.counts.replies += c.response.raw.Size
 	t.key = appendNumbered(t.key[:0], c.id, uint32(number))
 	packed := c.attemptValue.Len()
 	value := seal(t.key, c.attemptValue)
@@ -132,6 +133,10 @@ func (c *settleChange) applyAnswer(t *txn, number int) error {
 	if facts.FromAttempt == ThisAttempt {
 		facts.FromAttempt = number
 	}
+	if err := t.dropLateAnswer(c.id, c.answerRaw.raw.Pieces); err != nil {
+		return err
+	}
+	t.counts.replies += facts.Size
 	t.key = appendNumbered(t.key[:0], c.id, lateAnswer)
 	return t.putFacts(t.tail(bucketAttempts), t.key, &facts)
 }

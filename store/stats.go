@@ -2,17 +2,22 @@ package store
 
 import (
 	"os"
+	"time"
 
 	bolt "go.etcd.io/bbolt"
 )
 
 // Stats are figures for people and metrics. Those since the store was opened begin at zero.
 type Stats struct {
-	Records int64 // on the tape
-	Bytes   int64 // of their requests, without answers and attempts
-	Pending int   // deliveries, to all targets
-	File    int64 // size of the file
-	Free    int64 // bytes inside the file that can be used again
+	Records int64     // on the tape
+	Bytes   int64     // of their requests, answers and responses, as they were on the wire
+	Refused int64     // what refused records weigh: their bytes, and 512 each
+	Pending int       // deliveries, to all targets
+	Oldest  time.Time // when the oldest record came; zero when there is none
+	File    int64     // size of the file
+	Used    int64     // bytes of it that are taken: what Retention.MaxSize bounds; 0 for a reader
+	Free    int64     // bytes inside the file that can be used again
+	Evicted int64     // records that retention has deleted since the store was opened
 
 	Commits  int64 // transactions committed since the store was opened
 	Changes  int64 // in them
@@ -34,13 +39,17 @@ func (s *Store) Stats() Stats {
 	t := s.tally
 	s.countMu.Unlock()
 	st.Commits, st.Changes, st.Failures, st.Reopened = t.commits, t.changes, t.failures, t.reopened
+	st.Used, st.Evicted = s.evictor.used.Load(), s.evictor.evicted.Load()
 	if info, err := os.Stat(s.path); err == nil {
 		st.File = info.Size()
 	}
 	// A store that can't be read now has no figures; the next read says why.
 	_ = s.view(func(tx *bolt.Tx) error {
-		st.Records = int64(tx.Bucket(bucketRecords).Sequence())
-		st.Bytes = int64(tx.Bucket(bucketBySource).Sequence())
+		c := readCounts(tx)
+		st.Records, st.Bytes, st.Refused = c.records, c.bytes+c.replies, c.refused
+		if k, _ := tx.Bucket(bucketRecords).Cursor().First(); len(k) == len(ID{}) {
+			st.Oldest = timeOf(ID(k))
+		}
 		st.Free = int64(tx.DB().Stats().FreeAlloc) + max(st.File-tx.Size(), 0)
 		return nil
 	})

@@ -33,6 +33,8 @@ type Options struct {
 	Log func(msg string, keyvals ...any)
 	// Now tells the time for ids. Nil means time.Now.
 	Now func() time.Time
+	// Retention bounds the tape from the start. The zero value keeps everything.
+	Retention Retention
 	// NoSync skips every fsync: what was committed survives a kill, but no power cut. For tests only.
 	NoSync bool
 }
@@ -62,6 +64,8 @@ type Store struct {
 	pending map[string]int // deliveries in state Pending, by target key
 	skew    skew
 	tally   tally
+
+	evictor *evictor
 }
 
 // Open opens the database at path, and makes it when there is none. It never waits longer than the timeout: a
@@ -84,12 +88,16 @@ func Open(path string, o Options) (*Store, error) {
 		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
 	s.queue = newQueue(queueMax, last, o.Now)
+	s.evictor = newEvictor(o.Retention)
 	if o.ReadOnly {
 		s.queue.close(ErrReadOnly)
 		close(s.joined)
+		close(s.evictor.joined)
 		return s, nil
 	}
+	s.evictor.look(s.file.used(), true)
 	go s.run()
+	go s.evict()
 	return s, nil
 }
 
@@ -151,6 +159,7 @@ func (s *Store) Path() string { return s.path }
 
 // Close lets the committer finish what is queued, and closes the file. Later calls return ErrClosed.
 func (s *Store) Close() error {
+	s.evictor.end()
 	s.queue.close(ErrClosed)
 	<-s.joined
 	s.fileMu.Lock()

@@ -96,7 +96,9 @@ type session struct {
 // serve opens everything, runs until ctx ends, and closes everything.
 func (s *session) serve(ctx context.Context) error {
 	log := s.flags.logger(s.env)
-	tape, err := store.Open(s.data, store.Options{Log: func(msg string, args ...any) { log.Warn(msg, args...) }})
+	tape, err := store.Open(s.data, store.Options{
+		Log: func(msg string, args ...any) { log.Warn(msg, args...) }, Retention: store.Retention(s.cfg.Retain),
+	})
 	if err != nil {
 		return startError(s.data, err)
 	}

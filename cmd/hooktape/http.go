@@ -22,6 +22,7 @@ const (
 	laptopTimeout  = 5 * time.Minute
 	laptopRetryMin = time.Second
 	laptopRetryMax = 10 * time.Second
+	laptopTape     = 1 << 30 // bytes: months of a developer's webhooks, and no surprise on the disk
 )
 
 func newHTTP(e *env) *cobra.Command {
@@ -33,6 +34,9 @@ func newHTTP(e *env) *cobra.Command {
 passes it to the app on PORT or at URL. The app's response is the sender's
 answer. While the app is down requests are kept, the sender gets 200 after five
 seconds, and the app gets everything when it is back.
+
+Records are kept for 30 days, as long as the tape takes no more than 1 GiB;
+those that the app has not got yet stay.
 
 Without an argument, requests go to a small built-in app that echoes them.`,
 		Example: `  hooktape http                        an echo app, to look around
@@ -112,6 +116,7 @@ func (e *env) http(ctx context.Context, flags *agentFlags, args []string) error 
 // laptopConfig is the configuration of http: one source that takes everything, one target that answers.
 func laptopConfig(target *url.URL) *config.Config {
 	cfg := config.Default()
+	cfg.Retain.MaxSize = laptopTape
 	t := config.DefaultTarget("app", target)
 	t.Timeout = laptopTimeout
 	t.Concurrency = 1 // in the order in which they came

@@ -12,6 +12,7 @@ import (
 	"github.com/hooktape/hooktape/relay"
 	"github.com/hooktape/hooktape/relay/config"
 	"github.com/hooktape/hooktape/relay/inspect"
+	"github.com/hooktape/hooktape/store"
 )
 
 func newRun(e *env) *cobra.Command {
@@ -103,6 +104,7 @@ func (r *reloader) reload() []config.File {
 	}
 	r.current = cfg
 	r.agent.Apply(cfg)
+	r.tape.SetRetention(store.Retention(cfg.Retain))
 	if err := inspect.SaveSources(r.tape, sourcesOf(cfg)); err != nil {
 		r.log.Error("can't write the sources to the tape", "error", err)
 	}

@@ -27,6 +27,7 @@ type Config struct {
 	PublicURL string // without a slash at its end; "" when not given
 	TLS       *TLS   // nil: the listener speaks plain HTTP
 	Limits    Limits
+	Retain    Retain
 	Sources   []Source
 	Files     []File // the config file and those that were read for it: what Watch looks at
 
@@ -36,6 +37,12 @@ type Config struct {
 // Limits bound what the agent takes.
 type Limits struct {
 	MaxBody int64 // bytes of a body; the limit of every source that sets none
+}
+
+// Retain bounds the tape. Records that are beyond go, the oldest first; those with pending deliveries stay.
+type Retain struct {
+	MaxAge  time.Duration // since a record came
+	MaxSize int64         // bytes that the tape takes
 }
 
 // Source is where requests come in.
@@ -135,6 +142,7 @@ func Default() *Config {
 		Inspect: "127.0.0.1:7071",
 		Data:    "hooktape.db",
 		Limits:  Limits{MaxBody: 32 << 20},
+		Retain:  Retain{MaxAge: 30 * 24 * time.Hour, MaxSize: 10 << 30},
 	}
 }
 

@@ -82,6 +82,18 @@ func TestProblemsAreShownWithTheirPlace(t *testing.T) {
 	}
 }
 
+func TestRetentionIsRead(t *testing.T) {
+	cfg, err := load(t, "retain {\n  max_age = \"2d\"\n  max_size = \"64MiB\"\n}\n")
+	if err != nil || cfg.Retain != (Retain{MaxAge: 48 * time.Hour, MaxSize: 64 << 20}) {
+		t.Errorf("%+v %v", cfg, err)
+	}
+	for _, wrong := range []string{`max_age = "10s"`, `max_size = "1KiB"`, `max_size = "x"`, `for = "1d"`} {
+		if _, err := load(t, "retain {\n"+wrong+"\n}\n"); err == nil {
+			t.Errorf("%s was taken", wrong)
+		}
+	}
+}
+
 // example is the config file that shows every key.
 func example(t *testing.T) string {
 	t.Helper()

@@ -125,6 +125,7 @@ func places() []placeNames {
 	return []placeNames{
 		{topSchema.place, topSchema.names()},
 		{limitsSchema.place, limitsSchema.names()},
+		{retainSchema.place, retainSchema.names()},
 		{sourceSchema.place, sourceSchema.names()},
 		{ackSchema.place, ackSchema.names()},
 		{targetSchema.place, targetSchema.names()},
@@ -254,7 +255,10 @@ func (d *decoder) duration(a *hclsyntax.Attribute, least time.Duration, into *ti
 }
 
 // size reads a number of bytes, at least one.
-func (d *decoder) size(a *hclsyntax.Attribute, into *int64) {
+func (d *decoder) size(a *hclsyntax.Attribute, into *int64) { d.sizeFrom(a, 1, into) }
+
+// sizeFrom reads a number of bytes of at least least.
+func (d *decoder) sizeFrom(a *hclsyntax.Attribute, least int64, into *int64) {
 	v, ok := d.constant(a.Name, a.Expr)
 	if !ok {
 		return
@@ -271,8 +275,10 @@ func (d *decoder) size(a *hclsyntax.Attribute, into *int64) {
 	switch {
 	case err != nil:
 		d.fail(a.Expr.Range(), "%q is no size: %s", a.Name, err)
-	case n < 1:
+	case n < least && least == 1:
 		d.fail(a.Expr.Range(), "%q must be 1 byte or more", a.Name)
+	case n < least:
+		d.fail(a.Expr.Range(), "%q must be %d bytes or more", a.Name, least)
 	default:
 		*into = n
 	}

@@ -2,6 +2,7 @@ package config
 
 import (
 	"strings"
+	"time"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
@@ -13,6 +14,8 @@ const (
 	maxConcurrency = 1024 // attempts to one target at once
 	minStatus      = 200  // an answer is final
 	maxStatus      = 599
+	minRetainAge   = time.Minute
+	minRetainSize  = 1 << 20 // an empty tape takes 64 KiB
 )
 
 var topSchema = schema[Config]{
@@ -29,6 +32,11 @@ var topSchema = schema[Config]{
 			d.once("limits", b.TypeRange, "a second limits block")
 			decodeBody(d, &c.Limits, b.Body, &limitsSchema)
 		},
+		"retain": func(d *decoder, c *Config, b *hclsyntax.Block) {
+			d.unlabeled(b)
+			d.once("retain", b.TypeRange, "a second retain block")
+			decodeBody(d, &c.Retain, b.Body, &retainSchema)
+		},
 		"source": decodeSource,
 		"tls":    decodeTLS,
 	},
@@ -38,6 +46,14 @@ var limitsSchema = schema[Limits]{
 	place: "limits",
 	keys: map[string]func(*decoder, *Limits, *hclsyntax.Attribute){
 		"max_body": func(d *decoder, l *Limits, a *hclsyntax.Attribute) { d.size(a, &l.MaxBody) },
+	},
+}
+
+var retainSchema = schema[Retain]{
+	place: "retain",
+	keys: map[string]func(*decoder, *Retain, *hclsyntax.Attribute){
+		"max_age":  func(d *decoder, r *Retain, a *hclsyntax.Attribute) { d.duration(a, minRetainAge, &r.MaxAge) },
+		"max_size": func(d *decoder, r *Retain, a *hclsyntax.Attribute) { d.sizeFrom(a, minRetainSize, &r.MaxSize) },
 	},
 }
 

@@ -1,0 +1,286 @@
+package store
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	bolt "go.etcd.io/bbolt"
+)
+
+// Deleted says what a call of Delete has taken off the tape.
+type Deleted struct {
+	Records int
+	Bytes   int64 // raw bytes of the records, their answers and responses
+	Pending int   // deliveries that were pending and will never be made
+}
+
+// deleteMax is how many records are deleted in one transaction: what is committed beside them should not wait long.
+const deleteMax = 256
+
+// Delete takes records off the tape, with their pieces, attempts, deliveries and places in every index, and returns
+// when that is on the disk. What is not there is passed over. The space is used again; the bytes themselves stay in
+// the file's free pages until they are written over, or the file is compacted. One that is damaged is left, and the
+// error wraps ErrDamaged.
+func (s *Store) Delete(ids ...ID) (Deleted, error) {
+	var all Deleted
+	var damaged []error
+	for len(ids) > 0 {
+		n := min(len(ids), deleteMax)
+		done, failed, err := s.delete(ids[:n], nil)
+		all.add(done)
+		damaged = append(damaged, failed...)
+		if err != nil {
+			return all, errors.Join(append(damaged, err)...)
+		}
+		ids = ids[n:]
+	}
+	return all, errors.Join(damaged...)
+}
+
+func (d *Deleted) add(e Deleted) {
+	d.Records += e.Records
+	d.Bytes += e.Bytes
+	d.Pending += e.Pending
+}
+
+// delete deletes in one transaction, but for the pieces of big bodies, which follow. Keep, when not nil, has the last
+// word on each record; it runs inside the transaction.
+func (s *Store) delete(ids []ID, keep keeper) (Deleted, []error, error) {
+	c, err := s.queue.enter(len(ids) * 256)
+	if err != nil {
+		return Deleted{}, nil, err
+	}
+	ch := &deleteChange{ids: ids, keep: keep}
+	s.queue.fill(c, ch, c.size, nil)
+	if err := c.Wait(); err != nil {
+		return Deleted{}, nil, err
+	}
+	for _, rest := range ch.rest {
+		if err := s.drop(rest.id, rest.from, rest.to, true); err != nil {
+			break // marked as nobody's: the next Open sweeps
+		}
+	}
+	return ch.done, ch.damaged, nil
+}
+
+// keeper decides whether a record stays. Facts and the rest of the record are there to be read.
+type keeper func(tx *bolt.Tx, id ID, facts *removalFacts) bool
+
+type deleteChange struct {
+	ids     []ID
+	keep    keeper
+	done    Deleted
+	damaged []error
+	rest    []dropChange // pieces that are still to be deleted
+	pieces  uint32       // deleted in this transaction
+
+	attempts, deliveries *rowsOf
+}
+
+func (c *deleteChange) apply(t *txn) error {
+	c.done, c.damaged, c.rest, c.pieces = Deleted{}, nil, nil, 0
+	c.attempts, c.deliveries = &rowsOf{bucket: bucketAttempts}, &rowsOf{bucket: bucketDeliveries}
+	for _, id := range c.ids {
+		if err := c.delete(t, id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *deleteChange) release(error) {}
+
+// delete takes one record off. All is read before anything is changed.
+func (c *deleteChange) delete(t *txn, id ID) error {
+	at := t.Bucket(bucketRecords).Cursor()
+	k, value := at.Seek(id[:])
+	if !bytes.Equal(k, id[:]) {
+		return nil
+	}
+	var facts removalFacts
+	_, err := unpack(id[:], value, &facts)
+	if err == nil && c.keep != nil && c.keep(t.Tx, id, &facts) {
+		return nil
+	}
+	r := &removal{id: id, facts: &facts, counts: facts.counts()}
+	if err == nil {
+		err = r.read(t.Tx, c.attempts, c.deliveries)
+	}
+	if err != nil {
+		c.damaged = append(c.damaged, fmt.Errorf("record %s: %w: %w", id, ErrDamaged, err))
+		return nil
+	}
+	for _, raw := range r.raws {
+		if err := c.deletePieces(t, raw); err != nil {
+			return err
+		}
+	}
+	if err := errors.Join(r.delete(t), at.Delete()); err != nil {
+		return err
+	}
+	c.done.Records++
+	c.done.Bytes += r.counts.bytes + r.counts.replies
+	c.done.Pending += r.pending
+	t.counts.subtract(r.counts)
+	return nil
+}
+
+// deletePieces deletes as many pieces as a transaction should, and marks the rest as nobody's.
+func (c *deleteChange) deletePieces(t *txn, raw Raw) error {
+	if raw.Pieces == (ID{}) {
+		return nil
+	}
+	n := uint32((raw.Size + pieceSize - 1) / pieceSize)
+	now := min(n, dropMax-min(c.pieces, dropMax))
+	c.pieces += now
+	drop := dropChange{id: raw.Pieces, to: now}
+	if err := drop.delete(t.Tx); err != nil || now == n {
+		return err
+	}
+	c.rest = append(c.rest, dropChange{id: raw.Pieces, from: now, to: n})
+	return t.Bucket(bucketUploads).Put(bytes.Clone(raw.Pieces[:]), nil)
+}
+
+// removalFacts are the facts of a record that its removal needs: the others are not decoded.
+type removalFacts struct {
+	Source  string  `cbor:"2,keyasint"`
+	Verdict Verdict `cbor:"12,keyasint"`
+	Pieces  []byte  `cbor:"19,keyasint"`
+	Size    int64   `cbor:"20,keyasint"`
+	Answer  *struct {
+		Pieces []byte `cbor:"7,keyasint"`
+		Size   int64  `cbor:"8,keyasint"`
+	} `cbor:"21,keyasint"`
+}
+
+func (f *removalFacts) counts() counts {
+	var answer int64
+	if f.Answer != nil {
+		answer = f.Answer.Size
+	}
+	return newCounts(f.Verdict, f.Size, answer)
+}
+
+// removal is a record that is about to go, with all that hangs on it.
+type removal struct {
+	id         ID
+	facts      *removalFacts
+	counts     counts
+	raws       []Raw
+	attempts   [][]byte // keys
+	deliveries []*Delivery
+	pending    int
+}
+
+func (r *removal) read(tx *bolt.Tx, attempts, deliveries *rowsOf) error {
+	r.raws = append(r.raws, rawOf(nil, r.facts.Pieces, r.facts.Size))
+	if r.facts.Answer != nil {
+		r.raws = append(r.raws, rawOf(nil, r.facts.Answer.Pieces, r.facts.Answer.Size))
+	}
+	if err := attempts.each(tx, r.id, func(k, v []byte) error {
+		raw, err := readReply(k, v)
+		r.raws = append(r.raws, raw)
+		r.counts.replies += raw.Size
+		r.attempts = append(r.attempts, bytes.Clone(k))
+		return err
+	}); err != nil {
+		return err
+	}
+	return deliveries.each(tx, r.id, func(k, v []byte) error {
+		d, err := readDelivery(k, v)
+		if err != nil {
+			return err
+		}
+		if d.State == Pending {
+			r.pending++
+		}
+		r.deliveries = append(r.deliveries, d)
+		return nil
+	})
+}
+
+// rowsOf reads the rows of one record after another. It remembers how far the next ones are: most records that are
+// deleted together are neighbours, and have none.
+type rowsOf struct {
+	bucket   []byte
+	from, to ID   // no rows from the one to before the other
+	end      bool // nor any behind
+}
+
+func (r *rowsOf) each(tx *bolt.Tx, id ID, do func(k, v []byte) error) error {
+	if id.Compare(r.from) >= 0 && (r.end || id.Compare(r.to) < 0) && r.from != (ID{}) {
+		return nil
+	}
+	c := tx.Bucket(r.bucket).Cursor()
+	k, v := c.Seek(id[:])
+	for ; bytes.HasPrefix(k, id[:]); k, v = c.Next() {
+		if err := do(k, v); err != nil {
+			return err
+		}
+	}
+	r.from, r.to, r.end = id, id, k == nil
+	if len(k) < len(id) {
+		return nil // none, or damaged: nothing is known of what is before it
+	}
+	r.to = ID(k[:len(id)])
+	return nil
+}
+
+// readReply is what a row of the attempts keeps raw, without the bytes.
+func readReply(key, value []byte) (Raw, error) {
+	if binary.BigEndian.Uint32(key[len(ID{}):]) == lateAnswer {
+		var facts answerFacts
+		_, err := unpack(key, value, &facts)
+		return rawOf(nil, facts.Pieces, facts.Size), err
+	}
+	var facts attemptFacts
+	_, err := unpack(key, value, &facts)
+	return rawOf(nil, facts.Pieces, facts.Size), err
+}
+
+// delete takes away all but the record itself.
+func (r *removal) delete(t *txn) error {
+	for _, d := range r.deliveries {
+		if err := t.delist(d); err != nil {
+			return err
+		}
+		t.key = deliveryKey(t.key[:0], d)
+		if err := t.Bucket(bucketDeliveries).Delete(t.key); err != nil {
+			return err
+		}
+	}
+	for _, k := range r.attempts {
+		if err := t.Bucket(bucketAttempts).Delete(k); err != nil {
+			return err
+		}
+	}
+	if indexed(r.facts.Verdict) {
+		t.key = append(appendName(t.key[:0], string(r.facts.Verdict)), r.id[:]...)
+		if err := t.Bucket(bucketByVerdict).Delete(t.key); err != nil {
+			return err
+		}
+	}
+	t.key = append(appendName(t.key[:0], r.facts.Source), r.id[:]...)
+	return t.Bucket(bucketBySource).Delete(t.key)
+}
+
+// dropLateAnswer makes way for another late answer: what the one before kept is deleted and no longer counted.
+func (t *txn) dropLateAnswer(id ID, next ID) error {
+	key := appendNumbered(nil, id, lateAnswer)
+	value := t.Bucket(bucketAttempts).Get(key)
+	if value == nil {
+		return nil
+	}
+	raw, err := readReply(key, value)
+	if err != nil {
+		return nil // damaged: it is written over
+	}
+	t.counts.replies -= raw.Size
+	if raw.Pieces == (ID{}) || raw.Pieces == next {
+		return nil
+	}
+	drop := dropChange{id: raw.Pieces, to: uint32((raw.Size + pieceSize - 1) / pieceSize)}
+	return drop.delete(t.Tx)
+}

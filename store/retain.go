@@ -1,0 +1,288 @@
+package store
+
+import (
+	"bytes"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+)
+
+// Retention bounds a tape. Its zero value keeps everything.
+//
+// Records go in the order in which they came, a few in each transaction, beside what is committed anyway; those that
+// were refused have a budget of their own, 5 % of MaxSize, and go first where they are beyond it, so that garbage never
+// evicts the real tape. A record with a pending delivery stays, and so does one that is being answered, for up to an
+// hour. They may take the tape half as far again as MaxSize: beyond that Append returns ErrFull, since what was
+// acknowledged is not given up for what was not.
+type Retention struct {
+	MaxAge  time.Duration // since a record came; zero: any
+	MaxSize int64         // bytes that are taken in the file, free pages not counted; zero: any
+}
+
+const (
+	// refusedShare is the part of MaxSize that refused records may weigh: one in so many.
+	refusedShare = 20
+	// fullShare is the part of MaxSize that the tape may take beyond it.
+	fullShare = 2
+	// answeringMax is how long a record without an answer counts as being answered.
+	answeringMax = time.Hour
+	// evictEvery is how often records are looked for that have become too old while nothing was committed.
+	evictEvery = 10 * time.Second
+	// passEvery is how often those that had to stay are looked at again, at most; and passShare bounds the part of the
+	// time that this takes: one in so many.
+	passEvery = time.Minute
+	passShare = 20
+	// passFull takes the place of both while nothing can be appended: as soon as a delivery ends there may be room.
+	passFull = time.Second
+	// evictMin is how many records are evicted at once. While that is not enough, it doubles up to deleteMax.
+	evictMin = 32
+)
+
+// evictor finds what retention deletes. The committer deletes it, with the next group.
+type evictor struct {
+	retention atomic.Pointer[Retention]
+	used      atomic.Int64 // bytes of the file that are taken, as of the last commit
+	full      atomic.Bool  // Append is to fail
+	evicted   atomic.Int64
+	wake      chan struct{}
+	stop      chan struct{}
+	stopOnce  sync.Once
+	joined    chan struct{} // closed when its goroutine has returned
+
+	mu      sync.Mutex // held while records are looked for; guards what follows
+	paused  time.Time  // when nothing could be deleted: a damaged page must not disturb every commit
+	at      ID         // all records before it had to stay, the last time they were looked at
+	passed  time.Time  // when that began
+	passing time.Duration
+}
+
+func newEvictor(r Retention) *evictor {
+	e := &evictor{wake: make(chan struct{}, 1), stop: make(chan struct{}), joined: make(chan struct{})}
+	e.retention.Store(&r)
+	return e
+}
+
+func (e *evictor) end() {
+	e.stopOnce.Do(func() { close(e.stop) })
+	<-e.joined
+}
+
+// look takes note of a commit.
+func (e *evictor) look(used int64, refused bool) {
+	e.used.Store(used)
+	if size := e.retention.Load().MaxSize; size > 0 && (used > size || refused || e.full.Load()) {
+		e.rouse()
+	}
+}
+
+func (e *evictor) rouse() {
+	select {
+	case e.wake <- struct{}{}:
+	default:
+	}
+}
+
+// SetRetention changes how the tape is bounded, from now on.
+func (s *Store) SetRetention(r Retention) {
+	s.evictor.retention.Store(&r)
+	s.evictor.rouse()
+}
+
+// evict runs until the store is closed.
+func (s *Store) evict() {
+	e := s.evictor
+	defer close(e.joined)
+	tick := time.NewTicker(evictEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-e.stop:
+			return
+		case <-tick.C:
+		case <-e.wake:
+		}
+		s.evictAll()
+	}
+}
+
+// evictAll deletes until the tape is within its bounds, or holds nothing more that may go.
+func (s *Store) evictAll() {
+	e := s.evictor
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if s.options.Now().Sub(e.paused).Abs() < passEvery {
+		return
+	}
+	e.again(s.options.Now())
+	for n := evictMin; !e.stopped(); n = min(2*n, deleteMax) {
+		now, r := s.options.Now(), *e.retention.Load()
+		ids, err := s.evictable(r, now, n)
+		if err != nil || len(ids) == 0 {
+			break // what can't be read now is looked at again in a while
+		}
+		done, _, err := s.delete(ids, stays(now))
+		e.evicted.Add(int64(done.Records))
+		if errors.Is(err, ErrClosed) {
+			break
+		}
+		if err != nil {
+			s.options.Log("old records could not be deleted, will retry", "path", s.path, "error", err)
+			e.paused = now
+			break
+		}
+	}
+	s.judgeFull()
+}
+
+func (e *evictor) stopped() bool {
+	select {
+	case <-e.stop:
+		return true
+	default:
+		return false
+	}
+}
+
+// again goes back to the records that had to stay, unless that was a moment ago.
+func (e *evictor) again(now time.Time) {
+	wait := max(passEvery, passShare*e.passing)
+	if e.full.Load() {
+		wait = passFull
+	}
+	if since := now.Sub(e.passed); since < 0 || since >= wait {
+		e.at, e.passed, e.passing = ID{}, now, 0
+	}
+}
+
+// judgeFull decides whether Append goes on, after nothing more was found to evict.
+func (s *Store) judgeFull() {
+	e := s.evictor
+	size := e.retention.Load().MaxSize
+	full := size > 0 && e.used.Load() > size+size/fullShare
+	if e.full.Swap(full) != full {
+		msg := "tape takes records again"
+		if full {
+			msg = "tape is full of records whose deliveries are pending, no more are taken"
+		}
+		s.options.Log(msg, "path", s.path, "used", e.used.Load(), "max-size", size)
+	}
+}
+
+// evictable finds up to n records that should go: refused ones beyond their budget, else the oldest.
+func (s *Store) evictable(r Retention, now time.Time, n int) (ids []ID, err error) {
+	if r.MaxSize > 0 {
+		if ids, err = s.evictableRefused(r.MaxSize/refusedShare, now, n); err != nil || len(ids) > 0 {
+			return ids, err
+		}
+	}
+	var over int64
+	if r.MaxSize > 0 {
+		over = s.evictor.used.Load() - r.MaxSize
+	}
+	var old ID
+	if r.MaxAge > 0 {
+		old = floorID(now.Add(-r.MaxAge))
+	}
+	began := time.Now()
+	defer func() { s.evictor.passing += time.Since(began) }()
+	owing := s.owing()
+	w := walk{bucket: bucketRecords, low: s.evictor.at[:]}
+	for err := range s.slices(&w, func(tx *bolt.Tx, k, v []byte) bool {
+		id := ID(k)
+		if over <= 0 && id.Compare(old) >= 0 || s.evictor.stopped() {
+			return w.end()
+		}
+		if !owing || !owed(tx, id) {
+			ids = append(ids, id) // the committer looks closer
+			over -= int64(len(v))
+		}
+		s.evictor.at, _ = step(id, 1)
+		return len(ids) == n && w.end()
+	}) {
+		if err != nil {
+			return nil, err
+		}
+	}
+	return ids, nil
+}
+
+// evictableRefused finds the oldest refused records, when all of them weigh more than budget.
+func (s *Store) evictableRefused(budget int64, now time.Time, n int) (ids []ID, err error) {
+	stay := stays(now)
+	err = s.view(func(tx *bolt.Tx) error {
+		over := readCounts(tx).refused - budget
+		lists := refusedLists(tx)
+		deadline := time.Now().Add(readMax)
+		for over > 0 && len(ids) < n && time.Now().Before(deadline) {
+			id, ok := first(lists, false)
+			if !ok {
+				return nil
+			}
+			for _, l := range lists {
+				if l.id == id && l.more {
+					l.read(l.cursor.Next())
+				}
+			}
+			var facts removalFacts
+			if _, err := unpack(id[:], tx.Bucket(bucketRecords).Get(id[:]), &facts); err == nil && !stay(tx, id, &facts) {
+				ids = append(ids, id)
+				over -= facts.counts().refused
+			}
+		}
+		return nil
+	})
+	return ids, err
+}
+
+// refusedLists are the records of each refused verdict, each list at its oldest.
+func refusedLists(tx *bolt.Tx) (lists []*stateList) {
+	c := tx.Bucket(bucketByVerdict).Cursor()
+	for k, _ := c.First(); k != nil; {
+		verdict, _, ok := cutName(k)
+		if !ok {
+			break
+		}
+		prefix := appendName(nil, verdict)
+		if Verdict(verdict).Refused() {
+			l := &stateList{cursor: tx.Bucket(bucketByVerdict).Cursor(), prefix: prefix}
+			l.walk = walk{low: prefix, high: after(prefix)}
+			l.read(l.walk.first(l.cursor))
+			lists = append(lists, l)
+		}
+		k, _ = c.Seek(after(prefix))
+	}
+	return lists
+}
+
+// stays says which records retention keeps: those with a pending delivery, and those that are being answered.
+func stays(now time.Time) keeper {
+	return func(tx *bolt.Tx, id ID, facts *removalFacts) bool {
+		if facts.Answer == nil && !facts.Verdict.Refused() && now.Sub(timeOf(id)) < answeringMax {
+			if late, err := readLateAnswer(tx, id); late == nil || err != nil {
+				return true
+			}
+		}
+		return owed(tx, id)
+	}
+}
+
+// owed says whether a delivery of the record is pending, or may be: it can't be read.
+func owed(tx *bolt.Tx, id ID) bool {
+	c := tx.Bucket(bucketDeliveries).Cursor()
+	for k, v := c.Seek(id[:]); bytes.HasPrefix(k, id[:]); k, v = c.Next() {
+		if d, err := readDelivery(k, v); err != nil || d.State == Pending {
+			return true
+		}
+	}
+	return false
+}
+
+// owing says whether any delivery is pending.
+func (s *Store) owing() bool {
+	s.countMu.Lock()
+	defer s.countMu.Unlock()
+	return len(s.pending) > 0
+}
