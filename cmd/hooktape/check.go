@@ -32,8 +32,8 @@ func (e *env) check() error {
 	if err != nil {
 		return err
 	}
-	if e.data != "" {
-		cfg.Data = e.data
+	if cfg.Data, err = e.dataOver(cfg.Data); err != nil {
+		return err
 	}
 	for name, address := range map[string]string{"listen": cfg.Listen, "inspect": cfg.Inspect} {
 		if _, err := net.ResolveTCPAddr("tcp", address); err != nil {

@@ -44,8 +44,8 @@ func (e *env) run(ctx context.Context, flags *agentFlags) error {
 		return err
 	}
 	flags.over(cfg)
-	if e.data != "" {
-		cfg.Data = e.data
+	if cfg.Data, err = e.dataOver(cfg.Data); err != nil {
+		return err
 	}
 	signals, stop := e.hangups()
 	defer stop()
@@ -96,8 +96,9 @@ func (r *reloader) reload() []config.File {
 		return r.current.Files
 	}
 	r.flags.over(cfg)
-	if r.env.data != "" {
-		cfg.Data = r.env.data
+	if cfg.Data, err = r.env.dataOver(cfg.Data); err != nil {
+		r.log.Error("config changes nothing", "error", err)
+		return cfg.Files
 	}
 	for _, key := range fixedKeys(r.current, cfg) {
 		r.log.Warn("this key takes effect at the next start only", "key", key)
