@@ -58,9 +58,12 @@ source "orders" {
     # when      = event == "UPDATE"           # only records for which this holds; not given: all
     # order_by  = json.orderId                # records of one key go one after another; not given: in no order
     # id_header = "X-Hooktape-Id"             # the field that the record's id is sent in; not given: none
+    hold        = "168h"                      # how long deliveries wait while the target is away; then they expire
+    # max_pending = 100000                    # how many may wait at most; not given: any number
+    # full      = "reject"                    # beyond max_pending: the sender gets 503; "drop": the oldest that waits expires
 
     retry {                                   # of what could not be delivered
-      for = "72h"                             # since it was recorded; "0s": one attempt only
+      for = "72h"                             # since it was recorded, or its target came back; "0s": one attempt only
       min = "1s"                              # about the first wait; it doubles from there
       max = "10m"                             # the longest wait
     }

@@ -2,11 +2,26 @@ package relay
 
 import "github.com/hooktape/hooktape/store"
 
-// missed notes that no connection to the target came about.
-func (t *target) missed() {
+// missed notes that a send did not come to the target, or that nothing of an answer came back.
+func (t *target) missed(s sent) {
+	if t.agent.ctx.Err() != nil {
+		return // cut short by our own stop
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.breaker.fail(t.agent.now())
+	switch {
+	case s.away:
+		t.breaker.fail(t.agent.now())
+	case s.silent:
+		t.breaker.silence(t.agent.now())
+	}
+}
+
+// outlook is what is known of the target behind a send.
+func (t *target) outlook(s sent) outlook {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return outlook{away: s.away, held: t.breaker.open(), back: t.back}
 }
 
 // keep notes that a delivery waits for a target that is away, and tells so once.
@@ -28,11 +43,12 @@ func (t *target) keep() {
 // when all of it has been tried.
 func (t *target) reached() {
 	t.mu.Lock()
-	if !t.breaker.open() {
+	was := t.breaker.close()
+	if !was.open() {
 		t.mu.Unlock()
 		return
 	}
-	was := t.breaker.close()
+	t.back = t.agent.now()
 	t.mu.Unlock()
 	t.rouse()
 	if !was.told {

@@ -9,29 +9,45 @@ const (
 	probeMax = 15 * time.Second
 )
 
-// breaker remembers whether a target can be reached. It is closed while it can, and opens with the first send that
-// nothing of an answer came back from. While it is open deliveries wait, using no attempt, and the target is only
-// probed. The zero value is closed. It is a plain value: its target's lock guards it.
+// silenceMax is how many sends in a row may stay without an answer before the target counts as away: one or two are
+// the fault of what was sent as easily as that of the target.
+const silenceMax = 5
+
+// breaker remembers whether a target can be reached. It is closed while it can. It opens with the first send for which
+// no connection came about, and when too many in a row were taken but not answered: an app that hangs, or a proxy whose
+// app is gone. While it is open deliveries wait, using no attempt, and the target is only probed: by a connection or,
+// where that would say nothing, by one delivery at a time. The zero value is closed. It is a plain value: its target's
+// lock guards it.
 type breaker struct {
 	since   time.Time // when the target was first found away; zero: closed
-	probes  int       // since then
+	silent  int       // sends in a row that were taken but not answered
+	mute    bool      // it takes connections but answers nothing
+	probes  int       // since it was found away
 	probeAt time.Time // when to ask next
-	kept    int       // deliveries that came to wait since then
 	told    bool      // whether somebody was told
 }
 
 func (b *breaker) open() bool { return !b.since.IsZero() }
 
-// fail notes that the target could not be reached.
+// fail notes that no connection to the target came about.
 func (b *breaker) fail(now time.Time) {
 	if !b.open() {
 		*b = breaker{since: now, probeAt: now.Add(probeMin)}
+	}
+	b.mute = false
+}
+
+// silence notes that the target took a send and gave nothing of an answer.
+func (b *breaker) silence(now time.Time) {
+	b.silent++
+	if !b.open() && b.silent >= silenceMax {
+		*b = breaker{since: now, probeAt: now.Add(probeMin), silent: b.silent, mute: true}
 	}
 }
 
 // probe says whether to ask now, and when to look again. A probe that is let go counts as failed until close is called.
 func (b *breaker) probe(now time.Time) (ask bool, next time.Time) {
-	if now.Before(b.probeAt) {
+	if now.Before(b.probeAt) && b.probeAt.Sub(now) <= probeMax { // more: the clock was set back
 		return false, b.probeAt
 	}
 	b.probes++

@@ -42,9 +42,7 @@ func (r *reception) pass() {
 			r.raw.Discard()
 			return
 		}
-		if s.away {
-			r.target.missed()
-		}
+		r.target.missed(s)
 		if patience == nil {
 			r.unreached(s)
 			r.raw.Discard()
@@ -81,6 +79,11 @@ func (r *reception) again(wait time.Duration, patience <-chan time.Time) bool {
 // takeOver makes the delivery hooktape's, and answers the sender. An attempt under way goes on and counts.
 func (r *reception) takeOver(flying <-chan sent) {
 	t, id := r.target, r.rec.ID
+	defer r.leaveEntrance()
+	if !r.enter(t) {
+		r.tooMany(flying)
+		return
+	}
 	if flying != nil {
 		t.claim(id)
 	}
@@ -173,6 +176,32 @@ func (r *reception) unreached(s sent) {
 		answer.Error = err.Error()
 	}
 	r.finish(s, store.Outcome{Attempt: s.attempt, Answer: answer})
+}
+
+// tooMany answers when patience is over and no more deliveries may wait for the target. What an attempt under way comes
+// to is kept; the sender owns the retry.
+func (r *reception) tooMany(flying <-chan sent) {
+	a := r.fit(refusal(full(r.target)))
+	bytes := wire.AppendResponse(nil, a)
+	answer := answered(r.rec, a.Status, bytes, r.now())
+	if _, err := r.x.Write(bytes); err != nil {
+		answer.Error = err.Error()
+	}
+	if flying == nil {
+		r.finish(sent{attempt: new(store.Attempt)}, store.Outcome{Answer: answer})
+		r.raw.Discard()
+		return
+	}
+	r.sending.Go(func() {
+		defer r.raw.Discard()
+		s := <-flying
+		kept := r.store.Spool()
+		defer kept.Discard()
+		if s.response != nil {
+			s.copyTo(kept, r.now)
+		}
+		r.finish(s, store.Outcome{Attempt: s.attempt, Response: kept, Answer: answer})
+	})
 }
 
 // stream writes a head and then a body, the first of it together with the head. It reads the body to its end even

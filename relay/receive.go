@@ -34,6 +34,8 @@ type reception struct {
 	view   *expr.View     // nil when refused
 	owed   store.Delivery // to target, should it become hooktape's
 	cut    bool           // raw holds only the beginning
+
+	entered []*target // where the request is counted in target.arriving
 }
 
 // serve brings one request onto the tape, answers it, and sees to its deliveries.
@@ -156,6 +158,7 @@ func (r *reception) commit() error {
 	if r.src != nil {
 		r.rec.Source = r.src.Name
 	}
+	defer r.leaveEntrance()
 	plan, err := r.plan()
 	if err != nil {
 		return err
@@ -200,11 +203,21 @@ func (r *reception) plan() (plan, error) {
 	}
 	for _, t := range r.src.targets {
 		if deliver && t != r.target && r.wants(t) {
+			if !r.enter(t) {
+				return r.instead(full(t)), nil
+			}
 			p.deliveries = append(p.deliveries, r.delivery(t))
 			p.targets = append(p.targets, t)
 		}
 	}
 	return p, nil
+}
+
+// instead is the plan for a request that is refused after all. All of its bytes are kept.
+func (r *reception) instead(f finding) plan {
+	r.found, r.target = f, nil
+	r.rec.Verdict, r.rec.Reason = f.verdict, f.reason
+	return plan{render: r.render(refusal(f))}
 }
 
 // open makes the request ready for expressions. A body that is in pieces is waited for, so that it can be read back.

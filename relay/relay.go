@@ -10,7 +10,8 @@
 //	                  └─► target.go  everything else: deliveries, one worker a target
 //	                        │ send.go     one attempt over wire.Client
 //	                        │ retry.go    what an attempt made of a delivery   pure
-//	                        └ breaker.go  whether the target can be reached    pure
+//	                        │ breaker.go  whether the target can be reached    pure
+//	                        └ backlog.go  what may wait for it, and how long
 //
 // secure.go has the certificate that senders see, watch.go tells those who look on.
 package relay
@@ -34,6 +35,10 @@ import (
 
 // defaultGrace is how long exchanges and attempts under way may take to end when the agent is stopped.
 const defaultGrace = 10 * time.Second
+
+// idleConns is how many idle connections to a target are kept: as many as the server takes, since with respond = "target"
+// each sender's connection has one behind it. With fewer they would be closed and dialed anew at every burst.
+const idleConns = 1024
 
 // Options are what an Agent needs of the outside world.
 type Options struct {
@@ -59,6 +64,7 @@ type Agent struct {
 	server  *wire.Server
 	watch   hub
 	outage  outage
+	orphans orphans
 	sending sync.WaitGroup // workers and attempts
 
 	certificate atomic.Pointer[tls.Certificate] // that senders see
@@ -69,23 +75,25 @@ type Agent struct {
 	ctx  context.Context // of attempts: ends when the grace is over
 	stop context.CancelFunc
 
-	// mu guards targets and running. It is held while a configuration is applied, never during I/O.
+	// mu guards what follows. It is held while a configuration is applied, never during I/O.
 	mu      sync.Mutex
 	targets map[targetKey]*target
-	running context.Context // of workers; nil until Run and after it
+	left    map[targetKey]*target // not in the configuration any more: their last attempts may be under way
+	running context.Context       // of workers; nil until Run and after it
 }
 
 // New makes an agent for a configuration that config.Load has found right. It does nothing until Run.
 func New(o Options, cfg *config.Config) *Agent {
 	a := &Agent{
 		store: o.Store, log: o.Log, client: o.Client, now: o.Now, jitter: o.Jitter, grace: o.Grace,
-		targets: make(map[targetKey]*target), stopping: make(chan struct{}),
+		targets: make(map[targetKey]*target), left: make(map[targetKey]*target), stopping: make(chan struct{}),
+		orphans: orphans{wake: make(chan struct{}, 1)},
 	}
 	if a.log == nil {
 		a.log = hclog.NewNullLogger()
 	}
 	if a.client == nil {
-		a.client = new(wire.Client)
+		a.client = &wire.Client{MaxIdle: idleConns}
 	}
 	if a.now == nil {
 		a.now = time.Now
@@ -103,7 +111,8 @@ func New(o Options, cfg *config.Config) *Agent {
 }
 
 // Apply makes cfg the configuration for every request that comes from now on. Requests under way finish on the old one.
-// Targets that cfg still has keep their workers and what these know; workers of the others end.
+// Targets that cfg still has keep their workers and what these know; workers of the others end, and what waits for them
+// becomes orphaned until a configuration has them again.
 func (a *Agent) Apply(cfg *config.Config) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -113,11 +122,9 @@ func (a *Agent) Apply(cfg *config.Config) {
 		s := &source{Source: cs}
 		for _, ct := range cs.Targets {
 			key := targetKey{cs.Name, ct.Name}
-			t := a.targets[key]
-			if t == nil {
-				t = newTarget(a, key)
-			}
+			t := a.target(key)
 			t.aim.Store(newAim(cs, ct))
+			t.gone.Store(false)
 			kept[key] = t
 			s.targets = append(s.targets, t)
 		}
@@ -125,7 +132,8 @@ func (a *Agent) Apply(cfg *config.Config) {
 	}
 	for key, t := range a.targets {
 		if kept[key] == nil {
-			t.end()
+			t.leave()
+			a.left[key] = t
 		}
 	}
 	a.targets = kept
@@ -137,6 +145,19 @@ func (a *Agent) Apply(cfg *config.Config) {
 		}
 		t.rouse()
 	}
+	a.orphans.rouse()
+}
+
+// target is that of a key, with what it knows from before, or a new one. Callers hold mu.
+func (a *Agent) target(key targetKey) *target {
+	if t := a.targets[key]; t != nil {
+		return t
+	}
+	if t := a.left[key]; t != nil {
+		delete(a.left, key)
+		return t
+	}
+	return newTarget(a, key)
 }
 
 // Run receives on the listeners and delivers, until ctx ends or a listener fails. Then it accepts nothing new, gives
@@ -151,6 +172,7 @@ func (a *Agent) Run(ctx context.Context, listeners ...net.Listener) error {
 		t.start(working)
 	}
 	a.mu.Unlock()
+	a.sending.Go(func() { a.seeToOrphans(working) })
 
 	failed := make(chan error, len(listeners))
 	for _, l := range listeners {

@@ -137,6 +137,11 @@ func start(t *testing.T, sources ...config.Source) *rig {
 }
 
 func startOn(t *testing.T, path string, sources ...config.Source) *rig {
+	return startWith(t, path, Options{}, sources...)
+}
+
+func startWith(t *testing.T, path string, o Options, sources ...config.Source) *rig {
+	t.Helper()
 	s, err := store.Open(path, store.Options{NoSync: true})
 	if err != nil {
 		t.Fatal(err)
@@ -146,7 +151,8 @@ func startOn(t *testing.T, path string, sources ...config.Source) *rig {
 		t.Fatal(err)
 	}
 	r := &rig{t: t, addr: l.Addr().String(), path: path}
-	r.Agent = New(Options{Store: s}, &config.Config{Sources: sources})
+	o.Store = s
+	r.Agent = New(o, &config.Config{Sources: sources})
 	events, unwatch := r.Watch(1000)
 	r.events = events
 	ctx, cancel := context.WithCancel(context.Background())

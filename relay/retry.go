@@ -10,14 +10,26 @@ import (
 	"github.com/hooktape/hooktape/store"
 )
 
+// retryAfterMax bounds the wait that a target can ask for: a typing error there must not hold a delivery for a year.
+const retryAfterMax = 24 * time.Hour
+
+// outlook is what is known of a target when an attempt has ended.
+type outlook struct {
+	away bool      // no connection came about: the target did not see the message
+	held bool      // its breaker is open
+	back time.Time // when it was last found to be there after it was away, or the agent began
+}
+
 // settled is what one attempt made of a delivery: its next state, and when it is tried again if it is still pending.
 // The delivery d counts the attempt already; after is the target's Retry-After, now is when the attempt ended, jitter in
-// [0, 1) spreads the retries. A target that is away needs no wait: its breaker holds the delivery back until it is there.
+// [0, 1) spreads the retries.
 //
 // Any 2xx is success. Anything else is tried again until the time that retry.For gives is over: an app in the middle of
 // a deployment answers 404 or 401 as easily as 503, and what is thrown away then is gone. 410 (Gone) is the exception:
 // with it a receiver says that it will never want this again (RFC 9110, 15.5.11).
-func settled(d store.Delivery, away bool, retry config.Retry, after time.Duration, now time.Time, jitter float64) (store.State, time.Time) {
+//
+// A target that is away takes nothing of retry.For: its deliveries are held until it is back, or until Hold is over.
+func settled(d store.Delivery, o outlook, c *config.Target, after time.Duration, now time.Time, jitter float64) (store.State, time.Time) {
 	switch {
 	case d.Status/100 == 2:
 		return store.Delivered, time.Time{}
@@ -25,13 +37,41 @@ func settled(d store.Delivery, away bool, retry config.Retry, after time.Duratio
 		return store.Failed, time.Time{}
 	}
 	due := now
-	if !away {
-		due = now.Add(max(after, backoff(retry, d.Attempts, jitter)))
+	if !o.away { // its breaker holds the delivery back until it is there
+		due = now.Add(max(min(after, retryAfterMax), backoff(c.Retry, d.Attempts, jitter)))
 	}
-	if due.After(d.Created.Add(retry.For)) {
+	if o.held && c.Retry.For > 0 {
+		if held(d.Created, c.Hold, now) {
+			return store.Pending, due
+		}
+		return store.Expired, time.Time{}
+	}
+	if due.After(deadline(d.Created, o.back, c)) {
 		return store.Failed, time.Time{}
 	}
 	return store.Pending, due
+}
+
+// held says whether a delivery goes on waiting for a target that is away.
+func held(created time.Time, hold time.Duration, now time.Time) bool {
+	return hold == 0 || now.Before(created.Add(hold))
+}
+
+// deadline is when a delivery is not tried again: retry.For after it was made, or after its target came back, since
+// the wait for it was not the delivery's fault; but then within Hold.
+func deadline(created, back time.Time, c *config.Target) time.Time {
+	end := created.Add(c.Retry.For)
+	if !back.After(created) {
+		return end
+	}
+	late := back.Add(c.Retry.For)
+	if most := created.Add(c.Hold); c.Hold > 0 && late.After(most) {
+		late = most
+	}
+	if late.After(end) {
+		return late
+	}
+	return end
 }
 
 // backoff is the wait behind the given number of failed attempts (1 or more): full jitter over an exponential that

@@ -9,36 +9,59 @@ import (
 	"github.com/hooktape/hooktape/store"
 )
 
-var retryForADay = config.Retry{For: 24 * time.Hour, Min: time.Second, Max: time.Minute}
+var (
+	retryForADay   = config.Retry{For: 24 * time.Hour, Min: time.Second, Max: time.Minute}
+	heldForTwoDays = &config.Target{Retry: retryForADay, Hold: 48 * time.Hour}
+)
 
 func TestAnAttemptSettlesADelivery(t *testing.T) {
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	fresh, old := now.Add(-time.Minute), now.Add(-25*time.Hour)
+	fresh, old, ancient := now.Add(-time.Minute), now.Add(-25*time.Hour), now.Add(-49*time.Hour)
+	there, away, mute := outlook{}, outlook{away: true, held: true}, outlook{held: true}
+	soon := now.Add(500 * time.Millisecond)
 	for _, c := range []struct {
 		name    string
 		created time.Time
 		status  int
-		away    bool
+		outlook outlook
 		after   time.Duration
 		state   store.State
 		due     time.Time
 	}{
-		{"2xx is delivered", fresh, 204, false, 0, store.Delivered, time.Time{}},
-		{"2xx is delivered, however late", old, 200, false, 0, store.Delivered, time.Time{}},
-		{"5xx is tried again", fresh, 503, false, 0, store.Pending, now.Add(500 * time.Millisecond)},
-		{"so is 404: the app may be in the middle of a deployment", fresh, 404, false, 0, store.Pending, now.Add(500 * time.Millisecond)},
-		{"so is a redirect: bytes are sent where the user said", fresh, 302, false, 0, store.Pending, now.Add(500 * time.Millisecond)},
-		{"410 never again", fresh, 410, false, 0, store.Failed, time.Time{}},
-		{"no response is tried again", fresh, 0, false, 0, store.Pending, now.Add(500 * time.Millisecond)},
-		{"Retry-After is obeyed", fresh, 429, false, time.Hour, store.Pending, now.Add(time.Hour)},
-		{"a target that is away is left to the breaker", fresh, 0, true, 0, store.Pending, now},
-		{"the time is over", old, 500, false, 0, store.Failed, time.Time{}},
-		{"the time would be over by then", fresh, 503, false, 25 * time.Hour, store.Failed, time.Time{}},
+		{"2xx is delivered", fresh, 204, there, 0, store.Delivered, time.Time{}},
+		{"2xx is delivered, however late", ancient, 200, there, 0, store.Delivered, time.Time{}},
+		{"5xx is tried again", fresh, 503, there, 0, store.Pending, soon},
+		{"so is 404: the app may be in the middle of a deployment", fresh, 404, there, 0, store.Pending, soon},
+		{"so is a redirect: bytes are sent where the user said", fresh, 302, there, 0, store.Pending, soon},
+		{"410 never again", fresh, 410, there, 0, store.Failed, time.Time{}},
+		{"no response is tried again", fresh, 0, there, 0, store.Pending, soon},
+		{"Retry-After is obeyed", fresh, 429, there, time.Hour, store.Pending, now.Add(time.Hour)},
+		{"but not for more than a day", fresh, 429, outlook{back: now}, 1000 * time.Hour, store.Pending, now.Add(24 * time.Hour)},
+		{"a target that is away is left to the breaker", fresh, 0, away, 0, store.Pending, now},
+		{"however long it is tried already", old, 0, away, 0, store.Pending, now},
+		{"until the hold is over", ancient, 0, away, 0, store.Expired, time.Time{}},
+		{"one that answers nothing is held too, but others get their turn", old, 0, mute, 0, store.Pending, soon},
+		{"until the hold is over, as well", ancient, 0, mute, 0, store.Expired, time.Time{}},
+		{"the time is over", old, 500, there, 0, store.Failed, time.Time{}},
+		{"the time would be over by then", fresh, 503, there, 25 * time.Hour, store.Failed, time.Time{}},
+		{"the time begins anew when the target comes back", old, 500, outlook{back: now.Add(-time.Minute)}, 0, store.Pending, soon},
+		{"but ends with the hold", ancient, 500, outlook{back: now.Add(-time.Minute)}, 0, store.Failed, time.Time{}},
 	} {
 		d := store.Delivery{Created: c.created, Attempts: 1, Status: c.status}
-		state, due := settled(d, c.away, retryForADay, c.after, now, 0.5)
+		state, due := settled(d, c.outlook, heldForTwoDays, c.after, now, 0.5)
 		if state != c.state || !due.Equal(c.due) {
 			t.Errorf("%s: %s, due %v; want %s, %v", c.name, state, due, c.state, c.due)
+		}
+	}
+}
+
+func TestOneAttemptMeansOneAttempt(t *testing.T) {
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	once := &config.Target{Hold: time.Hour}
+	for _, o := range []outlook{{}, {away: true, held: true}, {held: true}} {
+		d := store.Delivery{Created: now.Add(-time.Second), Attempts: 1}
+		if state, _ := settled(d, o, once, 0, now, 0.5); state != store.Failed {
+			t.Errorf("%+v: %s", o, state)
 		}
 	}
 }
@@ -112,5 +135,35 @@ func TestABreakerOpensWithTheFirstMissAndProbesEverMoreSeldom(t *testing.T) {
 	}
 	if was := b.close(); !was.since.Equal(now) || b.open() {
 		t.Errorf("closed: was %+v, is %+v", was, b)
+	}
+}
+
+func TestABreakerOpensWhenTooManySendsInARowAreNotAnswered(t *testing.T) {
+	var b breaker
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	for range silenceMax - 1 {
+		b.silence(now)
+	}
+	b.close() // one was answered
+	for range silenceMax - 1 {
+		b.silence(now)
+	}
+	if b.open() {
+		t.Fatal("it opens although one was answered in between")
+	}
+	if b.silence(now); !b.open() || !b.mute {
+		t.Fatalf("after %d: %+v", silenceMax, b)
+	}
+	if b.fail(now); b.mute {
+		t.Error("no connection comes about any more, but it would ask with a delivery")
+	}
+}
+
+func TestABreakerAsksAlthoughTheClockWasSetBack(t *testing.T) {
+	var b breaker
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	b.fail(now)
+	if ask, _ := b.probe(now.Add(-time.Hour)); !ask {
+		t.Error("it waits for an hour")
 	}
 }

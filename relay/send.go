@@ -122,6 +122,7 @@ type sent struct {
 	attempt  *store.Attempt
 	response *wire.Response // nil: none came, attempt.Error says why
 	away     bool           // no connection came about: the target did not see the message
+	silent   bool           // the target took the message, or some of it, and gave nothing of an answer
 	timeout  bool
 }
 
@@ -153,6 +154,7 @@ func (s *sent) fail(err error, now time.Time) {
 	if failed, ok := errors.AsType[*wire.SendError](err); ok {
 		s.away = failed.Phase == wire.PhaseDial || failed.Phase == wire.PhaseTLS
 		s.timeout = failed.Timeout()
+		s.silent = failed.Phase == wire.PhaseWait || failed.Phase == wire.PhaseWrite && s.timeout
 	}
 }
 

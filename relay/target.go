@@ -17,6 +17,7 @@ import (
 // failing, and the target should not get the same record over and over while it is.
 const settleRetry = 2 * time.Second
 
+// targetKey names a target.
 type targetKey struct{ source, name string }
 
 // target brings deliveries to one target. Its worker starts attempts, as many at once as the configuration allows;
@@ -27,12 +28,20 @@ type target struct {
 	aim   atomic.Pointer[aim] // changed by Agent.Apply
 	wake  chan struct{}       // one place: there may be something to do
 
-	end context.CancelFunc // ends the worker; set by start, under Agent.mu
+	// end ends the worker, which then closes ended; both are nil before start, and end is nil when no worker is to be at
+	// work. Agent.mu guards them.
+	end   context.CancelFunc
+	ended chan struct{}
+
+	gone     atomic.Bool  // not in the configuration any more
+	arriving atomic.Int32 // requests on their way into the store with a delivery, counted where it is bounded
 
 	// mu guards the fields below. It is never held during I/O.
 	mu       sync.Mutex
 	flying   map[store.ID]bool // deliveries with an attempt under way
+	landed   map[store.ID]bool // those whose attempt ended since the worker began to look at the store
 	breaker  breaker
+	back     time.Time // when the target was last found to be there after it was away, or the agent began
 	recovery *recovery // nil: nothing is being caught up with
 }
 
@@ -44,21 +53,49 @@ type recovery struct {
 }
 
 func newTarget(a *Agent, key targetKey) *target {
-	return &target{agent: a, key: key, wake: make(chan struct{}, 1), flying: make(map[store.ID]bool), end: func() {}}
+	return &target{
+		agent: a, key: key, wake: make(chan struct{}, 1), back: a.now(),
+		flying: make(map[store.ID]bool), landed: make(map[store.ID]bool),
+	}
 }
 
 func (t *target) config() *config.Target { return &t.aim.Load().Target }
 
-// start begins the worker unless it is at work.
+// start begins the worker unless it is at work. One that was told to end is waited for: there is never a second one
+// that would start the same attempt.
 func (t *target) start(ctx context.Context) {
-	ctx, end := context.WithCancel(ctx)
-	t.end()
-	t.end = end
-	t.agent.sending.Go(func() { t.work(ctx) })
+	if t.end != nil {
+		return
+	}
+	before := t.ended
+	ctx, t.end = context.WithCancel(ctx)
+	ended := make(chan struct{})
+	t.ended = ended
+	t.agent.sending.Go(func() {
+		defer close(ended)
+		if before != nil {
+			<-before
+		}
+		t.work(ctx)
+	})
 }
 
-// rouse tells the worker that there may be something to do. It never blocks.
+// leave ends the worker: the target is not in the configuration any more.
+func (t *target) leave() {
+	t.gone.Store(true)
+	if t.end != nil {
+		t.end()
+		t.end = nil
+	}
+}
+
+// rouse tells the worker that there may be something to do, or where there is none any more, the one that sees to what
+// such targets leave behind. It never blocks.
 func (t *target) rouse() {
+	if t.gone.Load() {
+		t.agent.orphans.rouse()
+		return
+	}
 	select {
 	case t.wake <- struct{}{}:
 	default:
@@ -69,6 +106,8 @@ func (t *target) rouse() {
 func (t *target) work(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	t.hasten(max(t.config().Retry.Max, retryAfterMax))
+	wall, steady := t.agent.now(), time.Now()
 	for {
 		select {
 		case <-ctx.Done():
@@ -76,6 +115,10 @@ func (t *target) work(ctx context.Context) {
 		case <-t.wake:
 		case <-timer.C:
 		}
+		if setBack(wall, t.agent.now(), time.Since(steady)) {
+			t.hasten(t.config().Retry.Max)
+		}
+		wall, steady = t.agent.now(), time.Now()
 		if next := t.dispatch(ctx); !next.IsZero() {
 			timer.Reset(max(0, next.Sub(t.agent.now())))
 		}
@@ -84,16 +127,15 @@ func (t *target) work(ctx context.Context) {
 
 // dispatch starts what is due and says when to look again; zero: when roused.
 func (t *target) dispatch(ctx context.Context) (next time.Time) {
-	if at, wait := t.wait(ctx); wait {
-		return at
-	}
 	t.mu.Lock()
-	free := t.config().Concurrency - len(t.flying)
+	clear(t.landed)
 	t.mu.Unlock()
+	t.makeRoom()
+	free, again := t.free(ctx)
 	if free <= 0 {
-		return time.Time{}
+		return again
 	}
-	due, next, err := t.agent.store.Ready(t.key.source, t.key.name, t.agent.now(), free, t.isFlying)
+	due, next, err := t.agent.store.Ready(t.key.source, t.key.name, t.agent.now(), free, t.isBusy)
 	if err != nil {
 		t.agent.log.Error("can't read what is to be delivered, will look again", "source", t.key.source, "target", t.key.name, "error", err)
 		return t.agent.now().Add(settleRetry)
@@ -102,33 +144,39 @@ func (t *target) dispatch(ctx context.Context) (next time.Time) {
 		t.claim(d.Record)
 		t.agent.sending.Go(func() { t.deliver(d) })
 	}
-	if len(due) == free {
+	switch {
+	case !again.IsZero():
+		return again
+	case len(due) == free:
 		return time.Time{} // landing rouses
 	}
 	return next
 }
 
-// wait says whether the breaker keeps deliveries waiting, and until when. While it is open and has something to wait
-// for, it asks from time to time whether the target takes connections.
-func (t *target) wait(ctx context.Context) (until time.Time, wait bool) {
+// free is how many attempts may start now, and when to look again whatever becomes of them; zero: no need. While the
+// breaker is open and something waits, it asks from time to time whether the target is there.
+func (t *target) free(ctx context.Context) (n int, again time.Time) {
 	t.mu.Lock()
+	room := t.config().Concurrency - len(t.flying)
 	if !t.breaker.open() {
 		t.mu.Unlock()
-		return time.Time{}, false
+		return room, time.Time{}
 	}
-	ask, until := t.breaker.probe(t.agent.now())
+	ask, again := t.breaker.probe(t.agent.now())
+	mute, flying := t.breaker.mute, len(t.flying)
 	t.mu.Unlock()
-	if !ask {
-		return until, true
-	}
-	if pending, _, err := t.agent.store.Pending(t.key.source, t.key.name); err == nil && pending == 0 {
-		return until, true
-	}
-	if !reachable(ctx, t.config().URL) {
-		return until, true
+	switch {
+	case !ask, t.agent.store.PendingCount(t.key.source, t.key.name) == 0:
+		return 0, again
+	case mute:
+		t.expire()
+		return 1 - flying, again
+	case !reachable(ctx, t.config().URL):
+		t.expire()
+		return 0, again
 	}
 	t.reached()
-	return time.Time{}, false
+	return room, time.Time{}
 }
 
 // reachable says whether a connection to the host of a URL comes about.
@@ -147,10 +195,12 @@ func reachable(ctx context.Context, u *url.URL) bool {
 	return true
 }
 
-func (t *target) isFlying(id store.ID) bool {
+// isBusy says whether a delivery has an attempt under way, or had one when the worker began to look at the store: what
+// is read there may be older than the attempt's outcome.
+func (t *target) isBusy(id store.ID) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.flying[id]
+	return t.flying[id] || t.landed[id]
 }
 
 // claim keeps the worker from starting an attempt of a delivery that has one under way. land ends it.
@@ -163,6 +213,7 @@ func (t *target) claim(id store.ID) {
 func (t *target) land(id store.ID) {
 	t.mu.Lock()
 	delete(t.flying, id)
+	t.landed[id] = true
 	t.mu.Unlock()
 	t.rouse()
 }
@@ -204,9 +255,9 @@ func (t *target) settle(d store.Delivery, s sent) {
 	}
 	d.Attempts++
 	d.Status, d.Error = s.attempt.Status, s.attempt.Error
-	d.State, d.Due = settled(d, s.away, t.config().Retry, after, a.now(), a.jitter())
-	if s.away {
-		t.missed()
+	t.missed(s)
+	d.State, d.Due = settled(d, t.outlook(s), t.config(), after, a.now(), a.jitter())
+	if s.response == nil {
 		t.keep()
 	}
 	o := store.Outcome{Attempt: s.attempt, Deliveries: []store.Delivery{d}}
@@ -244,6 +295,7 @@ func (a *Agent) Wake(source, name string) {
 	t := a.targets[targetKey{source, name}]
 	a.mu.Unlock()
 	if t == nil {
+		a.orphans.rouse()
 		return
 	}
 	t.mu.Lock()

@@ -119,13 +119,16 @@ func (t *txn) addDelivery(r *deliveryRow) error {
 	return t.enlist(&r.Delivery)
 }
 
-// putDelivery writes a delivery that may be there already.
-func (t *txn) putDelivery(d Delivery) error {
+// putDelivery writes a delivery that may be there already; with from, only one that is there in this state.
+func (t *txn) putDelivery(d Delivery, from State) error {
 	key := deliveryKey(nil, &d)
 	b := t.tail(bucketDeliveries)
 	old, err := readDelivery(key, b.Get(key))
 	if err != nil {
 		return err
+	}
+	if from != "" && (old == nil || old.State != from) {
+		return nil
 	}
 	if old != nil {
 		d.Key = old.Key

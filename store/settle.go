@@ -42,11 +42,12 @@ type settleChange struct {
 	answer       *answerFacts
 	answerRaw    taken
 	deliveries   []Delivery
+	from         State
 }
 
 // newSettleChange does what can be done outside the committer. It returns a change to release with an error too.
 func newSettleChange(id ID, o *Outcome) (*settleChange, error) {
-	c := &settleChange{id: id, attempt: o.Attempt, deliveries: slices.Clone(o.Deliveries)}
+	c := &settleChange{id: id, attempt: o.Attempt, deliveries: slices.Clone(o.Deliveries), from: o.From}
 	for i := range c.deliveries {
 		c.deliveries[i].Record = id
 	}
@@ -97,7 +98,7 @@ func (c *settleChange) apply(t *txn) error {
 		return err
 	}
 	for _, d := range c.deliveries {
-		if err := t.putDelivery(d); err != nil {
+		if err := t.putDelivery(d, c.from); err != nil {
 			return err
 		}
 	}

@@ -126,7 +126,19 @@ type Target struct {
 	IDHeader    string // the field that the record's id is sent in; "": none
 	Primary     bool
 	Retry       Retry
+	Hold        time.Duration // how long a delivery waits for a target that is away; 0: for ever
+	MaxPending  int           // deliveries that may wait; 0: any number
+	Full        Full          // what happens beyond MaxPending; "" is FullReject
 }
+
+// Full says what happens when as many deliveries wait for a target as may.
+type Full string
+
+// The values of full.
+const (
+	FullReject Full = "reject" // the sender gets 503
+	FullDrop   Full = "drop"   // the oldest that waits expires
+)
 
 // Retry says how a delivery is tried again.
 type Retry struct {
@@ -165,6 +177,8 @@ func DefaultTarget(name string, u *url.URL) Target {
 		Timeout:     10 * time.Second,
 		Concurrency: 8,
 		Retry:       Retry{For: 72 * time.Hour, Min: time.Second, Max: 10 * time.Minute},
+		Hold:        168 * time.Hour,
+		Full:        FullReject,
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 
 const (
 	maxConcurrency = 1024 // attempts to one target at once
+	maxPending     = 1e9  // deliveries that wait: a bound beyond this is none
 	minStatus      = 200  // an answer is final
 	maxStatus      = 599
 	minRetainAge   = time.Minute
@@ -96,6 +97,9 @@ var targetSchema = schema[Target]{
 		"forwarded":   func(d *decoder, t *Target, a *hclsyntax.Attribute) { d.flag(a, &t.Forwarded) },
 		"id_header":   func(d *decoder, t *Target, a *hclsyntax.Attribute) { d.fieldName(a, &t.IDHeader) },
 		"primary":     func(d *decoder, t *Target, a *hclsyntax.Attribute) { d.flag(a, &t.Primary) },
+		"hold":        func(d *decoder, t *Target, a *hclsyntax.Attribute) { d.duration(a, minTimeout, &t.Hold) },
+		"max_pending": func(d *decoder, t *Target, a *hclsyntax.Attribute) { d.number(a, 1, maxPending, &t.MaxPending) },
+		"full":        decodeFull,
 	},
 	blocks: map[string]func(*decoder, *Target, *hclsyntax.Block){
 		"retry": func(d *decoder, t *Target, b *hclsyntax.Block) {
@@ -186,6 +190,12 @@ func decodeTargetHost(d *decoder, t *Target, a *hclsyntax.Attribute) {
 	}
 }
 
+func decodeFull(d *decoder, t *Target, a *hclsyntax.Attribute) {
+	if text, ok := d.oneOf(a, string(FullReject), string(FullDrop)); ok {
+		t.Full = Full(text)
+	}
+}
+
 func decodeAck(d *decoder, s *Source, b *hclsyntax.Block) {
 	d.unlabeled(b)
 	ack := DefaultAck()
@@ -202,6 +212,9 @@ func decodeTarget(d *decoder, s *Source, b *hclsyntax.Block) {
 	decodeBody(d, &t, b.Body, &targetSchema)
 	if b.Body.Attributes["url"] == nil {
 		d.fail(b.DefRange(), "a target needs a url")
+	}
+	if a := b.Body.Attributes["full"]; a != nil && b.Body.Attributes["max_pending"] == nil {
+		d.fail(a.NameRange, `"full" says what happens beyond "max_pending", which is not given`)
 	}
 	retries := 0
 	for _, inner := range b.Body.Blocks {

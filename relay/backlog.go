@@ -1,0 +1,232 @@
+package relay
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/hooktape/hooktape/relay/config"
+	"github.com/hooktape/hooktape/relay/wire"
+	"github.com/hooktape/hooktape/store"
+)
+
+// shedBatch is how many deliveries change their state before their commits are waited for.
+const shedBatch = 256
+
+// bounded says whether no more than max_pending may wait, and senders are told so.
+func (t *target) bounded() bool {
+	c := t.config()
+	return c.MaxPending > 0 && c.Full != config.FullDrop
+}
+
+// enter notes that a request is about to add a delivery, and says whether there is room for it. The request leaves the
+// entrance when it is recorded. While it is both there and in the store, another may be refused that would just have had room.
+func (r *reception) enter(t *target) (room bool) {
+	if !t.bounded() {
+		return true
+	}
+	r.entered = append(r.entered, t)
+	arriving := int(t.arriving.Add(1))
+	return t.agent.store.PendingCount(t.key.source, t.key.name)+arriving <= t.config().MaxPending
+}
+
+func (r *reception) leaveEntrance() {
+	for _, t := range r.entered {
+		t.arriving.Add(-1)
+	}
+	r.entered = nil
+}
+
+// full is the finding about a request for whose target no more may wait.
+func full(t *target) finding {
+	return finding{
+		verdict: store.Unavailable,
+		reason:  fmt.Sprintf("target %q has max_pending deliveries waiting, %d", t.key.name, t.config().MaxPending),
+		status:  http.StatusServiceUnavailable,
+		fields:  wire.Fields{{Name: "Retry-After", Value: "30"}},
+	}
+}
+
+// makeRoom expires the oldest deliveries that are too many.
+func (t *target) makeRoom() {
+	c := t.config()
+	if c.MaxPending == 0 || c.Full != config.FullDrop {
+		return
+	}
+	excess := t.agent.store.PendingCount(t.key.source, t.key.name) - c.MaxPending
+	if excess <= 0 {
+		return
+	}
+	t.shed(fmt.Sprintf("more than %d were waiting", c.MaxPending), func(store.Delivery) (yes, more bool) {
+		excess--
+		return excess >= 0, excess >= 0
+	})
+}
+
+// expire ends the deliveries that have waited for longer than hold.
+func (t *target) expire() {
+	hold, now := t.config().Hold, t.agent.now()
+	if hold == 0 {
+		return
+	}
+	t.shed(fmt.Sprintf("the target was away for longer than %s", hold), func(d store.Delivery) (yes, more bool) {
+		recorded := time.UnixMilli(int64(d.Record.Time()))
+		return !held(d.Created, hold, now), !held(recorded, hold, now) // made with their records, or later
+	})
+}
+
+// setBack says whether the clock went back between two looks at it that were so long apart.
+func setBack(before, now time.Time, apart time.Duration) bool {
+	const slack = time.Second                  // clocks are corrected by less all the time
+	moved := now.Round(0).Sub(before.Round(0)) // by the clock on the wall
+	return moved < apart-slack
+}
+
+// hasten makes those deliveries due that are to wait for longer than most: the clock was set back since their last
+// attempt, and they would wait for as long as it was.
+func (t *target) hasten(most time.Duration) {
+	now := t.agent.now()
+	for {
+		late, err := t.agent.store.DueAfter(t.key.source, t.key.name, now.Add(most), shedBatch)
+		b := batch{agent: t.agent, from: store.Pending, err: err}
+		for _, d := range late {
+			if !t.isBusy(d.Record) {
+				d.Due = now
+				b.settle(d)
+			}
+		}
+		b.end("clock was set back, deliveries are due again", t.key)
+		if len(late) < shedBatch || b.done == 0 {
+			return
+		}
+	}
+}
+
+// shed expires those pending deliveries, in the order of their records, that choose says yes to, until it wants no more.
+func (t *target) shed(why string, choose func(store.Delivery) (yes, more bool)) {
+	b := batch{agent: t.agent, from: store.Pending}
+	query := store.DeliveryQuery{Source: t.key.source, Target: t.key.name, State: store.Pending}
+	for d, err := range t.agent.store.AllDeliveries(query) {
+		if err != nil {
+			b.fail(err)
+			continue
+		}
+		if t.isBusy(d.Record) {
+			continue
+		}
+		yes, more := choose(d)
+		if yes {
+			d.State, d.Error = store.Expired, why
+			b.settle(d)
+		}
+		if !more {
+			break
+		}
+	}
+	b.end("deliveries expired", t.key, "why", why)
+}
+
+// batch changes the states of many deliveries.
+type batch struct {
+	agent   *Agent
+	from    store.State // those that are not in it any more stay as they are
+	commits []*store.Commit
+	done    int
+	err     error // the first
+}
+
+func (b *batch) fail(err error) {
+	if b.err == nil {
+		b.err = err
+	}
+}
+
+func (b *batch) settle(d store.Delivery) {
+	b.commits = append(b.commits, b.agent.store.Settle(d.Record, store.Outcome{From: b.from, Deliveries: []store.Delivery{d}}))
+	if len(b.commits) == shedBatch {
+		b.wait()
+	}
+}
+
+func (b *batch) wait() {
+	for _, c := range b.commits {
+		if err := c.Wait(); err != nil {
+			b.fail(err)
+			continue
+		}
+		b.done++
+	}
+	b.commits = b.commits[:0]
+}
+
+// end waits for the last, and says how many there were.
+func (b *batch) end(phrase string, of targetKey, more ...any) {
+	b.wait()
+	about := append([]any{"source", of.source, "target", of.name}, more...)
+	if b.done > 0 {
+		b.agent.log.Warn(phrase, append(about, "count", b.done)...)
+	}
+	if b.err != nil {
+		b.agent.log.Error("can't change the state of deliveries, will look again", append(about, "error", b.err)...)
+	}
+}
+
+// orphans sees to the deliveries of targets that are not in the configuration: they become orphaned, and pending again
+// when their target is back.
+type orphans struct {
+	wake chan struct{} // one place
+}
+
+func (o *orphans) rouse() {
+	select {
+	case o.wake <- struct{}{}:
+	default:
+	}
+}
+
+// seeToOrphans looks whenever it is roused, until ctx ends.
+func (a *Agent) seeToOrphans(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-a.orphans.wake:
+		}
+		a.turn(store.Pending, store.Orphaned, false, "target left the config, its deliveries are orphaned")
+		a.turn(store.Orphaned, store.Pending, true, "target is in the config again, its orphaned deliveries wait for it")
+	}
+}
+
+// turn gives the deliveries in one state another: those of targets that are in the configuration, or those of the
+// others. An orphan that has been waiting for longer than its target's hold stays one: who wants it yet can retry it.
+func (a *Agent) turn(from, to store.State, configured bool, phrase string) {
+	names, err := a.store.TargetsIn(from)
+	if err != nil {
+		a.log.Error("can't read which targets have deliveries", "error", err)
+	}
+	for _, name := range names {
+		a.mu.Lock()
+		t := a.targets[targetKey{name.Source, name.Target}]
+		a.mu.Unlock()
+		if configured != (t != nil) {
+			continue
+		}
+		b := batch{agent: a, from: from}
+		for d, err := range a.store.AllDeliveries(store.DeliveryQuery{Source: name.Source, Target: name.Target, State: from}) {
+			if err != nil {
+				b.fail(err)
+				continue
+			}
+			if t != nil && !held(d.Created, t.config().Hold, a.now()) {
+				continue
+			}
+			d.State = to
+			b.settle(d)
+		}
+		b.end(phrase, targetKey{name.Source, name.Target})
+		if t != nil {
+			t.rouse()
+		}
+	}
+}
