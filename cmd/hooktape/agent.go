@@ -27,6 +27,7 @@ const watching = 1024
 type agentFlags struct {
 	listen, inspect, publicURL string
 	logFormat, logLevel        string
+	grace                      string
 }
 
 func (f *agentFlags) register(c *cobra.Command, level string) {
@@ -35,6 +36,7 @@ func (f *agentFlags) register(c *cobra.Command, level string) {
 	c.Flags().StringVar(&f.publicURL, "public-url", "", "the URL that providers see")
 	c.Flags().StringVar(&f.logFormat, "log-format", "text", "of the log on stderr: text or json")
 	c.Flags().StringVar(&f.logLevel, "log-level", level, "of the log: debug, info, warn or error")
+	c.Flags().StringVar(&f.grace, "grace", "10s", "for what is under way to finish when it is stopped; a second signal ends at once")
 }
 
 // over puts the flags in the place of what the configuration says.
@@ -59,7 +61,16 @@ func (f *agentFlags) check() error {
 	if hclog.LevelFromString(f.logLevel) == hclog.NoLevel {
 		return misused("", "--log-level %q: it is debug, info, warn or error", f.logLevel)
 	}
+	if d, err := config.ParseDuration(f.grace); err != nil || d < 0 {
+		return misused(`"10s" and "1m30s" are durations, "0s" waits for nothing`, "--grace %q is no duration", f.grace)
+	}
 	return nil
+}
+
+// graceTime is what relay takes, where zero stands for a default.
+func (f *agentFlags) graceTime() time.Duration {
+	d, _ := config.ParseDuration(f.grace) // checked
+	return max(d, 1)
 }
 
 // logger writes to stderr as the flags say.
@@ -126,7 +137,7 @@ func (s *session) serve(ctx context.Context) error {
 		return cannot("", "write to %s: %w", s.data, err)
 	}
 
-	agent := relay.New(relay.Options{Store: tape, Log: log}, s.cfg)
+	agent := relay.New(relay.Options{Store: tape, Log: log, Grace: s.flags.graceTime()}, s.cfg)
 	api := &inspect.Server{Store: tape, Agent: watched{agent}, Started: s.env.now(), Version: programVersion().Version}
 	g, ctx := errgroup.WithContext(ctx)
 	if s.show != nil {

@@ -1,0 +1,119 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// SIGTERM under load: what was acknowledged is on the tape and comes to the app, none of it twice, over two restarts.
+func TestStopUnderLoadLosesNothingAndSendsNothingTwice(t *testing.T) {
+	t.Parallel()
+	const rounds, perRound, senders = 3, 100, 8
+	app := startApp(t)
+	u := newUser(t)
+	config := u.writes("hooktape.hcl", strings.Replace(passingOn(app.addr), `respond = "target"`, `respond = "ack"`, 1))
+	book := &ledger{acked: make(map[string][]byte)}
+	for round := range rounds {
+		agent := u.start("run", "--config", config)
+		book.want = (round + 1) * perRound
+		book.full = make(chan struct{})
+		var wg sync.WaitGroup
+		for n := range senders {
+			wg.Go(func() { sendUntilItDies(agent.addr, fmt.Sprintf("/stop/%d/%d", round, n), book) })
+		}
+		select {
+		case <-book.full:
+		case <-time.After(patienceOfTests):
+			t.Fatal("the agent does not acknowledge")
+		}
+		if err := agent.stop(syscall.SIGTERM); err != nil {
+			t.Fatal(err)
+		}
+		wg.Wait()
+	}
+	u.start("run", "--config", config)
+	u.everyDeliveryEnds()
+	received, _ := app.received()
+	book.compare(t, "at the app", received)
+	seen := make(map[string]bool)
+	for _, request := range received {
+		target := strings.Fields(string(clip(request)))[1]
+		if seen[target] {
+			t.Errorf("%s came twice", target)
+		}
+		seen[target] = true
+	}
+}
+
+// What is under way when the grace is over stays pending, and is delivered by the next agent.
+func TestWhatDoesNotFinishWithinTheGraceStaysPending(t *testing.T) {
+	t.Parallel()
+	app := startApp(t)
+	u := newUser(t)
+	config := u.writes("hooktape.hcl", strings.Replace(passingOn(app.addr), `respond = "target"`, `respond = "ack"`, 1))
+	agent := u.start("run", "--config", config, "--grace", "50ms")
+	app.hold()
+	if _, err := exchange(agent.addr, mustRead(t, "../../testdata/http/form-body.http"), inOneWrite); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := app.await(1); err != nil {
+		t.Fatal(err)
+	}
+	if err := agent.stop(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if out := u.run("deliveries", "list", "--json"); !bytes.Contains(out, []byte(`"state":"pending"`)) {
+		t.Errorf("after the stop: %s", out)
+	}
+	app.letGo()
+	u.start("run", "--config", config)
+	u.everyDeliveryEnds()
+	if received, _ := app.received(); len(received) != 2 {
+		t.Errorf("the app got it %d times", len(received))
+	}
+}
+
+func TestASecondSignalEndsAtOnce(t *testing.T) {
+	t.Parallel()
+	app := startApp(t)
+	u := newUser(t)
+	agent := u.start("http", portOf(app.addr), "--grace", "1h")
+	app.hold()
+	answered := make(chan bool)
+	go func() {
+		exchange(agent.addr, mustRead(t, "../../testdata/http/form-body.http"), inOneWrite)
+		close(answered)
+	}()
+	if _, err := app.await(1); err != nil {
+		t.Fatal(err)
+	}
+	if err := agent.process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	err := poll(func() bool { // the first is taken when nothing new is
+		_, err := exchange(agent.addr, nil, inOneWrite)
+		return err != nil
+	})
+	if err != nil {
+		t.Fatal("it goes on receiving")
+	}
+	if err := agent.process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-agent.done:
+	case <-time.After(patienceOfTests):
+		t.Fatal("it does not end")
+	}
+	if exit, ok := errors.AsType[*exec.ExitError](agent.err); !ok || exit.ExitCode() != -1 {
+		t.Errorf("it ended: %v", agent.err)
+	}
+	<-answered
+}
