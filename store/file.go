@@ -98,7 +98,7 @@ func mapBolt(path string, o Options, size int) (*file, error) {
 		return err
 	})
 	if err == nil {
-		return f, nil
+		return f.atPath(path)
 	}
 	if f.os != nil {
 		f.os.Close() // bbolt did, unless it panicked
@@ -109,6 +109,23 @@ func mapBolt(path string, o Options, size int) (*file, error) {
 		return nil, &LockedError{Path: path, PID: pid, Command: command}
 	case errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrChecksum), errors.Is(err, berrors.ErrVersionMismatch):
 		return nil, fmt.Errorf("%w, or no hooktape database: %w; move it aside to begin a new one", ErrDamaged, err)
+	}
+	return nil, err
+}
+
+// atPath makes sure that f is still what path names: while we waited for its lock, compacting may have put another file
+// in its place.
+func (f *file) atPath(path string) (*file, error) {
+	named, err := os.Stat(path)
+	if err == nil {
+		var info fs.FileInfo
+		if info, err = f.os.Stat(); err == nil && os.SameFile(named, info) {
+			return f, nil
+		}
+	}
+	f.close()
+	if err == nil {
+		err = &LockedError{Path: path} // by the one who replaced it, a moment ago
 	}
 	return nil, err
 }

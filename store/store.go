@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -66,6 +67,9 @@ type Store struct {
 	tally   tally
 
 	evictor *evictor
+
+	backupMu sync.Mutex   // held while a backup is made
+	reopened atomic.Int64 // times that the file was or is about to be closed: a backup must not hold that up
 }
 
 // Open opens the database at path, and makes it when there is none. It never waits longer than the timeout: a
@@ -162,6 +166,7 @@ func (s *Store) Close() error {
 	s.evictor.end()
 	s.queue.close(ErrClosed)
 	<-s.joined
+	s.reopened.Add(1)
 	s.fileMu.Lock()
 	defer s.fileMu.Unlock()
 	f := s.file
@@ -175,6 +180,7 @@ func (s *Store) Close() error {
 // reopen closes the file and opens it again, so that nothing is left of a transaction that failed half-way.
 // Committer only.
 func (s *Store) reopen() error {
+	s.reopened.Add(1)
 	s.fileMu.Lock()
 	defer s.fileMu.Unlock()
 	if s.file != nil {

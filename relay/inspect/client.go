@@ -16,6 +16,8 @@ import (
 	"strconv"
 	"syscall"
 	"time"
+
+	"github.com/hooktape/hooktape/store"
 )
 
 // Client asks the control API. It may be used by several goroutines. Refusals
@@ -172,6 +174,20 @@ func (c *Client) AddAttempt(ctx context.Context, name string, a NewAttempt) (Att
 	}
 	body := io.MultiReader(&before, response, &behind)
 	return object[Attempt](c.do(ctx, http.MethodPost, recordPath(name, "/attempts"), form.FormDataContentType(), body))
+}
+
+// Delete takes records off the tape, by their whole ids.
+func (c *Client) Delete(ctx context.Context, ids []store.ID) (Deleted, error) {
+	question, err := json.Marshal(ids)
+	if err != nil {
+		return Deleted{}, err
+	}
+	return object[Deleted](c.do(ctx, http.MethodPost, "/v1/delete", "application/json", bytes.NewReader(question)))
+}
+
+// Backup is the whole database, as it is at one moment. The caller closes it; it ends with io.EOF only when it is whole.
+func (c *Client) Backup(ctx context.Context) (io.ReadCloser, error) {
+	return stream(c.get(ctx, "/v1/backup", nil))
 }
 
 // Deliveries lists deliveries.

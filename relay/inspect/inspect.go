@@ -60,6 +60,8 @@ func (s *Server) Handler() http.Handler {
 		"GET /v1/records/{name}/attempts":                   s.attempts,
 		"POST /v1/records/{name}/attempts":                  s.addAttempt,
 		"GET /v1/records/{name}/attempts/{number}/response": s.response,
+		"POST /v1/delete":                                   s.delete,
+		"GET /v1/backup":                                    s.backup,
 		"GET /v1/tail":                                      s.tail,
 		"GET /v1/deliveries":                                s.deliveries,
 		"POST /v1/deliveries/{verb}":                        s.changeDeliveries,

@@ -1,0 +1,154 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"iter"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hooktape/hooktape/relay/inspect"
+	"github.com/hooktape/hooktape/store"
+)
+
+func newDelete(e *env) *cobra.Command {
+	var (
+		chosen      filterFlags
+		yes, asJSON bool
+	)
+	c := &cobra.Command{
+		Use:   "delete ID... | --where EXPR",
+		Short: "Delete records",
+		Long: `Deletes the records that are named or that all the given flags choose, with
+everything that belongs to them: bodies, answers, attempts and deliveries. Those
+that were pending will never be made. It shows the records and asks, unless
+--yes is given.
+
+The records are gone for every command at once. Their bytes stay in free pages
+of the file until these are written over; hooktape compact erases them. Backups
+and exports that were made before keep theirs.`,
+		Example: `  hooktape delete 8R4K2M
+  hooktape delete --where 'json.customer.email == "jo@example.com"'
+  hooktape delete --until 30d --verdict no_source --yes`,
+		RunE: func(c *cobra.Command, args []string) error {
+			if (len(args) > 0) == chosen.given() {
+				return misused("name records, or choose them with --where and the like", "which records?")
+			}
+			filter, err := chosen.filter(e.now())
+			if err != nil {
+				return err
+			}
+			d := deletion{env: e, asJSON: asJSON, yes: yes}
+			return d.run(c.Context(), args, filter)
+		},
+	}
+	chosen.add(c)
+	c.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
+	jsonFlag(c, &asJSON)
+	return c
+}
+
+// deletion is one call of delete.
+type deletion struct {
+	*env
+	asJSON, yes bool
+}
+
+func (d *deletion) run(ctx context.Context, names []string, filter inspect.Filter) error {
+	t, err := d.openTape(ctx, toWrite)
+	if err != nil {
+		return err
+	}
+	defer t.Close()
+	ids, err := d.show(chosenRecords(ctx, t.Client, names, filter))
+	if err != nil || len(ids) == 0 {
+		return err
+	}
+	if err := d.ask(len(ids)); err != nil {
+		return err
+	}
+	var all inspect.Deleted
+	for some := range slices.Chunk(ids, deleteBatch) {
+		done, err := t.Delete(ctx, some)
+		if err != nil {
+			return apiError("delete records", err)
+		}
+		all.Records, all.Bytes, all.Pending = all.Records+done.Records, all.Bytes+done.Bytes, all.Pending+done.Pending
+		if done.Damaged != "" {
+			fmt.Fprintf(d.stderr, "hooktape: not deleted: %s\n", cleanLines(done.Damaged))
+			all.Damaged = done.Damaged
+		}
+	}
+	fmt.Fprintf(d.stderr, "%s deleted, %s", counted(all.Records, "record"), size(all.Bytes))
+	if all.Pending > 0 {
+		fmt.Fprintf(d.stderr, "; %s will never be made", count(all.Pending, "pending delivery", "pending deliveries"))
+	}
+	fmt.Fprintln(d.stderr)
+	if all.Damaged != "" {
+		return &failure{code: exitCannot, hint: "hooktape salvage copies what can be read"}
+	}
+	return nil
+}
+
+// deleteBatch is how many records one question to the agent names.
+const deleteBatch = 1024
+
+// chosenRecords gives the records by their names, or else by the filter.
+func chosenRecords(ctx context.Context, c *inspect.Client, names []string, f inspect.Filter) iter.Seq2[inspect.Record, error] {
+	if len(names) == 0 {
+		return c.Records(ctx, inspect.Query{Filter: f})
+	}
+	return func(yield func(inspect.Record, error) bool) {
+		for _, name := range names {
+			if r, err := c.Record(ctx, name, false); !yield(r, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// show prints the records that are to be deleted, and gathers their ids.
+func (d *deletion) show(records iter.Seq2[inspect.Record, error]) (ids []store.ID, err error) {
+	seen := map[store.ID]bool{}
+	each := func(yield func(inspect.Record, error) bool) {
+		for r, err := range records {
+			if err == nil && seen[r.ID] {
+				continue
+			}
+			if err == nil {
+				seen[r.ID] = true
+				ids = append(ids, r.ID)
+			}
+			if !yield(r, err) {
+				return
+			}
+		}
+	}
+	if d.asJSON {
+		err = d.listJSON(each)
+	} else {
+		err = d.listTable(each, true)
+	}
+	return ids, err
+}
+
+// ask asks the user. Only a yes is one.
+func (d *deletion) ask(n int) error {
+	if d.yes {
+		return nil
+	}
+	if in, ok := d.stdin.(*os.File); !ok || !isTerminal(in) {
+		return misused("--yes deletes without asking", "nothing deleted: there is nobody to ask")
+	}
+	fmt.Fprintf(d.stderr, "delete %s for good? [y/N] ", counted(n, "record"))
+	answer, _ := bufio.NewReader(d.stdin).ReadString('\n') // at the end of input the answer is no
+	if a := strings.ToLower(strings.TrimSpace(answer)); a != "y" && a != "yes" {
+		fmt.Fprintln(d.stderr, "nothing deleted")
+		return notSo()
+	}
+	return nil
+}
