@@ -277,6 +277,7 @@ func (r *reception) failed(e *expr.Expr, err error) {
 
 // warn says that a part of the configuration failed on a request: once, since it will fail on the next one too.
 func (a *Agent) warn(source, what string, err error) {
+	a.metrics.failed(source)
 	if _, told := a.failures.LoadOrStore([2]string{source, what}, true); !told {
 		a.log.Warn("expression failed and counts as false or empty, told once", "source", source, "expression", what, "error", err)
 	}
@@ -338,6 +339,7 @@ func (a *Agent) lastAnswer(f finding) []byte {
 
 // cantRecord notes that a record could not be written, and says so once.
 func (a *Agent) cantRecord(err error) {
+	a.metrics.turnedAway.Add(1)
 	if a.outage.begin(a.now()) {
 		a.log.Error("can't record, answering 503 until it works again", "error", err)
 	}

@@ -13,7 +13,8 @@
 //	                        │ breaker.go  whether the target can be reached    pure
 //	                        └ backlog.go  what may wait for it, and how long
 //
-// secure.go has the certificate that senders see, watch.go tells those who look on.
+// secure.go has the certificate that senders see, watch.go tells those who look on,
+// metrics.go and gauges.go those who count.
 package relay
 
 import (
@@ -68,6 +69,7 @@ type Agent struct {
 	sending sync.WaitGroup // workers and attempts
 
 	certificate atomic.Pointer[tls.Certificate] // that senders see
+	metrics     *metrics
 
 	failures sync.Map      // what was warned of, so that it is only once
 	stopping chan struct{} // closed when the agent begins to stop
@@ -105,6 +107,9 @@ func New(o Options, cfg *config.Config) *Agent {
 		a.grace = defaultGrace
 	}
 	a.ctx, a.stop = context.WithCancel(context.Background())
+	a.metrics = newMetrics(a)
+	a.watch.metrics = a.metrics
+	a.store.Observe(a.metrics.observer(a.now))
 	a.server = &wire.Server{Serve: a.serve, Refuse: a.refuse, Now: a.now, Panicked: a.panicked, TLS: a.tls(cfg)}
 	a.Apply(cfg)
 	return a
@@ -138,6 +143,7 @@ func (a *Agent) Apply(cfg *config.Config) {
 	}
 	a.targets = kept
 	a.present(cfg.TLS)
+	a.metrics.follow(cfg)
 	a.routes.Store(newRoutes(sources, cfg.TrustedProxies))
 	for _, t := range kept {
 		if a.running != nil {

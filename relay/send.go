@@ -138,9 +138,11 @@ func (a *Agent) send(ctx context.Context, t *target, m message) sent {
 		s.response, err = a.client.Do(ctx, out)
 	}
 	if err != nil {
+		a.metrics.attempted(t.key, 0)
 		s.fail(err, a.now())
 		return s
 	}
+	a.metrics.attempted(t.key, s.response.Head.Status)
 	s.attempt.Status = s.response.Head.Status
 	s.attempt.HeadSize = len(s.response.Head.Raw)
 	s.attempt.FirstByte = s.response.FirstByte.Sub(s.attempt.Time)

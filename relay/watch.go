@@ -31,6 +31,8 @@ type Event struct {
 
 // hub hands events to onlookers. It never waits for one: an onlooker that is too slow loses events and is told how many.
 type hub struct {
+	metrics *metrics // hears of every record
+
 	// mu guards onlookers and what is in them, and is held while an event is handed out, which never blocks.
 	mu        sync.Mutex
 	onlookers map[*onlooker]struct{}
@@ -61,6 +63,9 @@ func (a *Agent) Watch(buffer int) (events <-chan Event, stop func()) {
 // tell hands an event to all onlookers. Of a record they get what was found out about it, not its bytes: these are the
 // request's own buffers, which are used again.
 func (h *hub) tell(e Event) {
+	if e.Kind == Answered {
+		h.metrics.answered(e.Record)
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if len(h.onlookers) == 0 {
@@ -76,6 +81,7 @@ func (h *hub) tell(e Event) {
 			o.lost = 0
 		default:
 			o.lost++
+			h.metrics.lost.Add(1)
 		}
 	}
 }

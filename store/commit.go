@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	bolt "go.etcd.io/bbolt"
 )
@@ -104,12 +105,14 @@ func (s *Store) transact(group []*Commit) error {
 		}
 	}
 	t := txn{skew: s.skew}
+	began := time.Now()
 	txid, err := s.file.update(func(tx *bolt.Tx) error {
 		t.Tx = tx
 		return t.applyAll(group)
 	})
 	if err == nil {
 		s.count(&t, changes)
+		s.observe(&t, group, time.Since(began))
 		s.evictor.look(s.file.used(), t.counts.refused > 0)
 		return nil
 	}
@@ -180,7 +183,8 @@ type txn struct {
 	counts  counts         // change of what is on the tape
 	skew    skew
 	skewed  bool
-	applied bool // all is written that should be; what fails now is the commit
+	settled []Delivery // that came to a state other than Pending
+	applied bool       // all is written that should be; what fails now is the commit
 }
 
 func (t *txn) applyAll(group []*Commit) error {

@@ -140,6 +140,9 @@ func (t *txn) putDelivery(d Delivery, from State) error {
 	if err := t.putFacts(b, key, newDeliveryFacts(&d)); err != nil {
 		return err
 	}
+	if d.State != Pending && (old == nil || old.State != d.State) {
+		t.settled = append(t.settled, d)
+	}
 	switch {
 	case old == nil:
 		return t.enlist(&d)

@@ -60,6 +60,8 @@ type Store struct {
 	file   *file
 	closed error // why file is nil
 
+	observer atomic.Pointer[Observer] // nil: nobody
+
 	// countMu guards what is counted in memory.
 	countMu sync.Mutex
 	pending map[string]int // deliveries in state Pending, by target key

@@ -32,7 +32,7 @@ type agentFlags struct {
 
 func (f *agentFlags) register(c *cobra.Command, level string) {
 	c.Flags().StringVar(&f.listen, "listen", "", "host:port to receive on (default 127.0.0.1:7070)")
-	c.Flags().StringVar(&f.inspect, "inspect", "", "host:port of health checks (default 127.0.0.1:7071)")
+	c.Flags().StringVar(&f.inspect, "inspect", "", "host:port of health checks and metrics (default 127.0.0.1:7071)")
 	c.Flags().StringVar(&f.publicURL, "public-url", "", "the URL that providers see")
 	c.Flags().StringVar(&f.logFormat, "log-format", "text", "of the log on stderr: text or json")
 	c.Flags().StringVar(&f.logLevel, "log-level", level, "of the log: debug, info, warn or error")
@@ -89,7 +89,7 @@ func (f *agentFlags) logger(e *env) hclog.Logger {
 //	              store │ config.Watch (run)
 //	                ▲   │
 //	                │ inspect.Server ◄── PATH.sock, the commands
-//	inspect ──────► inspect.Health
+//	inspect ──────► inspect.Health, with the metrics
 //
 // Each box is an actor: it runs until the context ends, and serve waits for all of them.
 type session struct {
@@ -149,7 +149,7 @@ func (s *session) serve(ctx context.Context) error {
 		g.Go(func() error { return s.reload(ctx, log, agent) })
 	}
 	g.Go(func() error { return api.Serve(ctx, control) })
-	g.Go(func() error { return inspect.ServeHealth(ctx, inspecting, agent.Ready) })
+	g.Go(func() error { return inspect.ServeHealth(ctx, inspecting, agent.Ready, agent.Metrics()) })
 	g.Go(func() error { return agent.Run(ctx, receiving) })
 	return g.Wait()
 }

@@ -433,7 +433,7 @@ func TestDeliveriesAreChosenRetriedAndDropped(t *testing.T) {
 
 func TestHealthAndReadiness(t *testing.T) {
 	ready := errors.New("the tape can't be written")
-	handler := Health(func() error { return ready })
+	handler := Health(func() error { return ready }, http.NotFoundHandler())
 	for _, test := range []struct {
 		path   string
 		ready  error

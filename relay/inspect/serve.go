@@ -20,14 +20,16 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 
 // ServeHealth answers on l until ctx ends, then closes l: /healthz is 200 as
 // long as the process lives, /readyz is 503 with the reason while ready
-// returns an error. Everything else is 404; nothing here needs a token.
-func ServeHealth(ctx context.Context, l net.Listener, ready func() error) error {
-	return serve(ctx, l, Health(ready))
+// returns an error, /metrics is what metrics answers. Everything else is 404;
+// nothing here needs a token.
+func ServeHealth(ctx context.Context, l net.Listener, ready func() error, metrics http.Handler) error {
+	return serve(ctx, l, Health(ready, metrics))
 }
 
 // Health is the handler of ServeHealth.
-func Health(ready func() error) http.Handler {
+func Health(ready func() error, metrics http.Handler) http.Handler {
 	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", metrics)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		plain(w, http.StatusOK, "ok")
 	})
