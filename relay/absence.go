@@ -1,6 +1,10 @@
 package relay
 
-import "github.com/hooktape/hooktape/store"
+import (
+	"time"
+
+	"github.com/hooktape/hooktape/store"
+)
 
 // missed notes that a send did not come to the target, or that nothing of an answer came back.
 func (t *target) missed(s sent) {
@@ -35,7 +39,8 @@ func (t *target) keep() {
 	if !tell {
 		return
 	}
-	t.agent.log.Warn("target can't be reached, its deliveries are kept", "source", t.key.source, "target", t.key.name, "since", since)
+	t.agent.log.Warn("target can't be reached, its deliveries are kept", "source", t.key.source, "target", t.key.name,
+		"since", since.Format(time.RFC3339))
 	t.agent.watch.tell(Event{Kind: Away, Source: t.key.source, Target: t.key.name, Since: since})
 }
 
@@ -87,7 +92,7 @@ func (t *target) caughtUp(d store.Delivery) {
 	if !done {
 		return
 	}
-	t.agent.log.Info("target is back", "source", t.key.source, "target", t.key.name, "away", r.until.Sub(r.since),
+	t.agent.log.Info("target is back", "source", t.key.source, "target", t.key.name, "away", r.until.Sub(r.since).String(),
 		"kept", r.kept, "delivered", r.delivered)
 	t.agent.watch.tell(Event{
 		Kind: Back, Source: t.key.source, Target: t.key.name, Away: r.until.Sub(r.since), Kept: r.kept, Delivered: r.delivered,

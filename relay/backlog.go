@@ -168,7 +168,7 @@ func (b *batch) end(phrase string, of targetKey, more ...any) {
 		b.agent.log.Warn(phrase, append(about, "count", b.done)...)
 	}
 	if b.err != nil {
-		b.agent.log.Error("can't change the state of deliveries, will look again", append(about, "error", b.err)...)
+		b.agent.complain("can't change the state of deliveries, will look again", of, b.err, more...)
 	}
 }
 
@@ -203,7 +203,7 @@ func (a *Agent) seeToOrphans(ctx context.Context) {
 func (a *Agent) turn(from, to store.State, configured bool, phrase string) {
 	names, err := a.store.TargetsIn(from)
 	if err != nil {
-		a.log.Error("can't read which targets have deliveries", "error", err)
+		a.complain("can't read which targets have deliveries", targetKey{}, err)
 	}
 	for _, name := range names {
 		a.mu.Lock()

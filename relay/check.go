@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/hooktape/hooktape/relay/config"
+	"github.com/hooktape/hooktape/relay/mask"
 	"github.com/hooktape/hooktape/relay/wire"
 	"github.com/hooktape/hooktape/store"
 )
@@ -29,7 +30,7 @@ func (f finding) refused() bool { return f.verdict.Refused() }
 func checkHead(src *config.Source, h *wire.RequestHead) finding {
 	switch {
 	case src == nil:
-		return finding{store.NoSource, "no source takes " + h.Path(), http.StatusNotFound, nil}
+		return finding{store.NoSource, "no source takes " + mask.Target(h.Path()), http.StatusNotFound, nil}
 	case !methodAllowed(src.Methods, h.Method):
 		return finding{
 			verdict: store.MethodNotAllowed,

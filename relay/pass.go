@@ -159,8 +159,7 @@ func (r *reception) finish(s sent, o store.Outcome) {
 	o.Deliveries = []store.Delivery{r.owed}
 	r.store.Settle(r.rec.ID, o)
 	r.rec.Answer = o.Answer
-	r.log.Debug("answered", "record", r.rec.ID, "status", o.Answer.Status, "duration", o.Answer.Duration, "error", s.attempt.Error)
-	r.watch.tell(Event{Kind: Answered, Record: r.rec})
+	r.done(r.rec)
 }
 
 // unreached answers for a target that could not be reached, where hooktape is not to take over.

@@ -167,9 +167,8 @@ func (r *reception) commit() error {
 		return err
 	}
 	if since, turned, ended := r.outage.end(); ended {
-		r.log.Info("recording again", "away", r.now().Sub(since), "turned-away", turned)
+		r.log.Info("recording again", "away", r.now().Sub(since).String(), "turned-away", turned)
 	}
-	r.log.Debug("recorded", "record", r.rec.ID, "source", r.rec.Source, "verdict", r.rec.Verdict)
 	for _, t := range plan.targets {
 		t.rouse()
 	}
@@ -290,7 +289,7 @@ func (r *reception) acknowledge() {
 		r.log.Debug("answer could not be sent", "record", r.rec.ID, "error", err)
 	}
 	r.rec.Answer.Duration = r.now().Sub(r.rec.Time)
-	r.watch.tell(Event{Kind: Answered, Record: r.rec})
+	r.done(r.rec)
 }
 
 // turnAway answers a request that could not be recorded: nothing was promised, the sender has to come again.
@@ -325,8 +324,7 @@ func (a *Agent) refuse(b *wire.Refusal) []byte {
 		a.cantRecord(err)
 		return a.lastAnswer(unavailable())
 	}
-	a.log.Debug("refused", "record", rec.ID, "verdict", rec.Verdict, "reason", rec.Reason)
-	a.watch.tell(Event{Kind: Answered, Record: rec})
+	a.done(rec)
 	return answer
 }
 

@@ -70,6 +70,7 @@ type Agent struct {
 
 	certificate atomic.Pointer[tls.Certificate] // that senders see
 	metrics     *metrics
+	complaints  complaints
 
 	failures sync.Map      // what was warned of, so that it is only once
 	stopping chan struct{} // closed when the agent begins to stop
@@ -110,7 +111,7 @@ func New(o Options, cfg *config.Config) *Agent {
 	a.metrics = newMetrics(a)
 	a.watch.metrics = a.metrics
 	a.store.Observe(a.metrics.observer(a.now))
-	a.server = &wire.Server{Serve: a.serve, Refuse: a.refuse, Now: a.now, Panicked: a.panicked, TLS: a.tls(cfg)}
+	a.server = &wire.Server{Serve: a.serve, Refuse: a.refuse, Now: a.now, Panicked: a.panicked, AcceptFailed: a.deaf, TLS: a.tls(cfg)}
 	a.Apply(cfg)
 	return a
 }
@@ -215,6 +216,11 @@ func (a *Agent) Run(ctx context.Context, listeners ...net.Listener) error {
 // panicked is told of a panic in the handling of one request. The connection is closed, the agent goes on.
 func (a *Agent) panicked(v any, stack []byte) {
 	a.log.Error("handling a request panicked, please report this", "panic", v, "stack", string(stack))
+}
+
+// deaf is told that no connection could be accepted. Accepting goes on.
+func (a *Agent) deaf(err error) {
+	a.complain("can't accept connections, will try again", targetKey{}, err)
 }
 
 // Ready says why the agent can't take requests just now; nil when it can.

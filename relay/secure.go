@@ -33,11 +33,12 @@ func (a *Agent) present(t *config.TLS) {
 	if was != nil && was.Leaf.Equal(leaf) {
 		return
 	}
-	a.log.Info("certificate in use", "file", t.Cert, "names", t.Names(), "expires", leaf.NotAfter)
+	expires := leaf.NotAfter.Format(time.RFC3339)
+	a.log.Info("certificate in use", "file", t.Cert, "names", t.Names(), "expires", expires)
 	switch now := a.now(); {
 	case leaf.NotAfter.Before(now):
-		a.log.Warn("certificate has expired, senders that check it will not come", "file", t.Cert, "expires", leaf.NotAfter)
+		a.log.Warn("certificate has expired, senders that check it will not come", "file", t.Cert, "expires", expires)
 	case leaf.NotAfter.Before(now.Add(expiresSoon)):
-		a.log.Warn("certificate expires soon", "file", t.Cert, "expires", leaf.NotAfter)
+		a.log.Warn("certificate expires soon", "file", t.Cert, "expires", expires)
 	}
 }

@@ -137,7 +137,7 @@ func (t *target) dispatch(ctx context.Context) (next time.Time) {
 	}
 	due, next, err := t.agent.store.Ready(t.key.source, t.key.name, t.agent.now(), free, t.isBusy)
 	if err != nil {
-		t.agent.log.Error("can't read what is to be delivered, will look again", "source", t.key.source, "target", t.key.name, "error", err)
+		t.agent.complain("can't read what is to be delivered, will look again", t.key, err)
 		return t.agent.now().Add(settleRetry)
 	}
 	for _, d := range due {
@@ -278,8 +278,7 @@ func (t *target) write(d store.Delivery, o store.Outcome) bool {
 	if err == nil {
 		return true
 	}
-	a.log.Error("can't write what became of an attempt, the record will be sent again", "record", d.Record,
-		"source", t.key.source, "target", t.key.name, "error", err)
+	a.complain("can't write what became of an attempt, the record will be sent again", t.key, err, "record", d.Record)
 	pause := time.NewTimer(settleRetry)
 	defer pause.Stop()
 	select {

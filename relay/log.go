@@ -1,0 +1,86 @@
+package relay
+
+import (
+	"sync"
+	"time"
+
+	"github.com/hooktape/hooktape/relay/mask"
+	"github.com/hooktape/hooktape/store"
+)
+
+// complainEvery is how often a failure that goes on is logged.
+const complainEvery = time.Minute
+
+// done tells of a request that is recorded, and answered or refused. In the log it is one line, for those who want it.
+func (a *Agent) done(rec *store.Record) {
+	if a.log.IsDebug() {
+		a.log.Debug("request recorded", requestLine(rec)...)
+	}
+	a.watch.tell(Event{Kind: Answered, Record: rec})
+}
+
+// requestLine is a request in a line of the log: what lists show, with secrets masked.
+func requestLine(rec *store.Record) []any {
+	line := []any{
+		"record", rec.ID, "source", rec.Source, "verdict", rec.Verdict, "remote", rec.Remote,
+		"method", rec.Method, "path", mask.Target(rec.Target), "size", rec.Raw.Size,
+	}
+	if rec.Reason != "" {
+		line = append(line, "reason", rec.Reason)
+	}
+	if rec.Answer != nil {
+		line = append(line, "status", rec.Answer.Status, "duration", rec.Answer.Duration.String())
+	}
+	return line
+}
+
+// complaints remembers what was complained of, so that a failure that goes on does not fill the log. What can fail is
+// bounded by the phrases in this package and the targets of the configuration. The zero value has none.
+type complaints struct {
+	mu   sync.Mutex // guards told, for moments
+	told map[complaint]*repeats
+}
+
+type complaint struct {
+	phrase string
+	about  targetKey
+}
+
+type repeats struct {
+	since time.Time
+	times int // since then, beside the first
+}
+
+// again says whether to complain now, and how often it happened since the last time.
+func (c *complaints) again(what complaint, now time.Time) (tell bool, times int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	r := c.told[what]
+	if r != nil && now.Sub(r.since) < complainEvery && !now.Before(r.since) {
+		r.times++
+		return false, 0
+	}
+	if r != nil {
+		times = r.times
+	}
+	if c.told == nil {
+		c.told = make(map[complaint]*repeats)
+	}
+	c.told[what] = &repeats{since: now}
+	return true, times
+}
+
+// complain logs a failure that may go on: at once, and then once a minute with how often it happened between.
+func (a *Agent) complain(phrase string, of targetKey, err error, more ...any) {
+	tell, times := a.complaints.again(complaint{phrase, of}, a.now())
+	if !tell {
+		return
+	}
+	if of != (targetKey{}) {
+		more = append(more, "source", of.source, "target", of.name)
+	}
+	if times > 0 {
+		more = append(more, "times-since", times)
+	}
+	a.log.Error(phrase, append(more, "error", err)...)
+}
