@@ -28,7 +28,7 @@ func main() {
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	e := &env{
 		stdin: stdin, stdout: stdout, stderr: stderr,
-		lookup: os.LookupEnv, getwd: os.Getwd, now: time.Now, hangups: hangups,
+		lookup: os.LookupEnv, getwd: os.Getwd, executable: os.Executable, now: time.Now, hangups: hangups,
 	}
 	return e.execute(ctx, args)
 }
@@ -48,6 +48,7 @@ type env struct {
 	stdout, stderr io.Writer
 	lookup         func(string) (string, bool) // environment variables
 	getwd          func() (string, error)
+	executable     func() (string, error) // the path of this program
 	now            func() time.Time
 	hangups        func() (signals <-chan os.Signal, stop func())
 
