@@ -19,8 +19,11 @@ func (s *Store) Append(rec *Record, raw *Spool, deliveries []Delivery, render fu
 	if err := checkAppend(rec, deliveries); err != nil {
 		return failed(err)
 	}
-	if s.evictor.full.Load() {
+	switch {
+	case s.evictor.full.Load():
 		return failed(ErrFull)
+	case s.short.Load():
+		return failed(ErrDiskFull)
 	}
 	kept, err := take(raw, rec.Raw)
 	if err != nil {
@@ -116,6 +119,9 @@ func (c *appendChange) size() int {
 }
 
 func (c *appendChange) apply(t *txn) error {
+	if t.short {
+		return &refusal{ErrDiskFull}
+	}
 	if err := c.raw.put(t); err != nil {
 		return err
 	}

@@ -104,7 +104,7 @@ func (s *Store) transact(group []*Commit) error {
 			return s.countFailure(err)
 		}
 	}
-	t := txn{skew: s.skew}
+	t := txn{skew: s.skew, short: s.short.Load()}
 	began := time.Now()
 	txid, err := s.file.update(func(tx *bolt.Tx) error {
 		t.Tx = tx
@@ -113,11 +113,14 @@ func (s *Store) transact(group []*Commit) error {
 	if err == nil {
 		s.count(&t, changes)
 		s.observe(&t, group, time.Since(began))
-		s.evictor.look(s.file.used(), t.counts.refused > 0)
+		s.evictor.look(s.file, t.counts.refused > 0)
 		return nil
 	}
 	if t.applied || t.Tx == nil || panicked(err) {
 		err = s.heal(txid, err)
+	}
+	if diskFull(err) && s.file != nil && s.runShort(err) {
+		return s.transact(group) // now without records
 	}
 	return s.countFailure(err)
 }
@@ -184,6 +187,7 @@ type txn struct {
 	skew    skew
 	skewed  bool
 	settled []Delivery // that came to a state other than Pending
+	short   bool       // no records can be taken
 	applied bool       // all is written that should be; what fails now is the commit
 }
 

@@ -18,6 +18,9 @@ var (
 	ErrDamaged = errors.New("damaged")
 	// ErrFull is returned by Append while the tape is far beyond its size and holds nothing that may be evicted.
 	ErrFull = errors.New("the tape is full of records whose deliveries are pending")
+	// ErrDiskFull is returned by Append, and by the writing of large bodies, from when a commit found the disk full until
+	// there is room again.
+	ErrDiskFull = errors.New("the disk is full")
 	// ErrTooLarge is wrapped by errors about a change that no transaction can take.
 	ErrTooLarge = errors.New("too large")
 )

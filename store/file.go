@@ -164,13 +164,15 @@ func (f *file) update(fn func(*bolt.Tx) error) (txid int, err error) {
 	return txid, err
 }
 
-// used is how many bytes of the file are taken: what retention by size goes by. Committer only, or where none runs.
-func (f *file) used() int64 {
+// room is how many bytes of the file are taken, which retention by size goes by, and how many can be used again.
+// Committer only, or where none runs.
+func (f *file) room() (used, free int64) {
 	st := f.db.Stats()
 	var size int64
 	// A file that can't be read has no size; the next transaction says why.
 	_ = f.view(func(tx *bolt.Tx) error { size = tx.Size(); return nil })
-	return size - int64(st.FreePageN+st.PendingPageN)*pageSize
+	free = int64(st.FreePageN+st.PendingPageN) * pageSize
+	return size - free, free
 }
 
 func (f *file) close() error {

@@ -31,6 +31,8 @@ const (
 	answeringMax = time.Hour
 	// evictEvery is how often records are looked for that have become too old while nothing was committed.
 	evictEvery = 10 * time.Second
+	// regainEvery is how often room is looked for after the disk was full.
+	regainEvery = time.Second
 	// passEvery is how often those that had to stay are looked at again, at most; and passShare bounds the part of the
 	// time that this takes: one in so many.
 	passEvery = time.Minute
@@ -45,6 +47,7 @@ const (
 type evictor struct {
 	retention atomic.Pointer[Retention]
 	used      atomic.Int64 // bytes of the file that are taken, as of the last commit
+	free      atomic.Int64 // bytes of it that are not
 	full      atomic.Bool  // Append is to fail
 	evicted   atomic.Int64
 	wake      chan struct{}
@@ -71,8 +74,10 @@ func (e *evictor) end() {
 }
 
 // look takes note of a commit.
-func (e *evictor) look(used int64, refused bool) {
+func (e *evictor) look(f *file, refused bool) {
+	used, free := f.room()
 	e.used.Store(used)
+	e.free.Store(free)
 	if size := e.retention.Load().MaxSize; size > 0 && (used > size || refused || e.full.Load()) {
 		e.rouse()
 	}
@@ -95,7 +100,7 @@ func (s *Store) SetRetention(r Retention) {
 func (s *Store) evict() {
 	e := s.evictor
 	defer close(e.joined)
-	tick := time.NewTicker(evictEvery)
+	tick := time.NewTimer(evictEvery)
 	defer tick.Stop()
 	for {
 		select {
@@ -105,6 +110,12 @@ func (s *Store) evict() {
 		case <-e.wake:
 		}
 		s.evictAll()
+		s.regain()
+		if s.short.Load() {
+			tick.Reset(regainEvery)
+		} else {
+			tick.Reset(evictEvery)
+		}
 	}
 }
 

@@ -129,6 +129,9 @@ func (p *Spool) send(data []byte) error {
 	if err := p.wait(piecesAhead - 1); err != nil {
 		return err
 	}
+	if p.s.short.Load() {
+		return ErrDiskFull
+	}
 	c, err := p.s.queue.enter(largeBuffer)
 	if err != nil {
 		return err
@@ -306,6 +309,9 @@ type pieceChange struct {
 }
 
 func (c *pieceChange) apply(t *txn) error {
+	if t.short {
+		return &refusal{ErrDiskFull}
+	}
 	if c.n == 0 {
 		if err := t.Bucket(bucketUploads).Put(c.id[:], nil); err != nil {
 			return err

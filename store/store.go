@@ -36,6 +36,9 @@ type Options struct {
 	Now func() time.Time
 	// Retention bounds the tape from the start. The zero value keeps everything.
 	Retention Retention
+	// Reserve is how many bytes of the disk are held back in PATH.reserve, so that outcomes and deletions can still be
+	// written when it is full. Zero holds nothing back.
+	Reserve int64
 	// NoSync skips every fsync: what was committed survives a kill, but no power cut. For tests only.
 	NoSync bool
 }
@@ -70,6 +73,7 @@ type Store struct {
 
 	evictor *evictor
 
+	short    atomic.Bool  // the disk is full: no records are taken
 	backupMu sync.Mutex   // held while a backup is made
 	reopened atomic.Int64 // times that the file was or is about to be closed: a backup must not hold that up
 }
@@ -89,19 +93,20 @@ func Open(path string, o Options) (*Store, error) {
 		o.Now = time.Now
 	}
 	s := &Store{path: path, options: o, joined: make(chan struct{}), pending: map[string]int{}}
+	s.evictor = newEvictor(o.Retention)
 	last, err := s.begin()
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
 	s.queue = newQueue(queueMax, last, o.Now)
-	s.evictor = newEvictor(o.Retention)
 	if o.ReadOnly {
 		s.queue.close(ErrReadOnly)
 		close(s.joined)
 		close(s.evictor.joined)
 		return s, nil
 	}
-	s.evictor.look(s.file.used(), true)
+	s.evictor.look(s.file, true)
+	s.keepReserve()
 	go s.run()
 	go s.evict()
 	return s, nil
@@ -120,6 +125,10 @@ func (s *Store) begin() (last ID, err error) {
 		return ID{}, err
 	}
 	swept, err := s.file.sweep()
+	if diskFull(err) { // then pieces that nobody reads are the least trouble
+		s.runShort(err)
+		err = nil
+	}
 	if swept > 0 {
 		s.options.Log("bodies swept whose record never came", "bodies", swept)
 	}

@@ -81,6 +81,9 @@ func (f *agentFlags) logger(e *env) hclog.Logger {
 	})
 }
 
+// serverReserve is what an agent holds back of the disk: hundreds of thousands of outcomes fit into it.
+const serverReserve = 64 << 20
+
 // session is one life of an agent with all that belongs to it:
 //
 //	listen ──────► relay.Agent ──────► targets
@@ -93,15 +96,16 @@ func (f *agentFlags) logger(e *env) hclog.Logger {
 //
 // Each box is an actor: it runs until the context ends, and serve waits for all of them.
 type session struct {
-	env    *env
-	flags  *agentFlags
-	cfg    *config.Config
-	data   string
-	tape   *store.Store                                                      // open while serve runs
-	moveOn bool                                                              // a default port that is taken is passed over
-	greet  func(receiving, inspecting string) error                          // once everything listens
-	show   func(ctx context.Context, events <-chan relay.Event) error        // nil: nobody looks on
-	reload func(ctx context.Context, log hclog.Logger, a *relay.Agent) error // nil: the configuration stays
+	env     *env
+	flags   *agentFlags
+	cfg     *config.Config
+	data    string
+	tape    *store.Store                                                      // open while serve runs
+	reserve int64                                                             // bytes of the disk that are held back for when it is full
+	moveOn  bool                                                              // a default port that is taken is passed over
+	greet   func(receiving, inspecting string) error                          // once everything listens
+	show    func(ctx context.Context, events <-chan relay.Event) error        // nil: nobody looks on
+	reload  func(ctx context.Context, log hclog.Logger, a *relay.Agent) error // nil: the configuration stays
 }
 
 // serve opens everything, runs until ctx ends, and closes everything.
@@ -109,6 +113,7 @@ func (s *session) serve(ctx context.Context) error {
 	log := s.flags.logger(s.env)
 	tape, err := store.Open(s.data, store.Options{
 		Log: func(msg string, args ...any) { log.Warn(msg, args...) }, Retention: store.Retention(s.cfg.Retain),
+		Reserve: s.reserve,
 	})
 	if err != nil {
 		return startError(s.data, err)

@@ -22,6 +22,7 @@ const (
 	laptopTimeout  = 5 * time.Minute
 	laptopRetryMin = time.Second
 	laptopRetryMax = 10 * time.Second
+	laptopReserve  = 8 << 20 // bytes: there may be many such tapes
 	laptopTape     = 1 << 30 // bytes: months of a developer's webhooks, and no surprise on the disk
 )
 
@@ -82,7 +83,7 @@ func (e *env) http(ctx context.Context, flags *agentFlags, args []string) error 
 	}
 	cfg := laptopConfig(target)
 	flags.over(cfg)
-	s := &session{env: e, flags: flags, cfg: cfg, data: data, moveOn: true}
+	s := &session{env: e, flags: flags, cfg: cfg, data: data, reserve: laptopReserve, moveOn: true}
 	screen := &screen{e.stdout, e.inkFor(e.stdout)}
 	s.greet = func(receiving, inspecting string) error {
 		if loops(receiving, target) {

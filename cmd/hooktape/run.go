@@ -49,7 +49,7 @@ func (e *env) run(ctx context.Context, flags *agentFlags) error {
 	}
 	signals, stop := e.hangups()
 	defer stop()
-	s := &session{env: e, flags: flags, cfg: cfg, data: cfg.Data}
+	s := &session{env: e, flags: flags, cfg: cfg, data: cfg.Data, reserve: serverReserve}
 	s.greet = func(receiving, inspecting string) error {
 		fmt.Fprintf(e.stdout, "receiving on %s://%s\n", cfg.Scheme(), receiving)
 		fmt.Fprintf(e.stdout, "inspect on http://%s\n", inspecting)

@@ -51,6 +51,7 @@ func TestMain(m *testing.M) {
 //	await FILE PATTERN         wait until the file matches
 //	until PATTERN COMMAND...   run the command until its stdout matches; ! until: until it doesn't
 //	exitcode N COMMAND...      run the command, which must end with this code
+//	smalldisk DIR SIZE         DIR becomes a disk of its own, with so many bytes; takes root
 func TestScripts(t *testing.T) {
 	root, err := filepath.Abs("../../testdata")
 	if err != nil {
@@ -78,6 +79,7 @@ func TestScripts(t *testing.T) {
 			"await":       cmdAwait,
 			"until":       cmdUntil,
 			"exitcode":    cmdExitCode,
+			"smalldisk":   cmdSmallDisk,
 		},
 	})
 }

@@ -1,0 +1,23 @@
+package store
+
+import (
+	"errors"
+
+	"golang.org/x/sys/windows"
+)
+
+// roomOnDisk is how many bytes the disk of a folder has left for us.
+func roomOnDisk(folder string) (int64, error) {
+	name, err := windows.UTF16PtrFromString(folder)
+	if err != nil {
+		return 0, err
+	}
+	var ours uint64
+	err = windows.GetDiskFreeSpaceEx(name, &ours, nil, nil)
+	return int64(ours), err
+}
+
+// diskFull says whether err came from a full disk.
+func diskFull(err error) bool {
+	return errors.Is(err, windows.ERROR_DISK_FULL) || errors.Is(err, windows.ERROR_HANDLE_DISK_FULL)
+}
