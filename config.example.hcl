@@ -37,6 +37,13 @@ source "orders" {
   # methods  = ["POST"]                       # others get 405 and are recorded; not given: all
   # max_body = "1MiB"                         # not given: that of limits
 
+  # Senders send again what they got no answer to in time. Requests with the same key are the same: the first is delivered,
+  # the others are recorded and answered like it, if it got a 2xx. Without this block each is delivered.
+  dedupe {
+    key    = json.eventId                     # null or empty: this request is one of its own; not given: a mistake
+    window = "24h"                            # for how long the first is remembered
+  }
+
   # Acks are the answers of hooktape's own: at once with respond = "ack", and when it takes over for a target that is down.
   # The first whose "when" holds is given; when none does: status 200, no body, and the record is delivered.
   ack {

@@ -54,20 +54,19 @@ func (t *target) reached() {
 		return
 	}
 	t.back = t.agent.now()
+	if was.told {
+		kept := t.pending() // before more are sent, so that none is tried uncounted
+		t.recovery = &recovery{since: was.since, until: t.back, kept: kept, left: kept}
+	}
 	t.mu.Unlock()
 	t.rouse()
-	if !was.told {
-		return
+	if was.told {
+		t.caughtUp(store.Delivery{})
 	}
-	kept, _, err := t.agent.store.Pending(t.key.source, t.key.name)
-	if err != nil {
-		t.agent.log.Error("can't count what was kept", "source", t.key.source, "target", t.key.name, "error", err)
-	}
-	t.mu.Lock()
-	t.recovery = &recovery{since: was.since, until: t.agent.now(), kept: kept, left: kept}
-	t.mu.Unlock()
-	t.caughtUp(store.Delivery{})
 }
+
+// pending is how many deliveries wait for the target.
+func (t *target) pending() int { return t.agent.store.PendingCount(t.key.source, t.key.name) }
 
 // caughtUp counts a delivery that was kept while the target was away and has been tried since. When it was the last,
 // it tells so. The zero Delivery counts as none.
@@ -84,7 +83,7 @@ func (t *target) caughtUp(d store.Delivery) {
 			r.delivered++
 		}
 	}
-	done := r.left <= 0
+	done := r.left <= 0 || t.pending() == 0 // some may have expired or been dropped
 	if done {
 		t.recovery = nil
 	}

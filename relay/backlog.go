@@ -28,7 +28,7 @@ func (r *reception) enter(t *target) (room bool) {
 	}
 	r.entered = append(r.entered, t)
 	arriving := int(t.arriving.Add(1))
-	return t.agent.store.PendingCount(t.key.source, t.key.name)+arriving <= t.config().MaxPending
+	return t.pending()+arriving <= t.config().MaxPending
 }
 
 func (r *reception) leaveEntrance() {
@@ -54,7 +54,7 @@ func (t *target) makeRoom() {
 	if c.MaxPending == 0 || c.Full != config.FullDrop {
 		return
 	}
-	excess := t.agent.store.PendingCount(t.key.source, t.key.name) - c.MaxPending
+	excess := t.pending() - c.MaxPending
 	if excess <= 0 {
 		return
 	}

@@ -36,6 +36,8 @@ type reception struct {
 	cut    bool           // raw holds only the beginning
 
 	entered []*target // where the request is counted in target.arriving
+	first   store.ID  // of which the request is a duplicate; zero: it is none
+	leave   func()    // lets an equal request go on; nil: none waits
 }
 
 // serve brings one request onto the tape, answers it, and sees to its deliveries.
@@ -53,13 +55,24 @@ func (a *Agent) serve(x *wire.Exchange) {
 	switch {
 	case err != nil:
 		r.turnAway(err)
+	case r.first != store.ID{}:
+		r.repeat()
 	case r.target != nil:
 		r.pass()
+		r.letOn()
 		return // pass sees to r.raw, which an attempt may still need
 	default:
 		r.acknowledge()
 	}
+	r.letOn()
 	r.raw.Discard()
+}
+
+// letOn lets an equal request go on that waits for what this one comes to.
+func (r *reception) letOn() {
+	if r.leave != nil {
+		r.leave()
+	}
 }
 
 func (r *reception) config() *config.Source {
@@ -163,8 +176,12 @@ func (r *reception) commit() error {
 	if err != nil {
 		return err
 	}
-	if err := r.store.Append(r.rec, r.raw, plan.deliveries, plan.render).Wait(); err != nil {
+	committed := r.append(plan)
+	if err := committed.Wait(); err != nil {
 		return err
+	}
+	if first, ok := committed.First(); ok {
+		r.first, r.rec.Verdict, r.rec.Reason, r.rec.Answer = first, store.Duplicate, store.DuplicateOf(first), nil
 	}
 	if since, turned, ended := r.outage.end(); ended {
 		r.log.Info("recording again", "away", r.now().Sub(since).String(), "turned-away", turned)

@@ -6,6 +6,7 @@
 //	                  │ match.go     host and path → source                    pure
 //	                  │ check.go     size, method → verdict                    pure
 //	                  │ answer.go    verdict, acks → the bytes of the answer   pure
+//	                  ├─► repeat.go  a duplicate: the answer of the first is the answer
 //	                  ├─► pass.go    respond = "target": the app's response is the answer
 //	                  └─► target.go  everything else: deliveries, one worker a target
 //	                        │ send.go     one attempt over wire.Client
@@ -66,6 +67,7 @@ type Agent struct {
 	watch   hub
 	outage  outage
 	orphans orphans
+	line    line
 	sending sync.WaitGroup // workers and attempts
 
 	certificate atomic.Pointer[tls.Certificate] // that senders see

@@ -166,7 +166,7 @@ func (t *target) free(ctx context.Context) (n int, again time.Time) {
 	mute, flying := t.breaker.mute, len(t.flying)
 	t.mu.Unlock()
 	switch {
-	case !ask, t.agent.store.PendingCount(t.key.source, t.key.name) == 0:
+	case !ask, t.pending() == 0:
 		return 0, again
 	case mute:
 		t.expire()

@@ -16,6 +16,10 @@ const nameMax = 255
 // deliveries get the record's id and source, and their defaults. When Append returns, nothing that was passed is read
 // any more, except that rec.Raw.Inline is the spool's until raw.Discard.
 func (s *Store) Append(rec *Record, raw *Spool, deliveries []Delivery, render func(*Record)) *Commit {
+	return s.append(rec, raw, deliveries, render, nil)
+}
+
+func (s *Store) append(rec *Record, raw *Spool, deliveries []Delivery, render func(*Record), o *Once) *Commit {
 	if err := checkAppend(rec, deliveries); err != nil {
 		return failed(err)
 	}
@@ -35,6 +39,9 @@ func (s *Store) Append(rec *Record, raw *Spool, deliveries []Delivery, render fu
 		return failed(err)
 	}
 	ch := &appendChange{id: c.id, raw: kept}
+	if o != nil {
+		ch.once = newOnce(c, rec.Source, *o)
+	}
 	defer func() { // in a defer, so that a panic of render holds up nobody
 		if ch.value == nil && err == nil {
 			err = fmt.Errorf("render panicked")
@@ -74,13 +81,20 @@ func sizeOf(r *Record, raw taken, deliveries []Delivery) int {
 }
 
 type appendChange struct {
-	id         ID
-	time       int64 // milliseconds of the record's own time
-	source     string
+	id     ID
+	time   int64 // milliseconds of the record's own time
+	source string
+	raw    taken
+	recordRow
+	once    *once         // nil: not asked
+	instead *bytes.Buffer // the value of the duplicate that the record turned out to be
+}
+
+// recordRow is what is written for a record, beside its bytes.
+type recordRow struct {
 	verdict    Verdict
 	counts     counts
 	value      *bytes.Buffer // sealed
-	raw        taken
 	deliveries []deliveryRow
 }
 
@@ -122,36 +136,59 @@ func (c *appendChange) apply(t *txn) error {
 	if t.short {
 		return &refusal{ErrDiskFull}
 	}
+	row := c.recordRow
+	if c.once != nil {
+		first, found, err := c.once.find(t, c.id)
+		if err != nil {
+			return err
+		}
+		if c.once.commit.first = first; found {
+			if row, err = c.duplicate(first); err != nil {
+				return err
+			}
+			freeBuffer(c.instead) // the transaction was tried before
+			c.instead = row.value
+		}
+	}
 	if err := c.raw.put(t); err != nil {
 		return err
 	}
-	if err := t.tail(bucketRecords).Put(c.id[:], c.value.Bytes()); err != nil {
+	if err := c.put(t, &row); err != nil {
+		return err
+	}
+	t.counts.add(row.counts)
+	t.observe(c.id, c.time)
+	return nil
+}
+
+// put writes the row, its indexes and its deliveries.
+func (c *appendChange) put(t *txn, row *recordRow) error {
+	if err := t.tail(bucketRecords).Put(c.id[:], row.value.Bytes()); err != nil {
 		return err
 	}
 	t.key = append(appendName(t.key[:0], c.source), c.id[:]...)
 	if err := t.tail(bucketBySource).Put(t.key, nil); err != nil {
 		return err
 	}
-	if indexed(c.verdict) {
-		t.key = append(appendName(t.key[:0], string(c.verdict)), c.id[:]...)
+	if indexed(row.verdict) {
+		t.key = append(appendName(t.key[:0], string(row.verdict)), c.id[:]...)
 		if err := t.tail(bucketByVerdict).Put(t.key, nil); err != nil {
 			return err
 		}
 	}
-	for i := range c.deliveries {
-		if err := t.addDelivery(&c.deliveries[i]); err != nil {
+	for i := range row.deliveries {
+		if err := t.addDelivery(&row.deliveries[i]); err != nil {
 			return err
 		}
 	}
-	t.counts.add(c.counts)
-	t.observe(c.id, c.time)
 	return nil
 }
 
 func (c *appendChange) release(err error) {
 	c.raw.release(err)
 	freeBuffer(c.value)
-	c.value = nil
+	freeBuffer(c.instead)
+	c.value, c.instead = nil, nil
 	for _, d := range c.deliveries {
 		freeBuffer(d.value)
 	}

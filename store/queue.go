@@ -21,6 +21,7 @@ type Commit struct {
 	size   int // bytes that it keeps in memory
 	filled bool
 	change change // nil: nothing to write, only its place in the queue counts
+	first  ID     // the record that this one repeats; zero: none
 	err    error
 	done   sync.WaitGroup
 }

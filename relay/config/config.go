@@ -54,9 +54,19 @@ type Source struct {
 	Respond  Respond
 	Patience time.Duration // 0: never takes over
 	MaxBody  int64         // bytes
+	Dedupe   *Dedupe       // nil: every request is one of its own
 	Acks     []Ack         // the first whose When holds answers, else DefaultAck
 	Targets  []Target
 }
+
+// Dedupe says which requests are the same: the first of them is delivered, the others are answered like it.
+type Dedupe struct {
+	Key    *expr.Expr // those with the same; null or empty: none is the same
+	Window time.Duration
+}
+
+// defaultWindow is for how long a first request is remembered: most providers give up within a day.
+const defaultWindow = 24 * time.Hour
 
 // Respond says who answers the sender.
 type Respond string

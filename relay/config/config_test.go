@@ -158,11 +158,14 @@ func TestTheExampleShowsTheDefaults(t *testing.T) {
 	if diff := cmp.Diff(want, cfg, cmpopts.IgnoreFields(Config{}, "Path", "Sources", "Files")); diff != "" {
 		t.Error(diff)
 	}
-	if diff := cmp.Diff(DefaultSource("orders", "/webhooks/orders"), source, cmpopts.IgnoreFields(Source{}, "Acks", "Targets")); diff != "" {
+	if diff := cmp.Diff(DefaultSource("orders", "/webhooks/orders"), source, cmpopts.IgnoreFields(Source{}, "Dedupe", "Acks", "Targets")); diff != "" {
 		t.Error(diff)
 	}
 	if diff := cmp.Diff(DefaultTarget("app", target.URL), target); diff != "" {
 		t.Error(diff)
+	}
+	if source.Dedupe.Window != defaultWindow {
+		t.Errorf("dedupe %+v", source.Dedupe)
 	}
 	if d := DefaultAck(); ack.Status != d.Status || ack.Deliver == d.Deliver {
 		t.Errorf("ack %+v", ack) // deliver is shown with the value that is not the default, and says so

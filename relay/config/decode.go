@@ -127,6 +127,7 @@ func places() []placeNames {
 		{limitsSchema.place, limitsSchema.names()},
 		{retainSchema.place, retainSchema.names()},
 		{sourceSchema.place, sourceSchema.names()},
+		{dedupeSchema.place, dedupeSchema.names()},
 		{ackSchema.place, ackSchema.names()},
 		{targetSchema.place, targetSchema.names()},
 		{retrySchema.place, retrySchema.names()},

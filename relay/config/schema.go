@@ -69,8 +69,17 @@ var sourceSchema = schema[Source]{
 		"max_body": func(d *decoder, s *Source, a *hclsyntax.Attribute) { d.size(a, &s.MaxBody) },
 	},
 	blocks: map[string]func(*decoder, *Source, *hclsyntax.Block){
+		"dedupe": decodeDedupe,
 		"ack":    decodeAck,
 		"target": decodeTarget,
+	},
+}
+
+var dedupeSchema = schema[Dedupe]{
+	place: "dedupe",
+	keys: map[string]func(*decoder, *Dedupe, *hclsyntax.Attribute){
+		"key":    func(d *decoder, p *Dedupe, a *hclsyntax.Attribute) { d.template(a.Expr, &p.Key) },
+		"window": func(d *decoder, p *Dedupe, a *hclsyntax.Attribute) { d.duration(a, time.Second, &p.Window) },
 	},
 }
 
@@ -193,6 +202,18 @@ func decodeTargetHost(d *decoder, t *Target, a *hclsyntax.Attribute) {
 func decodeFull(d *decoder, t *Target, a *hclsyntax.Attribute) {
 	if text, ok := d.oneOf(a, string(FullReject), string(FullDrop)); ok {
 		t.Full = Full(text)
+	}
+}
+
+func decodeDedupe(d *decoder, s *Source, b *hclsyntax.Block) {
+	d.unlabeled(b)
+	if s.Dedupe != nil {
+		d.fail(b.TypeRange, "a second dedupe block in this source")
+	}
+	s.Dedupe = &Dedupe{Window: defaultWindow}
+	decodeBody(d, s.Dedupe, b.Body, &dedupeSchema)
+	if b.Body.Attributes["key"] == nil {
+		d.fail(b.TypeRange, "dedupe needs a key: what is the same in requests that are, like json.id")
 	}
 }
 

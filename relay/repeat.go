@@ -1,0 +1,187 @@
+package relay
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/hooktape/hooktape/relay/wire"
+	"github.com/hooktape/hooktape/store"
+)
+
+// repeatWait is how long a request waits for the answer of an equal one that is under way. Senders give up about then.
+const repeatWait = 30 * time.Second
+
+// line lets equal requests through one after another, where a target's response is the answer: what becomes of the
+// second depends on what the target says to the first. The zero value is empty.
+type line struct {
+	mu    sync.Mutex // guards ahead
+	ahead map[place]chan struct{}
+}
+
+// place is where equal requests stand: a hash of their source and key.
+type place [sha256.Size]byte
+
+// enter returns true when no equal request is ahead any more: then leave must be called. It returns false when one
+// still is after the wait, or when stopping.
+func (l *line) enter(p place, wait time.Duration, stopping <-chan struct{}) bool {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	for {
+		l.mu.Lock()
+		ahead := l.ahead[p]
+		if ahead == nil {
+			if l.ahead == nil {
+				l.ahead = make(map[place]chan struct{})
+			}
+			l.ahead[p] = make(chan struct{})
+			l.mu.Unlock()
+			return true
+		}
+		l.mu.Unlock()
+		select {
+		case <-ahead:
+		case <-timer.C:
+			return false
+		case <-stopping:
+			return false
+		}
+	}
+}
+
+func (l *line) leave(p place) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	close(l.ahead[p])
+	delete(l.ahead, p)
+}
+
+// dedupeKey is what makes the request equal to others; "" when it is accepted whatever came before.
+func (r *reception) dedupeKey() string {
+	if r.src == nil || r.src.Dedupe == nil || r.found.refused() {
+		return ""
+	}
+	key, err := r.src.Dedupe.Key.String(r.view)
+	r.failed(r.src.Dedupe.Key, err)
+	return key
+}
+
+// append queues the record, unless it turns out to be a duplicate in the same transaction.
+func (r *reception) append(p plan) *store.Commit {
+	key := r.dedupeKey()
+	if key == "" {
+		return r.store.Append(r.rec, r.raw, p.deliveries, p.render)
+	}
+	if r.target != nil {
+		at := place(sha256.Sum256([]byte(r.src.Name + "\x00" + key)))
+		if !r.line.enter(at, repeatWait, r.stopping) {
+			return r.store.Append(r.rec, r.raw, nil, r.instead(underWay()).render)
+		}
+		r.leave = func() { r.line.leave(at) }
+	}
+	return r.store.AppendOnce(r.rec, r.raw, p.deliveries, p.render, store.Once{Key: key, Window: r.src.Dedupe.Window})
+}
+
+// underWay is the finding about a request while an equal one has no answer yet.
+func underWay() finding {
+	return finding{
+		verdict: store.Unavailable,
+		reason:  "the same request is under way and has no answer yet",
+		status:  http.StatusServiceUnavailable,
+		fields:  wire.Fields{{Name: "Retry-After", Value: "30"}},
+	}
+}
+
+// repeat answers a duplicate like the first, and records that.
+func (r *reception) repeat() {
+	head, body, err := r.firstAnswer()
+	if err != nil { // it was deleted in this moment
+		r.log.Warn("answer of the first can't be read, the duplicate gets 200", "record", r.rec.ID, "first", r.first, "error", err)
+		bytes := wire.AppendResponse(nil, r.fit(wire.Answer{Status: http.StatusOK}))
+		head, body = string(bytes), io.NopCloser(http.NoBody)
+	}
+	defer body.Close()
+	kept := r.store.Spool()
+	defer kept.Discard()
+	answer := &store.Answer{Status: http.StatusOK, Time: r.now()}
+	if h, err := wire.ParseResponseHead([]byte(head), r.x.Head.Method); err == nil {
+		answer.Status = h.Status
+	}
+	from := &tee{from: body, to: kept}
+	from.keep([]byte(head))
+	readErr, writeErr := stream(r.x, head, from)
+	if readErr != nil || writeErr != nil {
+		r.x.CloseAfter()
+	}
+	if writeErr != nil {
+		answer.Error = writeErr.Error()
+	}
+	answer.Duration = r.now().Sub(r.rec.Time)
+	r.store.Settle(r.rec.ID, store.Outcome{Answer: answer, AnswerRaw: kept})
+	r.rec.Answer = answer
+	r.watch.tell(Event{Kind: Answered, Record: r.rec})
+}
+
+// firstAnswer is the answer of the first, its head as this connection needs it.
+func (r *reception) firstAnswer() (head string, body io.ReadCloser, err error) {
+	rec, err := r.store.Get(r.first)
+	if err != nil {
+		return "", nil, err
+	}
+	if rec.Answer == nil {
+		return "", nil, fmt.Errorf("record %s has no answer", r.first)
+	}
+	f := r.store.Open(rec.Answer.Raw)
+	start := make([]byte, min(rec.Answer.Raw.Size, answerHeadMax))
+	_, err = io.ReadFull(f, start)
+	var h *wire.ResponseHead
+	if err == nil {
+		h, err = wire.ParseResponseHead(start, r.x.Head.Method)
+	}
+	behind := int64(0)
+	if err == nil {
+		behind = int64(len(h.Raw))
+	}
+	if n := rec.Answer.FromAttempt; err == nil && n > 0 {
+		f.Close()
+		f, behind, err = r.attemptBody(n)
+	}
+	if err == nil {
+		_, err = f.Seek(behind, io.SeekStart)
+	}
+	if err != nil {
+		f.Close()
+		return "", nil, err
+	}
+	head, passing := h.ForSender(r.x.Head.Proto, r.x.KeepAlive())
+	if passing.Close {
+		r.x.CloseAfter()
+	}
+	if passing.Decode {
+		return head, struct {
+			io.Reader
+			io.Closer
+		}{wire.NewBodyReader(h.Framing, f), f}, nil
+	}
+	return head, f, nil
+}
+
+// answerHeadMax bounds the head of an answer: that of a response, which the client bounds, without some fields.
+const answerHeadMax = 256 << 10
+
+// attemptBody is the response of an attempt of the first, and where its body begins.
+func (r *reception) attemptBody(number int) (f *store.RawReader, body int64, err error) {
+	attempts, err := r.store.Attempts(r.first)
+	for _, a := range attempts {
+		if a.Number == number {
+			return r.store.Open(a.Response), int64(a.HeadSize), nil
+		}
+	}
+	if err == nil {
+		err = fmt.Errorf("record %s has no attempt %d", r.first, number)
+	}
+	return r.store.Open(store.Raw{}), 0, err
+}

@@ -1,0 +1,125 @@
+package store
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+)
+
+// Once asks AppendOnce to find out whether a record is a duplicate.
+type Once struct {
+	Key    string        // two records of a source with the same key are the same
+	Window time.Duration // how long the first of them is remembered; positive
+}
+
+// bucketDedupe is: generation, hash of source and key → id of the first. A generation is when all of it may be
+// forgotten, in milliseconds, so that random keys are only added to the few that are young, and old ones go from the
+// front. It is made when it is first needed.
+var bucketDedupe = []byte("dedupe")
+
+const (
+	// generations is how many there are in a window. More would be looked through, fewer would be kept for longer.
+	generations = 4
+	// forgetMax is how many keys are forgotten when one is remembered: more than one, so that there is an end of them.
+	forgetMax = 8
+)
+
+// once is a Once on its way to the disk.
+type once struct {
+	commit *Commit
+	hash   [16]byte
+	window int64 // milliseconds
+}
+
+func newOnce(c *Commit, source string, o Once) *once {
+	sum := sha256.Sum256(append(appendName(nil, source), o.Key...))
+	return &once{commit: c, hash: [16]byte(sum[:16]), window: max(o.Window.Milliseconds(), generations)}
+}
+
+// AppendOnce is Append, but when the tape has a record of the same source and key that came within the window and was
+// answered with a 2xx, the new one becomes a duplicate: its verdict and reason say so, it has no answer yet and no
+// delivery is made. That is decided in the transaction, so that of any number at once one is the first. Commit.First
+// tells. The first counts from the time of its id. What the tape has no record of any more is forgotten.
+func (s *Store) AppendOnce(rec *Record, raw *Spool, deliveries []Delivery, render func(*Record), o Once) *Commit {
+	return s.append(rec, raw, deliveries, render, &o)
+}
+
+// First is the record that a duplicate repeats; ok is false when the record is none. It may be called when Wait has
+// returned nil.
+func (c *Commit) First() (id ID, ok bool) { return c.first, c.first != ID{} }
+
+// find looks for the record that id repeats. Where there is none, id is the first from now on.
+func (o *once) find(t *txn, id ID) (first ID, found bool, err error) {
+	b, err := t.CreateBucketIfNotExists(bucketDedupe)
+	if err != nil {
+		return ID{}, false, err
+	}
+	now, slot := int64(id.Time()), o.window/generations
+	for n := int64(generations + 1); n > 0; n-- { // the youngest first
+		v := b.Get(o.key((now/slot + n) * slot))
+		if len(v) != len(id) || int64(ID(v).Time())+o.window <= now {
+			continue
+		}
+		if t.wellAnswered(ID(v)) {
+			return ID(v), true, nil
+		}
+	}
+	if err := forget(b, now); err != nil {
+		return ID{}, false, err
+	}
+	return ID{}, false, b.Put(o.key((now/slot+generations+1)*slot), bytes.Clone(id[:]))
+}
+
+func (o *once) key(generation int64) []byte {
+	return append(binary.BigEndian.AppendUint64(nil, uint64(generation)), o.hash[:]...)
+}
+
+// forget deletes a few keys of generations that are over.
+func forget(b *bolt.Bucket, now int64) error {
+	c := b.Cursor()
+	var over [][]byte
+	for k, _ := c.First(); len(over) < forgetMax && len(k) > 8 && int64(binary.BigEndian.Uint64(k)) <= now; k, _ = c.Next() {
+		over = append(over, bytes.Clone(k))
+	}
+	for _, k := range over {
+		if err := b.Delete(k); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// wellAnswered says whether the sender of a record got a 2xx: it was acked, or its target took it.
+func (t *txn) wellAnswered(id ID) bool {
+	var late answerFacts
+	key := appendNumbered(nil, id, lateAnswer)
+	if v := t.Bucket(bucketAttempts).Get(key); v != nil {
+		_, err := unpack(key, v, &late)
+		return err == nil && late.Status/100 == 2
+	}
+	var facts recordFacts
+	_, err := unpack(id[:], t.Bucket(bucketRecords).Get(id[:]), &facts)
+	return err == nil && facts.Answer != nil && facts.Answer.Status/100 == 2
+}
+
+// duplicate is the row of a record that turned out to be one.
+func (c *appendChange) duplicate(first ID) (recordRow, error) {
+	var facts recordFacts
+	raw, err := unpack(c.id[:], c.value.Bytes(), &facts)
+	if err != nil {
+		return recordRow{}, err
+	}
+	facts.Verdict, facts.Reason, facts.Answer = Duplicate, DuplicateOf(first), nil
+	value, err := pack(&facts, raw)
+	if err != nil {
+		return recordRow{}, err
+	}
+	seal(c.id[:], value)
+	return recordRow{verdict: Duplicate, counts: newCounts(Duplicate, facts.Size, 0), value: value}, nil
+}
+
+// DuplicateOf is the reason of a duplicate.
+func DuplicateOf(first ID) string { return "the first is " + first.String() }
