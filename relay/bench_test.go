@@ -154,6 +154,11 @@ func benchAgent(b *testing.B, src config.Source) string {
 	if err != nil {
 		b.Fatal(err)
 	}
+	return benchAgentOn(b, s, src)
+}
+
+// benchAgentOn runs an agent until the benchmark ends, and closes its store then.
+func benchAgentOn(b *testing.B, s *store.Store, src config.Source) string {
 	l := listen(b)
 	ctx, cancel := context.WithCancel(context.Background())
 	ran := make(chan error, 1)

@@ -7,10 +7,14 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"sync"
 	"time"
 
 	"github.com/hooktape/hooktape/relay/wire"
 )
+
+// buffers are what responses are read through.
+var buffers = sync.Pool{New: func() any { return new([32 << 10]byte) }}
 
 // Aim is where a request is sent, and how long that may take.
 type Aim struct {
@@ -77,7 +81,9 @@ func (r *Result) read(from *wire.Response) error {
 	framer := wire.NewFramer(from.Head.Framing)
 	framer.Decoded = func(p []byte) { digest.Write(p) }
 	_, err := io.WriteString(r.Kept, from.Head.Raw)
-	buffer := make([]byte, 32<<10)
+	buf := buffers.Get().(*[32 << 10]byte)
+	defer buffers.Put(buf)
+	buffer := buf[:]
 	for err == nil {
 		var n int
 		n, err = from.Read(buffer)
