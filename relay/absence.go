@@ -97,3 +97,27 @@ func (t *target) caughtUp(d store.Delivery) {
 		Kind: Back, Source: t.key.source, Target: t.key.name, Away: r.until.Sub(r.since), Kept: r.kept, Delivered: r.delivered,
 	})
 }
+
+// tellFailure logs that a target answers with failures, and that it does no more, once each; and every delivery that is
+// given up.
+func (t *target) tellFailure(d store.Delivery) {
+	log := t.agent.log
+	if d.State == store.Failed || d.State == store.Expired {
+		log.Warn("delivery given up", "record", d.Record, "source", d.Source, "target", d.Target, "state", d.State,
+			"attempts", d.Attempts, "status", d.Status, "error", d.Error)
+	}
+	if d.Status == 0 {
+		return
+	}
+	t.mu.Lock()
+	was := t.failing
+	t.failing = d.State != store.Delivered
+	now := t.failing
+	t.mu.Unlock()
+	switch {
+	case now && !was:
+		log.Warn("target answers with failures, will retry, told once", "record", d.Record, "source", d.Source, "target", d.Target, "status", d.Status)
+	case was && !now:
+		log.Info("target takes deliveries again", "source", d.Source, "target", d.Target)
+	}
+}

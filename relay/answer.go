@@ -2,12 +2,16 @@ package relay
 
 import (
 	"bytes"
+	"fmt"
 	"net/http"
 
 	"github.com/hooktape/hooktape/relay/config"
 	"github.com/hooktape/hooktape/relay/wire"
 	"github.com/hooktape/hooktape/store"
 )
+
+// ackMax bounds the body of an ack, in bytes: it goes into the transaction of its record.
+const ackMax = 256 << 10
 
 // ack is the first of the source's whose "when" holds. One that fails does not.
 func (r *reception) ack() config.Ack {
@@ -43,6 +47,9 @@ func (r *reception) acknowledgement(ack config.Ack) wire.Answer {
 		return a
 	}
 	a.Body, err = ack.Body.Bytes(r.view)
+	if err == nil && len(a.Body) > ackMax {
+		a.Body, err = nil, fmt.Errorf("it gives %d bytes, an ack has at most %d", len(a.Body), ackMax)
+	}
 	r.failed(ack.Body, err)
 	if _, given := a.Fields.Get("Content-Type"); !given && len(a.Body) > 0 {
 		a.Fields = append(a.Fields, wire.Field{Name: "Content-Type", Value: contentType(a.Body)})

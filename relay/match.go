@@ -3,12 +3,14 @@ package relay
 import (
 	"cmp"
 	"net"
+	"net/http"
 	"net/netip"
 	"slices"
 	"strings"
 
 	"github.com/hooktape/hooktape/relay/config"
 	"github.com/hooktape/hooktape/relay/wire"
+	"github.com/hooktape/hooktape/store"
 )
 
 // routes is one configuration as requests meet it: its sources in the order in which they are asked.
@@ -22,20 +24,6 @@ type routes struct {
 type source struct {
 	config.Source
 	targets []*target // as Source.Targets
-}
-
-// primary is the target whose response is the answer: the one marked so, or else the first.
-// It is nil where the source has no target.
-func (s *source) primary() *target {
-	for _, t := range s.targets {
-		if t.config().Primary {
-			return t
-		}
-	}
-	if len(s.targets) == 0 {
-		return nil
-	}
-	return s.targets[0]
 }
 
 // newRoutes puts sources in the order of matching: those that name a host before those that take any, longer paths
@@ -62,6 +50,19 @@ func (r *routes) match(host, path string) *source {
 		}
 	}
 	return nil
+}
+
+// checkPath refuses a path that a target of the source could not get rewritten (promise 5).
+func (s *source) checkPath(h *wire.RequestHead) finding {
+	if !strings.ContainsAny(h.Path(), `.%\`) { // most have none of what a dot segment can be written with
+		return finding{verdict: store.Accepted}
+	}
+	for _, t := range s.targets {
+		if _, err := t.aim.Load().route.Head(h); err != nil {
+			return finding{verdict: store.Malformed, reason: err.Error(), status: http.StatusBadRequest}
+		}
+	}
+	return finding{verdict: store.Accepted}
 }
 
 // hostname is the host of an authority, without its port.

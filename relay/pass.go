@@ -17,9 +17,10 @@ const (
 	passRetryMax = time.Second
 )
 
-// pass sends a committed request to the target whose response is the answer. While that can't be had it tries again
+// pass sends a committed request to the target whose response is the answer. While that can't be reached it tries again
 // until the source's patience is over; then hooktape takes over: the sender gets the ack, and the delivery is
-// hooktape's (DESIGN.md section 4). It discards r.raw when no attempt needs it any more.
+// hooktape's (DESIGN.md section 4). A target that was reached and gave no answer may have seen the request: it is not
+// asked again at once, but hooktape takes over. Pass discards r.raw when no attempt needs it any more.
 func (r *reception) pass() {
 	m := r.message(r.rec, r.x.Head, r.rec.Raw)
 	var patience <-chan time.Time // never, when there is none: then the first failure is the answer
@@ -43,13 +44,16 @@ func (r *reception) pass() {
 			return
 		}
 		r.target.missed(s)
-		if patience == nil {
+		if patience == nil || s.hopeless {
 			r.unreached(s)
 			r.raw.Discard()
 			return
 		}
 		r.store.Settle(r.rec.ID, store.Outcome{Attempt: s.attempt})
-		if !r.again(wait, patience) {
+		if !s.away {
+			r.owed.Due = r.now().Add(backoff(r.target.config().Retry, 1, r.jitter()))
+		}
+		if !s.away || !r.again(wait, patience) {
 			r.takeOver(nil)
 			return
 		}

@@ -48,6 +48,9 @@ func (a *Agent) serve(x *wire.Exchange) {
 		from: senderOf(x.Remote, x.TLS, x.Head, routes.trusted),
 	}
 	r.found = checkHead(r.config(), x.Head)
+	if !r.found.refused() {
+		r.found = r.src.checkPath(x.Head)
+	}
 	err := r.read()
 	if err == nil {
 		err = r.commit()
@@ -209,7 +212,9 @@ func (r *reception) plan() (plan, error) {
 	var p plan
 	deliver := true
 	if r.src.Respond == config.RespondTarget {
-		r.target = r.src.primary()
+		r.target = r.primary()
+	}
+	if r.target != nil {
 		r.owed = r.delivery(r.target)
 	} else {
 		ack := r.ack()
@@ -227,6 +232,20 @@ func (r *reception) plan() (plan, error) {
 		}
 	}
 	return p, nil
+}
+
+// primary is the target whose response is the answer: of those that want the request, the one marked so, or else the
+// first. It is nil where none does: then hooktape answers.
+func (r *reception) primary() (first *target) {
+	for _, t := range r.src.targets {
+		if marked := t.config().Primary; (marked || first == nil) && r.wants(t) {
+			if marked {
+				return t
+			}
+			first = t
+		}
+	}
+	return first
 }
 
 // instead is the plan for a request that is refused after all. All of its bytes are kept.
@@ -302,10 +321,12 @@ func (a *Agent) warn(source, what string, err error) {
 // acknowledge sends the answer that the record already holds.
 func (r *reception) acknowledge() {
 	_, err := r.x.Write(r.rec.Answer.Raw.Inline)
+	r.rec.Answer.Duration = r.now().Sub(r.rec.Time)
 	if err != nil {
 		r.log.Debug("answer could not be sent", "record", r.rec.ID, "error", err)
+		r.rec.Answer.Error = err.Error()
+		r.store.Settle(r.rec.ID, store.Outcome{Answer: r.rec.Answer})
 	}
-	r.rec.Answer.Duration = r.now().Sub(r.rec.Time)
 	r.done(r.rec)
 }
 

@@ -122,7 +122,8 @@ type sent struct {
 	attempt  *store.Attempt
 	response *wire.Response // nil: none came, attempt.Error says why
 	away     bool           // no connection came about: the target did not see the message
-	silent   bool           // the target took the message, or some of it, and gave nothing of an answer
+	silent   bool           // the target took the connection, and gave nothing of an answer
+	hopeless bool           // the message can't be sent to this target at all
 	timeout  bool
 }
 
@@ -139,6 +140,7 @@ func (a *Agent) send(ctx context.Context, t *target, m message) sent {
 	}
 	if err != nil {
 		a.metrics.attempted(t.key, 0)
+		s.hopeless = out == nil
 		s.fail(err, a.now())
 		return s
 	}
@@ -154,9 +156,9 @@ func (s *sent) fail(err error, now time.Time) {
 	s.attempt.Error = err.Error()
 	s.attempt.Duration = now.Sub(s.attempt.Time)
 	if failed, ok := errors.AsType[*wire.SendError](err); ok {
-		s.away = failed.Phase == wire.PhaseDial || failed.Phase == wire.PhaseTLS
+		s.away = failed.Phase == wire.PhaseDial
 		s.timeout = failed.Timeout()
-		s.silent = failed.Phase == wire.PhaseWait || failed.Phase == wire.PhaseWrite && s.timeout
+		s.silent = failed.Phase == wire.PhaseTLS || failed.Phase == wire.PhaseWait || failed.Phase == wire.PhaseWrite && s.timeout
 	}
 }
 

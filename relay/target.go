@@ -33,6 +33,7 @@ type target struct {
 	end   context.CancelFunc
 	ended chan struct{}
 
+	fault    atomic.Bool  // the store could not read all deliveries, and somebody was told
 	gone     atomic.Bool  // not in the configuration any more
 	arriving atomic.Int32 // requests on their way into the store with a delivery, counted where it is bounded
 
@@ -41,6 +42,7 @@ type target struct {
 	flying   map[store.ID]bool // deliveries with an attempt under way
 	landed   map[store.ID]bool // those whose attempt ended since the worker began to look at the store
 	breaker  breaker
+	failing  bool      // the last response was no 2xx, and somebody was told
 	back     time.Time // when the target was last found to be there after it was away, or the agent began
 	recovery *recovery // nil: nothing is being caught up with
 }
@@ -136,8 +138,10 @@ func (t *target) dispatch(ctx context.Context) (next time.Time) {
 		return again
 	}
 	due, next, err := t.agent.store.Ready(t.key.source, t.key.name, t.agent.now(), free, t.isBusy)
-	if err != nil {
-		t.agent.complain("can't read what is to be delivered, will look again", t.key, err)
+	if err != nil && !t.fault.Swap(true) {
+		t.agent.complain("can't read all that is to be delivered, told once", t.key, err)
+	}
+	if err != nil && len(due) == 0 {
 		return t.agent.now().Add(settleRetry)
 	}
 	for _, d := range due {
@@ -229,11 +233,16 @@ func (t *target) deliver(d store.Delivery) {
 	t.settle(d, t.agent.send(t.agent.ctx, t, m))
 }
 
-// giveUp ends a delivery whose record can't be read.
+// giveUp ends a delivery whose record is gone or damaged. When it just can't be read now, it is left alone for a while.
 func (t *target) giveUp(d store.Delivery, err error) {
 	d.State, d.Error = store.Failed, err.Error()
-	if errors.Is(err, store.ErrNotFound) {
+	switch {
+	case errors.Is(err, store.ErrNotFound):
 		d.State = store.Dropped
+	case !errors.Is(err, store.ErrDamaged):
+		t.agent.log.Error("record can't be read, will try again", "record", d.Record, "source", t.key.source, "target", t.key.name, "error", err)
+		t.agent.pause(settleRetry)
+		return
 	}
 	t.agent.log.Error("record can't be delivered", "record", d.Record, "source", t.key.source, "target", t.key.name, "error", err)
 	t.write(d, store.Outcome{Deliveries: []store.Delivery{d}})
@@ -257,14 +266,21 @@ func (t *target) settle(d store.Delivery, s sent) {
 	d.Status, d.Error = s.attempt.Status, s.attempt.Error
 	t.missed(s)
 	d.State, d.Due = settled(d, t.outlook(s), t.config(), after, a.now(), a.jitter())
+	if s.hopeless {
+		d.State = store.Failed
+	}
 	if s.response == nil {
 		t.keep()
 	}
 	o := store.Outcome{Attempt: s.attempt, Deliveries: []store.Delivery{d}}
+	if d.State != store.Delivered {
+		o.From = store.Pending // somebody may have dropped it meanwhile
+	}
 	if s.response != nil {
 		o.Response = kept
 	}
 	if t.write(d, o) {
+		t.tellFailure(d)
 		a.log.Debug("attempt made", "record", d.Record, "source", d.Source, "target", d.Target, "attempt", d.Attempts,
 			"status", d.Status, "state", d.State, "error", d.Error)
 		t.caughtUp(d)
@@ -279,13 +295,18 @@ func (t *target) write(d store.Delivery, o store.Outcome) bool {
 		return true
 	}
 	a.complain("can't write what became of an attempt, the record will be sent again", t.key, err, "record", d.Record)
-	pause := time.NewTimer(settleRetry)
-	defer pause.Stop()
+	a.pause(settleRetry)
+	return false
+}
+
+// pause waits, but not for longer than the agent may.
+func (a *Agent) pause(d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
 	select {
-	case <-pause.C:
+	case <-timer.C:
 	case <-a.ctx.Done():
 	}
-	return false
 }
 
 // Wake makes a target look at once for deliveries to make: some were changed from outside.

@@ -201,7 +201,7 @@ func listenNear(address string) (net.Listener, error) {
 
 // startError says what to do about a tape that an agent can't be started on.
 func startError(path string, err error) error {
-	for _, cause := range []error{fs.ErrPermission, syscall.EROFS, syscall.ENOTDIR, syscall.EISDIR} {
+	for _, cause := range []error{fs.ErrPermission, fs.ErrNotExist, syscall.EROFS, syscall.ENOTDIR, syscall.EISDIR} {
 		if errors.Is(err, cause) {
 			return cannot("choose a place that you may write to with --data PATH", "open the tape: %w", err)
 		}

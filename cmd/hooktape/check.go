@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hooktape/hooktape/relay/config"
+	"github.com/hooktape/hooktape/relay/mask"
 	"github.com/hooktape/hooktape/store"
 )
 
@@ -65,7 +66,7 @@ func describeSource(s config.Source) string {
 		b.WriteString(", hooktape answers")
 	}
 	for _, t := range s.Targets {
-		fmt.Fprintf(&b, ", to %s at %s", t.Name, t.URL.Redacted())
+		fmt.Fprintf(&b, ", to %s at %s", t.Name, mask.Target(t.URL.String()))
 	}
 	return b.String()
 }

@@ -47,7 +47,8 @@ type Auth struct {
 // Answer is what the sender got.
 type Answer struct {
 	Status   int          `json:"status"`
-	Duration Milliseconds `json:"duration_ms"` // first byte of the request to last byte of the answer
+	Duration Milliseconds `json:"duration_ms"`     // first byte of the request to last byte of the answer
+	Error    string       `json:"error,omitempty"` // why the sender did not get all of it
 }
 
 // Delivery is a record's delivery to one target.

@@ -124,7 +124,7 @@ func NewRecord(rec *store.Record, deliveries []store.Delivery, reveal bool) *Rec
 		shown.Path = mask.Target(rec.Target)
 	}
 	if rec.Answer != nil {
-		shown.Answer = &Answer{rec.Answer.Status, Milliseconds(rec.Answer.Duration)}
+		shown.Answer = &Answer{rec.Answer.Status, Milliseconds(rec.Answer.Duration), rec.Answer.Error}
 	}
 	for _, d := range deliveries {
 		shown.Deliveries = append(shown.Deliveries, showDelivery(d))

@@ -1,0 +1,125 @@
+package relay
+
+import (
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hooktape/hooktape/relay/config"
+	"github.com/hooktape/hooktape/relay/expr"
+	"github.com/hooktape/hooktape/store"
+)
+
+func TestATargetThatSawTheRequestIsNotAskedAgainWhileTheSenderWaits(t *testing.T) {
+	for name, response := range map[string]string{"it hangs up": "", "it answers garbage": "garbage\r\n\r\n"} {
+		t.Run(name, func(t *testing.T) {
+			a := startApp(t, always(response))
+			src := passing(a, time.Minute)
+			src.Targets[0].Retry = config.Retry{For: 24 * time.Hour, Min: time.Hour, Max: time.Hour}
+			r := start(t, src)
+			if got := r.send(post); !strings.HasPrefix(got, "HTTP/1.1 200 OK\r\n") {
+				t.Errorf("the sender got %q", got)
+			}
+			rec := r.wait(Answered).Record
+			if d := r.delivery(rec.ID); d.State != store.Pending || d.Due.Sub(rec.Time) < time.Minute {
+				t.Errorf("delivery: %+v", d)
+			}
+			if n := len(a.requests()); n != 1 {
+				t.Errorf("the target got it %d times", n)
+			}
+		})
+	}
+}
+
+func TestADroppedDeliveryStaysDroppedWhateverTheAttemptUnderWayComesTo(t *testing.T) {
+	hold, held := make(chan bool), make(chan bool, 1)
+	a := startApp(t, func(int, string) string {
+		held <- true
+		<-hold
+		return "HTTP/1.1 500 Oh\r\nContent-Length: 0\r\n\r\n"
+	})
+	r := start(t, acking(a))
+	r.send(post)
+	id := r.wait(Answered).Record.ID
+	<-held
+	d := r.delivery(id)
+	d.State = store.Dropped
+	if err := r.store.Settle(id, store.Outcome{Deliveries: []store.Delivery{d}}).Wait(); err != nil {
+		t.Fatal(err)
+	}
+	close(hold)
+	until(t, "the attempt is on the tape", func() bool {
+		attempts, err := r.store.Attempts(id)
+		return err == nil && len(attempts) == 1
+	})
+	if d := r.delivery(id); d.State != store.Dropped {
+		t.Errorf("delivery: %+v", d)
+	}
+}
+
+func TestDotSegmentsAreRefusedWhereThePathIsRewritten(t *testing.T) {
+	a := startApp(t, always(ok))
+	rewriting := passing(a, time.Minute)
+	rewriting.Path, rewriting.Targets[0].URL = "/in", &url.URL{Scheme: "http", Host: a.addr, Path: "/out"}
+	for path, want := range map[string]string{
+		"/in/../secret": "400", "/in/%2e%2e/secret": "400", "/in/a.b": "201", "/in/%20": "201",
+	} {
+		r := start(t, rewriting)
+		got := r.send(strings.Replace(post, "/a//b?x=%20", path, 1))
+		if status := strings.Fields(got)[1]; status != want {
+			t.Errorf("%s: %s, want %s", path, status, want)
+		}
+		if verdict := r.wait(Answered).Record.Verdict; verdict.Refused() != (want == "400") {
+			t.Errorf("%s: %s", path, verdict)
+		}
+		r.end()
+	}
+	if n := len(a.requests()); n != 2 {
+		t.Errorf("the app got %d requests", n)
+	}
+}
+
+func TestTheAnswerComesFromATargetThatWantsTheRequest(t *testing.T) {
+	first, second := startApp(t, always(ok)), startApp(t, always("HTTP/1.1 202 Second\r\nContent-Length: 0\r\n\r\n"))
+	src := passing(first, time.Minute)
+	only, err := expr.Parse(`method == "DELETE"`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	src.Targets[0].When = only
+	other := target1(second)
+	other.Name = "second"
+	src.Targets = append(src.Targets, other)
+	r := start(t, src)
+	if got := r.send(post); !strings.HasPrefix(got, "HTTP/1.1 202 ") {
+		t.Errorf("the sender got %q", got)
+	}
+	if n := len(first.requests()); n != 0 {
+		t.Errorf("a target got %d requests that it does not want", n)
+	}
+}
+
+func TestAnAckThatIsTooLongIsAFailedExpression(t *testing.T) {
+	a := startApp(t, always(ok))
+	path := filepath.Join(t.TempDir(), "hooktape.hcl")
+	text := "source \"ack\" {\n path = \"/\"\n ack {\n body = body\n }\n target \"app\" {\n url = \"" + a.url().String() + "\"\n }\n}\n"
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cfg, err := config.Load(path, os.LookupEnv)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := start(t, cfg.Sources...)
+	big := strings.Repeat("x", ackMax+1)
+	got := r.send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 262145\r\n\r\n" + big)
+	if !strings.HasPrefix(got, "HTTP/1.1 200 ") || strings.Contains(got, "xxx") {
+		t.Errorf("the sender got %.80q", got)
+	}
+	if err := r.Ready(); err != nil {
+		t.Errorf("Ready: %v", err)
+	}
+}
