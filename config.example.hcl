@@ -18,7 +18,10 @@ data    = "hooktape.db"                       # the tape; beside this file, unle
 # }
 
 limits {
-  max_body = "32MiB"                          # larger bodies get 413; a source can set its own
+  max_body    = "32MiB"                       # larger bodies get 413; a source can set its own
+  memory      = "256MiB"                      # of bodies beyond 64 KiB that conditions and keys look into; senders wait their turn, then get 503
+  connections = 1024                          # open at once; the longest idle is closed first, then new ones wait
+  head        = "64KiB"                       # of a request; larger ones get 431
 }
 
 # The tape is bounded: the oldest records go, except those with pending deliveries, which may take half of max_size beyond it;
@@ -36,6 +39,7 @@ source "orders" {
   # host     = "hooks.example.com"            # only requests to this host; not given: to any
   # methods  = ["POST"]                       # others get 405 and are recorded; not given: all
   # max_body = "1MiB"                         # not given: that of limits
+  # rate     = "600/m"                        # more get 429 with Retry-After and are recorded, not delivered; "/s" and "/h" too; not given: any number
 
   # Senders send again what they got no answer to in time. Requests with the same key are the same: the first is delivered,
   # the others are recorded and answered like it, if it got a 2xx. Without this block each is delivered.

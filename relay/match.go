@@ -24,6 +24,7 @@ type routes struct {
 type source struct {
 	config.Source
 	targets []*target // as Source.Targets
+	limiter *limiter  // nil: any number of requests
 }
 
 // newRoutes puts sources in the order of matching: those that name a host before those that take any, longer paths

@@ -38,6 +38,7 @@ type reception struct {
 	entered []*target // where the request is counted in target.arriving
 	first   store.ID  // of which the request is a duplicate; zero: it is none
 	leave   func()    // lets an equal request go on; nil: none waits
+	held    holding   // memory, for a large body
 }
 
 // serve brings one request onto the tape, answers it, and sees to its deliveries.
@@ -48,6 +49,10 @@ func (a *Agent) serve(x *wire.Exchange) {
 		from: senderOf(x.Remote, x.TLS, x.Head, routes.trusted),
 	}
 	r.found = checkHead(r.config(), x.Head)
+	if !r.found.refused() && r.src.limiter != nil {
+		r.found = r.src.limiter.check(a.now())
+	}
+	defer r.held.giveBack()
 	if !r.found.refused() {
 		r.found = r.src.checkPath(x.Head)
 	}
@@ -61,6 +66,7 @@ func (a *Agent) serve(x *wire.Exchange) {
 	case r.first != store.ID{}:
 		r.repeat()
 	case r.target != nil:
+		r.forgetBody()
 		r.pass()
 		r.letOn()
 		return // pass sees to r.raw, which an attempt may still need
@@ -69,6 +75,14 @@ func (a *Agent) serve(x *wire.Exchange) {
 	}
 	r.letOn()
 	r.raw.Discard()
+}
+
+// forgetBody frees a large body while the target is waited for. Should an ack need it, it is read again.
+func (r *reception) forgetBody() {
+	if r.held.from != nil {
+		_ = r.open() // its pieces are on the disk
+		r.held.giveBack()
+	}
 }
 
 // letOn lets an equal request go on that waits for what this one comes to.
@@ -121,7 +135,7 @@ func (r *reception) read() error {
 func (r *reception) tooMuch() bool {
 	body := r.raw.Size() - int64(len(r.x.Head.Raw))
 	switch r.found.verdict {
-	case store.NoSource, store.TooLarge:
+	case store.NoSource, store.TooLarge, store.RateLimited:
 		return body > refusedKeep
 	}
 	return r.x.BodySize() > r.src.MaxBody || body > framingSlack*r.src.MaxBody+refusedKeep
@@ -271,12 +285,17 @@ func (r *reception) open() error {
 		return err
 	}
 	r.view.Body = sync.OnceValues(func() ([]byte, error) {
+		if !r.held.take(r.memory.Load(), r.x.BodySize()) {
+			return nil, errNoRoom
+		}
 		f := r.store.Open(raw)
 		defer f.Close()
 		if _, err := f.Seek(head, io.SeekStart); err != nil {
 			return nil, err
 		}
-		return io.ReadAll(wire.NewBodyReader(r.x.Head.Framing, f))
+		body := make([]byte, r.x.BodySize())
+		_, err := io.ReadFull(wire.NewBodyReader(r.x.Head.Framing, f), body)
+		return body, err
 	})
 	return nil
 }
@@ -305,7 +324,7 @@ func (r *reception) delivery(t *target) store.Delivery {
 
 // failed warns of an expression that could not be evaluated.
 func (r *reception) failed(e *expr.Expr, err error) {
-	if err != nil {
+	if err != nil && !r.held.denied {
 		r.warn(r.src.Name, e.Source(), err)
 	}
 }

@@ -4,6 +4,7 @@
 //
 //	wire.Server ──► receive.go   reads it onto the tape, commits, answers
 //	                  │ match.go     host and path → source                    pure
+//	                  │ limit.go     rate, memory
 //	                  │ check.go     size, method → verdict                    pure
 //	                  │ answer.go    verdict, acks → the bytes of the answer   pure
 //	                  ├─► repeat.go  a duplicate: the answer of the first is the answer
@@ -68,7 +69,8 @@ type Agent struct {
 	outage  outage
 	orphans orphans
 	line    line
-	sending sync.WaitGroup // workers and attempts
+	memory  atomic.Pointer[budget] // of bodies that are read back whole
+	sending sync.WaitGroup         // workers and attempts
 
 	certificate atomic.Pointer[tls.Certificate] // that senders see
 	metrics     *metrics
@@ -81,10 +83,11 @@ type Agent struct {
 	stop context.CancelFunc
 
 	// mu guards what follows. It is held while a configuration is applied, never during I/O.
-	mu      sync.Mutex
-	targets map[targetKey]*target
-	left    map[targetKey]*target // not in the configuration any more: their last attempts may be under way
-	running context.Context       // of workers; nil until Run and after it
+	mu       sync.Mutex
+	targets  map[targetKey]*target
+	limiters map[string]*limiter   // by source, so that a reload gives nobody a fresh start
+	left     map[targetKey]*target // not in the configuration any more: their last attempts may be under way
+	running  context.Context       // of workers; nil until Run and after it
 }
 
 // New makes an agent for a configuration that config.Load has found right. It does nothing until Run.
@@ -124,10 +127,15 @@ func New(o Options, cfg *config.Config) *Agent {
 func (a *Agent) Apply(cfg *config.Config) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if b := a.memory.Load(); b == nil || b.size != cfg.Limits.Memory {
+		a.memory.Store(newBudget(cfg.Limits.Memory))
+	}
 	kept := make(map[targetKey]*target)
+	limiters := make(map[string]*limiter)
 	var sources []*source
 	for _, cs := range cfg.Sources {
-		s := &source{Source: cs}
+		s := &source{Source: cs, limiter: limiterFor(cs.Rate, a.limiters[cs.Name])}
+		limiters[cs.Name] = s.limiter
 		for _, ct := range cs.Targets {
 			key := targetKey{cs.Name, ct.Name}
 			t := a.target(key)
@@ -144,7 +152,7 @@ func (a *Agent) Apply(cfg *config.Config) {
 			a.left[key] = t
 		}
 	}
-	a.targets = kept
+	a.targets, a.limiters = kept, limiters
 	a.present(cfg.TLS)
 	a.metrics.follow(cfg)
 	a.routes.Store(newRoutes(sources, cfg.TrustedProxies))

@@ -130,6 +130,8 @@ type rig struct {
 	path   string
 	events <-chan Event
 	end    func() // stops the agent and closes the store
+
+	patience time.Duration // of senders
 }
 
 func start(t *testing.T, sources ...config.Source) *rig {
@@ -150,7 +152,7 @@ func startWith(t *testing.T, path string, o Options, sources ...config.Source) *
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &rig{t: t, addr: l.Addr().String(), path: path}
+	r := &rig{t: t, addr: l.Addr().String(), path: path, patience: patienceOfTests}
 	o.Store = s
 	r.Agent = New(o, &config.Config{Sources: sources})
 	events, unwatch := r.Watch(1000)
@@ -180,8 +182,8 @@ func (r *rig) send(request string) string {
 		r.t.Fatal(err)
 	}
 	defer c.Close()
-	c.SetDeadline(time.Now().Add(patienceOfTests))
-	if _, err := io.WriteString(c, request); err != nil {
+	c.SetDeadline(time.Now().Add(r.patience))
+	if _, err := io.Copy(struct{ io.Writer }{c}, struct{ io.Reader }{strings.NewReader(request)}); err != nil { // in no copy of all of it
 		r.t.Fatal(err)
 	}
 	var raw strings.Builder
@@ -478,7 +480,7 @@ func TestARequestThatCantBeRecordedIsNeitherAcknowledgedNorForwarded(t *testing.
 			ctx, cancel := context.WithCancel(t.Context())
 			ran := make(chan error, 1)
 			go func() { ran <- agent.Run(ctx, l) }()
-			r := &rig{t: t, addr: l.Addr().String()}
+			r := &rig{t: t, addr: l.Addr().String(), patience: patienceOfTests}
 			got := r.send(post)
 			if !strings.HasPrefix(got, "HTTP/1.1 503 ") || !strings.Contains(got, "\r\nRetry-After: ") {
 				t.Errorf("the sender got %q", got)

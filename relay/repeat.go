@@ -72,6 +72,9 @@ func (r *reception) dedupeKey() string {
 // append queues the record, unless it turns out to be a duplicate in the same transaction.
 func (r *reception) append(p plan) *store.Commit {
 	key := r.dedupeKey()
+	if r.held.denied {
+		return r.store.Append(r.rec, r.raw, nil, r.instead(noRoom()).render)
+	}
 	if key == "" {
 		return r.store.Append(r.rec, r.raw, p.deliveries, p.render)
 	}

@@ -117,7 +117,8 @@ func (r *reloader) reload() []config.File {
 func fixedKeys(old, new *config.Config) (keys []string) {
 	for key, differs := range map[string]bool{
 		"listen": old.Listen != new.Listen, "inspect": old.Inspect != new.Inspect, "data": old.Data != new.Data,
-		"tls": (old.TLS == nil) != (new.TLS == nil),
+		"tls":         (old.TLS == nil) != (new.TLS == nil),
+		"connections": old.Limits.Connections != new.Limits.Connections, "head": old.Limits.Head != new.Limits.Head,
 	} {
 		if differs {
 			keys = append(keys, key)

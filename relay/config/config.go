@@ -36,7 +36,10 @@ type Config struct {
 
 // Limits bound what the agent takes.
 type Limits struct {
-	MaxBody int64 // bytes of a body; the limit of every source that sets none
+	MaxBody     int64 // bytes of a body; the limit of every source that sets none
+	Memory      int64 // bytes of large bodies that may be in memory at once
+	Connections int   // open at once
+	Head        int64 // bytes of a head
 }
 
 // Retain bounds the tape. Records that are beyond go, the oldest first; those with pending deliveries stay.
@@ -54,6 +57,7 @@ type Source struct {
 	Respond  Respond
 	Patience time.Duration // 0: never takes over
 	MaxBody  int64         // bytes
+	Rate     Rate          // requests that it takes; the zero Rate takes any number
 	Dedupe   *Dedupe       // nil: every request is one of its own
 	Acks     []Ack         // the first whose When holds answers, else DefaultAck
 	Targets  []Target
@@ -163,7 +167,7 @@ func Default() *Config {
 		Listen:  "127.0.0.1:7070",
 		Inspect: "127.0.0.1:7071",
 		Data:    "hooktape.db",
-		Limits:  Limits{MaxBody: 32 << 20},
+		Limits:  Limits{MaxBody: 32 << 20, Memory: 256 << 20, Connections: 1024, Head: 64 << 10},
 		Retain:  Retain{MaxAge: 30 * 24 * time.Hour, MaxSize: 10 << 30},
 	}
 }

@@ -285,6 +285,20 @@ func (d *decoder) sizeFrom(a *hclsyntax.Attribute, least int64, into *int64) {
 	}
 }
 
+// rate reads a number in a time.
+func (d *decoder) rate(a *hclsyntax.Attribute, into *Rate) {
+	text, ok := d.text(a)
+	if !ok {
+		return
+	}
+	r, err := ParseRate(text)
+	if err != nil {
+		d.fail(a.Expr.Range(), "%q is no rate: %s", a.Name, err)
+		return
+	}
+	*into = r
+}
+
 // texts reads a list of texts with the place of each.
 func (d *decoder) texts(a *hclsyntax.Attribute, each func(text string, at hcl.Range)) {
 	list, ok := a.Expr.(*hclsyntax.TupleConsExpr)

@@ -13,7 +13,10 @@ import (
 const (
 	maxConcurrency = 1024 // attempts to one target at once
 	maxPending     = 1e9  // deliveries that wait: a bound beyond this is none
-	minStatus      = 200  // an answer is final
+	maxConnections = 1 << 20
+	minMemory      = 1 << 20 // less than many a single body
+	minHead        = 1 << 10 // fewer bytes than any sender's head
+	minStatus      = 200     // an answer is final
 	maxStatus      = 599
 	minRetainAge   = time.Minute
 	minRetainSize  = 1 << 20 // an empty tape takes 64 KiB
@@ -46,7 +49,10 @@ var topSchema = schema[Config]{
 var limitsSchema = schema[Limits]{
 	place: "limits",
 	keys: map[string]func(*decoder, *Limits, *hclsyntax.Attribute){
-		"max_body": func(d *decoder, l *Limits, a *hclsyntax.Attribute) { d.size(a, &l.MaxBody) },
+		"max_body":    func(d *decoder, l *Limits, a *hclsyntax.Attribute) { d.size(a, &l.MaxBody) },
+		"memory":      func(d *decoder, l *Limits, a *hclsyntax.Attribute) { d.sizeFrom(a, minMemory, &l.Memory) },
+		"connections": func(d *decoder, l *Limits, a *hclsyntax.Attribute) { d.number(a, 1, maxConnections, &l.Connections) },
+		"head":        func(d *decoder, l *Limits, a *hclsyntax.Attribute) { d.sizeFrom(a, minHead, &l.Head) },
 	},
 }
 
@@ -67,6 +73,7 @@ var sourceSchema = schema[Source]{
 		"respond":  decodeRespond,
 		"patience": func(d *decoder, s *Source, a *hclsyntax.Attribute) { d.duration(a, 0, &s.Patience) },
 		"max_body": func(d *decoder, s *Source, a *hclsyntax.Attribute) { d.size(a, &s.MaxBody) },
+		"rate":     func(d *decoder, s *Source, a *hclsyntax.Attribute) { d.rate(a, &s.Rate) },
 	},
 	blocks: map[string]func(*decoder, *Source, *hclsyntax.Block){
 		"dedupe": decodeDedupe,

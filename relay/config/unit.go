@@ -10,6 +10,7 @@ import (
 
 var (
 	errDuration = errors.New(`write a duration like "30s", "1h30m" or "7d"`)
+	errRate     = errors.New(`write a rate like "10/s", "600/m" or "1000/h"`)
 	errSize     = errors.New(`write a size like "32MiB", "512KiB" or "10MB"`)
 )
 
@@ -65,4 +66,21 @@ func ParseSize(s string) (int64, error) {
 		return int64(n * unit.bytes), nil
 	}
 	return 0, errSize
+}
+
+// Rate is so many in a time. The zero Rate is no bound.
+type Rate struct {
+	Count int
+	Per   time.Duration
+}
+
+// ParseRate reads a number for each second, minute or hour: "600/m".
+func ParseRate(s string) (Rate, error) {
+	count, unit, _ := strings.Cut(s, "/")
+	n, err := strconv.ParseUint(strings.TrimSpace(count), 10, 31)
+	per := map[string]time.Duration{"s": time.Second, "m": time.Minute, "h": time.Hour}[strings.TrimSpace(unit)]
+	if err != nil || n == 0 || per == 0 {
+		return Rate{}, errRate
+	}
+	return Rate{Count: int(n), Per: per}, nil
 }
