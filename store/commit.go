@@ -111,13 +111,19 @@ func (s *Store) transact(group []*Commit) error {
 		return t.applyAll(group)
 	})
 	if err == nil {
+		s.spoiled = 0
 		s.count(&t, changes)
 		s.observe(&t, group, time.Since(began))
 		s.evictor.look(s.file, t.counts.refused > 0)
 		return nil
 	}
+	aside := s.aside.Load()
 	if t.applied || t.Tx == nil || panicked(err) {
 		err = s.heal(txid, err)
+	}
+	s.spoil(group, err)
+	if s.aside.Load() > aside && s.file != nil {
+		return s.transact(group) // into the new database
 	}
 	if diskFull(err) && s.file != nil && s.runShort(err) {
 		return s.transact(group) // now without records

@@ -71,6 +71,14 @@ func Compact(path string, o Options) (before, after int64, err error) {
 	return before, after, Rename(temp, path)
 }
 
+// rename is Rename where syncs are done.
+func (o *Options) rename(from, to string) error {
+	if o.NoSync {
+		return os.Rename(from, to)
+	}
+	return Rename(from, to)
+}
+
 // Rename gives a file that is synced its name, in the place of another one if there is one, so that the name survives
 // a power cut.
 func Rename(from, to string) error {

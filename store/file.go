@@ -61,7 +61,13 @@ func openFile(path string, o Options) (*file, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := f.checkFormat(path); err != nil {
+	if !o.ReadOnly {
+		err = f.checkEdges()
+	}
+	if err == nil {
+		err = f.checkFormat(path)
+	}
+	if err != nil {
 		f.close()
 		return nil, err
 	}
@@ -259,13 +265,18 @@ func layOut(tx *bolt.Tx) error {
 	return tx.Bucket(bucketMeta).Put(metaFormat, binary.BigEndian.AppendUint32(nil, formatVersion))
 }
 
+// newPages is how many pages bbolt writes into a new file.
+const newPages = 4
+
 // checkFormat refuses what is not ours or newer than we are. A file that bbolt has just made of nothing is laid out.
 func (f *file) checkFormat(path string) error {
 	empty := false
 	err := f.view(func(tx *bolt.Tx) error {
 		if k, _ := tx.Cursor().First(); k == nil && !f.db.IsReadOnly() {
-			empty = true
-			return nil
+			if empty = tx.Size() == newPages*pageSize; empty {
+				return nil
+			}
+			return fmt.Errorf("%w: its list of buckets is empty", ErrDamaged)
 		}
 		meta := tx.Bucket(bucketMeta)
 		if meta == nil || len(meta.Get(metaFormat)) != 4 {

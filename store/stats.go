@@ -22,6 +22,7 @@ type Stats struct {
 	Commits  int64 // transactions committed since the store was opened
 	Changes  int64 // in them
 	Failures int64 // transactions that failed
+	SetAside int64 // damaged databases that were given another name
 	Reopened int64 // times that the database was opened again after one
 
 	Queued      int // changes that wait for their commit now
@@ -39,6 +40,7 @@ func (s *Store) Stats() Stats {
 	t := s.tally
 	s.countMu.Unlock()
 	st.Commits, st.Changes, st.Failures, st.Reopened = t.commits, t.changes, t.failures, t.reopened
+	st.SetAside = s.aside.Load()
 	st.Used, st.Evicted = s.evictor.used.Load(), s.evictor.evicted.Load()
 	if info, err := os.Stat(s.path); err == nil {
 		st.File = info.Size()

@@ -16,6 +16,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"os"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -39,6 +40,9 @@ type Options struct {
 	// Reserve is how many bytes of the disk are held back in PATH.reserve, so that outcomes and deletions can still be
 	// written when it is full. Zero holds nothing back.
 	Reserve int64
+	// SetAside gives a damaged database another name, PATH.damaged-TIME, and goes on with a new one, when it is found at
+	// Open or when records can't be appended any more. Without it, such errors wrap ErrDamaged.
+	SetAside bool
 	// NoSync skips every fsync: what was committed survives a kill, but no power cut. For tests only.
 	NoSync bool
 }
@@ -75,6 +79,8 @@ type Store struct {
 
 	short    atomic.Bool  // the disk is full: no records are taken
 	backupMu sync.Mutex   // held while a backup is made
+	aside    atomic.Int64 // damaged databases that were set aside
+	spoiled  int          // appends in a row that bbolt could not make, though it had just opened the file. Committer only
 	reopened atomic.Int64 // times that the file was or is about to be closed: a backup must not hold that up
 }
 
@@ -140,6 +146,18 @@ func (s *Store) begin() (last ID, err error) {
 
 // load opens the file and builds what is kept in memory. It returns the newest id.
 func (s *Store) load() (last ID, err error) {
+	before, statErr := os.Stat(s.path)
+	last, err = s.loadFile()
+	if statErr != nil || !s.options.SetAside || !errors.Is(err, ErrDamaged) {
+		return last, err
+	}
+	if err := s.setAside(before, err); err != nil {
+		return ID{}, err
+	}
+	return s.loadFile()
+}
+
+func (s *Store) loadFile() (last ID, err error) {
 	f, err := openFile(s.path, s.options)
 	if err != nil {
 		return ID{}, err

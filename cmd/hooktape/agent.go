@@ -113,7 +113,7 @@ func (s *session) serve(ctx context.Context) error {
 	log := s.flags.logger(s.env)
 	tape, err := store.Open(s.data, store.Options{
 		Log: func(msg string, args ...any) { log.Warn(msg, args...) }, Retention: store.Retention(s.cfg.Retain),
-		Reserve: s.reserve,
+		Reserve: s.reserve, SetAside: true,
 	})
 	if err != nil {
 		return startError(s.data, err)

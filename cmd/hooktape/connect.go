@@ -100,6 +100,9 @@ func tapeError(path string, err error) error {
 		}
 		return cannot("wait until "+holder+" has ended or stop it, or name another tape with --name or --data",
 			"open the tape: %w", err)
+	case errors.Is(err, store.ErrDamaged):
+		return cannot("hooktape check --data FILE says where; hooktape salvage FILE copies what can be read",
+			"open the tape: %w", err)
 	case errors.Is(err, fs.ErrPermission):
 		return cannot("the tape and its agent belong to the user who started it", "open the tape: %w", err)
 	}

@@ -37,6 +37,7 @@ in the same order. The id column is enough to name a record to other commands.`,
 				return err
 			}
 			defer t.Close()
+			e.noteDamaged(t.path)
 			records := newestLast(c.Context(), t.Client, filter, chosen.limit, reveal)
 			if asJSON {
 				return e.listJSON(records)

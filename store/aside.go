@@ -1,0 +1,158 @@
+package store
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	bolt "go.etcd.io/bbolt"
+)
+
+// A database that is damaged where every commit has to pass is no place for records. It gets another name, for Salvage,
+// and a new one takes its place. Damage elsewhere is an error of what is there only.
+
+// asideMark is between the name of a database and when it was set aside.
+const asideMark = ".damaged-"
+
+// setAside gives the database that could not be opened another name and makes a new one. before is the file that was
+// tried: another process may have done the same.
+func (s *Store) setAside(before fs.FileInfo, cause error) error {
+	if !looksLikeTape(s.path) {
+		return cause // somebody's letter
+	}
+	now, err := os.Stat(s.path)
+	if err != nil || !os.SameFile(before, now) {
+		return errors.Join(cause, err)
+	}
+	aside, err := freeName(s.path + asideMark + s.options.Now().UTC().Format("20060102T150405Z"))
+	if err == nil {
+		err = s.options.rename(s.path, aside)
+	}
+	if err == nil {
+		err = create(s.path, s.options)
+	}
+	if err != nil {
+		return errors.Join(cause, err)
+	}
+	s.aside.Add(1)
+	s.options.Log("tape is damaged and was set aside, recording goes on in a new one", "path", s.path, "aside", aside, "error", cause)
+	return s.carryMeta(aside)
+}
+
+// freeName is name, or name with a number when there is such a file already.
+func freeName(name string) (string, error) {
+	free := name
+	for n := 2; ; n++ {
+		if _, err := os.Lstat(free); errors.Is(err, fs.ErrNotExist) {
+			return free, nil
+		} else if err != nil {
+			return "", err
+		}
+		free = fmt.Sprintf("%s-%d", name, n)
+	}
+}
+
+// tapePages is how many pages are looked at to tell a damaged database from another file.
+const tapePages = 256
+
+// looksLikeTape says whether a file has pages, whole ones or not.
+func looksLikeTape(path string) bool {
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	found := 0
+	var head [pageHead]byte
+	for id := range uint64(tapePages) {
+		if _, err := f.ReadAt(head[:], int64(id)*pageSize); err != nil {
+			break
+		}
+		if g, err := parseHead(head[:]); id >= 2 && err == nil && g.id == id {
+			found++
+		}
+	}
+	return found >= 2
+}
+
+// carryMeta copies what PutMeta has put into the database set aside, as far as it can be read.
+func (s *Store) carryMeta(aside string) error {
+	f, err := os.Open(aside)
+	if err != nil {
+		return nil // then there is nothing to carry
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil
+	}
+	p, err := openPages(f, info.Size())
+	if err != nil {
+		return nil
+	}
+	into, err := openFile(s.path, s.options)
+	if err != nil {
+		return err
+	}
+	_, err = into.update(func(tx *bolt.Tx) error {
+		var errs []error
+		w := &pageWalk{pages: p, only: string(bucketMeta), damaged: func(error) {}, seen: map[uint64]bool{}}
+		w.row = func(bucket string, k, v []byte) {
+			if _, err := verify(k, v); err == nil && checksummed(bucket, k) {
+				errs = append(errs, tx.Bucket(bucketMeta).Put(bytes.Clone(k), bytes.Clone(v)))
+			}
+		}
+		w.all()
+		return errors.Join(errs...)
+	})
+	return errors.Join(err, into.close())
+}
+
+// spoiledMax is how many appends in a row bbolt may fail to make, each in a file that was just opened, before the
+// database counts as damaged.
+const spoiledMax = 2
+
+// spoil sets the database aside when records can't be appended to it, though it could be opened again.
+func (s *Store) spoil(group []*Commit, err error) {
+	if !s.options.SetAside || !panicked(err) || len(group) != 1 || s.file == nil {
+		return
+	}
+	switch group[0].change.(type) {
+	case *appendChange, *pieceChange:
+	default:
+		return
+	}
+	if s.spoiled++; s.spoiled < spoiledMax {
+		return
+	}
+	s.spoiled = 0
+	before, statErr := os.Stat(s.path)
+	if statErr != nil {
+		return
+	}
+	s.fileMu.Lock()
+	defer s.fileMu.Unlock()
+	s.reopened.Add(1)
+	s.file.close() // it is damaged anyway
+	s.file, s.closed = nil, err
+	if err := s.setAside(before, err); err == nil {
+		_, _ = s.loadFile() // the next commit tries again, and says why not
+	}
+}
+
+// SetAside lists the damaged databases that were set aside for the one at path, the oldest first.
+func SetAside(path string) ([]string, error) {
+	pattern := strings.Map(func(r rune) rune {
+		if strings.ContainsRune(`*?[\`, r) && r != os.PathSeparator {
+			return '?'
+		}
+		return r
+	}, path+asideMark)
+	all, err := filepath.Glob(pattern + "*")
+	return slices.DeleteFunc(all, func(name string) bool { return !strings.HasPrefix(name, path+asideMark) }), err
+}

@@ -1,0 +1,225 @@
+package store
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"io"
+)
+
+// Pages as bbolt writes them, read without bbolt: from the file, not from memory that is mapped, and trusting no byte.
+// So a damaged file can be looked at in the process that must go on. The layout is that of bbolt's internal/common; it
+// has not changed since its file format got version 2, and is in the machine's byte order, which is little-endian on
+// all that we build for.
+const (
+	pageHead    = 16 // id, flags, count, overflow
+	elementSize = 16
+	bucketHead  = 16 // root, sequence
+
+	flagBranch   = 0x01
+	flagLeaf     = 0x02
+	flagFreelist = 0x10
+
+	bucketElement = 0x01
+
+	metaMagic   = 0xED0CDAED
+	metaVersion = 2
+	metaSize    = 64 // with its checksum
+	// depthMax is how deep a tree may be. Even with two children a page it would not fit on any disk.
+	depthMax = 64
+)
+
+// pages reads the pages of a database.
+type pages struct {
+	from io.ReaderAt
+	size int64
+	meta pageMeta
+	lost int // meta pages that can't be read
+}
+
+// pageMeta is what a meta page says.
+type pageMeta struct {
+	root, freelist, high, txid uint64
+}
+
+var errNoMeta = errors.New("neither of its two meta pages can be read")
+
+// openPages reads the newer meta page that is whole. With errNoMeta, pages can be read nevertheless.
+func openPages(from io.ReaderAt, size int64) (*pages, error) {
+	p := &pages{from: from, size: size}
+	found := false
+	for id := range int64(2) {
+		m, ok := p.readMeta(id)
+		if !ok {
+			p.lost++
+		} else if !found || m.txid > p.meta.txid {
+			p.meta, found = m, true
+		}
+	}
+	if !found {
+		p.meta.high = uint64(size / pageSize)
+		return p, errNoMeta
+	}
+	if int64(p.meta.high) > size/pageSize {
+		return p, fmt.Errorf("it ends at byte %d, but has pages up to %d", size, int64(p.meta.high)*pageSize)
+	}
+	return p, nil
+}
+
+func (p *pages) readMeta(id int64) (m pageMeta, ok bool) {
+	var b [pageHead + metaSize]byte
+	if _, err := p.from.ReadAt(b[:], id*pageSize); err != nil {
+		return m, false
+	}
+	meta := b[pageHead:]
+	sum := fnv.New64a()
+	sum.Write(meta[:metaSize-8])
+	le := binary.LittleEndian
+	if le.Uint32(meta) != metaMagic || le.Uint32(meta[4:]) != metaVersion || le.Uint32(meta[8:]) != pageSize ||
+		le.Uint64(meta[metaSize-8:]) != sum.Sum64() {
+		return m, false
+	}
+	return pageMeta{
+		root: le.Uint64(meta[16:]), freelist: le.Uint64(meta[32:]), high: le.Uint64(meta[40:]), txid: le.Uint64(meta[48:]),
+	}, true
+}
+
+// page is a page whose elements all lie within it.
+type page struct {
+	id       uint64
+	flags    uint16
+	count    int
+	overflow uint64 // pages that follow and belong to it
+	b        []byte
+}
+
+// read reads a page with those that belong to it.
+func (p *pages) read(id uint64) (*page, error) {
+	var head [pageHead]byte
+	if id < 2 || id >= p.meta.high {
+		return nil, fmt.Errorf("page %d: there is none", id)
+	}
+	if _, err := p.from.ReadAt(head[:], int64(id)*pageSize); err != nil {
+		return nil, fmt.Errorf("page %d: %w", id, err)
+	}
+	g, err := parseHead(head[:])
+	if err != nil || g.id != id {
+		return nil, fmt.Errorf("page %d: not what was written", id)
+	}
+	if g.overflow >= p.meta.high-id {
+		return nil, fmt.Errorf("page %d: goes on for %d pages, beyond the end", id, g.overflow)
+	}
+	g.b = make([]byte, (1+g.overflow)*pageSize)
+	if _, err := p.from.ReadAt(g.b, int64(id)*pageSize); err != nil {
+		return nil, fmt.Errorf("page %d: %w", id, err)
+	}
+	if err := g.check(); err != nil {
+		return nil, fmt.Errorf("page %d: %w", id, err)
+	}
+	return g, nil
+}
+
+func parseHead(b []byte) (*page, error) {
+	le := binary.LittleEndian
+	g := &page{id: le.Uint64(b), flags: le.Uint16(b[8:]), count: int(le.Uint16(b[10:])), overflow: uint64(le.Uint32(b[12:])), b: b}
+	switch g.flags {
+	case flagBranch, flagLeaf, flagFreelist:
+		return g, nil
+	}
+	return nil, errors.New("no kind of page")
+}
+
+var errElements = errors.New("its elements are not in order, or not within it")
+
+// check makes sure that key and value may be called.
+func (g *page) check() error {
+	if g.flags == flagFreelist {
+		return nil
+	}
+	if pageHead+g.count*elementSize > len(g.b) || g.flags == flagBranch && g.count == 0 {
+		return errElements
+	}
+	var before []byte
+	for i := range g.count {
+		pos, klen, vlen := g.element(i)
+		if end := int64(pageHead+i*elementSize) + pos + klen + vlen; pos < elementSize || end > int64(len(g.b)) {
+			return errElements
+		}
+		k := g.key(i)
+		if i > 0 && bytes.Compare(before, k) >= 0 {
+			return errElements
+		}
+		before = k
+	}
+	return nil
+}
+
+func (g *page) element(i int) (pos, klen, vlen int64) {
+	le, e := binary.LittleEndian, g.b[pageHead+i*elementSize:]
+	if g.flags == flagBranch {
+		return int64(le.Uint32(e)), int64(le.Uint32(e[4:])), 0
+	}
+	return int64(le.Uint32(e[4:])), int64(le.Uint32(e[8:])), int64(le.Uint32(e[12:]))
+}
+
+func (g *page) key(i int) []byte {
+	pos, klen, _ := g.element(i)
+	at := int64(pageHead+i*elementSize) + pos
+	return g.b[at : at+klen]
+}
+
+func (g *page) value(i int) []byte {
+	pos, klen, vlen := g.element(i)
+	at := int64(pageHead+i*elementSize) + pos + klen
+	return g.b[at : at+vlen]
+}
+
+// isBucket says whether the value is a bucket.
+func (g *page) isBucket(i int) bool {
+	return binary.LittleEndian.Uint32(g.b[pageHead+i*elementSize:])&bucketElement != 0
+}
+
+func (g *page) child(i int) uint64 { return binary.LittleEndian.Uint64(g.b[pageHead+i*elementSize+8:]) }
+
+// inline is the page inside the value of a bucket that is small; nil when it has a page of its own.
+func inline(bucket []byte) (root uint64, g *page, err error) {
+	if len(bucket) < bucketHead {
+		return 0, nil, errElements
+	}
+	if root = binary.LittleEndian.Uint64(bucket); root != 0 {
+		return root, nil, nil
+	}
+	if len(bucket) < bucketHead+pageHead {
+		return 0, nil, errElements
+	}
+	if g, err = parseHead(bucket[bucketHead:]); err != nil || g.flags != flagLeaf {
+		return 0, nil, errElements
+	}
+	return 0, g, g.check()
+}
+
+// free are the pages that are free, by their ids.
+func (p *pages) free() (map[uint64]bool, error) {
+	g, err := p.read(p.meta.freelist)
+	if err != nil {
+		return nil, fmt.Errorf("list of free pages: %w", err)
+	}
+	ids, n := g.b[pageHead:], uint64(g.count)
+	if n == 0xFFFF { // more than fit into the count
+		n, ids = binary.LittleEndian.Uint64(ids), ids[8:]
+	}
+	if g.flags != flagFreelist || n > uint64(len(ids)/8) {
+		return nil, fmt.Errorf("list of free pages: page %d: not what was written", g.id)
+	}
+	free := make(map[uint64]bool, n)
+	for i := range n {
+		id := binary.LittleEndian.Uint64(ids[8*i:])
+		if id < 2 || id >= p.meta.high || free[id] {
+			return nil, fmt.Errorf("list of free pages: page %d can't be free", id)
+		}
+		free[id] = true
+	}
+	return free, nil
+}

@@ -1,0 +1,163 @@
+package store
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+)
+
+// pageWalk goes through all that hangs on the root, and on over what is damaged.
+type pageWalk struct {
+	*pages
+	only    string                           // the bucket to go through; "": all
+	row     func(bucket string, k, v []byte) // of every row; valid during the call
+	damaged func(error)
+	seen    map[uint64]bool // pages that were visited, those that belong to others too
+}
+
+// all visits every bucket.
+func (w *pageWalk) all() {
+	w.tree("", w.meta.root, nil, nil, depthMax, func(g *page) {
+		for i := range g.count {
+			name := string(g.key(i))
+			if w.only != "" && w.only != name {
+				continue
+			}
+			if !g.isBucket(i) {
+				w.damaged(fmt.Errorf("page %d: %q is no bucket", g.id, name))
+				continue
+			}
+			root, small, err := inline(g.value(i))
+			switch {
+			case err != nil:
+				w.damaged(fmt.Errorf("bucket %q, page %d: %w", name, g.id, err))
+			case small != nil:
+				w.rows(name, small)
+			default:
+				w.tree(name, root, nil, nil, depthMax, func(g *page) { w.rows(name, g) })
+			}
+		}
+	})
+}
+
+func (w *pageWalk) rows(bucket string, g *page) {
+	for i := range g.count {
+		w.row(bucket, g.key(i), g.value(i))
+	}
+}
+
+// tree visits the leaves below a page, whose keys must be from low to before high.
+func (w *pageWalk) tree(bucket string, id uint64, low, high []byte, depth int, leaf func(*page)) {
+	g, err := w.enter(id, depth)
+	if err == nil && g.count > 0 &&
+		(bytes.Compare(g.key(0), low) < 0 || high != nil && bytes.Compare(g.key(g.count-1), high) >= 0) {
+		err = fmt.Errorf("page %d: its keys belong elsewhere", id)
+		w.leave(g)
+	}
+	if err != nil {
+		w.damaged(fmt.Errorf("bucket %q: %w", bucket, err))
+		return
+	}
+	if g.flags == flagLeaf {
+		leaf(g)
+		return
+	}
+	for i := range g.count {
+		next := high
+		if i+1 < g.count {
+			next = g.key(i + 1)
+		}
+		w.tree(bucket, g.child(i), g.key(i), next, depth-1, leaf)
+	}
+}
+
+// enter reads a page of a tree that was not visited before.
+func (w *pageWalk) enter(id uint64, depth int) (*page, error) {
+	g, err := w.read(id)
+	switch {
+	case err != nil:
+		return nil, err
+	case g.flags == flagFreelist:
+		return nil, fmt.Errorf("page %d: not what was written", id)
+	case depth == 0:
+		return nil, fmt.Errorf("page %d: too deep", id)
+	}
+	for n := range 1 + g.overflow {
+		if w.seen[id+n] {
+			return nil, fmt.Errorf("page %d: is in two places", id+n)
+		}
+		w.seen[id+n] = true
+	}
+	return g, nil
+}
+
+// leave takes back that a page was visited.
+func (w *pageWalk) leave(g *page) {
+	for n := range 1 + g.overflow {
+		delete(w.seen, g.id+n)
+	}
+}
+
+// checkEdges makes sure that the pages are whole without which nothing can be opened or appended: the meta pages, the
+// list of free pages, and of every bucket those on the way to its first and its last row. They are few, whatever the
+// size of the tape.
+func (f *file) checkEdges() error {
+	info, err := f.os.Stat()
+	if err != nil {
+		return err
+	}
+	p, err := openPages(f.os, info.Size())
+	if err == nil {
+		_, err = p.free()
+	}
+	if err == nil {
+		err = p.checkRoot()
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrDamaged, err)
+	}
+	return nil
+}
+
+func (p *pages) checkRoot() error {
+	var damaged []error
+	for _, last := range []bool{false, true} {
+		root, err := p.edge(p.meta.root, last)
+		if err != nil {
+			return err
+		}
+		for i := range root.count {
+			if !root.isBucket(i) {
+				return fmt.Errorf("page %d: %q is no bucket", root.id, root.key(i))
+			}
+			id, _, err := inline(root.value(i))
+			if err == nil && id != 0 {
+				_, err = p.edge(id, last)
+			}
+			if err != nil {
+				damaged = append(damaged, fmt.Errorf("bucket %q: %w", root.key(i), err))
+			}
+		}
+	}
+	return errors.Join(damaged...)
+}
+
+// edge is the first or the last leaf below a page.
+func (p *pages) edge(id uint64, last bool) (*page, error) {
+	for range depthMax {
+		g, err := p.read(id)
+		if err != nil {
+			return nil, err
+		}
+		switch g.flags {
+		case flagLeaf:
+			return g, nil
+		case flagFreelist:
+			return nil, fmt.Errorf("page %d: not what was written", id)
+		}
+		if id = g.child(0); last {
+			id = g.child(g.count - 1)
+		}
+	}
+	return nil, fmt.Errorf("page %d: too deep", id)
+}

@@ -1,0 +1,197 @@
+package store
+
+import (
+	"bytes"
+	"errors"
+
+	bolt "go.etcd.io/bbolt"
+)
+
+// rebuildGroup is how many records are put into the indexes in one transaction.
+const rebuildGroup = 1000
+
+// rebuild makes the indexes and counts of a tape that has only rows: records, pieces, attempts and deliveries. What
+// belongs to no record is taken away.
+func (s *salvage) rebuild() error {
+	after := []byte{}
+	for after != nil {
+		t := txn{skew: s.into.skew}
+		_, err := s.into.file.update(func(tx *bolt.Tx) (err error) {
+			t.Tx = tx
+			if after, err = s.index(&t, after); err != nil {
+				return err
+			}
+			return t.writeCounts()
+		})
+		if err != nil {
+			return err
+		}
+		s.into.skew = t.skew
+	}
+	_, err := s.into.file.update(func(tx *bolt.Tx) error {
+		return errors.Join(s.orphans(tx, bucketAttempts), s.orphans(tx, bucketDeliveries), s.markUnused(tx))
+	})
+	return err
+}
+
+// index puts the next records into the indexes and returns the last of them; nil when there are no more.
+func (s *salvage) index(t *txn, after []byte) ([]byte, error) {
+	c := t.Bucket(bucketRecords).Cursor()
+	k, v := c.Seek(after)
+	if bytes.Equal(k, after) {
+		k, v = c.Next()
+	}
+	for n := 0; k != nil; k, v = c.Next() {
+		if err := s.indexRecord(t, ID(k), v); err != nil {
+			return nil, err
+		}
+		if n++; n == rebuildGroup {
+			return bytes.Clone(k), nil
+		}
+	}
+	return nil, nil
+}
+
+func (s *salvage) indexRecord(t *txn, id ID, value []byte) error {
+	var facts recordFacts
+	if _, err := unpack(id[:], value, &facts); err != nil {
+		return err
+	}
+	s.done.Records++
+	var answer int64
+	if facts.Answer != nil {
+		answer = facts.Answer.Size
+	}
+	t.counts.add(newCounts(facts.Verdict, facts.Size, answer))
+	t.observe(id, facts.Time/1e6)
+	key := append(appendName(nil, facts.Source), id[:]...)
+	if err := t.tail(bucketBySource).Put(key, nil); err != nil {
+		return err
+	}
+	if indexed(facts.Verdict) {
+		key = append(appendName(nil, string(facts.Verdict)), id[:]...)
+		if err := t.tail(bucketByVerdict).Put(key, nil); err != nil {
+			return err
+		}
+	}
+	raws := []Raw{rawOf(nil, facts.Pieces, facts.Size)}
+	if facts.Answer != nil {
+		raws = append(raws, facts.Answer.answer().Raw)
+	}
+	raws, err := s.indexReplies(t, id, raws)
+	if err != nil {
+		return err
+	}
+	for _, raw := range raws {
+		if !wholePieces(t.Tx, raw) {
+			s.done.Incomplete++
+			break
+		}
+	}
+	return s.indexDeliveries(t, id)
+}
+
+func (s *salvage) indexReplies(t *txn, id ID, raws []Raw) ([]Raw, error) {
+	c := t.Bucket(bucketAttempts).Cursor()
+	for k, v := c.Seek(id[:]); bytes.HasPrefix(k, id[:]) && len(k) == len(id)+4; k, v = c.Next() {
+		raw, err := readReply(k, v)
+		if err != nil {
+			return raws, err
+		}
+		if n, _ := numberOf(k, id); n != lateAnswer {
+			s.done.Attempts++
+		}
+		t.counts.replies += raw.Size
+		raws = append(raws, raw)
+	}
+	return raws, nil
+}
+
+func (s *salvage) indexDeliveries(t *txn, id ID) error {
+	c := t.Bucket(bucketDeliveries).Cursor()
+	for k, v := c.Seek(id[:]); bytes.HasPrefix(k, id[:]); k, v = c.Next() {
+		d, err := readDelivery(bytes.Clone(k), v)
+		if err != nil {
+			return err
+		}
+		s.done.Deliveries++
+		if d.State == Pending {
+			s.done.Pending++
+		}
+		if err := t.enlist(d); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// wholePieces says whether all the pieces of raw are there.
+func wholePieces(tx *bolt.Tx, raw Raw) bool {
+	if raw.Pieces == (ID{}) {
+		return true
+	}
+	n := uint32((raw.Size + pieceSize - 1) / pieceSize)
+	for i := range n {
+		if tx.Bucket(bucketPieces).Get(appendNumbered(nil, raw.Pieces, i)) == nil {
+			return false
+		}
+	}
+	return true
+}
+
+// orphans deletes the rows of a bucket whose record is not there.
+func (s *salvage) orphans(tx *bolt.Tx, bucket []byte) error {
+	var gone [][]byte
+	c := tx.Bucket(bucket).Cursor()
+	for k, _ := c.First(); k != nil; k, _ = c.Next() {
+		if tx.Bucket(bucketRecords).Get(k[:len(ID{})]) == nil {
+			gone = append(gone, bytes.Clone(k))
+		}
+	}
+	s.done.Lost += len(gone)
+	for _, k := range gone {
+		if err := tx.Bucket(bucket).Delete(k); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// markUnused marks the pieces that nothing refers to, so that the next Open sweeps them.
+func (s *salvage) markUnused(tx *bolt.Tx) error {
+	used := map[ID]bool{}
+	note := func(raw Raw) {
+		if raw.Pieces != (ID{}) {
+			used[raw.Pieces] = true
+		}
+	}
+	c := tx.Bucket(bucketRecords).Cursor()
+	for k, v := c.First(); k != nil; k, v = c.Next() {
+		var facts removalFacts
+		if _, err := unpack(k, v, &facts); err != nil {
+			return err
+		}
+		note(rawOf(nil, facts.Pieces, facts.Size))
+		if facts.Answer != nil {
+			note(rawOf(nil, facts.Answer.Pieces, facts.Answer.Size))
+		}
+	}
+	c = tx.Bucket(bucketAttempts).Cursor()
+	for k, v := c.First(); k != nil; k, v = c.Next() {
+		raw, err := readReply(k, v)
+		if err != nil {
+			return err
+		}
+		note(raw)
+	}
+	c = tx.Bucket(bucketPieces).Cursor()
+	for k, _ := c.First(); k != nil; k, _ = c.Next() {
+		if id := ID(k[:len(ID{})]); !used[id] {
+			used[id] = true
+			if err := tx.Bucket(bucketUploads).Put(id[:], nil); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,211 @@
+package store
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	bolt "go.etcd.io/bbolt"
+)
+
+// Salvaged says what Salvage could copy.
+type Salvaged struct {
+	Records, Attempts, Deliveries int
+	Pending                       int // deliveries among them
+	// Incomplete is how many of the records lack some of their bytes.
+	Incomplete int
+	Lost       int // rows and pages that could not be read
+}
+
+// salvageGroup is how many bytes are copied in one transaction.
+const salvageGroup = 8 << 20
+
+// Salvage copies every record that can still be read from the damaged database at from, with its attempts and
+// deliveries, into a new one at to, which must not be there. All indexes are made anew. Where the way to a page is
+// damaged, the page is found nevertheless; then records that were deleted, but not written over, may come back. The
+// damaged file is only read.
+func Salvage(from, to string, o Options) (Salvaged, error) {
+	if _, err := os.Lstat(to); err == nil {
+		return Salvaged{}, fmt.Errorf("%s: %w", to, os.ErrExist)
+	}
+	f, err := os.Open(from)
+	if err != nil {
+		return Salvaged{}, err
+	}
+	defer f.Close()
+	temp, err := os.MkdirTemp(filepath.Dir(to), filepath.Base(to)+".salvage-*")
+	if err != nil {
+		return Salvaged{}, err
+	}
+	defer os.RemoveAll(temp)
+	into, err := Open(filepath.Join(temp, "tape.db"), Options{NoSync: true, Log: o.Log})
+	if err != nil {
+		return Salvaged{}, err
+	}
+	defer into.Close()
+	s := &salvage{into: into}
+	err = s.copy(f)
+	if err == nil {
+		err = s.rebuild()
+	}
+	if err == nil && !o.NoSync {
+		err = guard(into.file.db.Sync)
+	}
+	if err := errors.Join(err, into.Close()); err != nil {
+		return s.done, err
+	}
+	return s.done, o.rename(into.path, to)
+}
+
+// salvage is one call of Salvage.
+type salvage struct {
+	into  *Store
+	done  Salvaged
+	rows  []salvagedRow // that are to be written
+	bytes int
+	stray []salvagedRow // with a number in the key, of a bucket that is not known yet
+	err   error
+}
+
+type salvagedRow struct {
+	bucket     []byte
+	key, value []byte
+}
+
+// copy takes the rows whose checksums hold: first those in their places, then those on pages that nothing leads to.
+func (s *salvage) copy(f *os.File) error {
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	p, err := openPages(f, info.Size())
+	w := &pageWalk{pages: p, damaged: func(error) { s.done.Lost++ }, seen: map[uint64]bool{}, row: s.row}
+	if err != nil {
+		s.done.Lost++
+		p.meta.high = uint64(info.Size() / pageSize)
+	}
+	var free map[uint64]bool
+	if err == nil {
+		w.all()
+		if free, err = p.free(); err != nil {
+			s.done.Lost++
+		}
+	}
+	if s.done.Lost > 0 {
+		s.astray(w, free)
+	}
+	s.sortStray()
+	s.flush()
+	return s.err
+}
+
+// row takes a row of a bucket.
+func (s *salvage) row(bucket string, k, v []byte) {
+	if !checksummed(bucket, k) {
+		return // an index
+	}
+	if _, err := verify(k, v); err != nil {
+		s.done.Lost++
+		return
+	}
+	r := salvagedRow{[]byte(bucket), bytes.Clone(k), bytes.Clone(v)}
+	switch by := bucketOf(k); {
+	case by == nil && len(k) == numberedKey && (bucket == string(bucketAttempts) || bucket == string(bucketPieces)):
+	case by == nil: // the way to it led astray
+		s.stray = append(s.stray, r)
+		return
+	default:
+		r.bucket = by
+	}
+	s.take(r)
+}
+
+func (s *salvage) take(r salvagedRow) {
+	s.rows = append(s.rows, r)
+	if s.bytes += len(r.key) + len(r.value); s.bytes > salvageGroup {
+		s.flush()
+	}
+}
+
+// flush writes what was taken. A row that is there already is newer: it was in its place.
+func (s *salvage) flush() {
+	_, err := s.into.file.update(func(tx *bolt.Tx) error {
+		for _, r := range s.rows {
+			b := tx.Bucket(r.bucket)
+			if b == nil || b.Get(r.key) != nil {
+				continue
+			}
+			if err := b.Put(r.key, r.value); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	s.err = errors.Join(s.err, err)
+	s.rows, s.bytes = nil, 0
+}
+
+// astray looks through the leaves that the walk did not come to. What bucket a row is of shows in its key and in the
+// checksum of both; of attempts and pieces, which look alike, when all records are known.
+func (s *salvage) astray(w *pageWalk, free map[uint64]bool) {
+	for id := uint64(2); id < w.meta.high; id++ {
+		if w.seen[id] || free[id] {
+			continue
+		}
+		g, err := w.read(id)
+		if err != nil || g.flags != flagLeaf {
+			continue
+		}
+		for i := range g.count {
+			k, v := g.key(i), g.value(i)
+			if _, err := verify(k, v); err != nil || g.isBucket(i) {
+				continue
+			}
+			switch r := (salvagedRow{bucketOf(k), bytes.Clone(k), bytes.Clone(v)}); {
+			case r.bucket != nil:
+				s.take(r)
+			case len(k) == numberedKey:
+				s.stray = append(s.stray, r)
+			}
+		}
+		id += g.overflow
+	}
+}
+
+// numberedKey is how long the keys of attempts and pieces are.
+const numberedKey = len(ID{}) + 4
+
+// bucketOf tells the bucket by the form of a key; nil: it is an attempt or a piece, or none of ours.
+func bucketOf(k []byte) []byte {
+	switch {
+	case bytes.HasPrefix(k, []byte(metaUser)):
+		return bucketMeta
+	case len(k) == len(ID{}):
+		return bucketRecords
+	case len(k) == numberedKey || len(k) < len(ID{}):
+		return nil
+	}
+	if _, _, rest, ok := cutTargetKey(k[len(ID{}):]); !ok || len(rest) > 0 {
+		return nil
+	}
+	return bucketDeliveries
+}
+
+// sortStray takes the attempts of records that are there, and everything else as pieces: no id names both.
+func (s *salvage) sortStray() {
+	s.flush()
+	for _, r := range s.stray {
+		r.bucket = bucketPieces
+		// A store that can't be read fails in flush too.
+		_ = s.into.view(func(tx *bolt.Tx) error {
+			if tx.Bucket(bucketRecords).Get(r.key[:len(ID{})]) != nil {
+				r.bucket = bucketAttempts
+			}
+			return nil
+		})
+		s.take(r)
+	}
+	s.stray = nil
+}

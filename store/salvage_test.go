@@ -1,0 +1,331 @@
+package store
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// sample is a tape of many records, and on which pages what of them lies.
+type sample struct {
+	bytes   []byte
+	high    uint64
+	free    map[uint64]bool
+	raw     map[ID][]byte
+	pages   map[ID]map[uint64]bool // of the record itself
+	replies map[ID]map[uint64]bool // of its pieces, attempts and deliveries
+}
+
+func newSample(t *testing.T) *sample {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "tape.db")
+	s, err := Open(path, Options{NoSync: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sm := &sample{raw: map[ID][]byte{}, pages: map[ID]map[uint64]bool{}, replies: map[ID]map[uint64]bool{}}
+	pieces := map[ID]ID{}
+	var last ID
+	for i := range 60 {
+		raw := bytes.Repeat([]byte{byte(i)}, 80*i)
+		if i%30 == 29 {
+			raw = bytes.Repeat([]byte{byte(i)}, 150<<10)
+		}
+		rec := Record{Source: fmt.Sprint("source", i%3), Verdict: Accepted}
+		if i%5 == 0 {
+			rec.Verdict = NoSource
+		}
+		p := s.Spool()
+		p.Write(raw)
+		if err := s.Append(&rec, p, []Delivery{{Target: "app", Key: fmt.Sprint(i % 7)}}, nil).Wait(); err != nil {
+			t.Fatal(err)
+		}
+		p.Discard()
+		if err := s.Settle(rec.ID, Outcome{Attempt: &Attempt{Status: 500, Response: InlineRaw(raw[:min(len(raw), 3000)])}}).Wait(); err != nil {
+			t.Fatal(err)
+		}
+		sm.raw[rec.ID] = raw
+		if rec.Raw.Pieces != (ID{}) {
+			pieces[rec.Raw.Pieces] = rec.ID
+		}
+		last = rec.ID
+	}
+	if _, err := s.Delete(last); err != nil {
+		t.Fatal(err)
+	}
+	delete(sm.raw, last)
+	if err := s.PutMeta("sources", []byte("[]")); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	sm.locate(t, path, pieces)
+	return sm
+}
+
+// locate finds out what lies where.
+func (sm *sample) locate(t *testing.T, path string, pieces map[ID]ID) {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := openPages(bytes.NewReader(b), int64(len(b)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	sm.bytes, sm.high = b[:p.meta.high*pageSize], p.meta.high
+	if sm.free, err = p.free(); err != nil {
+		t.Fatal(err)
+	}
+	note := func(in map[ID]map[uint64]bool, id ID, g *page) {
+		if in[id] == nil {
+			in[id] = map[uint64]bool{}
+		}
+		for n := range 1 + g.overflow {
+			in[id][g.id+n] = true
+		}
+	}
+	w := &pageWalk{pages: p, seen: map[uint64]bool{}, damaged: func(err error) { t.Error(err) }}
+	root, err := p.edge(p.meta.root, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range root.count {
+		name := string(root.key(i))
+		id, small, err := inline(root.value(i))
+		if err != nil || small != nil {
+			continue
+		}
+		w.tree(name, id, nil, nil, depthMax, func(g *page) {
+			for i := range g.count {
+				if !checksummed(name, g.key(i)) || len(g.key(i)) < len(ID{}) {
+					continue
+				}
+				owner := ID(g.key(i)[:len(ID{})])
+				switch name {
+				case string(bucketRecords):
+					note(sm.pages, owner, g)
+				case string(bucketPieces):
+					note(sm.replies, pieces[owner], g)
+				default:
+					note(sm.replies, owner, g)
+				}
+			}
+		})
+	}
+	if len(sm.pages) != len(sm.raw) {
+		t.Fatalf("%d of %d records were found", len(sm.pages), len(sm.raw))
+	}
+}
+
+var damages = map[string]func(b []byte, seed uint64){
+	"zeroed": func(b []byte, _ uint64) { clear(b) },
+	"noise": func(b []byte, seed uint64) {
+		r := rand.New(rand.NewPCG(seed, 3))
+		for i := range b {
+			b[i] = byte(r.Uint32())
+		}
+	},
+	"one bit":      func(b []byte, seed uint64) { r := rand.New(rand.NewPCG(seed, 4)); b[r.IntN(200)] ^= 1 << r.IntN(8) },
+	"another page": func(b []byte, _ uint64) { b[0]++ },
+}
+
+// TestEveryPageDamagedInTurn is the promise of what a damaged disk can do: no panic, no hang, recording goes on, and
+// whatever lies on other pages can be had back.
+func TestEveryPageDamagedInTurn(t *testing.T) {
+	sm := newSample(t)
+	for name, damage := range damages {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for id := range sm.high {
+				if os.Getenv("HOOKTAPE_ALL_TESTS") != "1" && id > 8 && id%4 != uint64(len(name)%4) {
+					continue
+				}
+				path := filepath.Join(t.TempDir(), "tape.db")
+				b := bytes.Clone(sm.bytes)
+				damage(b[id*pageSize:][:pageSize], id)
+				if err := os.WriteFile(path, b, 0o600); err != nil {
+					t.Fatal(err)
+				}
+				r, err := Verify(path)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if r.Damaged == 0 && !sm.free[id] && name != "one bit" && (id > 1 || name != "another page") {
+					t.Errorf("page %d: %s was not noticed", id, name)
+				}
+				sm.checkSalvage(t, path, id)
+				recordOn(t, path, id)
+				if t.Failed() {
+					return
+				}
+			}
+		})
+	}
+}
+
+func (sm *sample) checkSalvage(t *testing.T, path string, id uint64) {
+	t.Helper()
+	to := path + ".salvaged"
+	done, err := Salvage(path, to, Options{NoSync: true})
+	if err != nil {
+		t.Errorf("page %d: salvage: %v", id, err)
+		return
+	}
+	s, err := Open(to, Options{NoSync: true})
+	if err != nil {
+		t.Errorf("page %d: salvaged tape: %v", id, err)
+		return
+	}
+	defer s.Close()
+	if st := s.Stats(); int(st.Records) != done.Records || st.Pending != done.Pending {
+		t.Errorf("page %d: %+v, but told %+v", id, st, done)
+	}
+	whole := 0
+	for rec, raw := range sm.raw {
+		if sm.pages[rec][id] {
+			continue
+		}
+		got, err := s.Get(rec)
+		if err != nil {
+			t.Errorf("page %d: record %s is lost: %v", id, rec, err)
+			return
+		}
+		if sm.replies[rec][id] {
+			continue
+		}
+		whole++
+		var b bytes.Buffer
+		if _, err := s.Open(got.Raw).WriteTo(&b); err != nil || !bytes.Equal(b.Bytes(), raw) {
+			t.Errorf("page %d: record %s has other bytes: %v", id, rec, err)
+		}
+		attempts, _ := s.Attempts(rec)
+		deliveries, _ := s.Deliveries(rec)
+		if len(attempts) != 1 || len(deliveries) != 1 || deliveries[0].Key == "" && id != 0 {
+			t.Errorf("page %d: record %s has %d attempts, %d deliveries", id, rec, len(attempts), len(deliveries))
+		}
+	}
+	n := 0
+	for r, err := range s.Records(Query{}) {
+		if err != nil || r == nil {
+			t.Errorf("page %d: %v", id, err)
+		}
+		n++
+	}
+	if n != done.Records || whole == 0 {
+		t.Errorf("page %d: %d records in the list of %d, %d whole", id, n, done.Records, whole)
+	}
+}
+
+// recordOn opens a damaged tape as an agent does, and records.
+func recordOn(t *testing.T, path string, id uint64) {
+	t.Helper()
+	s, err := Open(path, Options{NoSync: true, SetAside: true})
+	if err != nil {
+		t.Errorf("page %d: open: %v", id, err)
+		return
+	}
+	defer s.Close()
+	for range 3 { // the damage may show only now
+		_, c := appendBytes(s, make([]byte, 100<<10), Delivery{Target: "app", Key: "1"})
+		if c.Wait() == nil {
+			break
+		}
+	}
+	mustAppend(t, s)
+	for r := range s.Records(Query{}) {
+		if r != nil {
+			s.Open(r.Raw).WriteTo(io.Discard)
+		}
+	}
+	aside, err := SetAside(path)
+	if err != nil || len(aside) != int(s.Stats().SetAside) {
+		t.Errorf("page %d: set aside: %v, %v, %+v", id, aside, err, s.Stats())
+	}
+}
+
+func TestAWholeTapeIsFoundWhole(t *testing.T) {
+	sm := newSample(t)
+	path := filepath.Join(t.TempDir(), "tape.db")
+	if err := os.WriteFile(path, sm.bytes, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r, err := Verify(path)
+	if err != nil || r.Damaged != 0 || r.Records != int64(len(sm.raw)) || r.Free == 0 {
+		t.Errorf("%+v %v", r, err)
+	}
+	done, err := Salvage(path, path+".salvaged", Options{})
+	if err != nil || done.Lost != 0 || done.Incomplete != 0 || done.Records != len(sm.raw) {
+		t.Errorf("%+v %v", done, err)
+	}
+	s, err := Open(path+".salvaged", Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if v, err := s.Meta("sources"); err != nil || string(v) != "[]" {
+		t.Errorf("meta %q %v", v, err)
+	}
+	if _, err := Salvage(path, path+".salvaged", Options{}); err == nil {
+		t.Error("a file was written over")
+	}
+	if left, _ := filepath.Glob(path + ".salvaged.*"); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}
+
+func TestATapeThatIsDamagedWhileItIsOpenIsSetAside(t *testing.T) {
+	h := &heard{}
+	path := filepath.Join(t.TempDir(), "tape.db")
+	s, err := Open(path, Options{Log: h.log, SetAside: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	for range 50 {
+		mustAppend(t, s, Delivery{Target: "app"})
+	}
+	if err := s.PutMeta("sources", []byte("[]")); err != nil {
+		t.Fatal(err)
+	}
+	info, err := s.file.os.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := openPages(s.file.os, info.Size())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for id := uint64(2); id < p.meta.high; id++ { // but not those of meta
+		if g, err := p.read(id); err == nil && (g.flags != flagLeaf || g.count > 20) {
+			if _, err := s.file.os.WriteAt(make([]byte, pageSize), int64(id)*pageSize); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for range 3 {
+		if _, c := appendBytes(s, []byte("bytes")); c.Wait() == nil {
+			break
+		}
+	}
+	mustAppend(t, s)
+	if st := s.Stats(); st.SetAside != 1 || st.Pending != 0 {
+		t.Errorf("%+v", st)
+	}
+	aside, err := SetAside(path)
+	if err != nil || len(aside) != 1 {
+		t.Fatalf("%v %v", aside, err)
+	}
+	t.Log(h.all())
+	done, err := Salvage(aside[0], path+".salvaged", Options{})
+	if err != nil {
+		t.Error(err)
+	}
+	t.Logf("%+v", done)
+}

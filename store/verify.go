@@ -1,0 +1,107 @@
+package store
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+)
+
+// Report is what Verify found.
+type Report struct {
+	Pages   int64 // of the file
+	Free    int64 // pages among them that can be used again
+	Records int64 // whole ones
+	// Damage says what is not as it was written, at most damageMax of it; Damaged is how much there is.
+	Damage  []error
+	Damaged int
+}
+
+// damageMax bounds Report.Damage.
+const damageMax = 1000
+
+func (r *Report) damaged(err error) {
+	if r.Damaged++; len(r.Damage) < damageMax {
+		r.Damage = append(r.Damage, err)
+	}
+}
+
+// Verify reads the whole database at path and checks every page, the order of every key, and the checksum of every
+// value. Nobody may have it open. Damage is in the report; an error is about the file as such.
+func Verify(path string) (*Report, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	r := &Report{Pages: info.Size() / pageSize}
+	p, err := openPages(f, info.Size())
+	if err != nil {
+		r.damaged(err)
+	}
+	if errors.Is(err, errNoMeta) {
+		return r, nil
+	}
+	if p.lost > 0 {
+		r.damaged(errors.New("one of its two meta pages can't be read: the last commit may be missing"))
+	}
+	free, err := p.free()
+	if err != nil {
+		r.damaged(err)
+	}
+	r.Free = int64(len(free))
+	w := &pageWalk{pages: p, damaged: r.damaged, seen: map[uint64]bool{}, row: r.row}
+	w.all()
+	for id := range free {
+		if w.seen[id] {
+			r.damaged(fmt.Errorf("page %d: is free and in use", id))
+		}
+	}
+	return r, nil
+}
+
+func (r *Report) row(bucket string, k, v []byte) {
+	if !checksummed(bucket, k) {
+		return
+	}
+	if _, err := verify(k, v); err != nil {
+		r.damaged(fmt.Errorf("%s: %w", nameRow(bucket, k), err))
+	} else if bucket == string(bucketRecords) {
+		r.Records++
+	}
+}
+
+// checksummed says whether the value of a row has a checksum.
+func checksummed(bucket string, k []byte) bool {
+	switch bucket {
+	case string(bucketRecords), string(bucketPieces), string(bucketAttempts), string(bucketDeliveries):
+		return true
+	case string(bucketMeta):
+		return len(k) > len(metaUser) && string(k[:len(metaUser)]) == metaUser
+	}
+	return false
+}
+
+// nameRow names a row for people.
+func nameRow(bucket string, k []byte) string {
+	if len(k) < len(ID{}) {
+		return fmt.Sprintf("%s %q", bucket, k)
+	}
+	id := ID(k[:len(ID{})])
+	switch bucket {
+	case string(bucketRecords):
+		return "record " + id.String()
+	case string(bucketDeliveries):
+		return "delivery of record " + id.String()
+	case string(bucketAttempts), string(bucketPieces):
+		if n, ok := numberOf(k, id); ok && bucket == string(bucketPieces) {
+			return fmt.Sprintf("piece %d of %s", n, id)
+		}
+		return fmt.Sprintf("attempt %d of record %s", binary.BigEndian.Uint32(append(k[len(id):len(k):len(k)], 0, 0, 0, 0)), id)
+	}
+	return fmt.Sprintf("%s %q", bucket, k)
+}
