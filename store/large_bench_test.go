@@ -40,6 +40,16 @@ func fill(b *testing.B, path string, n int) {
 		}
 	}
 	noError(b, s.Close())
+	settleDisk(b, path)
+}
+
+// settleDisk brings all of a file to the disk, so that the first sync that is measured has no more to do than others.
+func settleDisk(b *testing.B, path string) {
+	b.Helper()
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	noError(b, err)
+	noError(b, f.Sync())
+	noError(b, f.Close())
 }
 
 var (
