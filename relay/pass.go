@@ -143,6 +143,10 @@ func (r *reception) passOn(s sent) {
 	readErr, writeErr := stream(told, head, body)
 	s.end(errors.Join(readErr, from.err), r.now())
 	s.response.Close()
+	if from.err != nil {
+		s.lost, outcome.Response, answer.FromAttempt = true, nil, 0
+		s.keep(&outcome, kept)
+	}
 	if readErr != nil || writeErr != nil {
 		r.x.CloseAfter() // the sender must not take half a response for a whole one
 	}
@@ -250,6 +254,6 @@ func (t *tee) keep(p []byte) {
 		return
 	}
 	if _, err := t.to.Write(p); err != nil {
-		t.err = fmt.Errorf("the response could not be recorded: %w", err)
+		t.err = unrecorded(err)
 	}
 }

@@ -123,6 +123,7 @@ type sent struct {
 	response *wire.Response // nil: none came, attempt.Error says why
 	away     bool           // no connection came about: the target did not see the message
 	silent   bool           // the target took the connection, and gave nothing of an answer
+	lost     bool           // the response's bytes could not be recorded
 	hopeless bool           // the message can't be sent to this target at all
 	timeout  bool
 }
@@ -173,10 +174,24 @@ func (s *sent) copyTo(kept *store.Spool, now func() time.Time) {
 		var n int
 		n, err = s.response.Read(buf[:])
 		if _, kerr := kept.Write(buf[:n]); kerr != nil {
-			err = fmt.Errorf("the response could not be recorded: %w", kerr)
+			err = unrecorded(kerr)
+			s.lost = true
 		}
 	}
 	s.end(err, now())
+}
+
+func unrecorded(err error) error { return fmt.Errorf("the response could not be recorded: %w", err) }
+
+// keep puts the bytes of the response into what is written down of the attempt, unless they could not be recorded: that
+// the target took the message must be written even so, or it gets it again.
+func (s *sent) keep(o *store.Outcome, kept *store.Spool) {
+	switch {
+	case s.lost:
+		s.attempt.HeadSize = 0
+	case s.response != nil:
+		o.Response = kept
+	}
 }
 
 // end notes how reading the response ended: with io.EOF, or not as it should.

@@ -276,9 +276,7 @@ func (t *target) settle(d store.Delivery, s sent) {
 	if d.State != store.Delivered {
 		o.From = store.Pending // somebody may have dropped it meanwhile
 	}
-	if s.response != nil {
-		o.Response = kept
-	}
+	s.keep(&o, kept)
 	if t.write(d, o) {
 		t.tellFailure(d)
 		a.log.Debug("attempt made", "record", d.Record, "source", d.Source, "target", d.Target, "attempt", d.Attempts,
