@@ -94,7 +94,7 @@ func newAim(s config.Source, t config.Target) *aim {
 func (a *aim) outgoing(m message) (*wire.Outgoing, error) {
 	route := a.route
 	if a.Forwarded {
-		route.Add = append(route.Add, forwarded(m.rec)...)
+		route.Add = append(route.Add, wire.Forwarded(m.rec.Peer(), m.rec.Host, m.rec.TLS)...)
 	}
 	if a.IDHeader != "" {
 		route.Add = append(route.Add, wire.Field{Name: a.IDHeader, Value: m.rec.ID.String()})
@@ -104,17 +104,6 @@ func (a *aim) outgoing(m message) (*wire.Outgoing, error) {
 		return nil, err
 	}
 	return &wire.Outgoing{URL: a.URL, Head: head, Method: m.head.Method, Body: m.body, Timeouts: a.timeouts}, nil
-}
-
-// forwarded are the fields that tell a target who sent the request, and to where.
-func forwarded(rec *store.Record) wire.Fields {
-	proto := "http"
-	if rec.TLS {
-		proto = "https"
-	}
-	return wire.Fields{
-		{Name: "X-Forwarded-For", Value: rec.Peer()}, {Name: "X-Forwarded-Proto", Value: proto}, {Name: "X-Forwarded-Host", Value: rec.Host},
-	}
 }
 
 // sent is an attempt of which the head of the response has come, or nothing will come.

@@ -221,7 +221,7 @@ func TestSoakOfABrokenProgramKeepsTheEvidence(t *testing.T) {
 	t.Parallel()
 	program, err := exec.LookPath("false")
 	if err != nil {
-		t.Skip("there is no program that fails")
+		missing(t, "there is no program that fails")
 	}
 	dir := t.TempDir()
 	var out, errs bytes.Buffer

@@ -90,12 +90,7 @@ type RecordTarget struct {
 func added(t Target, rec *store.Record) wire.Fields {
 	var add wire.Fields
 	if t.Forwarded {
-		proto := "http"
-		if rec.TLS {
-			proto = "https"
-		}
-		add = append(add, wire.Field{Name: "X-Forwarded-For", Value: rec.Peer()},
-			wire.Field{Name: "X-Forwarded-Proto", Value: proto}, wire.Field{Name: "X-Forwarded-Host", Value: rec.Host})
+		add = wire.Forwarded(rec.Peer(), rec.Host, rec.TLS)
 	}
 	if t.IDHeader != "" {
 		add = append(add, wire.Field{Name: t.IDHeader, Value: rec.ID.String()})

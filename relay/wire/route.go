@@ -200,3 +200,13 @@ func hasDotSegment(path string) bool {
 	}
 	return !other && dots > 0 && dots <= 2
 }
+
+// Forwarded returns the fields that tell a target who sent a request, to which host, and whether over TLS: the de
+// facto standard that RFC 7239 describes. They go into Route.Add.
+func Forwarded(peer, host string, tls bool) Fields {
+	proto := "http"
+	if tls {
+		proto = "https"
+	}
+	return Fields{{"X-Forwarded-For", peer}, {"X-Forwarded-Proto", proto}, {"X-Forwarded-Host", host}}
+}
