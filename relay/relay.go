@@ -116,7 +116,10 @@ func New(o Options, cfg *config.Config) *Agent {
 	a.metrics = newMetrics(a)
 	a.watch.metrics = a.metrics
 	a.store.Observe(a.metrics.observer(a.now))
-	a.server = &wire.Server{Serve: a.serve, Refuse: a.refuse, Now: a.now, Panicked: a.panicked, AcceptFailed: a.deaf, TLS: a.tls(cfg)}
+	a.server = &wire.Server{
+		Serve: a.serve, Refuse: a.refuse, Now: a.now, Panicked: a.panicked, AcceptFailed: a.deaf, TLS: a.tls(cfg),
+		Limits: wire.Limits{Conns: cfg.Limits.Connections, Head: int(cfg.Limits.Head)},
+	}
 	a.Apply(cfg)
 	return a
 }
