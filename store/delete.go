@@ -180,9 +180,9 @@ func (r *removal) read(tx *bolt.Tx, attempts, deliveries *rowsOf) error {
 		r.raws = append(r.raws, rawOf(nil, r.facts.Answer.Pieces, r.facts.Answer.Size))
 	}
 	if err := attempts.each(tx, r.id, func(k, v []byte) error {
-		raw, err := readReply(k, v)
-		r.raws = append(r.raws, raw)
-		r.counts.replies += raw.Size
+		raws, err := readReplies(k, v)
+		r.raws = append(r.raws, raws...)
+		r.counts.replies += sizeOfAll(raws)
 		r.attempts = append(r.attempts, bytes.Clone(k))
 		return err
 	}); err != nil {
@@ -228,16 +228,23 @@ func (r *rowsOf) each(tx *bolt.Tx, id ID, do func(k, v []byte) error) error {
 	return nil
 }
 
-// readReply is what a row of the attempts keeps raw, without the bytes.
-func readReply(key, value []byte) (Raw, error) {
+// readReplies is what a row of the attempts keeps raw, without the inline bytes.
+func readReplies(key, value []byte) ([]Raw, error) {
 	if binary.BigEndian.Uint32(key[len(ID{}):]) == lateAnswer {
 		var facts answerFacts
 		_, err := unpack(key, value, &facts)
-		return rawOf(nil, facts.Pieces, facts.Size), err
+		return []Raw{rawOf(nil, facts.Pieces, facts.Size)}, err
 	}
 	var facts attemptFacts
 	_, err := unpack(key, value, &facts)
-	return rawOf(nil, facts.Pieces, facts.Size), err
+	return []Raw{rawOf(nil, facts.Pieces, facts.Size), facts.Sent.raw()}, err
+}
+
+func sizeOfAll(raws []Raw) (n int64) {
+	for _, raw := range raws {
+		n += raw.Size
+	}
+	return n
 }
 
 // delete takes away all but the record itself.
@@ -273,10 +280,11 @@ func (t *txn) dropLateAnswer(id ID, next ID) error {
 	if value == nil {
 		return nil
 	}
-	raw, err := readReply(key, value)
+	raws, err := readReplies(key, value)
 	if err != nil {
 		return nil // damaged: it is written over
 	}
+	raw := raws[0]
 	t.counts.replies -= raw.Size
 	if raw.Pieces == (ID{}) || raw.Pieces == next {
 		return nil

@@ -16,14 +16,17 @@ func rich(t testing.TB, s *store.Store, seed uint64, d ...store.Delivery) *store
 	in.Verdict = store.InvalidSignature
 	rec := keep(t, s, in, body(seed, 200<<10), d...)
 	for range 2 {
-		response, answer := s.Spool(), s.Spool()
+		sent, response, answer := s.Spool(), s.Spool(), s.Spool()
 		_, err := response.Write(body(seed, 100<<10))
 		noError(t, err)
 		_, err = answer.Write(body(seed, 90<<10))
 		noError(t, err)
+		_, err = sent.Write(body(seed, 80<<10))
+		noError(t, err)
 		noError(t, s.Settle(rec.ID, store.Outcome{
-			Attempt: &store.Attempt{}, Response: response, Answer: &store.Answer{Status: 200}, AnswerRaw: answer,
+			Attempt: &store.Attempt{}, Sent: sent, Response: response, Answer: &store.Answer{Status: 200}, AnswerRaw: answer,
 		}).Wait())
+		sent.Discard()
 		response.Discard()
 		answer.Discard()
 	}
@@ -49,7 +52,7 @@ func TestADeletedRecordLeavesNothing(t *testing.T) {
 	first := rich(t, s, 1, to("app", "k", 0), to("other", "", 0))
 	second := keep(t, s, fromIiko(), nil, to("app", "k", 0))
 	st := s.Stats()
-	if want := int64((200 + 2*100 + 90) << 10); st.Bytes != want || st.Records != 2 || st.Refused == 0 {
+	if want := int64((200 + 2*100 + 2*80 + 90) << 10); st.Bytes != want || st.Records != 2 || st.Refused == 0 {
 		t.Errorf("before: %+v, want %d bytes", st, want)
 	}
 	done, err := s.Delete(first.ID, first.ID, store.ID{1})

@@ -220,12 +220,20 @@ func TestAnOutcomeIsOneTransaction(t *testing.T) {
 	})
 	noError(t, c.Wait())
 	small := store.Attempt{Target: "app", Response: store.InlineRaw([]byte("short"))}
+	other := store.InlineRaw([]byte("another body"))
+	small.Sent = &other
 	noError(t, s.Settle(rec.ID, store.Outcome{Attempt: &small}).Wait())
+	empty, sent := store.Attempt{Target: "app"}, s.Spool()
+	defer sent.Discard()
+	noError(t, s.Settle(rec.ID, store.Outcome{Attempt: &empty, Sent: sent}).Wait())
+	if empty.Sent == nil {
+		t.Error("a body of no bytes is not told from the record's")
+	}
 
 	s = reopen(t, s)
 	got, err := s.Attempts(rec.ID)
 	noError(t, err)
-	if diff := cmp.Diff([]store.Attempt{attempt, small}, got); diff != "" {
+	if diff := cmp.Diff([]store.Attempt{attempt, small, empty}, got); diff != "" {
 		t.Error(diff)
 	}
 	if attempt.Number != 1 || small.Number != 2 {

@@ -98,23 +98,48 @@ type attemptFacts struct {
 	HeadSize  int    `cbor:"12,keyasint,omitempty"`
 	Pieces    []byte `cbor:"13,keyasint,omitempty"`
 	Size      int64  `cbor:"14,keyasint,omitempty"`
+
+	Sent *sentFacts `cbor:"15,keyasint,omitempty"`
+}
+
+// sentFacts are the body of an attempt that did not send its record's.
+type sentFacts struct {
+	Inline []byte `cbor:"1,keyasint,omitempty"`
+	Pieces []byte `cbor:"2,keyasint,omitempty"`
+	Size   int64  `cbor:"3,keyasint,omitempty"`
 }
 
 func newAttemptFacts(a *Attempt) *attemptFacts {
-	return &attemptFacts{
+	f := &attemptFacts{
 		Source: a.Source, Target: a.Target, Replay: a.Replay, Edited: a.Edited, URL: a.URL, Time: nanos(a.Time),
 		Head: a.Head, Status: a.Status, Error: a.Error, FirstByte: int64(a.FirstByte), Duration: int64(a.Duration),
 		HeadSize: a.HeadSize, Pieces: piecesOf(a.Response), Size: a.Response.Size,
 	}
+	if a.Sent != nil {
+		f.Sent = &sentFacts{a.Sent.Inline, piecesOf(*a.Sent), a.Sent.Size}
+	}
+	return f
 }
 
 func (f *attemptFacts) attempt(id ID, number int, response []byte) Attempt {
-	return Attempt{
+	a := Attempt{
 		Record: id, Number: number, Source: f.Source, Target: f.Target, Replay: f.Replay, Edited: f.Edited, URL: f.URL,
 		Time: fromNanos(f.Time), Head: f.Head, Status: f.Status, Error: f.Error,
 		FirstByte: time.Duration(f.FirstByte), Duration: time.Duration(f.Duration),
 		HeadSize: f.HeadSize, Response: rawOf(response, f.Pieces, f.Size),
 	}
+	if f.Sent != nil {
+		sent := f.Sent.raw()
+		a.Sent = &sent
+	}
+	return a
+}
+
+func (f *sentFacts) raw() Raw {
+	if f == nil {
+		return Raw{}
+	}
+	return rawOf(f.Inline, f.Pieces, f.Size)
 }
 
 // deliveryFacts are a delivery as stored, without record, source and target (the key).

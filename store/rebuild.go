@@ -94,15 +94,15 @@ func (s *salvage) indexRecord(t *txn, id ID, value []byte) error {
 func (s *salvage) indexReplies(t *txn, id ID, raws []Raw) ([]Raw, error) {
 	c := t.Bucket(bucketAttempts).Cursor()
 	for k, v := c.Seek(id[:]); bytes.HasPrefix(k, id[:]) && len(k) == len(id)+4; k, v = c.Next() {
-		raw, err := readReply(k, v)
+		kept, err := readReplies(k, v)
 		if err != nil {
 			return raws, err
 		}
 		if n, _ := numberOf(k, id); n != lateAnswer {
 			s.done.Attempts++
 		}
-		t.counts.replies += raw.Size
-		raws = append(raws, raw)
+		t.counts.replies += sizeOfAll(kept)
+		raws = append(raws, kept...)
 	}
 	return raws, nil
 }
@@ -178,11 +178,13 @@ func (s *salvage) markUnused(tx *bolt.Tx) error {
 	}
 	c = tx.Bucket(bucketAttempts).Cursor()
 	for k, v := c.First(); k != nil; k, v = c.Next() {
-		raw, err := readReply(k, v)
+		raws, err := readReplies(k, v)
 		if err != nil {
 			return err
 		}
-		note(raw)
+		for _, raw := range raws {
+			note(raw)
+		}
 	}
 	c = tx.Bucket(bucketPieces).Cursor()
 	for k, _ := c.First(); k != nil; k, _ = c.Next() {

@@ -144,10 +144,11 @@ type Attempt struct {
 	Source    string
 	Target    string
 	Replay    bool
-	Edited    bool // what was sent is not what was recorded: an edit was asked for
+	Edited    bool // what was sent is not what was recorded: an edit or a rewrite was asked for
 	URL       string
 	Time      time.Time // its beginning
-	Head      string    // of the request as sent; its body is the record's
+	Head      string    // of the request as sent
+	Sent      *Raw      // the body as sent; nil: it was the record's
 	Status    int       // 0: no response came
 	Error     string
 	FirstByte time.Duration // from Time to the first byte of the response; 0: none came
@@ -159,6 +160,7 @@ type Attempt struct {
 // Outcome is what Store.Settle adds to a record, all in one transaction. Nil and empty fields change nothing.
 type Outcome struct {
 	Attempt    *Attempt   // Number is set before Commit.Wait returns
+	Sent       *Spool     // the body that the attempt sent in the place of the record's; nil: Attempt.Sent as it is
 	Response   *Spool     // the bytes of the attempt's response; nil: Attempt.Response as it is
 	Answer     *Answer    // takes the place of the one before
 	AnswerRaw  *Spool     // the bytes of the answer; nil: Answer.Raw as it is

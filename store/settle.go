@@ -3,6 +3,7 @@ package store
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -38,6 +39,7 @@ type settleChange struct {
 	id           ID
 	attempt      *Attempt      // to be told its number
 	attemptValue *bytes.Buffer // packed: its key is not known before it has a number
+	sent         taken
 	response     taken
 	answer       *answerFacts
 	answerRaw    taken
@@ -57,6 +59,12 @@ func newSettleChange(id ID, o *Outcome) (*settleChange, error) {
 			return c, err
 		}
 		o.Attempt.Record, o.Attempt.Response = id, c.response.raw
+		if o.Sent != nil {
+			if c.sent, err = take(o.Sent, Raw{}); err != nil {
+				return c, err
+			}
+			o.Attempt.Sent = &c.sent.raw
+		}
 		if c.attemptValue, err = pack(newAttemptFacts(o.Attempt), c.response.raw.Inline); err != nil {
 			return c, err
 		}
@@ -73,7 +81,7 @@ func newSettleChange(id ID, o *Outcome) (*settleChange, error) {
 }
 
 func (c *settleChange) size() int {
-	size := 256 + len(c.response.tail) + len(c.answerRaw.tail)
+	size := 256 + len(c.sent.tail) + len(c.response.tail) + len(c.answerRaw.tail)
 	if c.attemptValue != nil {
 		size += c.attemptValue.Len()
 	}
@@ -109,13 +117,13 @@ func (c *settleChange) applyAttempt(t *txn) (number int, err error) {
 	if c.attempt == nil {
 		return 0, nil
 	}
-	if err := c.response.put(t); err != nil {
+	if err := errors.Join(c.sent.put(t), c.response.put(t)); err != nil {
 		return 0, err
 	}
 	b := t.tail(bucketAttempts)
 	number = lastAttempt(b.Cursor(), c.id) + 1
 	c.attempt.Number = number
-	t.counts.replies += c.response.raw.Size
+	t.counts.replies += c.sent.raw.Size + c.response.raw.Size
 	t.key = appendNumbered(t.key[:0], c.id, uint32(number))
 	packed := c.attemptValue.Len()
 	value := seal(t.key, c.attemptValue)
@@ -143,6 +151,7 @@ func (c *settleChange) applyAnswer(t *txn, number int) error {
 }
 
 func (c *settleChange) release(err error) {
+	c.sent.release(err)
 	c.response.release(err)
 	c.answerRaw.release(err)
 	freeBuffer(c.attemptValue)

@@ -1,0 +1,121 @@
+package wire
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// An Edit says what of a request's head is to be another. What it does not name stays byte for byte: the zero Edit
+// changes nothing.
+type Edit struct {
+	Method string // "": as it is
+	Target string // of the request line; "": as it is
+	Set    Fields // take the place of the fields of their name, where the first of these stands; without one they go behind all
+	Drop   []string
+
+	// Length, when not nil, is how many bytes the body has that takes the place of the one there was: Content-Length
+	// says so, and what was said of the old body's framing and coding goes.
+	Length *int64
+}
+
+// ofOldBody are the fields that are true of a body only as long as it is the same.
+var ofOldBody = []string{"Transfer-Encoding", "Trailer", "Content-Encoding", "Content-MD5", "Content-Digest", "Repr-Digest", "Digest"}
+
+// Head returns the head with the changes. The error is a *SyntaxError when that is no head any more; values can't break
+// out of their fields.
+func (e Edit) Head(raw string) (string, error) {
+	h, err := ParseRequestHead([]byte(raw))
+	if err != nil {
+		return "", err
+	}
+	if e.Method != "" && !validToken(e.Method) {
+		return "", refuse(400, "malformed method")
+	}
+	for _, f := range e.Set {
+		if !validToken(f.Name) || !validValue(f.Value) {
+			return "", refuse(400, "field %s can't be written into a head", clip(f.Name))
+		}
+	}
+	set, drop := e.body(h)
+	var b strings.Builder
+	b.Grow(len(raw) + sizeOf(set))
+	line, rest := cutLineEnd(raw)
+	b.WriteString(e.startLine(h, line))
+	written := map[string]bool{}
+	for _, f := range h.Fields {
+		line, rest = cutLineEnd(rest)
+		name := strings.ToLower(f.Name)
+		switch place := named(set, f.Name); {
+		case len(place) > 0 && !written[name]:
+			written[name] = true
+			writeInPlace(&b, line, place)
+		case len(place) > 0, containsName(drop, f.Name):
+		default:
+			b.WriteString(line)
+		}
+	}
+	for _, f := range set {
+		if !written[strings.ToLower(f.Name)] {
+			writeFields(&b, Fields{f})
+		}
+	}
+	b.WriteString(rest)
+	edited := b.String()
+	_, err = ParseRequestHead([]byte(edited))
+	return edited, err
+}
+
+func (e Edit) startLine(h *RequestHead, line string) string {
+	method, target := h.Method, h.Target
+	if e.Method != "" {
+		method = e.Method
+	}
+	if e.Target != "" {
+		target = e.Target
+	}
+	return method + " " + target + line[len(h.Method)+len(" ")+len(h.Target):]
+}
+
+// body is Set and Drop with what another body asks for.
+func (e Edit) body(h *RequestHead) (set Fields, drop []string) {
+	if e.Length == nil {
+		return e.Set, e.Drop
+	}
+	set, drop = slices.Clone(e.Set), slices.Clone(e.Drop)
+	for _, name := range ofOldBody {
+		if len(named(set, name)) == 0 {
+			drop = append(drop, name)
+		}
+	}
+	length := Field{Name: "Content-Length", Value: strconv.FormatInt(*e.Length, 10)}
+	if old, ok := h.Fields.Get(length.Name); ok && old == length.Value {
+		return set, drop
+	}
+	return append(set, length), drop
+}
+
+func named(fields Fields, name string) (some Fields) {
+	for _, f := range fields {
+		if equalFold(f.Name, name) {
+			some = append(some, f)
+		}
+	}
+	return some
+}
+
+func containsName(names []string, name string) bool {
+	return slices.ContainsFunc(names, func(n string) bool { return equalFold(n, name) })
+}
+
+// writeInPlace writes the first value between the name and the line end that line has, and the others behind it.
+func writeInPlace(b *strings.Builder, line string, fields Fields) {
+	name, value, _ := strings.Cut(line, ":")
+	if strings.Trim(value, " \t\r\n") == "" { // there is no value whose place could be taken
+		writeFields(b, Fields{{Name: name, Value: fields[0].Value}})
+	} else {
+		b.WriteString(name + ":")
+		writeReplaced(b, value, fields[0].Value)
+	}
+	writeFields(b, fields[1:])
+}
