@@ -80,7 +80,7 @@ func looksLikeTape(path string) bool {
 	return found >= 2
 }
 
-// carryMeta copies what PutMeta has put into the database set aside, as far as it can be read.
+// carryMeta copies what PutMeta has put into the database set aside, and the sources, as far as it can be read.
 func (s *Store) carryMeta(aside string) error {
 	f, err := os.Open(aside)
 	if err != nil {
@@ -101,11 +101,16 @@ func (s *Store) carryMeta(aside string) error {
 	}
 	_, err = into.update(func(tx *bolt.Tx) error {
 		var errs []error
-		w := &pageWalk{pages: p, only: string(bucketMeta), damaged: func(error) {}, seen: map[uint64]bool{}}
+		w := &pageWalk{pages: p, only: []string{string(bucketMeta), string(bucketSources)}, damaged: func(error) {}, seen: map[uint64]bool{}}
 		w.row = func(bucket string, k, v []byte) {
-			if _, err := verify(k, v); err == nil && checksummed(bucket, k) {
-				errs = append(errs, tx.Bucket(bucketMeta).Put(bytes.Clone(k), bytes.Clone(v)))
+			if _, err := verify(k, v); err != nil || !checksummed(bucket, k) {
+				return
 			}
+			b, err := bucketToFill(tx, []byte(bucket))
+			if err == nil {
+				err = b.Put(bytes.Clone(k), bytes.Clone(v))
+			}
+			errs = append(errs, err)
 		}
 		w.all()
 		return errors.Join(errs...)

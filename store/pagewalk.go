@@ -4,12 +4,13 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // pageWalk goes through all that hangs on the root, and on over what is damaged.
 type pageWalk struct {
 	*pages
-	only    string                           // the bucket to go through; "": all
+	only    []string                         // the buckets to go through; nil: all
 	row     func(bucket string, k, v []byte) // of every row; valid during the call
 	damaged func(error)
 	seen    map[uint64]bool // pages that were visited, those that belong to others too
@@ -20,7 +21,7 @@ func (w *pageWalk) all() {
 	w.tree("", w.meta.root, nil, nil, depthMax, func(g *page) {
 		for i := range g.count {
 			name := string(g.key(i))
-			if w.only != "" && w.only != name {
+			if w.only != nil && !slices.Contains(w.only, name) {
 				continue
 			}
 			if !g.isBucket(i) {

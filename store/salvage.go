@@ -133,7 +133,10 @@ func (s *salvage) take(r salvagedRow) {
 func (s *salvage) flush() {
 	_, err := s.into.file.update(func(tx *bolt.Tx) error {
 		for _, r := range s.rows {
-			b := tx.Bucket(r.bucket)
+			b, err := bucketToFill(tx, r.bucket)
+			if err != nil {
+				return err
+			}
 			if b == nil || b.Get(r.key) != nil {
 				continue
 			}
@@ -145,6 +148,14 @@ func (s *salvage) flush() {
 	})
 	s.err = errors.Join(s.err, err)
 	s.rows, s.bytes = nil, 0
+}
+
+// bucketToFill is a bucket of a new tape; nil when it is none of ours. Sources have theirs when there are some.
+func bucketToFill(tx *bolt.Tx, name []byte) (*bolt.Bucket, error) {
+	if bytes.Equal(name, bucketSources) {
+		return tx.CreateBucketIfNotExists(name)
+	}
+	return tx.Bucket(name), nil
 }
 
 // astray looks through the leaves that the walk did not come to. What bucket a row is of shows in its key and in the
@@ -182,6 +193,8 @@ func bucketOf(k []byte) []byte {
 	switch {
 	case bytes.HasPrefix(k, []byte(metaUser)):
 		return bucketMeta
+	case bytes.HasPrefix(k, []byte(sourceKey)):
+		return bucketSources
 	case len(k) == len(ID{}):
 		return bucketRecords
 	case len(k) == numberedKey || len(k) < len(ID{}):

@@ -61,6 +61,9 @@ func newSample(t *testing.T) *sample {
 	if err := s.PutMeta("sources", []byte("[]")); err != nil {
 		t.Fatal(err)
 	}
+	if err := s.PutSource(Source{Name: "crm", Secret: "s"}); err != nil {
+		t.Fatal(err)
+	}
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -272,6 +275,9 @@ func TestAWholeTapeIsFoundWhole(t *testing.T) {
 	if v, err := s.Meta("sources"); err != nil || string(v) != "[]" {
 		t.Errorf("meta %q %v", v, err)
 	}
+	if made, err := s.Sources(); err != nil || len(made) != 1 || made[0].Secret != "s" {
+		t.Errorf("sources %+v %v", made, err)
+	}
 	if _, err := Salvage(path, path+".salvaged", Options{}); err == nil {
 		t.Error("a file was written over")
 	}
@@ -292,6 +298,9 @@ func TestATapeThatIsDamagedWhileItIsOpenIsSetAside(t *testing.T) {
 		mustAppend(t, s, Delivery{Target: "app"})
 	}
 	if err := s.PutMeta("sources", []byte("[]")); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.PutSource(Source{Name: "crm"}); err != nil {
 		t.Fatal(err)
 	}
 	info, err := s.file.os.Stat()
@@ -317,6 +326,9 @@ func TestATapeThatIsDamagedWhileItIsOpenIsSetAside(t *testing.T) {
 	mustAppend(t, s)
 	if st := s.Stats(); st.SetAside != 1 || st.Pending != 0 {
 		t.Errorf("%+v", st)
+	}
+	if made, err := s.Sources(); err != nil || len(made) != 1 {
+		t.Errorf("the sources did not come along: %+v %v", made, err)
 	}
 	aside, err := SetAside(path)
 	if err != nil || len(aside) != 1 {

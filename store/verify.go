@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -80,6 +81,8 @@ func checksummed(bucket string, k []byte) bool {
 	switch bucket {
 	case string(bucketRecords), string(bucketPieces), string(bucketAttempts), string(bucketDeliveries):
 		return true
+	case string(bucketSources):
+		return bytes.HasPrefix(k, []byte(sourceKey))
 	case string(bucketMeta):
 		return len(k) > len(metaUser) && string(k[:len(metaUser)]) == metaUser
 	}
@@ -88,7 +91,7 @@ func checksummed(bucket string, k []byte) bool {
 
 // nameRow names a row for people.
 func nameRow(bucket string, k []byte) string {
-	if len(k) < len(ID{}) {
+	if len(k) < len(ID{}) || bucket == string(bucketMeta) || bucket == string(bucketSources) {
 		return fmt.Sprintf("%s %q", bucket, k)
 	}
 	id := ID(k[:len(ID{})])
