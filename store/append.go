@@ -166,15 +166,8 @@ func (c *appendChange) put(t *txn, row *recordRow) error {
 	if err := t.tail(bucketRecords).Put(c.id[:], row.value.Bytes()); err != nil {
 		return err
 	}
-	t.key = append(appendName(t.key[:0], c.source), c.id[:]...)
-	if err := t.tail(bucketBySource).Put(t.key, nil); err != nil {
+	if err := t.index(c.id, c.source, row.verdict); err != nil {
 		return err
-	}
-	if indexed(row.verdict) {
-		t.key = append(appendName(t.key[:0], string(row.verdict)), c.id[:]...)
-		if err := t.tail(bucketByVerdict).Put(t.key, nil); err != nil {
-			return err
-		}
 	}
 	for i := range row.deliveries {
 		if err := t.addDelivery(&row.deliveries[i]); err != nil {

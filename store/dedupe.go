@@ -58,19 +58,28 @@ func (o *once) find(t *txn, id ID) (first ID, found bool, err error) {
 		return ID{}, false, err
 	}
 	now, slot := int64(id.Time()), o.window/generations
-	for n := int64(generations + 1); n > 0; n-- { // the youngest first
-		v := b.Get(o.key((now/slot + n) * slot))
-		if len(v) != len(id) || int64(ID(v).Time())+o.window <= now {
-			continue
-		}
-		if t.wellAnswered(ID(v)) {
-			return ID(v), true, nil
-		}
+	if first, found := o.known(t, b, now); found {
+		return first, true, nil
 	}
 	if err := forget(b, now); err != nil {
 		return ID{}, false, err
 	}
 	return ID{}, false, b.Put(o.key((now/slot+generations+1)*slot), bytes.Clone(id[:]))
+}
+
+// known is the record of the same key that came within the window before now, in milliseconds, and was well answered.
+func (o *once) known(t *txn, b *bolt.Bucket, now int64) (first ID, found bool) {
+	slot := o.window / generations
+	for n := int64(generations + 1); n > 0; n-- { // the youngest first
+		v := b.Get(o.key((now/slot + n) * slot))
+		if len(v) != len(first) || int64(ID(v).Time())+o.window <= now {
+			continue
+		}
+		if t.wellAnswered(ID(v)) {
+			return ID(v), true
+		}
+	}
+	return ID{}, false
 }
 
 func (o *once) key(generation int64) []byte {

@@ -263,14 +263,7 @@ func (r *removal) delete(t *txn) error {
 			return err
 		}
 	}
-	if indexed(r.facts.Verdict) {
-		t.key = append(appendName(t.key[:0], string(r.facts.Verdict)), r.id[:]...)
-		if err := t.Bucket(bucketByVerdict).Delete(t.key); err != nil {
-			return err
-		}
-	}
-	t.key = append(appendName(t.key[:0], r.facts.Source), r.id[:]...)
-	return t.Bucket(bucketBySource).Delete(t.key)
+	return t.unindex(r.id, r.facts.Source, r.facts.Verdict)
 }
 
 // dropLateAnswer makes way for another late answer: what the one before kept is deleted and no longer counted.

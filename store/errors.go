@@ -21,6 +21,8 @@ var (
 	// ErrDiskFull is returned by Append, and by the writing of large bodies, from when a commit found the disk full until
 	// there is room again.
 	ErrDiskFull = errors.New("the disk is full")
+	// ErrJudged is wrapped by the error of Rejudge when the record has been judged again meanwhile.
+	ErrJudged = errors.New("it was judged meanwhile")
 	// ErrTooLarge is wrapped by errors about a change that no transaction can take.
 	ErrTooLarge = errors.New("too large")
 )

@@ -27,12 +27,13 @@ type recordFacts struct {
 	Size      int64        `cbor:"20,keyasint,omitempty"`
 	Answer    *answerFacts `cbor:"21,keyasint,omitempty"`
 	Proxy     string       `cbor:"22,keyasint,omitempty"`
+	Events    []string     `cbor:"23,keyasint,omitempty"`
 }
 
 func newRecordFacts(r *Record) *recordFacts {
 	f := &recordFacts{
 		Time: nanos(r.Time), Source: r.Source, Via: r.Via, Remote: r.Remote, Proxy: r.Proxy, TLS: r.TLS,
-		Proto: r.Proto, Method: r.Method, Target: r.Target, Host: r.Host, Event: r.Event, Trace: r.Trace,
+		Proto: r.Proto, Method: r.Method, Target: r.Target, Host: r.Host, Event: r.Event, Events: r.Events, Trace: r.Trace,
 		Verdict: r.Verdict, Reason: r.Reason, Verified: r.Verified,
 		HeadSize: r.HeadSize, BodySize: r.BodySize, Truncated: r.Truncated, Session: r.Session,
 		Pieces: piecesOf(r.Raw), Size: r.Raw.Size,
@@ -46,7 +47,7 @@ func newRecordFacts(r *Record) *recordFacts {
 func (f *recordFacts) record(id ID) *Record {
 	r := &Record{
 		ID: id, Time: fromNanos(f.Time), Source: f.Source, Via: f.Via, Remote: f.Remote, Proxy: f.Proxy, TLS: f.TLS,
-		Proto: f.Proto, Method: f.Method, Target: f.Target, Host: f.Host, Event: f.Event, Trace: f.Trace,
+		Proto: f.Proto, Method: f.Method, Target: f.Target, Host: f.Host, Event: f.Event, Events: f.Events, Trace: f.Trace,
 		Verdict: f.Verdict, Reason: f.Reason, Verified: f.Verified,
 		HeadSize: f.HeadSize, BodySize: f.BodySize, Truncated: f.Truncated, Session: f.Session,
 	}

@@ -64,15 +64,8 @@ func (s *salvage) indexRecord(t *txn, id ID, value []byte) error {
 	}
 	t.counts.add(newCounts(facts.Verdict, facts.Size, answer))
 	t.observe(id, facts.Time/1e6)
-	key := append(appendName(nil, facts.Source), id[:]...)
-	if err := t.tail(bucketBySource).Put(key, nil); err != nil {
+	if err := t.index(id, facts.Source, facts.Verdict); err != nil {
 		return err
-	}
-	if indexed(facts.Verdict) {
-		key = append(appendName(nil, string(facts.Verdict)), id[:]...)
-		if err := t.tail(bucketByVerdict).Put(key, nil); err != nil {
-			return err
-		}
 	}
 	raws := []Raw{rawOf(nil, facts.Pieces, facts.Size)}
 	if facts.Answer != nil {

@@ -70,7 +70,8 @@ type Record struct {
 	Proto, Method string
 	Target        string // as sent
 	Host          string
-	Event         string
+	Event         string   // the first of Events
+	Events        []string // where one record has several; nil: it has at most Event
 	Trace         string
 
 	Verdict  Verdict
