@@ -61,7 +61,7 @@ func (t *target) reached() {
 	t.mu.Unlock()
 	t.rouse()
 	if was.told {
-		t.caughtUp(store.Delivery{})
+		t.caughtUp(store.Delivery{}, sent{})
 	}
 }
 
@@ -69,15 +69,17 @@ func (t *target) reached() {
 func (t *target) pending() int { return t.agent.store.PendingCount(t.key.source, t.key.name) }
 
 // caughtUp counts a delivery that was kept while the target was away and has been tried since. When it was the last,
-// it tells so. The zero Delivery counts as none.
-func (t *target) caughtUp(d store.Delivery) {
+// it tells so. The zero Delivery counts as none, and so does an attempt that began before the target was back and found
+// it away: the delivery is yet to be tried.
+func (t *target) caughtUp(d store.Delivery, s sent) {
 	t.mu.Lock()
 	r := t.recovery
 	if r == nil {
 		t.mu.Unlock()
 		return
 	}
-	if !d.Created.IsZero() && !d.Created.After(r.until) {
+	kept := !d.Created.IsZero() && !d.Created.After(r.until)
+	if kept && (s.response != nil || !s.attempt.Time.Before(r.until)) {
 		r.left--
 		if d.State == store.Delivered {
 			r.delivered++

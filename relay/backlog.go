@@ -84,21 +84,26 @@ func setBack(before, now time.Time, apart time.Duration) bool {
 }
 
 // hasten makes those deliveries due that are to wait for longer than most: the clock was set back since their last
-// attempt, and they would wait for as long as it was.
-func (t *target) hasten(most time.Duration) {
+// attempt, and they would wait for as long as it was. It says whether that was all: one whose attempt is just coming to
+// its end is left alone, and the worker will be roused when it has.
+func (t *target) hasten(most time.Duration) (all bool) {
+	t.lookAnew()
 	now := t.agent.now()
+	all = true
 	for {
 		late, err := t.agent.store.DueAfter(t.key.source, t.key.name, now.Add(most), shedBatch)
 		b := batch{agent: t.agent, from: store.Pending, err: err}
 		for _, d := range late {
-			if !t.isBusy(d.Record) {
-				d.Due = now
-				b.settle(d)
+			if t.isBusy(d.Record) {
+				all = false
+				continue
 			}
+			d.Due = now
+			b.settle(d)
 		}
 		b.end("clock was set back, deliveries are due again", t.key)
 		if len(late) < shedBatch || b.done == 0 {
-			return
+			return all
 		}
 	}
 }

@@ -70,6 +70,9 @@ func TestAnOpenBreakerUsesNoAttempt(t *testing.T) {
 		r.send(body(i))
 	}
 	r.wait(Away)
+	until(t, "it asks", func() bool { return r.probes("ack", "app") >= 2 })
+	a.up()
+	r.untilStates(map[store.State]int{store.Delivered: 5})
 	used := 0
 	for d, err := range r.store.AllDeliveries(store.DeliveryQuery{}) {
 		if err != nil {
@@ -77,11 +80,34 @@ func TestAnOpenBreakerUsesNoAttempt(t *testing.T) {
 		}
 		used += d.Attempts
 	}
-	if used != 1 {
-		t.Errorf("%d attempts found out that the target is away", used)
+	if used != 1+5 {
+		t.Errorf("%d attempts found out that the target is away", used-5)
 	}
-	a.up()
-	r.untilStates(map[store.State]int{store.Delivered: 5})
+}
+
+// probes is how often a target that is away was asked whether it is there.
+func (r *rig) probes(source, name string) int {
+	t := r.targetOf(source, name)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.breaker.probes
+}
+
+// untilIdle waits until no attempt for a target is under way.
+func (r *rig) untilIdle(source, name string) {
+	r.t.Helper()
+	t := r.targetOf(source, name)
+	until(r.t, "no attempt is under way", func() bool {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		return len(t.flying) == 0
+	})
+}
+
+func (r *rig) targetOf(source, name string) *target {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.targets[targetKey{source, name}]
 }
 
 func TestATargetThatAnswersNothingIsAskedWithOneDeliveryAtATime(t *testing.T) {
@@ -161,9 +187,7 @@ func TestBeyondMaxPendingTheSenderIsTurnedAway(t *testing.T) {
 			}
 			a.up()
 			until(t, "delivered", func() bool { return r.states()[store.Delivered] == int(taken.Load()) })
-			if got := r.send(body(99)); strings.HasPrefix(got, "HTTP/1.1 503") {
-				t.Errorf("with room again: %q", got)
-			}
+			until(t, "there is room again", func() bool { return !strings.HasPrefix(r.send(body(99)), "HTTP/1.1 503") })
 		})
 	}
 }
@@ -177,6 +201,10 @@ func TestBeyondMaxPendingTheOldestExpires(t *testing.T) {
 	for i := range 10 {
 		if got := r.send(body(i)); !strings.HasPrefix(got, "HTTP/1.1 200 ") {
 			t.Fatalf("answer %q", got)
+		}
+		if i == 0 { // one with an attempt under way would not expire
+			r.wait(Away)
+			r.untilIdle("ack", "app")
 		}
 	}
 	r.untilStates(map[store.State]int{store.Expired: 7, store.Pending: 3})

@@ -110,6 +110,7 @@ func (t *target) work(ctx context.Context) {
 	defer timer.Stop()
 	t.hasten(max(t.config().Retry.Max, retryAfterMax))
 	wall, steady := t.agent.now(), time.Now()
+	back := false // the clock was set back, and not all that waits for it could be made due
 	for {
 		select {
 		case <-ctx.Done():
@@ -117,10 +118,12 @@ func (t *target) work(ctx context.Context) {
 		case <-t.wake:
 		case <-timer.C:
 		}
-		if setBack(wall, t.agent.now(), time.Since(steady)) {
-			t.hasten(t.config().Retry.Max)
+		now, at := t.agent.now(), time.Now()
+		back = back || setBack(wall, now, at.Sub(steady))
+		wall, steady = now, at
+		if back {
+			back = !t.hasten(t.config().Retry.Max)
 		}
-		wall, steady = t.agent.now(), time.Now()
 		if next := t.dispatch(ctx); !next.IsZero() {
 			timer.Reset(max(0, next.Sub(t.agent.now())))
 		}
@@ -129,9 +132,7 @@ func (t *target) work(ctx context.Context) {
 
 // dispatch starts what is due and says when to look again; zero: when roused.
 func (t *target) dispatch(ctx context.Context) (next time.Time) {
-	t.mu.Lock()
-	clear(t.landed)
-	t.mu.Unlock()
+	t.lookAnew()
 	t.makeRoom()
 	free, again := t.free(ctx)
 	if free <= 0 {
@@ -197,6 +198,13 @@ func reachable(ctx context.Context, u *url.URL) bool {
 	}
 	conn.Close()
 	return true
+}
+
+// lookAnew is called before the store is looked at: whatever has landed until now shows there.
+func (t *target) lookAnew() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	clear(t.landed)
 }
 
 // isBusy says whether a delivery has an attempt under way, or had one when the worker began to look at the store: what
@@ -281,7 +289,7 @@ func (t *target) settle(d store.Delivery, s sent) {
 		t.tellFailure(d)
 		a.log.Debug("attempt made", "record", d.Record, "source", d.Source, "target", d.Target, "attempt", d.Attempts,
 			"status", d.Status, "state", d.State, "error", d.Error)
-		t.caughtUp(d)
+		t.caughtUp(d, s)
 	}
 }
 
