@@ -38,7 +38,8 @@ func viewOf(contentType, body string) *View {
 				{Name: "X-Latin", Value: "caf\xe9"},
 			},
 		},
-		Body: func() ([]byte, error) { return []byte(body), nil },
+		Body:   func() ([]byte, error) { return []byte(body), nil },
+		Params: map[string]string{"counter_id": "42"},
 	}
 }
 
@@ -69,6 +70,8 @@ func TestConditionsThatHold(t *testing.T) {
 		`path == "/hooks/a%20b"`, `query.x == "2"`, `query.data.PARAMS.ID == "7"`, `query.tag == ["a", "b"]`, `query.tag[1] == "b"`, `query.no.such == null`,
 		`header.x-signature == "sha256=AB"`, `header["X-Signature"] == "sha256=AB"`, `header.via == "a"`, `headers.via == ["a", "b"]`, `headers.via[1] == "b"`,
 		`header.no == null`, `headers.no == null`, `lookup(header, "via", "") == "a"`, `length(headers) == 4`, `header.x-latin == "caf\uFFFD"`,
+		// the source
+		`params.counter_id == "42"`, `params.no == null`, `params.counter_id.deeper == null`, `length(params) == 1`, `params == {counter_id = "42"}`,
 		// paths into JSON
 		`json.type == "UPDATE"`, `json["a b"][0].c == "x"`, `json["a b"][1]["d"] == 1`, `json["a b"][2] == null`, `json.type.deeper == null`, `json.no[3].such == null`,
 		`json.amount == 1299.5`, `json.amount > 1000`, `json.big == 123456789012345678901234567890`, `json.paid`, `!json.nothing`, `json.nothing == null`, `json.no == null`,

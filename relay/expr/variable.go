@@ -55,6 +55,7 @@ var variables = map[string]variable{
 	"via":      scalar(func(v *View) string { return v.Record.Via }),
 	"trace":    optional(func(v *View) string { return v.Record.Trace }),
 	"verified": {truthKind, func(v *View, _ []step) (found, error) { return plain{cty.BoolVal(v.Record.Verified)}, nil }},
+	"params":   {objectKind, func(v *View, path []step) (found, error) { return findParam(v.Params, path), nil }},
 	"response": {objectKind, findResponse},
 }
 
@@ -176,6 +177,18 @@ func findHeaders(fields wire.Fields, path []step) found {
 		return missing{}
 	}
 	return findInList(values, path[1:])
+}
+
+func findParam(params map[string]string, path []step) found {
+	switch len(path) {
+	case 0:
+		return paramsFound(params)
+	case 1:
+		if value, ok := params[path[0].name]; ok {
+			return words(value)
+		}
+	}
+	return missing{}
 }
 
 func findResponseStatus(r *Response, _ []step) (found, error) {
@@ -331,6 +344,19 @@ func (h headersFound) value() (cty.Value, error) {
 func (h headersFound) text() (string, bool, error) { return "", false, errNotText }
 func (h headersFound) isNull() bool                { return false }
 func (h headersFound) count() (int, bool)          { return countNames(h.fields), true }
+
+type paramsFound map[string]string
+
+func (p paramsFound) value() (cty.Value, error) {
+	members := make(map[string]cty.Value, len(p))
+	for name, value := range p {
+		members[name] = cty.StringVal(toUTF8(value))
+	}
+	return cty.ObjectVal(members), nil
+}
+func (p paramsFound) text() (string, bool, error) { return "", false, errNotText }
+func (p paramsFound) isNull() bool                { return false }
+func (p paramsFound) count() (int, bool)          { return len(p), true }
 
 func countNames(fields wire.Fields) int {
 	names := map[string]struct{}{}

@@ -17,6 +17,8 @@ type View struct {
 	// change while the View is in use. Nil: there is none.
 	Body     func() ([]byte, error)
 	Response *Response // nil: none
+	// Params are those of the record's source.
+	Params map[string]string
 
 	message message
 	query   *branch
