@@ -71,7 +71,12 @@ type Load struct {
 
 // Parse compiles a condition given on the command line or through the API. env and file are refused. The error is a
 // *SyntaxError.
-func Parse(src string) (*Expr, error) {
+func Parse(src string) (*Expr, error) { return parse(src, CompileCondition) }
+
+// ParseText is Parse for what is to be text.
+func ParseText(src string) (*Expr, error) { return parse(src, CompileText) }
+
+func parse(src string, compile func(hcl.Expression, *Load) (*Expr, hcl.Diagnostics)) (*Expr, error) {
 	if strings.TrimSpace(src) == "" {
 		return nil, &SyntaxError{Message: "the expression is empty"}
 	}
@@ -83,7 +88,7 @@ func Parse(src string) (*Expr, error) {
 	if diags.HasErrors() {
 		return nil, newSyntaxError(text, diags)
 	}
-	e, diags := CompileCondition(parsed, &Load{Text: text})
+	e, diags := compile(parsed, &Load{Text: text})
 	if diags.HasErrors() {
 		return nil, newSyntaxError(text, diags)
 	}

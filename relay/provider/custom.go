@@ -1,0 +1,55 @@
+package provider
+
+import (
+	"crypto"
+	_ "crypto/sha1" // what Algorithm names
+	_ "crypto/sha256"
+	_ "crypto/sha512"
+	"fmt"
+)
+
+// Custom is how a sender signs that is not among the providers: an HMAC in a header field. The zero value of each but
+// Header has a meaning.
+type Custom struct {
+	Header    string // the field with the signature
+	Prefix    string // in front of it: "sha256="
+	Algorithm string // "sha1", "sha256" (or empty), "sha384", "sha512"
+	Encoding  string // "hex" (or empty), "base64"
+	// Signed is what is signed: text with the variables {body}, {timestamp}, {id}, {method}, {url} and {target}, fields
+	// as {X-Name}, and {query:name}, {json:path} and {form:name}. Empty is "{body}".
+	Signed    string
+	Timestamp string // the field with the time in Unix seconds; empty: none
+	ID        string // the field with the id of the delivery; empty: none
+}
+
+// Provider returns the provider "hmac" of that description. The error says which part of it can't be.
+func (c Custom) Provider() (*Provider, error) {
+	if c.Header == "" {
+		return nil, fmt.Errorf("header is not set: the field that has the signature")
+	}
+	hash, ok := hashes[c.Algorithm]
+	if !ok {
+		return nil, fmt.Errorf("algorithm %q is none of sha1, sha256, sha384, sha512", c.Algorithm)
+	}
+	encoding, ok := encodings[c.Encoding]
+	if !ok {
+		return nil, fmt.Errorf("encoding %q is none of hex, base64", c.Encoding)
+	}
+	if err := message(c.Signed).check(); err != nil {
+		return nil, fmt.Errorf("signed: %w", err)
+	}
+	scheme := &signed{
+		At: place(c.Header), Prefix: c.Prefix, Encoding: encoding, Algorithm: hmacOf{hash: hash},
+		Message: message(c.Signed), ID: place(c.ID),
+	}
+	if c.Timestamp != "" {
+		scheme.Stamp = stamp{At: place(c.Timestamp), Tolerance: usualTolerance}
+	}
+	return &Provider{Name: "hmac", Title: "HMAC", Scheme: scheme}, nil
+}
+
+var hashes = map[string]crypto.Hash{
+	"": crypto.SHA256, "sha1": crypto.SHA1, "sha256": crypto.SHA256, "sha384": crypto.SHA384, "sha512": crypto.SHA512,
+}
+
+var encodings = map[string]encoding{"": hexLower, "hex": hexLower, "base64": base64Padded}

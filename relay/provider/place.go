@@ -1,0 +1,109 @@
+package provider
+
+import (
+	"net/url"
+	"strings"
+
+	"github.com/tidwall/gjson"
+	"github.com/tidwall/sjson"
+
+	"github.com/hooktape/hooktape/relay/wire"
+)
+
+// A place says where in a request a value stands: "X-Signature" is a field of the head, "query:token" a parameter of
+// the target, "json:auth.token" a path into a JSON body (gjson's), "form:token" a parameter of a form-encoded body.
+// Empty is nowhere.
+type place string
+
+// inBody says that the body has to be there whole to find the place.
+func (p place) inBody() bool {
+	return strings.HasPrefix(string(p), "json:") || strings.HasPrefix(string(p), "form:")
+}
+
+// String is how people are told about it.
+func (p place) String() string {
+	switch kind, name, _ := strings.Cut(string(p), ":"); kind {
+	case "query":
+		return "query parameter " + name
+	case "json":
+		return name + " of the JSON body"
+	case "form":
+		return name + " of the form"
+	}
+	return string(p)
+}
+
+// get returns the value there. Of several fields of a name it is the first.
+func (p place) get(r *Request) (value string, ok bool) {
+	kind, name, has := strings.Cut(string(p), ":")
+	if !has {
+		return r.Head.Fields.Get(kind)
+	}
+	switch kind {
+	case "query":
+		return parameter(r.Head.Query(), name)
+	case "json":
+		found := gjson.GetBytes(r.Body, name)
+		return found.String(), found.Exists()
+	}
+	return parameter(string(r.Body), name)
+}
+
+// parameter returns the first parameter of that name, unescaped.
+func parameter(query, name string) (value string, ok bool) {
+	for pair := range strings.SplitSeq(query, "&") {
+		key, value, _ := strings.Cut(pair, "=")
+		if key, err := url.QueryUnescape(key); err != nil || key != name {
+			continue
+		}
+		value, err := url.QueryUnescape(value)
+		return value, err == nil
+	}
+	return "", false
+}
+
+// set makes value what is found there in r, as the request will be with g.
+func (p place) set(g *Signature, r *Request, value string) error {
+	kind, name, has := strings.Cut(string(p), ":")
+	switch {
+	case !has:
+		g.Fields = append(g.Fields, wire.Field{Name: kind, Value: value})
+		return nil
+	case kind == "query":
+		g.Query = append(g.Query, wire.Field{Name: name, Value: value})
+		return nil
+	case kind == "json":
+		body, err := sjson.SetBytes(bodyWith(g, r), name, value)
+		if err == nil {
+			g.Body = body
+		}
+		return err
+	}
+	g.Body = []byte(setParameter(string(bodyWith(g, r)), name, value))
+	return nil
+}
+
+// bodyWith returns the body of r as g leaves it.
+func bodyWith(g *Signature, r *Request) []byte {
+	if g.Body != nil {
+		return g.Body
+	}
+	return r.Body
+}
+
+// setParameter sets a parameter in place, or adds it, and leaves all others as they are written.
+func setParameter(query, name, value string) string {
+	set := url.QueryEscape(name) + "=" + url.QueryEscape(value)
+	if query == "" {
+		return set
+	}
+	pairs := strings.Split(query, "&")
+	for i, pair := range pairs {
+		key, _, _ := strings.Cut(pair, "=")
+		if key, err := url.QueryUnescape(key); err == nil && key == name {
+			pairs[i] = set
+			return strings.Join(pairs, "&")
+		}
+	}
+	return query + "&" + set
+}

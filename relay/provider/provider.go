@@ -1,0 +1,80 @@
+// Package provider knows the dialects of webhook senders: how they sign, shake hands, name events and expect to be
+// answered.
+//
+//	Named("github") → Provider → Scheme.Verifier(request) ← the body while it comes → nil, or a Failure that says why
+//	                           → Scheme.Sign(request)     → Signature: what to change of a request so that it verifies
+//	                           → Explain                  → one sentence: what was done to a request that fails
+//
+// A provider is a value, most of them a literal over the schemes of this package. Nothing here does I/O: keys that
+// have to be fetched come through Setting.Fetch, time through Request.Time.
+package provider
+
+import (
+	"slices"
+	"strings"
+)
+
+// A Provider is the dialect of one webhook sender. All but Name, Title and Doc is optional. Providers are not changed
+// after they are made, and are safe for use by many goroutines.
+type Provider struct {
+	Name  string // as the configuration has it: "github"
+	Title string // as its maker writes it
+	Doc   string // the page that documents how it signs
+
+	Scheme  Scheme   // how requests are signed; nil: they are not
+	Methods []string // those that it sends events with; nil: any
+	// Event, Dedupe and what Acks are made of are expressions in the language of relay/expr.
+	Event    string // the name of the event: `header.x-github-event`; "": events have no names
+	Dedupe   string // what two deliveries of one event have in common: `json.id`; "": nothing is known
+	Acks     []Ack  // how it wants to be answered, the first whose When holds; nil: 200 without a body
+	Optional bool   // it may be used without secrets, because the provider or its document leaves that to the receiver: then nothing is checked
+	Denied   int    // the status of the answer to a request that fails the check; 0: 401
+
+	// Handshake answers a request that is no event but the provider's way of asking who is there. Its result is nil for
+	// all others. Request.Body must be whole; requests with a body of more than MaxHandshake bytes are none.
+	Handshake func(*Request, *Setting) *Reply
+
+	// Headers give the provider away, see Recognise: names in lower case, all of which are there. "name: text" asks for
+	// a field whose value has the text, in any case, too.
+	Headers []string
+}
+
+// MaxHandshake is the size of the largest body, in bytes, that can be a handshake.
+const MaxHandshake = 64 << 10
+
+// An Ack is an answer to an event.
+type Ack struct {
+	When    string   // a condition in the language of relay/expr; "": always
+	Status  int      // 0: 200
+	Headers []Header // in their order
+	Body    string   // an expression that gives a string; "": none
+	Ignore  bool     // the event is recorded and not delivered
+}
+
+// A Header is a field of an Ack.
+type Header struct {
+	Name  string
+	Value string // an expression that gives a string
+}
+
+// Named returns the provider of that name.
+func Named(name string) (*Provider, bool) {
+	i, ok := slices.BinarySearchFunc(table, name, func(p *Provider, name string) int { return strings.Compare(p.Name, name) })
+	if !ok {
+		return nil, false
+	}
+	return table[i], true
+}
+
+// All returns the providers, sorted by name.
+func All() []*Provider { return slices.Clone(table) }
+
+// table are all providers, sorted by name. hmac is not among them: it is made by Custom, from what the user says of it.
+var table = []*Provider{
+	&asna,
+	&bitrix24,
+	&iiko,
+	&metrika,
+	&qtickets,
+	&standardwebhooks,
+}

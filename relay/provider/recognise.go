@@ -1,0 +1,31 @@
+package provider
+
+import (
+	"strings"
+
+	"github.com/hooktape/hooktape/relay/wire"
+)
+
+// Recognise returns the provider that a request seems to be from, by the fields of its head; nil when none is known by
+// them. Of several that fit it is the one that asks for most fields.
+func Recognise(head *wire.RequestHead) *Provider {
+	var best *Provider
+	for _, p := range table {
+		if (best == nil || len(p.Headers) > len(best.Headers)) && p.givenAway(head.Fields) {
+			best = p
+		}
+	}
+	return best
+}
+
+// givenAway says whether all fields are there that give the provider away.
+func (p *Provider) givenAway(fields wire.Fields) bool {
+	for _, wanted := range p.Headers {
+		name, text, _ := strings.Cut(wanted, ": ")
+		value, ok := fields.Get(name)
+		if !ok || !strings.Contains(strings.ToLower(value), text) {
+			return false
+		}
+	}
+	return len(p.Headers) > 0
+}

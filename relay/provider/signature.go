@@ -1,0 +1,44 @@
+package provider
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/hooktape/hooktape/relay/wire"
+)
+
+// applied returns r as g changes it, as far as schemes look at it: the raw head stays.
+func applied(r *Request, g *Signature) *Request {
+	head := *r.Head
+	head.Fields = withFields(head.Fields, g.Fields)
+	head.Target = withQuery(head.Target, g.Query)
+	return &Request{Head: &head, Body: bodyWith(g, r), URL: withQuery(r.URL, g.Query), Time: r.Time}
+}
+
+// withFields returns fields with those of set in the place of the first of their name, or behind all.
+func withFields(fields, set wire.Fields) wire.Fields {
+	fields = slices.Clone(fields)
+	for _, f := range set {
+		named := func(g wire.Field) bool { return strings.EqualFold(f.Name, g.Name) }
+		i := slices.IndexFunc(fields, named)
+		if i < 0 {
+			fields = append(fields, f)
+			continue
+		}
+		fields[i] = f
+		fields = slices.Concat(fields[:i+1], slices.DeleteFunc(slices.Clone(fields[i+1:]), named))
+	}
+	return fields
+}
+
+// withQuery returns a target or URL with parameters set.
+func withQuery(target string, query wire.Fields) string {
+	if len(query) == 0 {
+		return target
+	}
+	path, parameters, _ := strings.Cut(target, "?")
+	for _, q := range query {
+		parameters = setParameter(parameters, q.Name, q.Value)
+	}
+	return path + "?" + parameters
+}
