@@ -17,13 +17,9 @@ type letter struct {
 
 // read reads it. The errors are Failures that say which part of it is missing or misshapen.
 func (c *signed) read(r *Request) (l letter, err error) {
-	value, ok := c.At.get(r)
-	if !ok || value == "" {
+	parts := c.parts(r)
+	if len(parts) == 0 {
 		return l, missing(c.At)
-	}
-	parts := []string{value}
-	if c.Separator != "" {
-		parts = strings.Split(value, c.Separator)
 	}
 	if l.signatures, err = c.signatures(parts); err != nil {
 		return l, err
@@ -32,11 +28,27 @@ func (c *signed) read(r *Request) (l letter, err error) {
 		return l, err
 	}
 	if c.ID != "" {
+		var ok bool
 		if l.id, ok = c.ID.get(r); !ok || l.id == "" {
 			return l, missing(c.ID)
 		}
 	}
 	return l, nil
+}
+
+// parts are what stands in the signature's place, cut at the separator. Some send the field once for each secret while
+// they rotate it.
+func (c *signed) parts(r *Request) (parts []string) {
+	for _, value := range c.At.all(r) {
+		switch {
+		case value == "":
+		case c.Separator != "":
+			parts = append(parts, strings.Split(value, c.Separator)...)
+		default:
+			parts = append(parts, value)
+		}
+	}
+	return parts
 }
 
 // signatures decodes the parts that are signatures of this scheme. One that is misshapen is a failure only if no other

@@ -49,6 +49,17 @@ func (p place) get(r *Request) (value string, ok bool) {
 	return parameter(string(r.Body), name)
 }
 
+// all returns the values there: of a field of the head that is there several times all of them, else the one.
+func (p place) all(r *Request) []string {
+	if !strings.Contains(string(p), ":") {
+		return r.Head.Fields.Values(string(p))
+	}
+	if value, ok := p.get(r); ok {
+		return []string{value}
+	}
+	return nil
+}
+
 // parameter returns the first parameter of that name, unescaped.
 func parameter(query, name string) (value string, ok bool) {
 	for pair := range strings.SplitSeq(query, "&") {

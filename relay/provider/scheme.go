@@ -41,9 +41,11 @@ type Setting struct {
 	Params    map[string]string // what else the provider needs: "verify_token"
 	Tolerance time.Duration     // how far a request's time may be from ours, in the past and in the future; 0: the provider's own
 	Path      string            // the source's path
-	// Fetch gets a public key or a certificate. It goes to allowed hosts only, keeps what it got for a while, and is
-	// called while a request waits. Nil: nothing can be fetched, and what needs it is unverifiable.
-	Fetch func(url string) ([]byte, error)
+	// Fetch gets a public key or a certificate: by GET, or by a POST of the JSON when post is not nil. It goes to allowed
+	// hosts only, keeps what it got for each url and post for a while, limits how often it asks, because a stranger can
+	// name keys that don't exist, and is called while a request waits. Nil: nothing can be fetched, and what needs it is
+	// unverifiable.
+	Fetch func(url string, post []byte) ([]byte, error)
 }
 
 // Signature is what signing changes of a request.
