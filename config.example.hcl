@@ -41,10 +41,32 @@ source "orders" {
   # max_body = "1MiB"                         # not given: that of limits
   # rate     = "600/m"                        # more get 429 with Retry-After and are recorded, not delivered; "/s" and "/h" too; not given: any number
 
+  # Who sends: how requests are signed, shake hands and name their events, how they are answered and which are the same. Keys
+  # of this source win over what the provider says.
+  # provider   = "hmac"                       # hooktape trigger --list shows them all; "hmac": as the signature block says; not given: nothing is checked
+  # secrets    = ["s3cret"]                   # better file("...") or env("..."): any of them verifies, the first one signs replays
+  on_invalid   = "reject"                     # requests that fail the check get 401 and are recorded; "record": they are taken, marked as not verified
+  # tolerance  = "5m"                         # how far their time may be from ours; not given: what the provider says
+  # params     = { region = "eu" }            # texts that the provider needs; in conditions and keys they are params.region
+  # event      = json.type                    # the name of the event, or a list of names; not given: what the provider says
+  # allow      = ["10.0.0.0/8"]               # addresses and networks that requests may come from; others get 403 and are recorded
+  # public_url = "https://hooks.example.com"  # not given: that of above
+
+  # signature {                               # provider = "hmac": how requests are signed
+  #   header    = "X-Signature"               # the field that has the signature
+  #   prefix    = "sha256="                   # in front of it; not given: nothing
+  #   algorithm = "sha256"                    # or "sha1", "sha384", "sha512"
+  #   encoding  = "hex"                       # or "base64"
+  #   signed    = "{timestamp}.{body}"        # what is signed; not given: "{body}"; also {id}, {method}, {url}, {target}, {X-Name}
+  #   timestamp = "X-Timestamp"               # the field that has the time, in Unix seconds; not given: none
+  #   id        = "X-Id"                      # the field that has the id of the delivery; not given: none
+  # }
+
   # Senders send again what they got no answer to in time. Requests with the same key are the same: the first is delivered,
-  # the others are recorded and answered like it, if it got a 2xx. Without this block each is delivered.
+  # the others are recorded and answered like it, if it got a 2xx. Without this block each is delivered. Of a source that
+  # checks who sends only verified requests count.
   dedupe {
-    key    = json.eventId                     # null or empty: this request is one of its own; not given: a mistake
+    key    = json.eventId                     # null or empty: this request is one of its own; not given: the provider's
     window = "24h"                            # for how long the first is remembered
   }
 

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/hooktape/hooktape/relay/expr"
+	"github.com/hooktape/hooktape/relay/provider"
 	"github.com/hooktape/hooktape/relay/wire"
 )
 
@@ -50,17 +51,37 @@ type Retain struct {
 
 // Source is where requests come in.
 type Source struct {
-	Name     string
-	Path     string   // begins with "/"; as written
-	Host     string   // in lower case, without a port; "" takes any
-	Methods  []string // nil takes all
-	Respond  Respond
-	Patience time.Duration // 0: never takes over
-	MaxBody  int64         // bytes
-	Rate     Rate          // requests that it takes; the zero Rate takes any number
-	Dedupe   *Dedupe       // nil: every request is one of its own
-	Acks     []Ack         // the first whose When holds answers, else DefaultAck
-	Targets  []Target
+	Name      string
+	Path      string         // begins with "/"; as written
+	Host      string         // in lower case, without a port; "" takes any
+	PublicURL string         // as Config.PublicURL, in the place of it; "": that of Config
+	Methods   []string       // nil takes all
+	Allow     []netip.Prefix // addresses that it takes requests from; nil: any
+	Respond   Respond
+	Patience  time.Duration // 0: never takes over
+	MaxBody   int64         // bytes
+	Rate      Rate          // requests that it takes; the zero Rate takes any number
+	Provider  *provider.Provider
+	Setting   provider.Setting // for Provider, without Fetch; Params whether or not there is a provider
+	OnInvalid OnInvalid
+	Event     *expr.Expr // the name of the event, or a list of names; nil: requests have none
+	Dedupe    *Dedupe    // nil: every request is one of its own
+	Acks      []Ack      // the first whose When holds answers, else DefaultAck
+	Targets   []Target
+}
+
+// OnInvalid says what happens with requests that fail the check of the provider.
+type OnInvalid string
+
+// The values of on_invalid.
+const (
+	RejectInvalid OnInvalid = "reject" // the sender gets 401 or so
+	RecordInvalid OnInvalid = "record" // they are taken, marked as not verified
+)
+
+// Checks says whether the source can tell whose requests come.
+func (s *Source) Checks() bool {
+	return s.Provider != nil && s.Provider.Scheme != nil && (len(s.Setting.Secrets) > 0 || s.Provider.Keyless)
 }
 
 // Dedupe says which requests are the same: the first of them is delivered, the others are answered like it.
@@ -180,6 +201,8 @@ func DefaultSource(name, path string) Source {
 		Respond:  RespondAck,
 		Patience: 5 * time.Second,
 		MaxBody:  Default().Limits.MaxBody,
+
+		OnInvalid: RejectInvalid,
 	}
 }
 

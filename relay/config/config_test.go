@@ -20,6 +20,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/hooktape/hooktape/relay/expr"
+	"github.com/hooktape/hooktape/relay/provider"
 	"github.com/hooktape/hooktape/relay/wire"
 	"github.com/hooktape/hooktape/store"
 )
@@ -392,5 +393,78 @@ func TestTrustedProxiesAreAddressesAndNetworks(t *testing.T) {
 	}
 	if got := fmt.Sprint(cfg.TrustedProxies); got != "[10.0.0.0/8 127.0.0.1/32 192.0.2.1/32 fd00::/8 0.0.0.0/0]" {
 		t.Error(got)
+	}
+}
+
+func TestTheProviderSaysWhatTheSourceLeavesOpen(t *testing.T) {
+	cfg, err := load(t, `
+source "all" {
+  path     = "/all"
+  provider = "iiko"
+  dedupe {}
+}
+source "own" {
+  path     = "/own"
+  provider = "iiko"
+  secrets  = [env("TOKEN"), "another"]
+  methods  = ["PUT"]
+  event    = json.kind
+  params   = { region = "eu" }
+  allow    = ["10.0.0.0/8", "127.0.0.1"]
+  dedupe {
+    key = json.id
+  }
+  ack {
+    status = 202
+  }
+}
+source "custom" {
+  path       = "/custom"
+  provider   = "hmac"
+  on_invalid = "record"
+  tolerance  = "1m"
+  signature {
+    header    = "X-Sig"
+    prefix    = "v1="
+    algorithm = "sha512"
+    encoding  = "base64"
+    signed    = "{timestamp}.{id}.{body}"
+    timestamp = "X-Time"
+    id        = "X-Id"
+  }
+}
+`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, own, custom := cfg.Source("all"), cfg.Source("own"), cfg.Source("custom")
+	if !slices.Equal(all.Methods, []string{"POST"}) || all.Event == nil || all.Dedupe.Key == nil || len(all.Acks) != 2 || all.Acks[0].Deliver {
+		t.Errorf("%+v", all)
+	}
+	if all.Checks() || !own.Checks() || custom.Checks() {
+		t.Error("what can be checked has a secret to check it with")
+	}
+	if !slices.Equal(own.Methods, []string{"PUT"}) || own.Event.Source() != "json.kind" || own.Dedupe.Key.Source() != "json.id" || own.Acks[0].Status != 202 {
+		t.Errorf("%+v", own)
+	}
+	if !slices.Equal(own.Setting.Secrets, []string{"hush hush", "another"}) || own.Setting.Params["region"] != "eu" || len(own.Allow) != 2 {
+		t.Errorf("%+v", own)
+	}
+	if custom.Provider.Name != "hmac" || custom.OnInvalid != RecordInvalid || custom.Setting.Tolerance != time.Minute {
+		t.Errorf("%+v", custom)
+	}
+}
+
+// TestTheExpressionsOfEveryProviderAreRight: what they say is compiled only where it is used.
+func TestTheExpressionsOfEveryProviderAreRight(t *testing.T) {
+	for _, p := range provider.All() {
+		dedupe := "dedupe {}"
+		if p.Dedupe == "" {
+			dedupe = ""
+		}
+		_, err := load(t, fmt.Sprintf("source %q {\n path = \"/\"\n provider = %q\n on_invalid = \"record\"\n %s\n}\n", p.Name, p.Name, dedupe))
+		if err != nil {
+			t.Error(err)
+		}
 	}
 }

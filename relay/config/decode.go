@@ -128,6 +128,7 @@ func places() []placeNames {
 		{retainSchema.place, retainSchema.names()},
 		{sourceSchema.place, sourceSchema.names()},
 		{dedupeSchema.place, dedupeSchema.names()},
+		{signatureSchema.place, signatureSchema.names()},
 		{ackSchema.place, ackSchema.names()},
 		{targetSchema.place, targetSchema.names()},
 		{retrySchema.place, retrySchema.names()},
@@ -194,7 +195,9 @@ func (d *decoder) textOf(name string, e hclsyntax.Expression) (s string, ok bool
 }
 
 // path reads the name of a file.
-func (d *decoder) path(a *hclsyntax.Attribute, into *string) {
+func (d *decoder) path(a *hclsyntax.Attribute, into *string) { d.textInto(a, into) }
+
+func (d *decoder) textInto(a *hclsyntax.Attribute, into *string) {
 	if text, ok := d.text(a); ok {
 		*into = text
 	}
@@ -311,6 +314,11 @@ func (d *decoder) texts(a *hclsyntax.Attribute, each func(text string, at hcl.Ra
 			each(text, e.Range())
 		}
 	}
+}
+
+// value reads an expression that may be anything for a record.
+func (d *decoder) value(e hclsyntax.Expression, into **expr.Expr) {
+	d.compiled(expr.Compile(e, d.load))(into)
 }
 
 // condition reads an expression that is true or false for a record.

@@ -74,8 +74,19 @@ var sourceSchema = schema[Source]{
 		"patience": func(d *decoder, s *Source, a *hclsyntax.Attribute) { d.duration(a, 0, &s.Patience) },
 		"max_body": func(d *decoder, s *Source, a *hclsyntax.Attribute) { d.size(a, &s.MaxBody) },
 		"rate":     func(d *decoder, s *Source, a *hclsyntax.Attribute) { d.rate(a, &s.Rate) },
+
+		"public_url": func(d *decoder, s *Source, a *hclsyntax.Attribute) { d.publicURL(a, &s.PublicURL) },
+		"allow":      func(d *decoder, s *Source, a *hclsyntax.Attribute) { d.networks(a, &s.Allow) },
+		"provider":   func(d *decoder, s *Source, a *hclsyntax.Attribute) { d.provider(a, &s.Provider) },
+		"secrets":    func(d *decoder, s *Source, a *hclsyntax.Attribute) { d.secrets(a, &s.Setting.Secrets) },
+		"tolerance":  func(d *decoder, s *Source, a *hclsyntax.Attribute) { d.duration(a, time.Second, &s.Setting.Tolerance) },
+		"params":     func(d *decoder, s *Source, a *hclsyntax.Attribute) { d.params(a, &s.Setting.Params) },
+		"on_invalid": decodeOnInvalid,
+		"event":      func(d *decoder, s *Source, a *hclsyntax.Attribute) { d.value(a.Expr, &s.Event) },
 	},
 	blocks: map[string]func(*decoder, *Source, *hclsyntax.Block){
+		"signature": decodeSignature,
+
 		"dedupe": decodeDedupe,
 		"ack":    decodeAck,
 		"target": decodeTarget,
@@ -170,6 +181,9 @@ func (d *decoder) checkSource(s *Source, b *hclsyntax.Block) {
 		}
 	}
 	d.checkTargets(b)
+	d.checkSender(s, b)
+	d.adopt(s, b)
+	d.checkDedupe(s, b)
 }
 
 // checkTargets finds names that come twice, and more than one primary.
@@ -219,9 +233,6 @@ func decodeDedupe(d *decoder, s *Source, b *hclsyntax.Block) {
 	}
 	s.Dedupe = &Dedupe{Window: defaultWindow}
 	decodeBody(d, s.Dedupe, b.Body, &dedupeSchema)
-	if b.Body.Attributes["key"] == nil {
-		d.fail(b.TypeRange, "dedupe needs a key: what is the same in requests that are, like json.id")
-	}
 }
 
 func decodeAck(d *decoder, s *Source, b *hclsyntax.Block) {

@@ -76,6 +76,9 @@ func Parse(src string) (*Expr, error) { return parse(src, CompileCondition) }
 // ParseText is Parse for what is to be text.
 func ParseText(src string) (*Expr, error) { return parse(src, CompileText) }
 
+// ParseValue is Parse for what may be anything.
+func ParseValue(src string) (*Expr, error) { return parse(src, Compile) }
+
 func parse(src string, compile func(hcl.Expression, *Load) (*Expr, hcl.Diagnostics)) (*Expr, error) {
 	if strings.TrimSpace(src) == "" {
 		return nil, &SyntaxError{Message: "the expression is empty"}
@@ -187,6 +190,29 @@ func (e *Expr) Bytes(v *View) ([]byte, error) {
 		return nil, nil
 	}
 	return []byte(text), nil
+}
+
+// Texts are the texts of a list, or the one text that the value is; null, in a list too, is none.
+func (e *Expr) Texts(v *View) ([]string, error) {
+	value, err := e.eval(v)
+	if err != nil {
+		return nil, e.failed(err)
+	}
+	values := []cty.Value{value}
+	if isSequence(value) {
+		values = value.AsValueSlice()
+	}
+	var texts []string
+	for _, one := range values {
+		text, ok, err := textOfValue(one)
+		if err != nil {
+			return nil, e.failed(err)
+		}
+		if ok {
+			texts = append(texts, text)
+		}
+	}
+	return texts, nil
 }
 
 func (e *Expr) eval(v *View) (value cty.Value, err error) {

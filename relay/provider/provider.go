@@ -28,6 +28,7 @@ type Provider struct {
 	Dedupe   string // what two deliveries of one event have in common: `json.id`; "": nothing is known
 	Acks     []Ack  // how it wants to be answered, the first whose When holds; nil: 200 without a body
 	Optional bool   // it may be used without secrets, because the provider or its document leaves that to the receiver: then nothing is checked
+	Keyless  bool   // Scheme needs no secret: it fetches the keys
 	Denied   int    // the status of the answer to a request that fails the check; 0: 401
 
 	// Handshake answers a request that is no event but the provider's way of asking who is there. Its result is nil for
