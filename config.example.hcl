@@ -95,6 +95,13 @@ source "orders" {
     # max_pending = 100000                    # how many may wait at most; not given: any number
     # full      = "reject"                    # beyond max_pending: the sender gets 503; "drop": the oldest that waits expires
 
+    # rewrite {                               # what the target gets in the place of what was recorded; a key not given stays byte for byte
+    #   method  = "PUT"
+    #   url     = "/import/${urlencode(json.shop)}"   # on the host of the target's url: a whole URL, or path and query; not given: as without rewrite
+    #   headers = { "Authorization" = "OAuth ${env("TOKEN")}", "X-Debug" = null }   # in the place of those of their name; null: left out
+    #   body    = csv([["id", "time"], [json.id, unixtime(json.time)]])   # Content-Length is set right; null: empty
+    # }
+
     retry {                                   # of what could not be delivered
       for = "72h"                             # since it was recorded, or its target came back; "0s": one attempt only
       min = "1s"                              # about the first wait; it doubles from there

@@ -49,7 +49,8 @@ func (r *reception) pass() {
 			r.raw.Discard()
 			return
 		}
-		r.store.Settle(r.rec.ID, store.Outcome{Attempt: s.attempt})
+		r.store.Settle(r.rec.ID, s.outcome())
+		s.discard()
 		if !s.away {
 			r.owed.Due = r.now().Add(backoff(r.target.config().Retry, 1, r.jitter()))
 		}
@@ -108,12 +109,14 @@ func (r *reception) takeOver(flying <-chan sent) {
 		defer r.raw.Discard()
 		defer t.land(id)
 		s := <-flying
-		switch {
-		case err == nil:
+		if err == nil {
 			t.settle(r.owed, s)
-		case s.response != nil:
+			return
+		}
+		if s.response != nil {
 			s.response.Close()
 		}
+		s.discard()
 	})
 }
 
@@ -122,12 +125,14 @@ func (r *reception) passOn(s sent) {
 	r.target.reached()
 	kept := r.store.Spool()
 	defer kept.Discard()
+	defer s.discard()
 	head, passing := s.response.Head.ForSender(r.x.Head.Proto, r.x.KeepAlive())
 	if passing.Close {
 		r.x.CloseAfter()
 	}
 	answer := &store.Answer{Status: s.attempt.Status, Time: r.now(), Raw: store.InlineRaw([]byte(head)), FromAttempt: store.ThisAttempt}
-	outcome := store.Outcome{Attempt: s.attempt, Response: kept, Answer: answer}
+	outcome := s.outcome()
+	outcome.Response, outcome.Answer = kept, answer
 
 	from := &tee{from: s.response, to: kept}
 	from.keep([]byte(s.response.Head.Raw))
@@ -182,7 +187,10 @@ func (r *reception) unreached(s sent) {
 	if _, err := r.x.Write(bytes); err != nil {
 		answer.Error = err.Error()
 	}
-	r.finish(s, store.Outcome{Attempt: s.attempt, Answer: answer})
+	o := s.outcome()
+	defer s.discard()
+	o.Answer = answer
+	r.finish(s, o)
 }
 
 // tooMany answers when patience is over and no more deliveries may wait for the target. What an attempt under way comes
@@ -204,10 +212,13 @@ func (r *reception) tooMany(flying <-chan sent) {
 		s := <-flying
 		kept := r.store.Spool()
 		defer kept.Discard()
+		defer s.discard()
 		if s.response != nil {
 			s.copyTo(kept, r.now)
 		}
-		r.finish(s, store.Outcome{Attempt: s.attempt, Response: kept, Answer: answer})
+		o := s.outcome()
+		o.Response, o.Answer = kept, answer
+		r.finish(s, o)
 	})
 }
 

@@ -271,33 +271,10 @@ func (r *reception) instead(f finding) plan {
 
 // open makes the request ready for expressions. A body that is in pieces is waited for, so that it can be read back.
 func (r *reception) open() error {
-	head := int64(len(r.x.Head.Raw))
-	r.view = &expr.View{Record: r.rec, Head: r.x.Head}
-	if inline := r.raw.Bytes(); inline != nil {
-		r.view.Body = func() ([]byte, error) {
-			body, _, err := wire.DecodeBody(r.x.Head.Framing, inline[head:])
-			return body, err
-		}
-		return nil
-	}
 	raw, err := r.raw.Raw()
-	if err != nil {
-		return err
-	}
-	r.view.Body = sync.OnceValues(func() ([]byte, error) {
-		if !r.held.take(r.memory.Load(), r.x.BodySize()) {
-			return nil, errNoRoom
-		}
-		f := r.store.Open(raw)
-		defer f.Close()
-		if _, err := f.Seek(head, io.SeekStart); err != nil {
-			return nil, err
-		}
-		body := make([]byte, r.x.BodySize())
-		_, err := io.ReadFull(wire.NewBodyReader(r.x.Head.Framing, f), body)
-		return body, err
-	})
-	return nil
+	r.view = r.Agent.view(r.rec, r.x.Head, raw, &r.held)
+	r.view.Body = sync.OnceValues(r.view.Body)
+	return err
 }
 
 // wants says whether a target's "when" holds. One that fails does not.

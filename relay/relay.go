@@ -11,6 +11,7 @@
 //	                  ├─► pass.go    respond = "target": the app's response is the answer
 //	                  └─► target.go  everything else: deliveries, one worker a target
 //	                        │ send.go     one attempt over wire.Client
+//	                        │ rewrite.go  what it sends in the place of what was recorded
 //	                        │ retry.go    what an attempt made of a delivery   pure
 //	                        │ breaker.go  whether the target can be reached    pure
 //	                        └ backlog.go  what may wait for it, and how long

@@ -25,30 +25,31 @@ const wholeTimeout = 10
 type message struct {
 	rec  *store.Record
 	head *wire.RequestHead
+	raw  store.Raw                     // its bytes
 	body func() (io.ReadCloser, error) // its bytes behind the head, from the first; nil: there are none
 }
 
 // message is the recorded bytes ready to be sent; raw are those of rec.
 func (a *Agent) message(rec *store.Record, head *wire.RequestHead, raw store.Raw) message {
-	m := message{rec: rec, head: head}
-	size := int64(len(head.Raw))
+	return message{rec: rec, head: head, raw: raw, body: a.open(raw, int64(len(head.Raw)))}
+}
+
+// open gives what reads raw from a place in it to its end; nil when there is nothing.
+func (a *Agent) open(raw store.Raw, from int64) func() (io.ReadCloser, error) {
 	switch {
-	case raw.Size == size:
+	case raw.Size == from:
+		return nil
 	case raw.Inline != nil:
-		m.body = func() (io.ReadCloser, error) {
-			return io.NopCloser(bytes.NewReader(raw.Inline[size:])), nil
-		}
-	default:
-		m.body = func() (io.ReadCloser, error) {
-			f := a.store.Open(raw)
-			if _, err := f.Seek(size, io.SeekStart); err != nil {
-				f.Close()
-				return nil, err
-			}
-			return f, nil
-		}
+		return func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(raw.Inline[from:])), nil }
 	}
-	return m
+	return func() (io.ReadCloser, error) {
+		f := a.store.Open(raw)
+		if _, err := f.Seek(from, io.SeekStart); err != nil {
+			f.Close()
+			return nil, err
+		}
+		return f, nil
+	}
 }
 
 // load reads a message back from the store.
@@ -114,6 +115,7 @@ type sent struct {
 	silent   bool           // the target took the connection, and gave nothing of an answer
 	lost     bool           // the response's bytes could not be recorded
 	hopeless bool           // the message can't be sent to this target at all
+	body     *store.Spool   // what was sent in the place of the record's body; nil: nothing
 	timeout  bool
 }
 
@@ -123,14 +125,13 @@ func (a *Agent) send(ctx context.Context, t *target, m message) sent {
 	s := sent{attempt: &store.Attempt{
 		Record: m.rec.ID, Source: t.key.source, Target: t.key.name, URL: aim.URL.String(), Time: a.now(),
 	}}
-	out, err := aim.outgoing(m)
+	out, err := a.prepare(aim, m, &s)
 	if err == nil {
 		s.attempt.Head = out.Head
 		s.response, err = a.client.Do(ctx, out)
 	}
 	if err != nil {
 		a.metrics.attempted(t.key, 0)
-		s.hopeless = out == nil
 		s.fail(err, a.now())
 		return s
 	}
@@ -139,6 +140,19 @@ func (a *Agent) send(ctx context.Context, t *target, m message) sent {
 	s.attempt.HeadSize = len(s.response.Head.Raw)
 	s.attempt.FirstByte = s.response.FirstByte.Sub(s.attempt.Time)
 	return s
+}
+
+// prepare makes the message as the target is to get it.
+func (a *Agent) prepare(to *aim, m message, s *sent) (*wire.Outgoing, error) {
+	out, err := to.outgoing(m)
+	if err != nil {
+		s.hopeless = true
+		return nil, err
+	}
+	if to.Rewrite != nil {
+		err = a.rewrite(to, m, out, s)
+	}
+	return out, err
 }
 
 // fail ends an attempt with an error.

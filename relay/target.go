@@ -261,6 +261,7 @@ func (t *target) settle(d store.Delivery, s sent) {
 	a := t.agent
 	kept := a.store.Spool()
 	defer kept.Discard()
+	defer s.discard()
 	var after time.Duration
 	if s.response != nil {
 		t.reached()
@@ -280,7 +281,8 @@ func (t *target) settle(d store.Delivery, s sent) {
 	if s.response == nil {
 		t.keep()
 	}
-	o := store.Outcome{Attempt: s.attempt, Deliveries: []store.Delivery{d}}
+	o := s.outcome()
+	o.Deliveries = []store.Delivery{d}
 	if d.State != store.Delivered {
 		o.From = store.Pending // somebody may have dropped it meanwhile
 	}

@@ -247,7 +247,7 @@ func sourcesOf(cfg *config.Config) []inspect.Source {
 		for _, t := range s.Targets {
 			target := inspect.Target{
 				Name: t.Name, URL: t.URL.String(), KeepHost: t.KeepHost, Forwarded: t.Forwarded, IDHeader: t.IDHeader,
-				Timeout: inspect.Milliseconds(t.Timeout),
+				Timeout: inspect.Milliseconds(t.Timeout), Rewrites: t.Rewrite != nil,
 			}
 			if t.When != nil {
 				target.When = t.When.Source()

@@ -228,6 +228,9 @@ func (p *page) tried() {
 		if a.Replay {
 			kind = strings.TrimSpace("replay " + kind)
 		}
+		if a.Edited {
+			kind += ", edited"
+		}
 		result := cell{text: a.Error, paint: ink.red}
 		if a.Error == "" {
 			result.text = statusText(a.Status) + "  " + size(max(0, a.Size-int64(a.HeadSize)))

@@ -25,6 +25,7 @@ const replayTimeout = 5 * time.Minute
 type aim struct {
 	replay.Aim
 	source, target string // target is "" for --to
+	rewrites       bool   // the target gets something else than what was recorded
 }
 
 // aims are where a record goes: to --to, or to the targets of its source.
@@ -34,7 +35,7 @@ func (r *replayer) aims(ctx context.Context, rec *inspect.Record) ([]aim, error)
 		if r.to.EscapedPath() == "" {
 			route.Prefix = "" // the recorded path stays
 		}
-		return []aim{{replay.Aim{Route: route, Timeouts: timeouts(replayTimeout)}, rec.Source, ""}}, nil
+		return []aim{{Aim: replay.Aim{Route: route, Timeouts: timeouts(replayTimeout)}, source: rec.Source}}, nil
 	}
 	targets, err := r.tape.Targets(ctx, rec.ID.String())
 	if err != nil {
@@ -47,7 +48,7 @@ func (r *replayer) aims(ctx context.Context, rec *inspect.Record) ([]aim, error)
 			return nil, fmt.Errorf("target %q: %w", t.Name, err)
 		}
 		route := wire.Route{Prefix: t.Prefix, URL: u, KeepHost: t.KeepHost, Add: t.Add}
-		aims = append(aims, aim{replay.Aim{Route: route, Timeouts: timeouts(t.Timeout.Duration())}, rec.Source, t.Name})
+		aims = append(aims, aim{replay.Aim{Route: route, Timeouts: timeouts(t.Timeout.Duration())}, rec.Source, t.Name, t.Rewrites})
 	}
 	return aims, nil
 }
@@ -78,6 +79,9 @@ func (r *replayer) opener(ctx context.Context, rec *inspect.Record) func() (io.R
 // send sends a record to one target, records the attempt, and prints both
 // responses. The error is for what ends the whole replay.
 func (r *replayer) send(ctx context.Context, rec *inspect.Record, request *replay.Request, a aim, attempts []inspect.Attempt) error {
+	if a.rewrites {
+		return r.skip(rec, fmt.Sprintf("target %q gets requests rewritten, and a replay sends what was recorded: name another place with --to URL", a.target))
+	}
 	then, err := r.then(ctx, rec, a, attempts)
 	if err != nil {
 		return apiError("replay", err)

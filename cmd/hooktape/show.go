@@ -14,6 +14,7 @@ func newShow(e *env) *cobra.Command {
 	var (
 		raw, body, answer bool
 		asJSON, reveal    bool
+		sent, response    int
 	)
 	c := &cobra.Command{
 		Use:   "show ID",
@@ -21,7 +22,7 @@ func newShow(e *env) *cobra.Command {
 		Long: `Show a record: what came, what was decided about it, what was answered, and what
 was tried with it. ID is last, last~2 (the second before it), an id, or any
 ending of one that no other record has. Secrets are masked unless --reveal is
-given; --raw, --body and --answer are the exact bytes.`,
+given; --raw, --body, --answer, --sent and --response are the exact bytes.`,
 		Example: `  hooktape show last
   hooktape show 8Q2F4K --raw > request.http
   hooktape show last~1 --body | jq .`,
@@ -32,8 +33,8 @@ given; --raw, --body and --answer are the exact bytes.`,
 			return misused("hooktape show last", "%s takes the id of one record, got %d", c.CommandPath(), len(args))
 		},
 		RunE: func(c *cobra.Command, args []string) error {
-			if chosen(raw, body, answer, asJSON) > 1 {
-				return misused("", "give one of --raw, --body, --answer and --json")
+			if chosen(raw, body, answer, asJSON, sent != 0, response != 0) > 1 {
+				return misused("", "give one of --raw, --body, --answer, --sent, --response and --json")
 			}
 			t, err := e.openTape(c.Context(), toRead)
 			if err != nil {
@@ -48,6 +49,10 @@ given; --raw, --body and --answer are the exact bytes.`,
 				return s.bytes(c.Context(), t.Body)
 			case answer:
 				return s.bytes(c.Context(), t.Answer)
+			case sent != 0:
+				return s.bytes(c.Context(), numbered(t.Request, sent))
+			case response != 0:
+				return s.bytes(c.Context(), numbered(t.Response, response))
 			case asJSON:
 				return s.json(c.Context())
 			}
@@ -57,9 +62,16 @@ given; --raw, --body and --answer are the exact bytes.`,
 	c.Flags().BoolVar(&raw, "raw", false, "the exact bytes of the record")
 	c.Flags().BoolVar(&body, "body", false, "the exact bytes of the body, without chunk framing")
 	c.Flags().BoolVar(&answer, "answer", false, "the exact bytes of the answer")
+	c.Flags().IntVar(&sent, "sent", 0, "the exact bytes that the attempt of this `number` sent")
+	c.Flags().IntVar(&response, "response", 0, "the exact bytes of the response to the attempt of this `number`")
 	jsonFlag(c, &asJSON)
 	revealFlag(c, &reveal)
 	return c
+}
+
+// numbered is a question about one attempt.
+func numbered(ask func(context.Context, string, int) (io.ReadCloser, error), number int) func(context.Context, string) (io.ReadCloser, error) {
+	return func(ctx context.Context, name string) (io.ReadCloser, error) { return ask(ctx, name, number) }
 }
 
 func chosen(flags ...bool) (n int) {

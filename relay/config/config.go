@@ -111,7 +111,7 @@ type Ack struct {
 	Deliver bool       // whether the record goes to the targets
 }
 
-// Header is a header field of an ack.
+// Header is a header field of an ack or a rewrite.
 type Header struct {
 	Name  string
 	Value *expr.Expr // null: the field is left out
@@ -128,19 +128,27 @@ var errBadFieldValue = errors.New("the value has a line break or NUL in it")
 func (a *Ack) Fields(v *expr.View) (wire.Fields, error) {
 	var fields wire.Fields
 	for _, h := range a.Headers {
-		value, err := h.Value.Bytes(v)
+		value, ok, err := h.value(v)
 		if err != nil {
-			return nil, fmt.Errorf("header %q: %w", h.Name, err)
+			return nil, err
 		}
-		if value == nil {
-			continue
+		if ok {
+			fields = append(fields, wire.Field{Name: h.Name, Value: value})
 		}
-		if !isFieldValue(string(value)) {
-			return nil, fmt.Errorf("header %q: %w", h.Name, errBadFieldValue)
-		}
-		fields = append(fields, wire.Field{Name: h.Name, Value: strings.Trim(string(value), " \t")})
 	}
 	return fields, nil
+}
+
+// value is that of the field for a record; not ok: null.
+func (h *Header) value(v *expr.View) (value string, ok bool, err error) {
+	bytes, err := h.Value.Bytes(v)
+	switch {
+	case err != nil:
+		return "", false, fmt.Errorf("header %q: %w", h.Name, err)
+	case !isFieldValue(string(bytes)):
+		return "", false, fmt.Errorf("header %q: %w", h.Name, errBadFieldValue)
+	}
+	return strings.Trim(string(bytes), " \t"), bytes != nil, nil
 }
 
 // isFieldValue keeps out what ends a field or is refused in one (RFC 9110 section 5.5).
@@ -160,6 +168,7 @@ type Target struct {
 	Forwarded   bool   // X-Forwarded-For, -Proto and -Host are added
 	IDHeader    string // the field that the record's id is sent in; "": none
 	Primary     bool
+	Rewrite     *Rewrite // nil: what was recorded is sent
 	Retry       Retry
 	Hold        time.Duration // how long a delivery waits for a target that is away; 0: for ever
 	MaxPending  int           // deliveries that may wait; 0: any number

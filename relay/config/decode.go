@@ -95,6 +95,9 @@ func decodeBody[T any](d *decoder, v *T, body *hclsyntax.Body, s *schema[T]) {
 
 // hint is what may have been meant by an unknown name.
 func (d *decoder) hint(name, place string, known []string) string {
+	if near := expr.Nearest(name, known); near != "" {
+		return fmt.Sprintf("; did you mean %q?", near)
+	}
 	for _, other := range d.places {
 		if other.place != place && slices.Contains(other.names, name) {
 			if other.place == "" {
@@ -102,9 +105,6 @@ func (d *decoder) hint(name, place string, known []string) string {
 			}
 			return fmt.Sprintf("; it belongs in a %s block", other.place)
 		}
-	}
-	if near := expr.Nearest(name, known); near != "" {
-		return fmt.Sprintf("; did you mean %q?", near)
 	}
 	for _, other := range d.places {
 		if near := expr.Nearest(name, other.names); near != "" && other.place != "" {
@@ -131,6 +131,7 @@ func places() []placeNames {
 		{signatureSchema.place, signatureSchema.names()},
 		{ackSchema.place, ackSchema.names()},
 		{targetSchema.place, targetSchema.names()},
+		{rewriteSchema.place, rewriteSchema.names()},
 		{retrySchema.place, retrySchema.names()},
 		{tlsSchema.place, tlsSchema.names()},
 	}

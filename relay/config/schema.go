@@ -129,6 +129,7 @@ var targetSchema = schema[Target]{
 		"full":        decodeFull,
 	},
 	blocks: map[string]func(*decoder, *Target, *hclsyntax.Block){
+		"rewrite": decodeRewrite,
 		"retry": func(d *decoder, t *Target, b *hclsyntax.Block) {
 			d.unlabeled(b)
 			decodeBody(d, &t.Retry, b.Body, &retrySchema)

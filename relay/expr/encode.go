@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"mime/multipart"
 	"net/textproto"
+	"net/url"
 	"strings"
 	"time"
 
@@ -196,6 +197,11 @@ func writePart(w *multipart.Writer, part cty.Value, boundary string) error {
 	_, err = pw.Write([]byte(value))
 	return err
 }
+
+// urlEncode is urlencode(text): as a part of a path or query, everything but letters, digits and -._~ escaped.
+var urlEncode = define(cty.String, func(args []cty.Value) (cty.Value, error) {
+	return cty.StringVal(strings.ReplaceAll(url.QueryEscape(args[0].AsString()), "+", "%20")), nil
+}, cty.String)
 
 // unixTime is unixtime(text) or unixtime(text, zone): seconds since 1970 of an RFC 3339 time, or of one without a zone
 // ("2006-01-02 15:04:05", "2006-01-02T15:04:05"), which is then in the given IANA zone, or in UTC.

@@ -43,6 +43,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
@@ -56,6 +57,7 @@ const maxSource = 16 << 10
 // Expr is a compiled expression. It may be used by several goroutines at once, each with a View of its own.
 type Expr struct {
 	source   string
+	start    int // where source begins in the file
 	root     term
 	slots    int       // how many lookups keep their value during one evaluation
 	constant cty.Value // the value, when no record is needed for it; else cty.NilVal
@@ -110,7 +112,7 @@ func Compile(e hcl.Expression, load *Load) (*Expr, hcl.Diagnostics) {
 	if c.diags.HasErrors() {
 		return nil, c.diags
 	}
-	x := &Expr{source: string(syntax.Range().SliceBytes(load.Text)), root: root, slots: c.slots, secret: c.secret}
+	x := &Expr{source: string(syntax.Range().SliceBytes(load.Text)), start: syntax.Range().Start.Byte, root: root, slots: c.slots, secret: c.secret}
 	if !root.varies {
 		v, err := x.eval(&View{})
 		if err != nil {
@@ -244,12 +246,32 @@ func recovered(err *error) {
 
 // EvalError says why an expression had no value for a record.
 type EvalError struct {
-	Expr    string // its source
+	Expr    string // its source in one line, or the part that failed where it is long
 	Message string
 }
 
 func (e *EvalError) Error() string { return e.Expr + ": " + e.Message }
 
+// maxShown is how many characters of an expression an error shows: enough to find it in the config.
+const maxShown = 120
+
+// shown is the source in one line; of a long one the part that err is about.
+func (e *Expr) shown(err error) string {
+	line := oneLine(e.source)
+	if f, ok := errors.AsType[*fault](err); ok && utf8.RuneCountInString(line) > maxShown {
+		from, to := f.at.Start.Byte-e.start, f.at.End.Byte-e.start
+		if 0 <= from && from < to && to <= len(e.source) {
+			line = oneLine(e.source[from:to])
+		}
+	}
+	if utf8.RuneCountInString(line) > maxShown {
+		line = string([]rune(line)[:maxShown]) + "…"
+	}
+	return line
+}
+
+func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
+
 func (e *Expr) failed(err error) error {
-	return &EvalError{Expr: e.source, Message: messageOf(err, e.secret)}
+	return &EvalError{Expr: e.shown(err), Message: messageOf(err, e.secret)}
 }

@@ -102,6 +102,7 @@ var functions = map[string]callable{
 	"tonumber":   {toNumberFunc, numberKind, nil},
 	"tostring":   {stdlib.MakeToFunc(cty.String), textKind, nil},
 	"unixtime":   {unixTime, numberKind, nil},
+	"urlencode":  {urlEncode, textKind, nil},
 }
 
 var functionNames = slices.Sorted(maps.Keys(merged(functions, specialNames)))

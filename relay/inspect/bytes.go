@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/hooktape/hooktape/relay/wire"
 	"github.com/hooktape/hooktape/store"
@@ -67,23 +68,50 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request) error {
 	return send(w, io.MultiReader(head, response))
 }
 
-// response sends the exact bytes of the response to one attempt.
-func (s *Server) response(w http.ResponseWriter, r *http.Request) error {
-	rec, err := s.find(r)
+// request sends the exact bytes that one attempt sent.
+func (s *Server) request(w http.ResponseWriter, r *http.Request) error {
+	rec, attempt, err := s.findAttempt(r)
 	if err != nil {
 		return err
 	}
-	number, err := strconv.Atoi(r.PathValue("number"))
-	if err != nil {
-		return refuse(Misused, "%q is not the number of an attempt", r.PathValue("number"))
+	if attempt.Head == "" {
+		return refuse(Unknown, "attempt %d of record %s sent nothing", attempt.Number, rec.ID)
 	}
-	attempt, err := s.attempt(rec.ID, number)
+	raw, behind := rec.Raw, int64(rec.HeadSize)
+	if attempt.Sent != nil {
+		raw, behind = *attempt.Sent, 0
+	}
+	body := s.Store.Open(raw)
+	defer body.Close()
+	if _, err := body.Seek(behind, io.SeekStart); err != nil {
+		return err
+	}
+	return send(w, io.MultiReader(strings.NewReader(attempt.Head), body))
+}
+
+// response sends the exact bytes of the response to one attempt.
+func (s *Server) response(w http.ResponseWriter, r *http.Request) error {
+	_, attempt, err := s.findAttempt(r)
 	if err != nil {
 		return err
 	}
 	response := s.Store.Open(attempt.Response)
 	defer response.Close()
 	return send(w, response)
+}
+
+// findAttempt is the attempt that a path names, and its record.
+func (s *Server) findAttempt(r *http.Request) (*store.Record, *store.Attempt, error) {
+	rec, err := s.find(r)
+	if err != nil {
+		return nil, nil, err
+	}
+	number, err := strconv.Atoi(r.PathValue("number"))
+	if err != nil {
+		return nil, nil, refuse(Misused, "%q is not the number of an attempt", r.PathValue("number"))
+	}
+	attempt, err := s.attempt(rec.ID, number)
+	return rec, attempt, err
 }
 
 func (s *Server) attempt(id store.ID, number int) (*store.Attempt, error) {

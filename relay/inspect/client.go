@@ -114,6 +114,11 @@ func (c *Client) Answer(ctx context.Context, name string) (io.ReadCloser, error)
 	return stream(c.get(ctx, recordPath(name, "/answer"), nil))
 }
 
+// Request is the exact bytes that an attempt sent. The caller closes it.
+func (c *Client) Request(ctx context.Context, name string, attempt int) (io.ReadCloser, error) {
+	return stream(c.get(ctx, recordPath(name, "/attempts/"+strconv.Itoa(attempt)+"/request"), nil))
+}
+
 // Response is the exact bytes of the response to an attempt. The caller closes it.
 func (c *Client) Response(ctx context.Context, name string, attempt int) (io.ReadCloser, error) {
 	return stream(c.get(ctx, recordPath(name, "/attempts/"+strconv.Itoa(attempt)+"/response"), nil))

@@ -59,6 +59,7 @@ func (s *Server) Handler() http.Handler {
 		"GET /v1/records/{name}/targets":                    s.targets,
 		"GET /v1/records/{name}/attempts":                   s.attempts,
 		"POST /v1/records/{name}/attempts":                  s.addAttempt,
+		"GET /v1/records/{name}/attempts/{number}/request":  s.request,
 		"GET /v1/records/{name}/attempts/{number}/response": s.response,
 		"POST /v1/delete":                                   s.delete,
 		"GET /v1/backup":                                    s.backup,

@@ -30,6 +30,7 @@ type Target struct {
 	IDHeader  string       `json:"id_header"`  // "": not sent
 	Timeout   Milliseconds `json:"timeout_ms"` // of each wait for the target; 0: the client's defaults
 	When      string       `json:"when"`       // the expression as it was written; "": always
+	Rewrites  bool         `json:"rewrites"`   // it gets something else than what was recorded
 }
 
 // sourcesKey is the name under which the store keeps the sources.

@@ -1,0 +1,110 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+
+	"github.com/hooktape/hooktape/relay/expr"
+	"github.com/hooktape/hooktape/relay/wire"
+)
+
+// Rewrite makes of a record what a target gets in its place. What has no expression stays as it was recorded.
+type Rewrite struct {
+	Method  *expr.Expr
+	URL     *expr.Expr // on the target's host: an URL, or its path and query; null: as it was
+	Headers []Header   // each takes the place of the fields of its name; null: they are left out
+	Body    *expr.Expr // null: empty
+}
+
+var rewriteSchema = schema[Rewrite]{
+	place: "rewrite",
+	keys: map[string]func(*decoder, *Rewrite, *hclsyntax.Attribute){
+		"method":  func(d *decoder, r *Rewrite, a *hclsyntax.Attribute) { d.template(a.Expr, &r.Method) },
+		"url":     func(d *decoder, r *Rewrite, a *hclsyntax.Attribute) { d.template(a.Expr, &r.URL) },
+		"headers": func(d *decoder, r *Rewrite, a *hclsyntax.Attribute) { d.headers(a, &r.Headers) },
+		"body":    func(d *decoder, r *Rewrite, a *hclsyntax.Attribute) { d.template(a.Expr, &r.Body) },
+	},
+}
+
+func decodeRewrite(d *decoder, t *Target, b *hclsyntax.Block) {
+	d.unlabeled(b)
+	if t.Rewrite != nil {
+		d.fail(b.TypeRange, "a second rewrite block in this target")
+	}
+	t.Rewrite = new(Rewrite)
+	decodeBody(d, t.Rewrite, b.Body, &rewriteSchema)
+}
+
+var (
+	// errElsewhere keeps senders from choosing where requests go.
+	errElsewhere = errors.New("the URL is not on the host of the target's url")
+	errNoURL     = errors.New(`the text is no URL and no path that begins with "/"`)
+	errNoMethod  = errors.New("the text is no method")
+)
+
+// Edit is what the rewrite changes of a record that goes to a target at base, and the new body; nil: the body stays. The
+// error says which key could not be computed.
+func (r *Rewrite) Edit(v *expr.View, base *url.URL) (edit wire.Edit, body []byte, err error) {
+	if edit.Method, err = r.method(v); err != nil {
+		return edit, nil, fmt.Errorf("rewrite method: %w", err)
+	}
+	if edit.Target, err = r.target(v, base); err != nil {
+		return edit, nil, fmt.Errorf("rewrite url: %w", err)
+	}
+	for _, h := range r.Headers {
+		value, ok, err := h.value(v)
+		switch {
+		case err != nil:
+			return edit, nil, fmt.Errorf("rewrite headers: %w", err)
+		case ok:
+			edit.Set = append(edit.Set, wire.Field{Name: h.Name, Value: value})
+		default:
+			edit.Drop = append(edit.Drop, h.Name)
+		}
+	}
+	if r.Body == nil {
+		return edit, nil, nil
+	}
+	if body, err = r.Body.Bytes(v); err != nil {
+		return edit, nil, fmt.Errorf("rewrite body: %w", err)
+	}
+	if body == nil {
+		body = []byte{}
+	}
+	size := int64(len(body))
+	edit.Length = &size
+	return edit, body, nil
+}
+
+func (r *Rewrite) method(v *expr.View) (string, error) {
+	if r.Method == nil {
+		return "", nil
+	}
+	method, err := r.Method.String(v)
+	if err == nil && method != "" && !tokenPattern.MatchString(method) {
+		err = errNoMethod
+	}
+	return method, err
+}
+
+func (r *Rewrite) target(v *expr.View, base *url.URL) (string, error) {
+	if r.URL == nil {
+		return "", nil
+	}
+	text, err := r.URL.String(v)
+	if err != nil || text == "" || strings.HasPrefix(text, "/") {
+		return text, err
+	}
+	u, err := url.Parse(text)
+	switch {
+	case err != nil || u.Host == "":
+		return "", errNoURL // what the library says of it has the text in it, which may have secrets
+	case !strings.EqualFold(u.Scheme, base.Scheme) || !strings.EqualFold(u.Host, base.Host) || u.User != nil:
+		return "", errElsewhere
+	}
+	return u.RequestURI(), nil
+}

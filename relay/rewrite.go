@@ -1,0 +1,73 @@
+package relay
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/hooktape/hooktape/relay/wire"
+	"github.com/hooktape/hooktape/store"
+)
+
+// rewrite makes of a message what the target's rewrite block says: out is changed, and the new body kept in s, so that
+// it is on the tape with its attempt. What can't be computed from this record can't be sent: that is hopeless, while
+// memory or the disk may have room again later.
+func (a *Agent) rewrite(to *aim, m message, out *wire.Outgoing, s *sent) error {
+	var held holding
+	defer held.giveBack()
+	view := a.view(m.rec, m.head, m.raw, &held)
+	unread := false
+	read := view.Body
+	view.Body = func() ([]byte, error) {
+		body, err := read()
+		unread = err != nil
+		return body, err
+	}
+	edit, body, err := to.Rewrite.Edit(view, to.URL)
+	if err == nil {
+		out.Head, err = edit.Head(out.Head)
+		if syntax, ok := errors.AsType[*wire.SyntaxError](err); ok {
+			err = fmt.Errorf("rewrite: %s", syntax.Reason)
+		}
+	}
+	if err != nil {
+		a.metrics.failed(s.attempt.Source)
+		s.hopeless = !unread
+		return err
+	}
+	s.attempt.Edited = true
+	if edit.Method != "" {
+		out.Method = edit.Method
+	}
+	if edit.Target != "" {
+		s.attempt.URL = to.URL.Scheme + "://" + to.URL.Host + edit.Target
+	}
+	if body == nil {
+		return nil
+	}
+	if out.Body, err = a.keepBody(body, s); err != nil {
+		return fmt.Errorf("the rewritten body could not be recorded: %w", err)
+	}
+	return nil
+}
+
+// keepBody puts the body that an attempt sends onto the disk, or into its spool while it is small, and gives what reads
+// it from there.
+func (a *Agent) keepBody(body []byte, s *sent) (func() (io.ReadCloser, error), error) {
+	s.body = a.store.Spool()
+	if _, err := s.body.Write(body); err != nil {
+		return nil, err
+	}
+	raw, err := s.body.Raw()
+	return a.open(raw, 0), err
+}
+
+// outcome is what is written down of the attempt.
+func (s *sent) outcome() store.Outcome { return store.Outcome{Attempt: s.attempt, Sent: s.body} }
+
+// discard lets go of what was kept of the attempt; it is on the tape then, or is to be forgotten.
+func (s *sent) discard() {
+	if s.body != nil {
+		s.body.Discard()
+	}
+}
