@@ -80,6 +80,7 @@ func (r *reception) render(a wire.Answer) func(*store.Record) {
 	return func(rec *store.Record) {
 		a := r.fit(a)
 		rec.Answer = answered(rec, a.Status, wire.AppendResponse(nil, a), r.now())
+		rec.Answer.Error = r.found.doubt()
 	}
 }
 

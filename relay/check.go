@@ -22,15 +22,28 @@ type finding struct {
 	reason  string      // for the operator; empty when accepted
 	status  int         // of the answer; 0 when accepted
 	fields  wire.Fields // of the answer, beside those every answer has
+	unread  bool        // the body was not asked for, and won't be
+	ended   bool        // the sender has ended the connection, or its half of it
 }
 
 func (f finding) refused() bool { return f.verdict.Refused() }
+
+// countable says whether requests refused like this may be rolled up, when there are too many of them. What a check of
+// its source has refused may not: all of it is kept, since the check may have been wrong (a secret, a schema, a list of
+// addresses), and it is delivered when it is judged again.
+func (f finding) countable() bool {
+	switch f.verdict {
+	case store.NoSource, store.TooLarge, store.RateLimited, store.Malformed, store.Incomplete:
+		return true
+	}
+	return f.unread
+}
 
 // checkHead judges a request by its head alone, before a byte of its body is read. src is nil when no source matched.
 func checkHead(src *config.Source, h *wire.RequestHead) finding {
 	switch {
 	case src == nil:
-		return finding{store.NoSource, "no source takes " + mask.Target(h.Path()), http.StatusNotFound, nil}
+		return finding{verdict: store.NoSource, reason: "no source takes " + mask.Target(h.Path()), status: http.StatusNotFound}
 	case !methodAllowed(src.Methods, h.Method):
 		return finding{
 			verdict: store.MethodNotAllowed,
@@ -44,13 +57,26 @@ func checkHead(src *config.Source, h *wire.RequestHead) finding {
 	return finding{verdict: store.Accepted}
 }
 
+// doubt is why the sender may not have got the answer though it could be written; "" when there is no reason to doubt.
+// Who ends the connection before the request is whole, by closing it or only its half, can't be told from without.
+func (f finding) doubt() string {
+	if f.ended {
+		return "the sender had ended the connection, it may not have got the answer"
+	}
+	return ""
+}
+
 // methodAllowed says whether a source takes a method; no list takes all.
 func methodAllowed(methods []string, method string) bool {
 	return len(methods) == 0 || slices.Contains(methods, method)
 }
 
 func tooLarge(max int64) finding {
-	return finding{store.TooLarge, fmt.Sprintf("the body is larger than max_body, %d bytes", max), http.StatusRequestEntityTooLarge, nil}
+	return finding{
+		verdict: store.TooLarge,
+		reason:  fmt.Sprintf("the body is larger than max_body, %d bytes", max),
+		status:  http.StatusRequestEntityTooLarge,
+	}
 }
 
 // unavailable is the finding about a request that could not be recorded: the sender has to come again.

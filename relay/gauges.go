@@ -24,6 +24,7 @@ var (
 	descAnswers  = desc("answers_total", "Answers to senders, by the class of their status.", "source", "class")
 	descLast     = desc("last_request_timestamp_seconds", "When the last request came; absent until there is one.", sourceLabels...)
 	descFailures = desc("expression_failures_total", "Expressions that failed on a request and counted as false or empty.", sourceLabels...)
+	descRolledUp = desc("rolled_up_total", "Refused requests that came too fast for a record each: counted in requests_total, and in roll-ups on the tape.")
 	descTurned   = desc("turned_away_total", "Requests that could not be recorded and were answered 503.")
 	descReady    = desc("ready", "1 while the agent takes requests, as /readyz says.")
 	descLost     = desc("events_lost_total", "Events that onlookers were too slow for: tails, terminals. Nothing of the tape is lost by it.")
@@ -55,7 +56,7 @@ type gauges struct{ agent *Agent }
 // Describe tells of everything that Collect may send.
 func (g *gauges) Describe(to chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		descRequests, descBytes, descAnswers, descLast, descFailures, descTurned, descReady, descLost,
+		descRequests, descBytes, descAnswers, descLast, descFailures, descRolledUp, descTurned, descReady, descLost,
 		descAttempts, descSettled, descPending, descOldest, descAway,
 		descQueue, descQueueBytes, descCommitFail, descReopened,
 		descRecords, descTapeBytes, descTapeFile, descTapeUsed, descTapeOldest, descEvicted, descExpires,
@@ -81,6 +82,7 @@ func (g *gauges) Collect(to chan<- prometheus.Metric) {
 // itself is about the agent as a whole.
 func (g *gauges) itself(out figures) {
 	m := g.agent.metrics
+	out.count(descRolledUp, m.rolledUp.Load())
 	out.count(descTurned, m.turnedAway.Load())
 	out.count(descLost, m.lost.Load())
 	out.gauge(descReady, oneIf(g.agent.Ready() == nil))

@@ -16,6 +16,7 @@ func (a *Agent) done(rec *store.Record) {
 	if a.log.IsDebug() {
 		a.log.Debug("request recorded", requestLine(rec)...)
 	}
+	a.metrics.answered(rec)
 	a.watch.tell(Event{Kind: Answered, Record: rec})
 }
 

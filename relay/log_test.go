@@ -17,7 +17,7 @@ import (
 func logged(t *testing.T, level hclog.Level, fn func(a *Agent)) (lines []map[string]any) {
 	t.Helper()
 	var b bytes.Buffer
-	a := &Agent{log: hclog.New(&hclog.LoggerOptions{Output: &b, Level: level, JSONFormat: true}), now: time.Now, watch: hub{metrics: newMetrics(nil)}}
+	a := &Agent{log: hclog.New(&hclog.LoggerOptions{Output: &b, Level: level, JSONFormat: true}), now: time.Now, metrics: newMetrics(nil)}
 	fn(a)
 	for text := range strings.Lines(b.String()) {
 		line := map[string]any{}

@@ -73,6 +73,7 @@ type metrics struct {
 	lag                        *prometheus.HistogramVec
 
 	turnedAway atomic.Uint64
+	rolledUp   atomic.Uint64
 	lost       atomic.Uint64 // events, by onlookers that were too slow
 }
 

@@ -34,6 +34,7 @@ type reception struct {
 	view   *expr.View     // nil when refused
 	owed   store.Delivery // to target, should it become hooktape's
 	cut    bool           // raw holds only the beginning
+	rolled bool           // it is only counted
 
 	entered []*target // where the request is counted in target.arriving
 	first   store.ID  // of which the request is a duplicate; zero: it is none
@@ -48,19 +49,15 @@ func (a *Agent) serve(x *wire.Exchange) {
 		Agent: a, x: x, src: routes.match(x.Head.Host(), x.Head.Path()), raw: a.store.Spool(),
 		from: senderOf(x.Remote, x.TLS, x.Head, routes.trusted),
 	}
-	r.found = checkHead(r.config(), x.Head)
-	if !r.found.refused() && r.src.limiter != nil {
-		r.found = r.src.limiter.check(a.now())
-	}
+	r.check()
 	defer r.held.giveBack()
-	if !r.found.refused() {
-		r.found = r.src.checkPath(x.Head)
-	}
-	err := r.read()
-	if err == nil {
+	err := r.take()
+	if err == nil && !r.rolled {
 		err = r.commit()
 	}
 	switch {
+	case r.rolled:
+		r.countOnly()
 	case err != nil:
 		r.turnAway(err)
 	case r.first != store.ID{}:
@@ -75,6 +72,31 @@ func (a *Agent) serve(x *wire.Exchange) {
 	}
 	r.letOn()
 	r.raw.Discard()
+}
+
+// check judges the request by its head.
+func (r *reception) check() {
+	r.found = checkHead(r.config(), r.x.Head)
+	if !r.found.refused() && r.src.limiter != nil {
+		r.found = r.src.limiter.check(r.now())
+	}
+	if !r.found.refused() {
+		r.found = r.src.checkPath(r.x.Head)
+	}
+}
+
+// take reads the request, as far as it is to be kept.
+func (r *reception) take() error {
+	if r.rolled = r.isOver(); r.rolled {
+		r.skim()
+		return nil
+	}
+	if r.found.refused() {
+		return r.read()
+	}
+	err := r.read()
+	r.rolled = r.isOver() // the body may have given reason to refuse it
+	return err
 }
 
 // forgetBody frees a large body while the target is waited for. Should an ack need it, it is read again.
@@ -173,21 +195,32 @@ func broken(err error) finding {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return finding{verdict: store.Incomplete, reason: "the sender was too slow", status: http.StatusRequestTimeout}
 	}
-	return finding{verdict: store.Incomplete, reason: "the connection ended before the request did", status: http.StatusBadRequest}
+	return finding{
+		verdict: store.Incomplete, reason: "the connection ended before the request did", status: http.StatusBadRequest, ended: true,
+	}
 }
 
-// commit makes the record of what was read, plans its answer and deliveries, and waits until all of it is on the disk.
-func (r *reception) commit() error {
+// newRecord is the record of what was read. The store gives it its id and its bytes.
+func (r *reception) newRecord() *store.Record {
 	h := r.x.Head
-	r.rec = &store.Record{
-		Time: r.x.Time, Via: "direct", Remote: r.from.remote, Proxy: r.from.proxy, TLS: r.from.tls,
+	return &store.Record{
+		Time: r.x.Time, Source: r.sourceName(), Via: "direct", Remote: r.from.remote, Proxy: r.from.proxy, TLS: r.from.tls,
 		Proto: h.Proto, Method: h.Method, Target: h.Target, Host: h.Host(),
 		Verdict: r.found.verdict, Reason: r.found.reason,
 		HeadSize: len(h.Raw), BodySize: r.x.BodySize(), Truncated: r.cut, Raw: store.Raw{Size: r.raw.Size()},
 	}
-	if r.src != nil {
-		r.rec.Source = r.src.Name
+}
+
+func (r *reception) sourceName() string {
+	if r.src == nil {
+		return ""
 	}
+	return r.src.Name
+}
+
+// commit makes the record of what was read, plans its answer and deliveries, and waits until all of it is on the disk.
+func (r *reception) commit() error {
+	r.rec = r.newRecord()
 	defer r.leaveEntrance()
 	plan, err := r.plan()
 	if err != nil {
@@ -317,13 +350,18 @@ func (a *Agent) warn(source, what string, err error) {
 // acknowledge sends the answer that the record already holds.
 func (r *reception) acknowledge() {
 	_, err := r.x.Write(r.rec.Answer.Raw.Inline)
-	r.rec.Answer.Duration = r.now().Sub(r.rec.Time)
+	r.wrote(r.rec, err)
+}
+
+// wrote tells how the writing of an answer ended that its record already holds.
+func (a *Agent) wrote(rec *store.Record, err error) {
+	rec.Answer.Duration = a.now().Sub(rec.Time)
 	if err != nil {
-		r.log.Debug("answer could not be sent", "record", r.rec.ID, "error", err)
-		r.rec.Answer.Error = err.Error()
-		r.store.Settle(r.rec.ID, store.Outcome{Answer: r.rec.Answer})
+		a.log.Debug("answer could not be sent", "record", rec.ID, "error", err)
+		rec.Answer.Error = err.Error()
+		a.store.Settle(rec.ID, store.Outcome{Answer: rec.Answer})
 	}
-	r.done(r.rec)
+	a.done(rec)
 }
 
 // turnAway answers a request that could not be recorded: nothing was promised, the sender has to come again.
@@ -344,21 +382,32 @@ func (a *Agent) refuse(b *wire.Refusal) []byte {
 		Time: b.Time, Via: "direct", Remote: b.Remote.String(), TLS: b.TLS, Method: method, Target: target, Proto: proto,
 		Verdict: found.verdict, Reason: found.reason, Truncated: b.Truncated,
 	}
+	render := func(rec *store.Record) {
+		if found.status != 0 {
+			rec.Answer = answered(rec, found.status, answer, a.now())
+			rec.Answer.Error = found.doubt()
+		}
+	}
+	if k := kindOf(found, "", rec.Remote); found.countable() && a.rollups.over(k, a.now()) {
+		render(rec)
+		a.counted(k, rec, string(b.Raw))
+		return answer
+	}
 	raw := a.store.Spool()
 	defer raw.Discard()
 	_, err := raw.Write(b.Raw)
 	if err == nil {
-		err = a.store.Append(rec, raw, nil, func(rec *store.Record) {
-			if found.status != 0 {
-				rec.Answer = answered(rec, found.status, answer, a.now())
-			}
-		}).Wait()
+		err = a.store.Append(rec, raw, nil, render).Wait()
 	}
 	if err != nil {
 		a.cantRecord(err)
 		return a.lastAnswer(unavailable())
 	}
-	a.done(rec)
+	if rec.Answer == nil {
+		a.done(rec)
+		return nil
+	}
+	b.Written = func(err error) { a.wrote(rec, err) }
 	return answer
 }
 

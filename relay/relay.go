@@ -7,6 +7,7 @@
 //	                  │ limit.go     rate, memory
 //	                  │ check.go     size, method → verdict                    pure
 //	                  │ answer.go    verdict, acks → the bytes of the answer   pure
+//	                  ├─► rollup.go  too many refused: counted, not recorded
 //	                  ├─► repeat.go  a duplicate: the answer of the first is the answer
 //	                  ├─► pass.go    respond = "target": the app's response is the answer
 //	                  └─► target.go  everything else: deliveries, one worker a target
@@ -69,6 +70,7 @@ type Agent struct {
 	watch   hub
 	outage  outage
 	orphans orphans
+	rollups *rollups
 	line    line
 	memory  atomic.Pointer[budget] // of bodies that are read back whole
 	sending sync.WaitGroup         // workers and attempts
@@ -96,7 +98,7 @@ func New(o Options, cfg *config.Config) *Agent {
 	a := &Agent{
 		store: o.Store, log: o.Log, client: o.Client, now: o.Now, jitter: o.Jitter, grace: o.Grace,
 		targets: make(map[targetKey]*target), left: make(map[targetKey]*target), stopping: make(chan struct{}),
-		orphans: orphans{wake: make(chan struct{}, 1)},
+		orphans: orphans{wake: make(chan struct{}, 1)}, rollups: newRollups(),
 	}
 	if a.log == nil {
 		a.log = hclog.NewNullLogger()
@@ -194,6 +196,7 @@ func (a *Agent) Run(ctx context.Context, listeners ...net.Listener) error {
 	}
 	a.mu.Unlock()
 	a.sending.Go(func() { a.seeToOrphans(working) })
+	a.sending.Go(func() { a.rollUp(working) })
 
 	failed := make(chan error, len(listeners))
 	for _, l := range listeners {
@@ -222,6 +225,7 @@ func (a *Agent) Run(ctx context.Context, listeners ...net.Listener) error {
 		}
 	}
 	a.sending.Wait()
+	a.writeRollups()
 	a.stop()
 	a.client.Close()
 	return cause

@@ -125,7 +125,7 @@ func (r *reception) repeat() {
 	answer.Duration = r.now().Sub(r.rec.Time)
 	r.store.Settle(r.rec.ID, store.Outcome{Answer: answer, AnswerRaw: kept})
 	r.rec.Answer = answer
-	r.watch.tell(Event{Kind: Answered, Record: r.rec})
+	r.done(r.rec)
 }
 
 // firstAnswer is the answer of the first, its head as this connection needs it.

@@ -19,7 +19,7 @@ const (
 // Event is something that an onlooker wants to know at once. Records in it are shared: do not change them.
 type Event struct {
 	Kind   EventKind
-	Record *store.Record // Answered
+	Record *store.Record // Answered; with a Count it is a roll-up, of requests of which no event told
 	Lost   int           // events not sent before this one, because the onlooker was too slow
 
 	Source, Target string        // Away, Back
@@ -31,7 +31,7 @@ type Event struct {
 
 // hub hands events to onlookers. It never waits for one: an onlooker that is too slow loses events and is told how many.
 type hub struct {
-	metrics *metrics // hears of every record
+	metrics *metrics // hears of events that were lost
 
 	// mu guards onlookers and what is in them, and is held while an event is handed out, which never blocks.
 	mu        sync.Mutex
@@ -63,9 +63,6 @@ func (a *Agent) Watch(buffer int) (events <-chan Event, stop func()) {
 // tell hands an event to all onlookers. Of a record they get what was found out about it, not its bytes: these are the
 // request's own buffers, which are used again.
 func (h *hub) tell(e Event) {
-	if e.Kind == Answered {
-		h.metrics.answered(e.Record)
-	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if len(h.onlookers) == 0 {

@@ -28,6 +28,8 @@ type recordFacts struct {
 	Answer    *answerFacts `cbor:"21,keyasint,omitempty"`
 	Proxy     string       `cbor:"22,keyasint,omitempty"`
 	Events    []string     `cbor:"23,keyasint,omitempty"`
+	Count     int          `cbor:"24,keyasint,omitempty"`
+	Until     int64        `cbor:"25,keyasint,omitempty"`
 }
 
 func newRecordFacts(r *Record) *recordFacts {
@@ -36,7 +38,7 @@ func newRecordFacts(r *Record) *recordFacts {
 		Proto: r.Proto, Method: r.Method, Target: r.Target, Host: r.Host, Event: r.Event, Events: r.Events, Trace: r.Trace,
 		Verdict: r.Verdict, Reason: r.Reason, Verified: r.Verified,
 		HeadSize: r.HeadSize, BodySize: r.BodySize, Truncated: r.Truncated, Session: r.Session,
-		Pieces: piecesOf(r.Raw), Size: r.Raw.Size,
+		Pieces: piecesOf(r.Raw), Size: r.Raw.Size, Count: r.Count, Until: nanos(r.Until),
 	}
 	if r.Answer != nil {
 		f.Answer = newAnswerFacts(r.Answer)
@@ -50,6 +52,7 @@ func (f *recordFacts) record(id ID) *Record {
 		Proto: f.Proto, Method: f.Method, Target: f.Target, Host: f.Host, Event: f.Event, Events: f.Events, Trace: f.Trace,
 		Verdict: f.Verdict, Reason: f.Reason, Verified: f.Verified,
 		HeadSize: f.HeadSize, BodySize: f.BodySize, Truncated: f.Truncated, Session: f.Session,
+		Count: f.Count, Until: fromNanos(f.Until),
 	}
 	if f.Answer != nil {
 		r.Answer = f.Answer.answer()

@@ -58,6 +58,12 @@ type Raw struct {
 func InlineRaw(b []byte) Raw { return Raw{Inline: b, Size: int64(len(b))} }
 
 // Record is one received request: its bytes on the wire, and what the agent found out about it.
+//
+// A record with a Count is a roll-up: it stands for so many refused requests of one kind, verdict, source and sender's
+// host, that came too fast for a record each. Time is when the first of them came and Until when the last one did; the
+// head of the first is kept, or its beginning, and its answer; Remote is the host, without a port, or "" where there
+// were too many to tell apart. A roll-up is written when its interval is over, so its id is later than its times. It
+// has no deliveries, and is no request that could be judged again.
 type Record struct {
 	ID     ID        // given by Store.Append
 	Time   time.Time // arrival of the first byte
@@ -84,6 +90,9 @@ type Record struct {
 	Session   []string
 	Raw       Raw
 	Answer    *Answer // nil: not answered yet
+
+	Count int       // requests that a roll-up stands for; 0: a record of one request
+	Until time.Time // when the last of them began to come
 }
 
 // Peer is the address, without its port, of who brought the request to the agent: the proxy, or else the sender.

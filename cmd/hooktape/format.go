@@ -85,11 +85,12 @@ type recordLine struct {
 	Status       int // 0: not answered
 	Duration     time.Duration
 	Size         int64 // bytes of the body
+	Count        int   // requests that a roll-up stands for; 0: it is about one
 }
 
 func lineOf(r *inspect.Record) recordLine {
 	l := recordLine{
-		Time: r.Time.Time, ID: r.ID, Method: r.Method, Path: r.Path, Verdict: r.Verdict, Size: r.BodySize,
+		Time: r.Time.Time, ID: r.ID, Method: r.Method, Path: r.Path, Verdict: r.Verdict, Size: r.BodySize, Count: r.Count,
 	}
 	if r.Answer != nil {
 		l.Status, l.Duration = r.Answer.Status, r.Answer.Duration.Duration()
@@ -100,7 +101,7 @@ func lineOf(r *inspect.Record) recordLine {
 // lineOfStored is lineOf for a record as the agent has it.
 func lineOfStored(r *store.Record) recordLine {
 	l := recordLine{
-		Time: r.Time, ID: r.ID, Method: r.Method, Path: mask.Target(r.Target), Verdict: r.Verdict, Size: r.BodySize,
+		Time: r.Time, ID: r.ID, Method: r.Method, Path: mask.Target(r.Target), Verdict: r.Verdict, Size: r.BodySize, Count: r.Count,
 	}
 	if r.Answer != nil {
 		l.Status, l.Duration = r.Answer.Status, r.Answer.Duration
@@ -114,7 +115,7 @@ func (i ink) line(l recordLine) string {
 	const pathWidth = 36
 	var refused string
 	if l.Verdict.Refused() {
-		refused = "  " + i.yellow(string(l.Verdict))
+		refused = "  " + i.yellow(times(l.Verdict, l.Count))
 	}
 	return fmt.Sprintf("%s  %s %s  %s  %s  %s  %s%s\n",
 		i.dim(l.Time.Local().Format("15:04:05.000")),
@@ -122,6 +123,14 @@ func (i ink) line(l recordLine) string {
 		i.status(l.Status, statusText(l.Status)),
 		padLeft(took(l.Duration, l.Status), 8), padLeft(size(l.Size), 8),
 		i.dim(ending(l.ID)), refused)
+}
+
+// times is the verdict of a record, with how many requests a roll-up stands for.
+func times(v store.Verdict, count int) string {
+	if count == 0 {
+		return string(v)
+	}
+	return fmt.Sprintf("%s ×%d", v, count)
 }
 
 func statusText(status int) string {

@@ -140,7 +140,7 @@ var worstFirst = []store.State{store.Failed, store.Expired, store.Orphaned, stor
 // accepted, else its deliveries, the one that wants attention most.
 func stateOf(r *inspect.Record) string {
 	if r.Verdict != store.Accepted {
-		return string(r.Verdict)
+		return times(r.Verdict, r.Count)
 	}
 	for _, state := range worstFirst {
 		for _, d := range r.Deliveries {

@@ -50,7 +50,8 @@ func (p *page) facts() {
 	fmt.Fprintln(&p.b, p.ink.bold(title))
 	p.fact("id", r.ID.String())
 	p.fact("time", fmt.Sprintf("%s (%s)", r.Time.Local().Format("2006-01-02 15:04:05.000 -07:00"), ago(p.now.Sub(r.Time.Time))))
-	from := r.Remote + ", " + r.Via
+	p.rollUp()
+	from := orMany(r.Remote) + ", " + r.Via
 	if r.Proxy != "" {
 		from += ", through " + r.Proxy
 	}
@@ -63,6 +64,24 @@ func (p *page) facts() {
 	p.paintedFact("verdict", p.verdict())
 	p.fact("auth", p.auth())
 	p.fact("size", p.size())
+}
+
+// rollUp says what a roll-up stands for.
+func (p *page) rollUp() {
+	r := &p.record
+	if r.Count == 0 {
+		return
+	}
+	p.fact("roll-up", fmt.Sprintf("of %d requests that came too fast for a record each, until %s; what follows is about the first",
+		r.Count, r.Until.Local().Format("15:04:05.000")))
+}
+
+// orMany is who a request came from; a roll-up may be of more than it tells apart.
+func orMany(remote string) string {
+	if remote == "" {
+		return "many hosts"
+	}
+	return remote
 }
 
 // fact prints a value that is there.

@@ -8,8 +8,9 @@ import (
 	"github.com/hooktape/hooktape/store"
 )
 
-// Record is a record as JSON shows it (DESIGN.md section 5). Every key but
-// proxy is always there. Secrets are masked unless the question said reveal.
+// Record is a record as JSON shows it (DESIGN.md section 5). Every key is always
+// there, but for proxy, and count and until, which roll-ups have. Secrets are
+// masked unless the question said reveal.
 type Record struct {
 	ID         store.ID      `json:"id"`
 	Time       Time          `json:"time"`
@@ -33,6 +34,8 @@ type Record struct {
 	Auth       Auth          `json:"auth"`
 	Answer     *Answer       `json:"answer"` // null: not answered
 	Deliveries []Delivery    `json:"deliveries"`
+	Count      int           `json:"count,omitempty"` // a roll-up stands for so many refused requests; the rest is about the first
+	Until      Time          `json:"until,omitzero"`  // when the last of them came
 }
 
 // Auth is what a request brought to prove who it is. The credentials

@@ -115,7 +115,7 @@ func NewRecord(rec *store.Record, deliveries []store.Delivery, reveal bool) *Rec
 		Via: rec.Via, Remote: rec.Remote, Proxy: rec.Proxy, Proto: rec.Proto, Method: rec.Method, Path: rec.Target,
 		Host: rec.Host, Event: rec.Event, Verdict: rec.Verdict, Reason: rec.Reason, Verified: rec.Verified,
 		Size: rec.Raw.Size, BodySize: rec.BodySize, Truncated: rec.Truncated,
-		Deliveries: make([]Delivery, 0, len(deliveries)),
+		Deliveries: make([]Delivery, 0, len(deliveries)), Count: rec.Count, Until: Time{rec.Until},
 	}
 	if shown.Session == nil {
 		shown.Session = []string{}

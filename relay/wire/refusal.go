@@ -24,6 +24,9 @@ type Refusal struct {
 	// os.ErrDeadlineExceeded (too slow), ErrTLSOnPlain, ErrPlainOnTLS, or a
 	// *HandshakeError, which no answer can be sent to.
 	Cause error
+
+	// Written, when Refuse sets it, is told how writing its answer ended.
+	Written func(error)
 }
 
 // A HandshakeError says why a TLS connection could not be brought up. The bytes
@@ -42,6 +45,9 @@ func (c *conn) refuse(cause error) {
 	}
 	_, err := c.stream.Write(answer)
 	c.linger = err == nil
+	if r.Written != nil {
+		r.Written(err)
+	}
 }
 
 func (c *conn) refusal(raw []byte, cause error) *Refusal {
