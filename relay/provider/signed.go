@@ -82,11 +82,11 @@ func (v *signedVerifier) values() values {
 // begin reads what the request says of its signature and writes the message up to the body.
 func (v *signedVerifier) begin() {
 	c := v.scheme
-	if v.letter, v.failure = c.read(v.request); v.failure != nil {
-		return
-	}
 	var keys []key
 	if keys, v.failure = c.keys(v.setting); v.failure != nil {
+		return
+	}
+	if v.letter, v.failure = c.read(v.request); v.failure != nil {
 		return
 	}
 	checks := make([]check, len(keys))
