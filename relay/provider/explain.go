@@ -1,19 +1,135 @@
 package provider
 
+import (
+	"fmt"
+	"hash/maphash"
+	"iter"
+	"strings"
+)
+
 // A Secret is a secret and the name of the source that it is configured for.
 type Secret struct {
 	Source string
 	Value  string
 }
 
+// The work of one explanation is bounded, to about a second.
+const (
+	explainBytes = 32 << 20 // of bodies that are checked
+	explainBody  = 4 << 20  // the size of the largest body of which changes are undone
+)
+
 // Explain says in one sentence why a request fails the check of p: what Verify says, and where the signature is another
 // one, what was done to the request since it was signed, as far as that can be found out by trying. r.Body must be
-// whole. others are secrets of other sources. It is empty for a request that is right. What it finds out never makes a
+// whole. It is for a person who asks, not for each request that fails. others are secrets of other sources. It is empty for a request that is right. What it finds out never makes a
 // request right.
 func Explain(p *Provider, r *Request, s *Setting, others []Secret) string {
 	failure := p.Verify(r, s)
 	if failure == nil {
 		return ""
 	}
-	return failure.Reason
+	if failure.Kind != Mismatch {
+		return failure.Reason
+	}
+	left := explainBytes
+	for g := range guesses(p, r, s, others) {
+		if left -= len(g.request.Body); left < 0 {
+			break
+		}
+		if f := p.Verify(g.request, g.setting); f == nil || f.Kind == Expired {
+			return g.says
+		}
+	}
+	if failure.Token {
+		return failure.Reason
+	}
+	return failure.Reason + "; no other configured secret and no known change on the way explains it"
+}
+
+// A guess is what may have happened: the request would be right as it is here.
+type guess struct {
+	says    string
+	request *Request
+	setting *Setting
+}
+
+// guesses are all of them, the likely and cheap ones first.
+func guesses(p *Provider, r *Request, s *Setting, others []Secret) iter.Seq[guess] {
+	return func(yield func(guess) bool) {
+		for g := range guessSecrets(r, s, others) {
+			if !yield(g) {
+				return
+			}
+		}
+		if signsWithURL(p.Scheme) {
+			for url := range guessURLs(r) {
+				says := fmt.Sprintf("the signature is right for the URL %s, and the request came as %s: public_url says what the provider sees",
+					maskQuery(url), maskQuery(r.URL))
+				if !yield(guess{says, &Request{r.Head, r.Body, url, r.Time}, s}) {
+					return
+				}
+			}
+		}
+		if len(r.Body) > explainBody {
+			return
+		}
+		seed, seen := maphash.MakeSeed(), map[uint64]bool{}
+		for what, body := range guessBodies(r) {
+			sum := maphash.Bytes(seed, body)
+			if seen[sum] {
+				continue
+			}
+			seen[sum] = true
+			says := "the body was changed after it was signed: the signature is right for " + what
+			if !yield(guess{says, &Request{r.Head, body, r.URL, r.Time}, s}) {
+				return
+			}
+		}
+	}
+}
+
+// guessSecrets tries the secrets of other sources, and our own without what editors and shells leave round them.
+func guessSecrets(r *Request, s *Setting, others []Secret) iter.Seq[guess] {
+	return func(yield func(guess) bool) {
+		with := func(secret string) *Setting {
+			other := *s
+			other.Secrets = []string{secret}
+			return &other
+		}
+		for i, secret := range s.Secrets {
+			bare := strings.Trim(secret, " \t\r\n\"'")
+			says := fmt.Sprintf("the secret is right without the spaces or quotes round it (secret %d of %d)", i+1, len(s.Secrets))
+			if bare != secret && !yield(guess{says, r, with(bare)}) {
+				return
+			}
+		}
+		for _, other := range others {
+			if !yield(guess{fmt.Sprintf("it is right under the secret of source %q", other.Source), r, with(other.Value)}) {
+				return
+			}
+		}
+	}
+}
+
+// signsWithURL says whether the URL is part of what is signed.
+func signsWithURL(scheme Scheme) bool {
+	switch c := scheme.(type) {
+	case *signed:
+		return c.Compose != nil || strings.Contains(string(c.Message), "{url}")
+	case either:
+		for _, one := range c {
+			if signsWithURL(one) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// maskQuery leaves out the query, where tokens may be.
+func maskQuery(url string) string {
+	if before, _, ok := strings.Cut(url, "?"); ok {
+		return before + "?…"
+	}
+	return url
 }
