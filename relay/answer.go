@@ -2,6 +2,7 @@ package relay
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"net/http"
 
@@ -68,11 +69,24 @@ func contentType(body []byte) string {
 
 // refusal is the answer to a request that is not taken: the status, and the reason in a line of text.
 func refusal(f finding) wire.Answer {
-	fields := append(wire.Fields{
-		{Name: "Content-Type", Value: "text/plain; charset=utf-8"},
-		{Name: "X-Content-Type-Options", Value: "nosniff"},
-	}, f.fields...)
-	return wire.Answer{Status: f.status, Fields: fields, Body: []byte("hooktape: " + f.reason + "\n")}
+	return plainAnswer(f, []byte("hooktape: "+cmp.Or(f.told, f.reason)+"\n"))
+}
+
+// verdictAnswer is the answer to a request that stays with us: refused, or a handshake.
+func verdictAnswer(f finding) wire.Answer {
+	if f.verdict == store.Handshake {
+		return plainAnswer(f, f.body)
+	}
+	return refusal(f)
+}
+
+// plainAnswer is text that no browser takes for a page: it may say again what the sender has said.
+func plainAnswer(f finding, body []byte) wire.Answer {
+	fields := wire.Fields{{Name: "X-Content-Type-Options", Value: "nosniff"}}
+	if _, given := f.fields.Get("Content-Type"); !given && len(body) > 0 {
+		fields = append(wire.Fields{{Name: "Content-Type", Value: "text/plain; charset=utf-8"}}, fields...)
+	}
+	return wire.Answer{Status: f.status, Fields: append(fields, f.fields...), Body: body}
 }
 
 // render gives what puts an answer into the record.

@@ -3,6 +3,7 @@ package relay
 import (
 	"fmt"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -19,9 +20,11 @@ const refusedKeep = 64 << 10
 // finding is what a check decided: the verdict, why, and the answer of a refusal.
 type finding struct {
 	verdict store.Verdict
-	reason  string      // for the operator; empty when accepted
+	reason  string      // for the operator; empty when accepted, unless it is so in spite of a check
+	told    string      // for the sender; empty: the reason
 	status  int         // of the answer; 0 when accepted
 	fields  wire.Fields // of the answer, beside those every answer has
+	body    []byte      // of the answer to a handshake
 	unread  bool        // the body was not asked for, and won't be
 	ended   bool        // the sender has ended the connection, or its half of it
 }
@@ -40,10 +43,17 @@ func (f finding) countable() bool {
 }
 
 // checkHead judges a request by its head alone, before a byte of its body is read. src is nil when no source matched.
-func checkHead(src *config.Source, h *wire.RequestHead) finding {
+// remote is who sends it: an address, with or without a port.
+func checkHead(src *config.Source, h *wire.RequestHead, remote string) finding {
 	switch {
 	case src == nil:
 		return finding{verdict: store.NoSource, reason: "no source takes " + mask.Target(h.Path()), status: http.StatusNotFound}
+	case src.Allow != nil && !addressAllowed(src.Allow, remote):
+		return finding{
+			verdict: store.AddressNotAllowed,
+			reason:  hostname(remote) + " is not among the addresses that are allowed",
+			status:  http.StatusForbidden,
+		}
 	case !methodAllowed(src.Methods, h.Method):
 		return finding{
 			verdict: store.MethodNotAllowed,
@@ -64,6 +74,12 @@ func (f finding) doubt() string {
 		return "the sender had ended the connection, it may not have got the answer"
 	}
 	return ""
+}
+
+// addressAllowed says whether a sender is in one of the networks.
+func addressAllowed(networks []netip.Prefix, remote string) bool {
+	addr, err := netip.ParseAddr(hostname(remote))
+	return err == nil && among(addr, networks)
 }
 
 // methodAllowed says whether a source takes a method; no list takes all.

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/hooktape/hooktape/relay/config"
+	"github.com/hooktape/hooktape/relay/provider"
 	"github.com/hooktape/hooktape/relay/wire"
 	"github.com/hooktape/hooktape/store"
 )
@@ -25,6 +26,32 @@ type source struct {
 	config.Source
 	targets []*target // as Source.Targets
 	limiter *limiter  // nil: any number of requests
+
+	setting   provider.Setting // as Source.Setting, complete
+	publicURL string           // "": not known
+}
+
+// paramsOf are what the source of a name says of itself.
+func (r *routes) paramsOf(name string) map[string]string {
+	for _, s := range r.sources {
+		if s.Name == name {
+			return s.Setting.Params
+		}
+	}
+	return nil
+}
+
+// secretsBut are the secrets of all sources but one.
+func (r *routes) secretsBut(name string) (others []provider.Secret) {
+	for _, s := range r.sources {
+		if s.Name == name {
+			continue
+		}
+		for _, secret := range s.setting.Secrets {
+			others = append(others, provider.Secret{Source: s.Name, Value: secret})
+		}
+	}
+	return others
 }
 
 // newRoutes puts sources in the order of matching: those that name a host before those that take any, longer paths

@@ -31,11 +31,12 @@ type reception struct {
 	found  finding
 	raw    *store.Spool
 	rec    *store.Record
-	view   *expr.View     // nil when refused
+	view   *expr.View     // nil when refused before it was all here
 	owed   store.Delivery // to target, should it become hooktape's
 	cut    bool           // raw holds only the beginning
 	rolled bool           // it is only counted
 
+	inquiry *inquiry  // into who sent it; nil: there is none
 	entered []*target // where the request is counted in target.arriving
 	first   store.ID  // of which the request is a duplicate; zero: it is none
 	leave   func()    // lets an equal request go on; nil: none waits
@@ -76,13 +77,14 @@ func (a *Agent) serve(x *wire.Exchange) {
 
 // check judges the request by its head.
 func (r *reception) check() {
-	r.found = checkHead(r.config(), r.x.Head)
+	r.found = checkHead(r.config(), r.x.Head, r.from.remote)
 	if !r.found.refused() && r.src.limiter != nil {
 		r.found = r.src.limiter.check(r.now())
 	}
 	if !r.found.refused() {
 		r.found = r.src.checkPath(r.x.Head)
 	}
+	r.inquire()
 }
 
 // take reads the request, as far as it is to be kept.
@@ -222,6 +224,9 @@ func (r *reception) sourceName() string {
 func (r *reception) commit() error {
 	r.rec = r.newRecord()
 	defer r.leaveEntrance()
+	if err := r.examine(); err != nil {
+		return err
+	}
 	plan, err := r.plan()
 	if err != nil {
 		return err
@@ -242,6 +247,20 @@ func (r *reception) commit() error {
 	return nil
 }
 
+// examine looks into a request that its head has not decided on.
+func (r *reception) examine() error {
+	if r.found.verdict != store.Accepted {
+		return nil
+	}
+	if err := r.open(); err != nil {
+		return err
+	}
+	r.judge()
+	r.name()
+	r.rec.Verdict, r.rec.Reason = r.found.verdict, r.found.reason
+	return nil
+}
+
 // plan is what happens with a request beside being recorded.
 type plan struct {
 	deliveries []store.Delivery
@@ -250,11 +269,8 @@ type plan struct {
 }
 
 func (r *reception) plan() (plan, error) {
-	if r.found.refused() {
-		return plan{render: r.render(refusal(r.found))}, nil
-	}
-	if err := r.open(); err != nil {
-		return plan{}, err
+	if r.found.verdict != store.Accepted {
+		return plan{render: r.render(verdictAnswer(r.found))}, nil
 	}
 	var p plan
 	deliver := true

@@ -5,7 +5,8 @@
 //	wire.Server ──► receive.go   reads it onto the tape, commits, answers
 //	                  │ match.go     host and path → source                    pure
 //	                  │ limit.go     rate, memory
-//	                  │ check.go     size, method → verdict                    pure
+//	                  │ check.go     address, method, size → verdict           pure
+//	                  │ verify.go    handshake, signature → verdict
 //	                  │ answer.go    verdict, acks → the bytes of the answer   pure
 //	                  ├─► rollup.go  too many refused: counted, not recorded
 //	                  ├─► repeat.go  a duplicate: the answer of the first is the answer
@@ -22,6 +23,7 @@
 package relay
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -32,6 +34,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+	"golang.org/x/time/rate"
 
 	"github.com/hooktape/hooktape/relay/config"
 	"github.com/hooktape/hooktape/relay/wire"
@@ -79,6 +82,8 @@ type Agent struct {
 	metrics     *metrics
 	complaints  complaints
 
+	explaining *rate.Limiter // how often it is asked why a signature is wrong
+
 	failures sync.Map      // what was warned of, so that it is only once
 	stopping chan struct{} // closed when the agent begins to stop
 
@@ -98,7 +103,8 @@ func New(o Options, cfg *config.Config) *Agent {
 	a := &Agent{
 		store: o.Store, log: o.Log, client: o.Client, now: o.Now, jitter: o.Jitter, grace: o.Grace,
 		targets: make(map[targetKey]*target), left: make(map[targetKey]*target), stopping: make(chan struct{}),
-		orphans: orphans{wake: make(chan struct{}, 1)}, rollups: newRollups(),
+		explaining: rate.NewLimiter(explainRate, explainRate),
+		orphans:    orphans{wake: make(chan struct{}, 1)}, rollups: newRollups(),
 	}
 	if a.log == nil {
 		a.log = hclog.NewNullLogger()
@@ -140,7 +146,8 @@ func (a *Agent) Apply(cfg *config.Config) {
 	limiters := make(map[string]*limiter)
 	var sources []*source
 	for _, cs := range cfg.Sources {
-		s := &source{Source: cs, limiter: limiterFor(cs.Rate, a.limiters[cs.Name])}
+		s := &source{Source: cs, limiter: limiterFor(cs.Rate, a.limiters[cs.Name]), setting: cs.Setting}
+		s.setting.Path, s.publicURL = cs.Path, cmp.Or(cs.PublicURL, cfg.PublicURL)
 		limiters[cs.Name] = s.limiter
 		for _, ct := range cs.Targets {
 			key := targetKey{cs.Name, ct.Name}

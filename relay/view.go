@@ -14,7 +14,7 @@ func (a *Agent) view(rec *store.Record, head *wire.RequestHead, raw store.Raw, h
 	body := func() ([]byte, error) {
 		return a.wholeBody(head.Framing, raw, int64(len(head.Raw)), rec.BodySize, held)
 	}
-	return &expr.View{Record: rec, Head: head, Body: body}
+	return &expr.View{Record: rec, Head: head, Body: body, Params: a.routes.Load().paramsOf(rec.Source)}
 }
 
 // wholeBody is the decoded body behind the first skip bytes of raw; size is how long it is.
