@@ -79,6 +79,14 @@ func (o *Options) rename(from, to string) error {
 	return Rename(from, to)
 }
 
+// syncFolder is syncFolder where syncs are done.
+func (o *Options) syncFolder(folder string) error {
+	if o.NoSync {
+		return nil
+	}
+	return syncFolder(folder)
+}
+
 // Rename gives a file that is synced its name, in the place of another one if there is one, so that the name survives
 // a power cut.
 func Rename(from, to string) error {

@@ -49,7 +49,7 @@ func (c *counts) write(tx *bolt.Tx) error {
 		tx.Bucket(bucketByVerdict): c.refused,
 	} {
 		if n != 0 {
-			// A tape from before all of these were counted may have more than it knows of.
+			// What is damaged may not have been counted when the tape was migrated.
 			errs = append(errs, bucket.SetSequence(uint64(max(0, int64(bucket.Sequence())+n))))
 		}
 	}

@@ -54,6 +54,18 @@ func (e *NewerError) Error() string {
 	return fmt.Sprintf("%s has format %d, this hooktape knows formats up to %d: use a newer hooktape", e.Path, e.Format, e.Know)
 }
 
+// OlderError says that an earlier hooktape wrote the database, in a format that must be brought up to date before it can
+// be read; whoever opens it to be read can't do that.
+type OlderError struct {
+	Path         string
+	Format, Need int
+}
+
+func (e *OlderError) Error() string {
+	return fmt.Sprintf("it has format %d, which an earlier hooktape wrote, and is migrated to format %d when it is opened for writing",
+		e.Format, e.Need)
+}
+
 // AmbiguousError says that several records have ids with this ending.
 type AmbiguousError struct {
 	Ending string

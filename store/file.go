@@ -15,8 +15,8 @@ import (
 	berrors "go.etcd.io/bbolt/errors"
 )
 
-// formatVersion is what this package writes and the highest that it reads.
-const formatVersion = 1
+// formatVersion is what this package writes and the highest that it reads. migrations has the earlier ones.
+const formatVersion = 2
 
 // pageSize is the same everywhere, so that a tape can be carried to a machine with other memory pages.
 const pageSize = 4096
@@ -65,13 +65,37 @@ func openFile(path string, o Options) (*file, error) {
 		err = f.checkEdges()
 	}
 	if err == nil {
-		err = f.checkFormat(path)
+		err = f.upToDate(path, o)
 	}
 	if err != nil {
 		f.close()
 		return nil, err
 	}
 	return f, nil
+}
+
+// upToDate makes sure that the database has our format and every bucket.
+func (f *file) upToDate(path string, o Options) error {
+	format, err := f.checkFormat(path)
+	if err != nil {
+		return err
+	}
+	if format < formatVersion {
+		if o.ReadOnly {
+			return &OlderError{Path: path, Format: format, Need: formatVersion}
+		}
+		if err := f.migrate(path, format, o); err != nil {
+			return err
+		}
+	}
+	return f.view(func(tx *bolt.Tx) error {
+		for _, name := range buckets {
+			if tx.Bucket(name) == nil {
+				return fmt.Errorf("%w: it has no bucket %q", ErrDamaged, name)
+			}
+		}
+		return nil
+	})
 }
 
 // openBolt opens path with bbolt. Where the address space is limited, it maps no more than the file.
@@ -262,16 +286,21 @@ func layOut(tx *bolt.Tx) error {
 			return err
 		}
 	}
-	return tx.Bucket(bucketMeta).Put(metaFormat, binary.BigEndian.AppendUint32(nil, formatVersion))
+	return putFormat(tx, formatVersion)
+}
+
+func putFormat(tx *bolt.Tx, format int) error {
+	return tx.Bucket(bucketMeta).Put(metaFormat, binary.BigEndian.AppendUint32(nil, uint32(format)))
 }
 
 // newPages is how many pages bbolt writes into a new file.
 const newPages = 4
 
-// checkFormat refuses what is not ours or newer than we are. A file that bbolt has just made of nothing is laid out.
-func (f *file) checkFormat(path string) error {
+// checkFormat says what format the database has, and refuses what is not ours or newer than we are. A file that bbolt
+// has just made of nothing is laid out.
+func (f *file) checkFormat(path string) (format int, err error) {
 	empty := false
-	err := f.view(func(tx *bolt.Tx) error {
+	err = f.view(func(tx *bolt.Tx) error {
 		if k, _ := tx.Cursor().First(); k == nil && !f.db.IsReadOnly() {
 			if empty = tx.Size() == newPages*pageSize; empty {
 				return nil
@@ -282,19 +311,15 @@ func (f *file) checkFormat(path string) error {
 		if meta == nil || len(meta.Get(metaFormat)) != 4 {
 			return errors.New("a bbolt database, but no tape of hooktape: choose another file")
 		}
-		if format := int(binary.BigEndian.Uint32(meta.Get(metaFormat))); format > formatVersion {
+		format = int(binary.BigEndian.Uint32(meta.Get(metaFormat)))
+		if format > formatVersion {
 			return &NewerError{Path: path, Format: format, Know: formatVersion}
-		}
-		for _, name := range buckets {
-			if tx.Bucket(name) == nil {
-				return fmt.Errorf("%w: it has no bucket %q", ErrDamaged, name)
-			}
 		}
 		return nil
 	})
 	if err != nil || !empty {
-		return err
+		return format, err
 	}
 	_, err = f.update(layOut)
-	return err
+	return formatVersion, err
 }

@@ -103,11 +103,10 @@ func (w *pageWalk) leave(g *page) {
 // list of free pages, and of every bucket those on the way to its first and its last row. They are few, whatever the
 // size of the tape.
 func (f *file) checkEdges() error {
-	info, err := f.os.Stat()
-	if err != nil {
+	p, err := f.pages()
+	if p == nil {
 		return err
 	}
-	p, err := openPages(f.os, info.Size())
 	if err == nil {
 		_, err = p.free()
 	}

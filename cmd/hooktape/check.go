@@ -102,6 +102,9 @@ func describeTape(path string) (string, error) {
 	if locked, ok := errors.AsType[*store.LockedError](err); ok {
 		return locked.Error(), nil
 	}
+	if older, ok := errors.AsType[*store.OlderError](err); ok {
+		return older.Error(), nil
+	}
 	if err != nil {
 		return "", startError(path, err)
 	}

@@ -40,7 +40,7 @@ func (e *env) compact(c *cobra.Command) error {
 	if !errors.Is(err, inspect.ErrNoAgent) {
 		return cannot("", "compact: %w", err)
 	}
-	before, after, err := store.Compact(path, store.Options{})
+	before, after, err := store.Compact(path, store.Options{Log: e.warn})
 	if err != nil {
 		return tapeError(path, err)
 	}

@@ -8,6 +8,8 @@ import (
 	"os"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
+
 	"github.com/hooktape/hooktape/relay/inspect"
 	"github.com/hooktape/hooktape/store"
 )
@@ -52,7 +54,7 @@ func (e *env) openTape(ctx context.Context, how access) (*tape, error) {
 		return nil, err
 	}
 	for try := 1; ; try++ {
-		t, err := openTape(ctx, path, how)
+		t, err := e.openTapeAt(ctx, path, how)
 		if _, locked := errors.AsType[*store.LockedError](err); !locked || try == lockedTries {
 			return t, tapeError(path, err)
 		}
@@ -64,7 +66,7 @@ func (e *env) openTape(ctx context.Context, how access) (*tape, error) {
 	}
 }
 
-func openTape(ctx context.Context, path string, how access) (*tape, error) {
+func (e *env) openTapeAt(ctx context.Context, path string, how access) (*tape, error) {
 	client, err := inspect.Dial(ctx, path)
 	if err == nil {
 		return &tape{Client: client, path: path}, nil
@@ -75,7 +77,7 @@ func openTape(ctx context.Context, path string, how access) (*tape, error) {
 	if _, err := os.Stat(path); err != nil {
 		return nil, err
 	}
-	s, err := store.Open(path, store.Options{ReadOnly: how == toRead, Timeout: lockedPause})
+	s, err := store.Open(path, store.Options{ReadOnly: how == toRead, Timeout: lockedPause, Log: e.warn})
 	if err != nil {
 		return nil, err
 	}
@@ -85,9 +87,16 @@ func openTape(ctx context.Context, path string, how access) (*tape, error) {
 	return &tape{Client: client, path: path, store: s}, nil
 }
 
+// warn says what an operator should know of a tape that a command opens itself.
+func (e *env) warn(msg string, keyvals ...any) {
+	hclog.New(&hclog.LoggerOptions{Name: "hooktape", Output: e.stderr}).Warn(msg, keyvals...)
+}
+
 // tapeError says what to do about a tape that can't be opened.
 func tapeError(path string, err error) error {
-	switch locked, isLocked := errors.AsType[*store.LockedError](err); {
+	locked, isLocked := errors.AsType[*store.LockedError](err)
+	_, isOlder := errors.AsType[*store.OlderError](err)
+	switch {
 	case err == nil || errors.Is(err, context.Canceled):
 		return err
 	case errors.Is(err, fs.ErrNotExist):
@@ -100,6 +109,8 @@ func tapeError(path string, err error) error {
 		}
 		return cannot("wait until "+holder+" has ended or stop it, or name another tape with --name or --data",
 			"open the tape: %w", err)
+	case isOlder:
+		return cannot("start hooktape http or run on it once: the tape as it is now is kept beside it", "open the tape: %w", err)
 	case errors.Is(err, store.ErrDamaged):
 		return cannot("hooktape check --data FILE says where; hooktape salvage FILE copies what can be read",
 			"open the tape: %w", err)

@@ -137,7 +137,7 @@ func (f *follower) wait(ctx context.Context) error {
 	if f.alone {
 		return nil
 	}
-	t, err := openTape(ctx, f.path, toRead)
+	t, err := f.env.openTapeAt(ctx, f.path, toRead)
 	if _, locked := errors.AsType[*store.LockedError](err); locked {
 		if f.said == "" {
 			f.say(err.Error() + ", waiting for its agent")
