@@ -102,6 +102,11 @@ source "orders" {
     #   body    = csv([["id", "time"], [json.id, unixtime(json.time)]])   # Content-Length is set right; null: empty
     # }
 
+    # expect {                                # what a 2xx response is to be like, when the status alone does not say that all is well
+    #   when    = length(response.json.data) > 0   # over the request and response.status, header, headers, body and json
+    #   on_fail = "retry"                     # the attempt has failed; "record": the delivery is done, and it is listed and counted as unexpected
+    # }
+
     retry {                                   # of what could not be delivered
       for = "72h"                             # since it was recorded, or its target came back; "0s": one attempt only
       min = "1s"                              # about the first wait; it doubles from there

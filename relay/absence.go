@@ -25,7 +25,7 @@ func (t *target) missed(s sent) {
 func (t *target) outlook(s sent) outlook {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return outlook{away: s.away, held: t.breaker.open(), back: t.back}
+	return outlook{away: s.away, off: s.unexpected, held: t.breaker.open(), back: t.back}
 }
 
 // keep notes that a delivery waits for a target that is away, and tells so once.

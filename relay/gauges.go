@@ -30,6 +30,7 @@ var (
 	descLost     = desc("events_lost_total", "Events that onlookers were too slow for: tails, terminals. Nothing of the tape is lost by it.")
 
 	descAttempts = desc("attempts_total", "Attempts to deliver, by the class of the answer's status; none: no answer came.", "source", "target", "class")
+	descOff      = desc("unexpected_responses_total", "Responses of 2xx that were not what the target's expect block wants.", targetLabels...)
 	descSettled  = desc("deliveries_total", "Deliveries that came to a state.", "source", "target", "state")
 	descPending  = desc("deliveries_pending", "Deliveries that wait.", targetLabels...)
 	descOldest   = desc("delivery_oldest_pending_seconds", "How long the oldest of them has waited.", targetLabels...)
@@ -57,7 +58,7 @@ type gauges struct{ agent *Agent }
 func (g *gauges) Describe(to chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		descRequests, descBytes, descAnswers, descLast, descFailures, descRolledUp, descTurned, descReady, descLost,
-		descAttempts, descSettled, descPending, descOldest, descAway,
+		descAttempts, descOff, descSettled, descPending, descOldest, descAway,
 		descQueue, descQueueBytes, descCommitFail, descReopened,
 		descRecords, descTapeBytes, descTapeFile, descTapeUsed, descTapeOldest, descEvicted, descExpires,
 	} {
@@ -162,6 +163,7 @@ func (f figures) target(key targetKey, t *targetTally) {
 			f.count(descAttempts, n, key.source, key.name, class)
 		}
 	}
+	f.count(descOff, t.off.Load(), key.source, key.name)
 	for _, state := range settledStates {
 		f.count(descSettled, t.settled[state].Load(), key.source, key.name, string(state))
 	}

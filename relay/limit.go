@@ -76,12 +76,12 @@ type holding struct {
 	denied bool // there was no room in time
 }
 
-// take waits for its turn, but not for longer than roomWait. A body that needs more than the budget takes all of it.
+// take waits for its turn, beside what it holds already, but not for longer than roomWait. A body that needs more than the budget takes all of it.
 func (h *holding) take(from *budget, size int64) bool {
 	if from.size == 0 {
 		return true
 	}
-	size = min(copies*size, from.size)
+	size = min(copies*size, from.size-h.size)
 	if !from.left.TryAcquire(size) {
 		ctx, cancel := context.WithTimeout(context.Background(), roomWait)
 		defer cancel()
@@ -90,14 +90,14 @@ func (h *holding) take(from *budget, size int64) bool {
 			return false
 		}
 	}
-	h.from, h.size = from, size
+	h.from, h.size = from, h.size+size
 	return true
 }
 
 func (h *holding) giveBack() {
 	if h.from != nil {
 		h.from.left.Release(h.size)
-		h.from = nil
+		h.from, h.size = nil, 0
 	}
 }
 

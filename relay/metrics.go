@@ -57,6 +57,7 @@ type sourceTally struct {
 // targetTally counts what came of the deliveries of a target.
 type targetTally struct {
 	attempts byClass
+	off      atomic.Uint64                  // responses that were not as expected
 	settled  map[store.State]*atomic.Uint64 // never changed once made
 	lag      prometheus.Observer
 }
@@ -171,6 +172,13 @@ func (m *metrics) failed(source string) {
 func (m *metrics) attempted(key targetKey, status int) {
 	if t := (*m.targets.Load())[key]; t != nil {
 		t.attempts.add(status)
+	}
+}
+
+// unexpected counts a response that was not as expected.
+func (m *metrics) unexpected(key targetKey) {
+	if t := (*m.targets.Load())[key]; t != nil {
+		t.off.Add(1)
 	}
 }
 

@@ -159,14 +159,16 @@ func (r *reception) passOn(s sent) {
 		answer.Error = writeErr.Error()
 	}
 	answer.Duration = r.now().Sub(r.rec.Time)
+	r.target.judge(&s, kept)
 	r.finish(s, outcome)
 }
 
 // finish records an answer that came from the target, and tells of it.
 func (r *reception) finish(s sent, o store.Outcome) {
-	r.owed.Attempts, r.owed.Status, r.owed.Error = 1, s.attempt.Status, s.attempt.Error
+	r.owed.Attempts = 1
+	s.describe(&r.owed)
 	r.owed.State = store.Failed // the sender was told, and owns the retry
-	if s.attempt.Status/100 == 2 && s.attempt.Error == "" {
+	if s.attempt.Status/100 == 2 && r.owed.Error == "" {
 		r.owed.State = store.Delivered
 	}
 	o.Deliveries = []store.Delivery{r.owed}

@@ -321,7 +321,7 @@ func (r *reception) instead(f finding) plan {
 // open makes the request ready for expressions. A body that is in pieces is waited for, so that it can be read back.
 func (r *reception) open() error {
 	raw, err := r.raw.Raw()
-	r.view = r.Agent.view(r.rec, r.x.Head, raw, &r.held)
+	r.view = r.Agent.view(message{rec: r.rec, head: r.x.Head, raw: raw}, &r.held)
 	r.view.Body = sync.OnceValues(r.view.Body)
 	return err
 }

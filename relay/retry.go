@@ -17,6 +17,7 @@ const retryAfterMax = 24 * time.Hour
 type outlook struct {
 	away bool      // no connection came about: the target did not see the message
 	held bool      // its breaker is open
+	off  bool      // the response was not as expected
 	back time.Time // when it was last found to be there after it was away, or the agent began
 }
 
@@ -24,14 +25,14 @@ type outlook struct {
 // The delivery d counts the attempt already; after is the target's Retry-After, now is when the attempt ended, jitter in
 // [0, 1) spreads the retries.
 //
-// Any 2xx is success. Anything else is tried again until the time that retry.For gives is over: an app in the middle of
+// Any 2xx is success, unless something else was expected of it. Anything else is tried again until the time that retry.For gives is over: an app in the middle of
 // a deployment answers 404 or 401 as easily as 503, and what is thrown away then is gone. 410 (Gone) is the exception:
 // with it a receiver says that it will never want this again (RFC 9110, 15.5.11).
 //
 // A target that is away takes nothing of retry.For: its deliveries are held until it is back, or until Hold is over.
 func settled(d store.Delivery, o outlook, c *config.Target, after time.Duration, now time.Time, jitter float64) (store.State, time.Time) {
 	switch {
-	case d.Status/100 == 2:
+	case d.Status/100 == 2 && !o.off:
 		return store.Delivered, time.Time{}
 	case d.Status == http.StatusGone:
 		return store.Failed, time.Time{}

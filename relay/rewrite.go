@@ -15,7 +15,7 @@ import (
 func (a *Agent) rewrite(to *aim, m message, out *wire.Outgoing, s *sent) error {
 	var held holding
 	defer held.giveBack()
-	view := a.view(m.rec, m.head, m.raw, &held)
+	view := a.view(m, &held)
 	unread := false
 	read := view.Body
 	view.Body = func() ([]byte, error) {

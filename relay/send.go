@@ -109,20 +109,22 @@ func (a *aim) outgoing(m message) (*wire.Outgoing, error) {
 
 // sent is an attempt of which the head of the response has come, or nothing will come.
 type sent struct {
-	attempt  *store.Attempt
-	response *wire.Response // nil: none came, attempt.Error says why
-	away     bool           // no connection came about: the target did not see the message
-	silent   bool           // the target took the connection, and gave nothing of an answer
-	lost     bool           // the response's bytes could not be recorded
-	hopeless bool           // the message can't be sent to this target at all
-	body     *store.Spool   // what was sent in the place of the record's body; nil: nothing
-	timeout  bool
+	message    message
+	attempt    *store.Attempt
+	response   *wire.Response // nil: none came, attempt.Error says why
+	away       bool           // no connection came about: the target did not see the message
+	silent     bool           // the target took the connection, and gave nothing of an answer
+	lost       bool           // the response's bytes could not be recorded
+	hopeless   bool           // the message can't be sent to this target at all
+	unexpected bool           // the response is not what the target's expect block wants, and the attempt has failed
+	body       *store.Spool   // what was sent in the place of the record's body; nil: nothing
+	timeout    bool
 }
 
 // send makes an attempt to bring a message to a target. The caller reads or closes the response.
 func (a *Agent) send(ctx context.Context, t *target, m message) sent {
 	aim := t.aim.Load()
-	s := sent{attempt: &store.Attempt{
+	s := sent{message: m, attempt: &store.Attempt{
 		Record: m.rec.ID, Source: t.key.source, Target: t.key.name, URL: aim.URL.String(), Time: a.now(),
 	}}
 	out, err := a.prepare(aim, m, &s)
@@ -153,6 +155,14 @@ func (a *Agent) prepare(to *aim, m message, s *sent) (*wire.Outgoing, error) {
 		err = a.rewrite(to, m, out, s)
 	}
 	return out, err
+}
+
+// describe says in a delivery what its last attempt came to.
+func (s *sent) describe(d *store.Delivery) {
+	d.Status, d.Error, d.Finding = s.attempt.Status, s.attempt.Error, s.attempt.Finding
+	if s.unexpected {
+		d.Error = errUnexpected(d.Finding).Error()
+	}
 }
 
 // fail ends an attempt with an error.

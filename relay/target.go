@@ -267,12 +267,13 @@ func (t *target) settle(d store.Delivery, s sent) {
 		t.reached()
 		after = retryAfter(s.response.Head.Fields, a.now())
 		s.copyTo(kept, a.now)
+		t.judge(&s, kept)
 	}
 	if a.ctx.Err() != nil && s.attempt.Error != "" {
 		return // cut short by our own stop: it stays pending
 	}
 	d.Attempts++
-	d.Status, d.Error = s.attempt.Status, s.attempt.Error
+	s.describe(&d)
 	t.missed(s)
 	d.State, d.Due = settled(d, t.outlook(s), t.config(), after, a.now(), a.jitter())
 	if s.hopeless {

@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"bytes"
 	"io"
 
 	"github.com/hooktape/hooktape/relay/expr"
@@ -8,16 +9,16 @@ import (
 	"github.com/hooktape/hooktape/store"
 )
 
-// view is what expressions see of a request whose bytes are raw. A body that is in pieces is read when the first of them
-// looks at it, and takes of the memory for such bodies until held is given back.
-func (a *Agent) view(rec *store.Record, head *wire.RequestHead, raw store.Raw, held *holding) *expr.View {
+// view is what expressions see of a request. A body that is in pieces is read when the first of them looks at it, and
+// takes of the memory for such bodies until held is given back.
+func (a *Agent) view(m message, held *holding) *expr.View {
 	body := func() ([]byte, error) {
-		return a.wholeBody(head.Framing, raw, int64(len(head.Raw)), rec.BodySize, held)
+		return a.wholeBody(m.head.Framing, m.raw, int64(len(m.head.Raw)), m.rec.BodySize, held)
 	}
-	return &expr.View{Record: rec, Head: head, Body: body, Params: a.routes.Load().paramsOf(rec.Source)}
+	return &expr.View{Record: m.rec, Head: m.head, Body: body, Params: a.routes.Load().paramsOf(m.rec.Source)}
 }
 
-// wholeBody is the decoded body behind the first skip bytes of raw; size is how long it is.
+// wholeBody is the decoded body behind the first skip bytes of raw; it is not longer than size.
 func (a *Agent) wholeBody(framing wire.Framing, raw store.Raw, skip, size int64, held *holding) ([]byte, error) {
 	if raw.Pieces.IsZero() {
 		body, _, err := wire.DecodeBody(framing, raw.Inline[skip:])
@@ -31,7 +32,7 @@ func (a *Agent) wholeBody(framing wire.Framing, raw store.Raw, skip, size int64,
 	if _, err := f.Seek(skip, io.SeekStart); err != nil {
 		return nil, err
 	}
-	body := make([]byte, size)
-	_, err := io.ReadFull(wire.NewBodyReader(framing, f), body)
-	return body, err
+	body := bytes.NewBuffer(make([]byte, 0, size+bytes.MinRead)) // which ReadFrom wants free, to see the end
+	_, err := body.ReadFrom(wire.NewBodyReader(framing, f))
+	return body.Bytes(), err
 }

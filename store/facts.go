@@ -103,7 +103,8 @@ type attemptFacts struct {
 	Pieces    []byte `cbor:"13,keyasint,omitempty"`
 	Size      int64  `cbor:"14,keyasint,omitempty"`
 
-	Sent *sentFacts `cbor:"15,keyasint,omitempty"`
+	Sent    *sentFacts `cbor:"15,keyasint,omitempty"`
+	Finding string     `cbor:"16,keyasint,omitempty"`
 }
 
 // sentFacts are the body of an attempt that did not send its record's.
@@ -116,7 +117,7 @@ type sentFacts struct {
 func newAttemptFacts(a *Attempt) *attemptFacts {
 	f := &attemptFacts{
 		Source: a.Source, Target: a.Target, Replay: a.Replay, Edited: a.Edited, URL: a.URL, Time: nanos(a.Time),
-		Head: a.Head, Status: a.Status, Error: a.Error, FirstByte: int64(a.FirstByte), Duration: int64(a.Duration),
+		Head: a.Head, Status: a.Status, Error: a.Error, Finding: a.Finding, FirstByte: int64(a.FirstByte), Duration: int64(a.Duration),
 		HeadSize: a.HeadSize, Pieces: piecesOf(a.Response), Size: a.Response.Size,
 	}
 	if a.Sent != nil {
@@ -128,7 +129,7 @@ func newAttemptFacts(a *Attempt) *attemptFacts {
 func (f *attemptFacts) attempt(id ID, number int, response []byte) Attempt {
 	a := Attempt{
 		Record: id, Number: number, Source: f.Source, Target: f.Target, Replay: f.Replay, Edited: f.Edited, URL: f.URL,
-		Time: fromNanos(f.Time), Head: f.Head, Status: f.Status, Error: f.Error,
+		Time: fromNanos(f.Time), Head: f.Head, Status: f.Status, Error: f.Error, Finding: f.Finding,
 		FirstByte: time.Duration(f.FirstByte), Duration: time.Duration(f.Duration),
 		HeadSize: f.HeadSize, Response: rawOf(response, f.Pieces, f.Size),
 	}
@@ -155,11 +156,12 @@ type deliveryFacts struct {
 	Key      string `cbor:"5,keyasint,omitempty"`
 	Created  int64  `cbor:"6,keyasint,omitempty"`
 	Due      int64  `cbor:"7,keyasint,omitempty"`
+	Finding  string `cbor:"8,keyasint,omitempty"`
 }
 
 func newDeliveryFacts(d *Delivery) *deliveryFacts {
 	return &deliveryFacts{
-		State: d.State, Attempts: d.Attempts, Status: d.Status, Error: d.Error, Key: d.Key,
+		State: d.State, Attempts: d.Attempts, Status: d.Status, Error: d.Error, Finding: d.Finding, Key: d.Key,
 		Created: nanos(d.Created), Due: nanos(d.Due),
 	}
 }
@@ -167,6 +169,6 @@ func newDeliveryFacts(d *Delivery) *deliveryFacts {
 func (f *deliveryFacts) delivery(id ID, source, target string) Delivery {
 	return Delivery{
 		Record: id, Source: source, Target: target, State: f.State, Attempts: f.Attempts, Status: f.Status,
-		Error: f.Error, Key: f.Key, Created: fromNanos(f.Created), Due: fromNanos(f.Due),
+		Error: f.Error, Finding: f.Finding, Key: f.Key, Created: fromNanos(f.Created), Due: fromNanos(f.Due),
 	}
 }

@@ -140,6 +140,7 @@ type Delivery struct {
 	Attempts       int
 	Status         int    // of the last attempt's response; 0: there was none
 	Error          string // of the last attempt
+	Finding        string // of the last attempt
 	// Key is the order_by value: the deliveries of one key go to a target one at a time, in the order of their
 	// records. "" stands in no order. It is given when the delivery is made and never changes.
 	Key     string
@@ -161,6 +162,7 @@ type Attempt struct {
 	Sent      *Raw      // the body as sent; nil: it was the record's
 	Status    int       // 0: no response came
 	Error     string
+	Finding   string        // what the response was expected to be and was not; "": nothing was found
 	FirstByte time.Duration // from Time to the first byte of the response; 0: none came
 	Duration  time.Duration
 	HeadSize  int // bytes of Response that are the head

@@ -214,16 +214,20 @@ func (e *env) deliveryCells(d inspect.RecordDelivery) []cell {
 	if !d.Next.IsZero() {
 		next = until(d.Next.Sub(e.now()))
 	}
+	state, problem := string(stateOfDelivery(&d.Delivery)), d.Error
+	if problem == "" && d.Finding != "" {
+		problem = "not " + d.Finding
+	}
 	return []cell{
 		{text: d.Created.Local().Format(listTime), paint: ink.dim},
 		{text: ending(d.Record)},
 		{text: orDash(d.Source)},
 		{text: orDash(d.Target)},
-		{text: string(d.State), paint: paintState(string(d.State))},
+		{text: state, paint: paintState(state)},
 		{text: strconv.Itoa(d.Attempts)},
 		{text: strings.TrimSpace(statusText(d.Status)), paint: func(i ink, s string) string { return i.status(d.Status, s) }},
 		{text: next},
-		{text: d.Error},
+		{text: problem},
 	}
 }
 

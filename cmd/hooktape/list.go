@@ -134,7 +134,17 @@ func listCells(r *inspect.Record) []cell {
 }
 
 // worstFirst orders the states of deliveries by how much they want attention.
-var worstFirst = []store.State{store.Failed, store.Expired, store.Orphaned, store.Pending, store.Dropped, store.Delivered}
+var worstFirst = []store.State{store.Failed, store.Expired, store.Orphaned, store.Pending, store.Dropped, unexpected, store.Delivered}
+
+// unexpected is how people are shown a delivery that was made though the response was not what it was expected to be.
+const unexpected store.State = "unexpected"
+
+func stateOfDelivery(d *inspect.Delivery) store.State {
+	if d.State == store.Delivered && d.Finding != "" {
+		return unexpected
+	}
+	return d.State
+}
 
 // stateOf says in a word how far a record is: its verdict when that is not
 // accepted, else its deliveries, the one that wants attention most.
@@ -144,7 +154,7 @@ func stateOf(r *inspect.Record) string {
 	}
 	for _, state := range worstFirst {
 		for _, d := range r.Deliveries {
-			if d.State == state {
+			if stateOfDelivery(&d) == state {
 				return string(state)
 			}
 		}

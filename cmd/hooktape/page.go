@@ -255,6 +255,10 @@ func (p *page) tried() {
 			result.text = statusText(a.Status) + "  " + size(max(0, a.Size-int64(a.HeadSize)))
 			result.paint = func(i ink, s string) string { return i.status(a.Status, s) }
 		}
+		if a.Finding != "" {
+			result.text += "  unexpected: not " + a.Finding
+			result.paint = ink.yellow
+		}
 		p.row(t, cell{text: "  " + strconv.Itoa(a.Number)}, cell{text: a.Time.Local().Format("01-02 15:04:05.000"), paint: ink.dim},
 			cell{text: kind}, cell{text: a.URL}, cell{text: milliseconds(a.Duration.Duration())}, result)
 	}
@@ -279,7 +283,8 @@ func (p *page) deliveries() {
 		if !d.Next.IsZero() {
 			about = append(about, "next "+until(d.Next.Sub(p.now)))
 		}
-		p.row(t, cell{text: "  " + d.Target}, cell{text: string(d.State), paint: paintState(string(d.State))},
+		state := string(stateOfDelivery(&d))
+		p.row(t, cell{text: "  " + d.Target}, cell{text: state, paint: paintState(state)},
 			cell{text: strings.Join(about, ", ")})
 	}
 	p.end(t)

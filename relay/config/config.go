@@ -169,6 +169,7 @@ type Target struct {
 	IDHeader    string // the field that the record's id is sent in; "": none
 	Primary     bool
 	Rewrite     *Rewrite // nil: what was recorded is sent
+	Expect      *Expect  // nil: every 2xx will do
 	Retry       Retry
 	Hold        time.Duration // how long a delivery waits for a target that is away; 0: for ever
 	MaxPending  int           // deliveries that may wait; 0: any number

@@ -132,6 +132,7 @@ func places() []placeNames {
 		{ackSchema.place, ackSchema.names()},
 		{targetSchema.place, targetSchema.names()},
 		{rewriteSchema.place, rewriteSchema.names()},
+		{expectSchema.place, expectSchema.names()},
 		{retrySchema.place, retrySchema.names()},
 		{tlsSchema.place, tlsSchema.names()},
 	}

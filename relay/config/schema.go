@@ -130,6 +130,7 @@ var targetSchema = schema[Target]{
 	},
 	blocks: map[string]func(*decoder, *Target, *hclsyntax.Block){
 		"rewrite": decodeRewrite,
+		"expect":  decodeExpect,
 		"retry": func(d *decoder, t *Target, b *hclsyntax.Block) {
 			d.unlabeled(b)
 			decodeBody(d, &t.Retry, b.Body, &retrySchema)

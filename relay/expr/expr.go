@@ -257,18 +257,18 @@ const maxShown = 120
 
 // shown is the source in one line; of a long one the part that err is about.
 func (e *Expr) shown(err error) string {
-	line := oneLine(e.source)
-	if f, ok := errors.AsType[*fault](err); ok && utf8.RuneCountInString(line) > maxShown {
+	source := e.source
+	if f, ok := errors.AsType[*fault](err); ok && utf8.RuneCountInString(oneLine(source)) > maxShown {
 		from, to := f.at.Start.Byte-e.start, f.at.End.Byte-e.start
-		if 0 <= from && from < to && to <= len(e.source) {
-			line = oneLine(e.source[from:to])
+		if 0 <= from && from < to && to <= len(source) {
+			source = source[from:to]
 		}
 	}
-	if utf8.RuneCountInString(line) > maxShown {
-		line = string([]rune(line)[:maxShown]) + "…"
-	}
-	return line
+	return clipTo(oneLine(source), maxShown)
 }
+
+// Shown is the expression as people are shown it: in one line, the end of a long one left out.
+func (e *Expr) Shown() string { return clipTo(oneLine(e.source), maxShown) }
 
 func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
 

@@ -91,11 +91,14 @@ func indent(s string) string {
 	}, s)
 }
 
-func clip(s string) string {
-	if utf8.RuneCountInString(s) <= maxExcerpt {
+func clip(s string) string { return clipTo(s, maxExcerpt) }
+
+// clipTo is s, or so many characters of it.
+func clipTo(s string, most int) string {
+	if utf8.RuneCountInString(s) <= most {
 		return s
 	}
-	return string([]rune(s)[:maxExcerpt]) + "…"
+	return string([]rune(s)[:most]) + "…"
 }
 
 // Nearest is the name among known that may have been meant by name; "" when none is like it.

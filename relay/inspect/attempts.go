@@ -42,7 +42,7 @@ func (s *Server) attempts(w http.ResponseWriter, r *http.Request) error {
 func showAttempt(a *store.Attempt, reveal bool) Attempt {
 	shown := Attempt{
 		Number: a.Number, Source: a.Source, Target: a.Target, Replay: a.Replay, Edited: a.Edited, URL: a.URL,
-		Time: Time{a.Time}, Status: a.Status, Error: a.Error, FirstByte: Milliseconds(a.FirstByte),
+		Time: Time{a.Time}, Status: a.Status, Error: a.Error, Finding: a.Finding, FirstByte: Milliseconds(a.FirstByte),
 		Duration: Milliseconds(a.Duration), HeadSize: a.HeadSize, Size: a.Response.Size,
 	}
 	if !reveal {

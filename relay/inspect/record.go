@@ -61,6 +61,7 @@ type Delivery struct {
 	Attempts int         `json:"attempts"`
 	Status   int         `json:"status"` // of the last response; 0: none came
 	Error    string      `json:"error"`
+	Finding  string      `json:"finding"` // what the last response was expected to be and was not
 	Next     Time        `json:"next"` // null: no attempt is to come
 }
 
@@ -85,6 +86,7 @@ type Attempt struct {
 	Time      Time         `json:"time"`
 	Status    int          `json:"status"` // 0: no response came
 	Error     string       `json:"error"`
+	Finding   string       `json:"finding"` // what the response was expected to be and was not
 	FirstByte Milliseconds `json:"first_byte_ms"`
 	Duration  Milliseconds `json:"duration_ms"`
 	HeadSize  int          `json:"head_size"` // bytes of the response that are its head

@@ -133,7 +133,7 @@ func NewRecord(rec *store.Record, deliveries []store.Delivery, reveal bool) *Rec
 }
 
 func showDelivery(d store.Delivery) Delivery {
-	shown := Delivery{Target: d.Target, State: d.State, Attempts: d.Attempts, Status: d.Status, Error: d.Error}
+	shown := Delivery{Target: d.Target, State: d.State, Attempts: d.Attempts, Status: d.Status, Error: d.Error, Finding: d.Finding}
 	if d.State == store.Pending {
 		shown.Next = Time{d.Due}
 	}

@@ -1,0 +1,66 @@
+package relay
+
+import (
+	"fmt"
+
+	"github.com/hooktape/hooktape/relay/config"
+	"github.com/hooktape/hooktape/relay/expr"
+	"github.com/hooktape/hooktape/relay/wire"
+	"github.com/hooktape/hooktape/store"
+)
+
+// judge holds a 2xx response against the target's expect block, once all of it is in kept. A response that is not as
+// expected is a finding of the attempt, and has failed it where the block says so. One that could not be kept, or for
+// which there is no memory, is taken as it is: nothing is known of it.
+func (t *target) judge(s *sent, kept *store.Spool) {
+	expect := t.config().Expect
+	if expect == nil || s.lost || s.attempt.Error != "" || s.attempt.Status/100 != 2 {
+		return
+	}
+	var held holding
+	defer held.giveBack()
+	view, err := t.exchange(s, kept, &held)
+	holds := false
+	if err == nil {
+		holds, err = expect.When.Bool(view)
+	}
+	a := t.agent
+	switch {
+	case held.denied:
+		a.complain("response can't be looked into", t.key, errNoRoom)
+		return
+	case err != nil:
+		a.warn(t.key.source, expect.When.Source(), err)
+	}
+	if holds {
+		return
+	}
+	s.attempt.Finding = expect.When.Shown()
+	s.unexpected = expect.OnFail == config.RetryUnexpected
+	a.metrics.unexpected(t.key)
+	a.complain("response is not as expected", t.key, fmt.Errorf("not %s", s.attempt.Finding), "record", s.attempt.Record)
+}
+
+// exchange is what expressions see of an attempt: the request and its response.
+func (t *target) exchange(s *sent, kept *store.Spool, held *holding) (*expr.View, error) {
+	raw, err := kept.Raw()
+	if err != nil {
+		return nil, err
+	}
+	view := t.agent.view(s.message, held)
+	view.Response = t.agent.responseView(s.response.Head, raw, held)
+	return view, nil
+}
+
+// responseView is what expressions see of a response whose bytes are raw.
+func (a *Agent) responseView(head *wire.ResponseHead, raw store.Raw, held *holding) *expr.Response {
+	size := int64(len(head.Raw))
+	return &expr.Response{Head: head, Body: func() ([]byte, error) {
+		return a.wholeBody(head.Framing, raw, size, raw.Size-size, held)
+	}}
+}
+
+// errUnexpected is a condition that does not hold for a response.
+type errUnexpected string
+
+func (e errUnexpected) Error() string { return "the response is not as expected: " + string(e) }
