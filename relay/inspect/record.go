@@ -61,8 +61,8 @@ type Delivery struct {
 	Attempts int         `json:"attempts"`
 	Status   int         `json:"status"` // of the last response; 0: none came
 	Error    string      `json:"error"`
-	Finding  string      `json:"finding"` // what the last response was expected to be and was not
-	Next     Time        `json:"next"` // null: no attempt is to come
+	Finding  string      `json:"finding,omitempty"` // what the last response was expected to be and was not
+	Next     Time        `json:"next"`              // null: no attempt is to come
 }
 
 // RecordDelivery is a delivery in a list of deliveries.
@@ -86,7 +86,7 @@ type Attempt struct {
 	Time      Time         `json:"time"`
 	Status    int          `json:"status"` // 0: no response came
 	Error     string       `json:"error"`
-	Finding   string       `json:"finding"` // what the response was expected to be and was not
+	Finding   string       `json:"finding,omitempty"` // what the response was expected to be and was not
 	FirstByte Milliseconds `json:"first_byte_ms"`
 	Duration  Milliseconds `json:"duration_ms"`
 	HeadSize  int          `json:"head_size"` // bytes of the response that are its head
