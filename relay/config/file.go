@@ -84,13 +84,27 @@ func (s *surroundings) bytes(name *string) ([]byte, error) {
 	return b, nil
 }
 
-// file reads a file's text without one line end at its end, which editors put there.
+// file reads a file's text.
 func (s *surroundings) file(name string) (string, error) {
 	path := name
 	b, err := s.bytes(&path)
 	if err != nil {
 		return "", err
 	}
+	return textOfFile(name, b)
+}
+
+// ReadSecret reads a file as file() does in a configuration: its text without one line end at its end, which editors
+// put there. The error says what is wrong with the file, and that it is empty.
+func ReadSecret(path string) (string, error) {
+	b, _, err := readFile(path)
+	if err != nil {
+		return "", fmt.Errorf("cannot read file %q: %w", path, plainError(err))
+	}
+	return textOfFile(path, b)
+}
+
+func textOfFile(name string, b []byte) (string, error) {
 	if !utf8.Valid(b) {
 		return "", fmt.Errorf("file %q is not text", name)
 	}

@@ -1,0 +1,145 @@
+package main
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hooktape/hooktape/relay/config"
+	"github.com/hooktape/hooktape/relay/expr"
+	"github.com/hooktape/hooktape/relay/provider"
+)
+
+// senderFlags are the flags that say who sends and how that is checked, where no configuration does.
+type senderFlags struct {
+	provider    string
+	secretFiles []string
+	params      []string
+	signature   []string
+	tolerance   string
+}
+
+func (f *senderFlags) register(c *cobra.Command) {
+	c.Flags().StringVar(&f.provider, "provider", "", "who sends: github, stripe, ...; hmac with --signature takes any HMAC")
+	c.Flags().StringArrayVar(&f.secretFiles, "secret-file", nil, "file with the secret that it signs with; may be given again")
+	c.Flags().StringArrayVar(&f.params, "param", nil, "NAME=VALUE, what else the provider needs; may be given again")
+	c.Flags().StringArrayVar(&f.signature, "signature", nil,
+		"KEY=VALUE for --provider hmac: header, prefix, algorithm, encoding, signed, timestamp, id; may be given again")
+	c.Flags().StringVar(&f.tolerance, "tolerance", "", "how far a signature's time may be from ours (default: the provider's)")
+	c.RegisterFlagCompletionFunc("provider", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		return providerNames(), cobra.ShellCompDirectiveNoFileComp
+	})
+}
+
+// customProvider is the provider that --signature describes.
+const customProvider = "hmac"
+
+func providerNames() []string {
+	names := []string{customProvider}
+	for _, p := range provider.All() {
+		names = append(names, p.Name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// given says whether the flags name a provider.
+func (f *senderFlags) given() bool { return f.provider != "" }
+
+// check finds flags that say nothing without a provider.
+func (f *senderFlags) check() error {
+	if !f.given() && (f.secretFiles != nil || f.params != nil || f.signature != nil || f.tolerance != "") {
+		return misused("name it with --provider", "--secret-file, --param, --signature and --tolerance are about a provider")
+	}
+	return nil
+}
+
+// sender reads what the flags say.
+func (f *senderFlags) sender() (*provider.Provider, *provider.Setting, error) {
+	p, err := f.named()
+	if err != nil {
+		return nil, nil, err
+	}
+	s := new(provider.Setting)
+	for _, path := range f.secretFiles {
+		secret, err := config.ReadSecret(path)
+		if err != nil {
+			return nil, nil, misused("", "--secret-file: %w", err)
+		}
+		s.Secrets = append(s.Secrets, secret)
+	}
+	if s.Params, err = pairs("--param", f.params); err != nil {
+		return nil, nil, err
+	}
+	if f.tolerance != "" {
+		s.Tolerance, err = config.ParseDuration(f.tolerance)
+		if err != nil || s.Tolerance <= 0 {
+			return nil, nil, misused(`"5m" and "1d" are durations`, "--tolerance %q is no duration", f.tolerance)
+		}
+	}
+	if s.Secrets == nil && p.Scheme != nil && !p.Keyless && !p.Optional {
+		return nil, nil, misused("put the secret into a file and name it with --secret-file",
+			"%s signs what it sends, and no secret is given to check it with", p.Title)
+	}
+	return p, s, nil
+}
+
+func (f *senderFlags) named() (*provider.Provider, error) {
+	if f.provider == customProvider {
+		return f.custom()
+	}
+	if f.signature != nil {
+		return nil, misused("", "--signature belongs to --provider %s", customProvider)
+	}
+	p, ok := provider.Named(f.provider)
+	if ok {
+		return p, nil
+	}
+	hint := "hooktape trigger --list shows them; hmac takes any HMAC"
+	if near := expr.Nearest(f.provider, providerNames()); near != "" {
+		hint = "did you mean " + near + "?"
+	}
+	return nil, misused(hint, "there is no provider %q", f.provider)
+}
+
+func (f *senderFlags) custom() (*provider.Provider, error) {
+	const hint = "say how it is signed: --signature header=X-Signature --signature prefix=sha256="
+	values, err := pairs("--signature", f.signature)
+	if err != nil {
+		return nil, err
+	}
+	var c provider.Custom
+	keys := map[string]*string{
+		"header": &c.Header, "prefix": &c.Prefix, "algorithm": &c.Algorithm, "encoding": &c.Encoding,
+		"signed": &c.Signed, "timestamp": &c.Timestamp, "id": &c.ID,
+	}
+	for key, value := range values {
+		into, ok := keys[key]
+		if !ok {
+			return nil, misused(hint, "--signature: there is no %q", key)
+		}
+		*into = value
+	}
+	p, err := c.Provider()
+	if err != nil {
+		return nil, misused(hint, "--signature: %w", err)
+	}
+	return p, nil
+}
+
+// pairs reads NAME=VALUE arguments; nil when there are none.
+func pairs(flag string, args []string) (map[string]string, error) {
+	if args == nil {
+		return nil, nil
+	}
+	values := make(map[string]string, len(args))
+	for _, arg := range args {
+		name, value, ok := strings.Cut(arg, "=")
+		if !ok || name == "" {
+			return nil, misused("", "%s %q is not NAME=VALUE", flag, arg)
+		}
+		values[name] = value
+	}
+	return values, nil
+}
