@@ -162,7 +162,7 @@ func benchAgentOn(b *testing.B, s *store.Store, src config.Source) string {
 	l := listen(b)
 	ctx, cancel := context.WithCancel(context.Background())
 	ran := make(chan error, 1)
-	a := New(Options{Store: s, Grace: time.Millisecond}, &config.Config{Sources: []config.Source{src}})
+	a := New(Options{Store: s, Grace: time.Millisecond}, &config.Config{Sources: []config.Source{src}, Limits: config.Default().Limits})
 	go func() { ran <- a.Run(ctx, l) }()
 	b.Cleanup(func() {
 		cancel()

@@ -105,7 +105,10 @@ func (r *reception) takeOver(flying <-chan sent) {
 		r.raw.Discard()
 		return
 	}
+	held := r.room // the attempt goes on with it
+	r.room = room{}
 	r.sending.Go(func() {
+		defer held.giveBack()
 		defer r.raw.Discard()
 		defer t.land(id)
 		s := <-flying
@@ -209,7 +212,10 @@ func (r *reception) tooMany(flying <-chan sent) {
 		r.raw.Discard()
 		return
 	}
+	held := r.room // the attempt goes on with it
+	r.room = room{}
 	r.sending.Go(func() {
+		defer held.giveBack()
 		defer r.raw.Discard()
 		s := <-flying
 		kept := r.store.Spool()

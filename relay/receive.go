@@ -40,7 +40,8 @@ type reception struct {
 	entered []*target // where the request is counted in target.arriving
 	first   store.ID  // of which the request is a duplicate; zero: it is none
 	leave   func()    // lets an equal request go on; nil: none waits
-	held    holding   // memory, for a large body
+	room    room      // in memory, while it is under way
+	held    holding   // memory for the whole of a large body
 }
 
 // serve brings one request onto the tape, answers it, and sees to its deliveries.
@@ -51,7 +52,8 @@ func (a *Agent) serve(x *wire.Exchange) {
 		from: senderOf(x.Remote, x.TLS, x.Head, routes.trusted),
 	}
 	r.check()
-	defer r.held.giveBack()
+	r.makeRoom()
+	defer r.giveBack()
 	err := r.take()
 	if err == nil && !r.rolled {
 		err = r.commit()
@@ -101,9 +103,15 @@ func (r *reception) take() error {
 	return err
 }
 
+// giveBack lets others have the memory of the request.
+func (r *reception) giveBack() {
+	r.held.giveBack()
+	r.room.giveBack()
+}
+
 // forgetBody frees a large body while the target is waited for. Should an ack need it, it is read again.
 func (r *reception) forgetBody() {
-	if r.held.from != nil {
+	if r.held.size > 0 {
 		_ = r.open() // its pieces are on the disk
 		r.held.giveBack()
 	}
@@ -129,8 +137,7 @@ func (r *reception) read() error {
 	if _, err := r.raw.WriteString(r.x.Head.Raw); err != nil {
 		return err
 	}
-	if r.found.refused() && r.x.Head.Continue {
-		r.cut = true // the sender waits to be asked for the body, and isn't
+	if r.leaveUnread() {
 		return nil
 	}
 	buf := buffers.Get().(*[32 << 10]byte)
@@ -142,6 +149,7 @@ func (r *reception) read() error {
 		}
 		switch {
 		case err == io.EOF:
+			r.room.small.shrink(cost(r.raw.Size(), r.passes()))
 			return nil
 		case err != nil:
 			r.found = brokenBody(r.found, err)
@@ -150,6 +158,10 @@ func (r *reception) read() error {
 			if !r.found.refused() {
 				r.found = tooLarge(r.src.MaxBody)
 			}
+			return r.keepStart(true)
+		case r.raw.Bytes() == nil && !r.found.countable() && !r.makeRoomToStream():
+			r.found = noRoom()
+			r.found.unread = true
 			return r.keepStart(true)
 		}
 	}

@@ -4,7 +4,8 @@
 //
 //	wire.Server ──► receive.go   reads it onto the tape, commits, answers
 //	                  │ match.go     host and path → source                    pure
-//	                  │ limit.go     rate, memory
+//	                  │ limit.go     rate
+//	                  │ memory.go    its turn, where memory is short
 //	                  │ check.go     address, method, size → verdict           pure
 //	                  │ verify.go    handshake, signature → verdict
 //	                  │ answer.go    verdict, acks → the bytes of the answer   pure
@@ -75,7 +76,7 @@ type Agent struct {
 	orphans orphans
 	rollups *rollups
 	line    line
-	memory  atomic.Pointer[budget] // of bodies that are read back whole
+	memory  atomic.Pointer[budget] // of requests under way
 	sending sync.WaitGroup         // workers and attempts
 
 	certificate atomic.Pointer[tls.Certificate] // that senders see

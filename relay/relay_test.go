@@ -174,6 +174,14 @@ func startWith(t *testing.T, path string, o Options, sources ...config.Source) *
 	return r
 }
 
+// configured are the sources of the agent.
+func (r *rig) configured() (sources []config.Source) {
+	for _, s := range r.routes.Load().sources {
+		sources = append(sources, s.Source)
+	}
+	return sources
+}
+
 // send sends bytes and reads one answer to a request of the method.
 func (r *rig) send(request string) string {
 	r.t.Helper()

@@ -190,7 +190,7 @@ func (r *reception) kind() kind { return kindOf(r.found, r.sourceName(), r.from.
 
 // skim reads the beginning of the body of a request that is only counted.
 func (r *reception) skim() {
-	if r.cut = r.found.unread || r.x.Head.Continue; r.cut {
+	if r.leaveUnread() {
 		return
 	}
 	buf := buffers.Get().(*[32 << 10]byte)

@@ -10,7 +10,7 @@ import (
 )
 
 // view is what expressions see of a request. A body that is in pieces is read when the first of them looks at it, and
-// takes of the memory for such bodies until held is given back.
+// takes of the memory that there is for such bodies until held is given back.
 func (a *Agent) view(m message, held *holding) *expr.View {
 	body := func() ([]byte, error) {
 		return a.wholeBody(m.head.Framing, m.raw, int64(len(m.head.Raw)), m.rec.BodySize, held)
@@ -24,7 +24,7 @@ func (a *Agent) wholeBody(framing wire.Framing, raw store.Raw, skip, size int64,
 		body, _, err := wire.DecodeBody(framing, raw.Inline[skip:])
 		return body, err
 	}
-	if !held.take(a.memory.Load(), size) {
+	if !held.take(a.memory.Load().whole, copies*size) {
 		return nil, errNoRoom
 	}
 	f := a.store.Open(raw)

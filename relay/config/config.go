@@ -38,7 +38,7 @@ type Config struct {
 // Limits bound what the agent takes.
 type Limits struct {
 	MaxBody     int64 // bytes of a body; the limit of every source that sets none
-	Memory      int64 // bytes of large bodies that may be in memory at once
+	Memory      int64 // bytes that all requests under way may keep in memory
 	Connections int   // open at once
 	Head        int64 // bytes of a head
 }
