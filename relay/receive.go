@@ -24,7 +24,7 @@ const framingSlack = 8
 // reception is one request on its way in.
 type reception struct {
 	*Agent
-	x      *wire.Exchange
+	x      *wire.Exchange // nil: it is on the tape, and heard again
 	from   sender
 	src    *source // nil: none matched
 	target *target // whose response is the answer; nil: hooktape answers

@@ -104,7 +104,7 @@ func New(o Options, cfg *config.Config) *Agent {
 	a := &Agent{
 		store: o.Store, log: o.Log, client: o.Client, now: o.Now, jitter: o.Jitter, grace: o.Grace,
 		targets: make(map[targetKey]*target), left: make(map[targetKey]*target), stopping: make(chan struct{}),
-		explaining: rate.NewLimiter(explainRate, explainRate),
+		explaining: rate.NewLimiter(explainRate, explainBurst),
 		orphans:    orphans{wake: make(chan struct{}, 1)}, rollups: newRollups(),
 	}
 	if a.log == nil {

@@ -13,12 +13,12 @@ import (
 )
 
 const (
-	// explainMax is the largest body, in bytes, for which the reason of a wrong signature is looked for: that goes over
-	// it many times.
-	explainMax = 1 << 20
-	// explainRate is how many reasons are looked for in a second, and at once: enough for anybody who reads them, too
-	// few for a flood of wrong signatures to take our time.
-	explainRate = 20
+	// explainMax is the largest body, in bytes, for which the reason of a wrong signature is looked for at once: that
+	// goes over it many times. hooktape verify does it for larger ones.
+	explainMax = 64 << 10
+	// explainRate and explainBurst are how many reasons are looked for in a second, and at once: enough for anybody who
+	// reads them, too few for a flood of wrong signatures to take our time.
+	explainRate, explainBurst = 2, 20
 )
 
 // inquiry is the check of one request under its source's provider.
@@ -125,7 +125,7 @@ func (r *reception) judge() {
 		return
 	}
 	q.body = r.view.Body
-	reply := q.handshake(r.x.BodySize())
+	reply := q.handshake(r.rec.BodySize)
 	if r.shake(reply, true) {
 		return
 	}
@@ -159,7 +159,7 @@ func (r *reception) failing(f *provider.Failure) finding {
 
 // explain looks for what makes a signature wrong. When there is too much to look at, it is what the check says.
 func (r *reception) explain(reason string) string {
-	if r.x.BodySize() > explainMax || !r.explaining.Allow() || r.inquiry.readBody() != nil {
+	if r.rec.BodySize > explainMax || !r.explaining.Allow() || r.inquiry.readBody() != nil {
 		return reason
 	}
 	others := r.routes.Load().secretsBut(r.src.Name)

@@ -95,6 +95,14 @@ type Record struct {
 	Until time.Time // when the last of them began to come
 }
 
+// AllEvents are the names of the record's events.
+func (r *Record) AllEvents() []string {
+	if r.Events == nil && r.Event != "" {
+		return []string{r.Event}
+	}
+	return r.Events
+}
+
 // Peer is the address, without its port, of who brought the request to the agent: the proxy, or else the sender.
 func (r *Record) Peer() string {
 	at := cmp.Or(r.Proxy, r.Remote)

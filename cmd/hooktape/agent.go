@@ -239,6 +239,14 @@ func (w watched) Watch(buffer int) (<-chan inspect.Event, func()) {
 	return out, func() { close(done); <-ended; stop() }
 }
 
+// Recheck passes on what came of a record that was judged again.
+func (w watched) Recheck(id store.ID, dry bool) (inspect.Rejudged, error) {
+	done, err := w.Agent.Recheck(id, dry)
+	return inspect.Rejudged{
+		Record: done.Record, Was: done.Was, Verdict: done.Verdict, Reason: done.Reason, Deliveries: done.Deliveries,
+	}, err
+}
+
 // sourcesOf is what the tape remembers of a configuration.
 func sourcesOf(cfg *config.Config) []inspect.Source {
 	var sources []inspect.Source

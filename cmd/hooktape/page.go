@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
@@ -58,7 +59,7 @@ func (p *page) facts() {
 	p.fact("from", from)
 	p.fact("host", r.Host)
 	p.fact("source", r.Source)
-	p.fact("event", r.Event)
+	p.fact("event", cmp.Or(strings.Join(r.Events, ", "), r.Event))
 	p.fact("trace", r.Trace)
 	p.fact("session", strings.Join(r.Session, ", "))
 	p.paintedFact("verdict", p.verdict())

@@ -164,6 +164,9 @@ type fakeAgent struct {
 
 func (f *fakeAgent) Watch(int) (<-chan inspect.Event, func()) { return f.events, func() {} }
 func (f *fakeAgent) Wake(string, string)                      {}
+func (f *fakeAgent) Recheck(id store.ID, _ bool) (inspect.Rejudged, error) {
+	return inspect.Rejudged{Record: id}, nil
+}
 
 // startAgent opens the tape and serves the control API on its socket, as an agent does.
 func (d *deck) startAgent() *fakeAgent {

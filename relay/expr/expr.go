@@ -5,6 +5,7 @@
 //	id source method host via event trace verdict   text; source, event and trace are null where there is none
 //	time       text: the arrival in RFC 3339, UTC
 //	remote     text: ip:port of the sender
+//	events     list of the names of the record's events; event is the first
 //	session    list of the sessions that the record belongs to
 //	verified   true or false
 //	status     number: of the answer; null until there is one

@@ -47,6 +47,7 @@ var variables = map[string]variable{
 	"json":     {anyKind, findJSON},
 	"form":     {objectKind, findForm},
 	"event":    optional(func(v *View) string { return v.Record.Event }),
+	"events":   {listKind, func(v *View, path []step) (found, error) { return findInList(v.Record.AllEvents(), path), nil }},
 	"verdict":  scalar(func(v *View) string { return string(v.Record.Verdict) }),
 	"status":   {numberKind, findStatus},
 	"size":     {numberKind, findSize},

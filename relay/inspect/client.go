@@ -190,6 +190,20 @@ func (c *Client) Delete(ctx context.Context, ids []store.ID) (Deleted, error) {
 	return object[Deleted](c.do(ctx, http.MethodPost, "/v1/delete", "application/json", bytes.NewReader(question)))
 }
 
+// Recheck judges refused records again and delivers those that pass: the
+// named ones, or when none is named those that the filter chooses. With dry
+// nothing is changed.
+func (c *Client) Recheck(ctx context.Context, names []string, f Filter, dry bool) iter.Seq2[Rejudged, error] {
+	return lines[Rejudged](func() (*http.Response, error) {
+		v := f.values()
+		v["record"] = names
+		if dry {
+			v.Set("dry", "true")
+		}
+		return c.do(ctx, http.MethodPost, "/v1/recheck?"+v.Encode(), "", nil)
+	})
+}
+
 // Backup is the whole database, as it is at one moment. The caller closes it; it ends with io.EOF only when it is whole.
 func (c *Client) Backup(ctx context.Context) (io.ReadCloser, error) {
 	return stream(c.get(ctx, "/v1/backup", nil))

@@ -34,6 +34,10 @@ type Agent interface {
 	// is slow loses events, and is told how many; the agent never waits for it.
 	// stop ends the watch and must be called.
 	Watch(buffer int) (events <-chan Event, stop func())
+	// Recheck judges a refused record again, under the configuration of now, and
+	// delivers one that passes. With dry nothing is changed. The error says why
+	// a record can't be judged.
+	Recheck(id store.ID, dry bool) (Rejudged, error)
 	// Wake makes the agent look at the deliveries of a target again, after
 	// they were changed in the store. It returns at once.
 	Wake(source, target string)
@@ -62,6 +66,7 @@ func (s *Server) Handler() http.Handler {
 		"GET /v1/records/{name}/attempts/{number}/request":  s.request,
 		"GET /v1/records/{name}/attempts/{number}/response": s.response,
 		"POST /v1/delete":                                   s.delete,
+		"POST /v1/recheck":                                  s.recheck,
 		"GET /v1/backup":                                    s.backup,
 		"GET /v1/tail":                                      s.tail,
 		"GET /v1/deliveries":                                s.deliveries,

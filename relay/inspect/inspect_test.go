@@ -64,6 +64,10 @@ func newFakeAgent() *fakeAgent {
 	return &fakeAgent{events: make(chan Event, 16), watching: make(chan struct{}, 16)}
 }
 
+func (*fakeAgent) Recheck(id store.ID, _ bool) (Rejudged, error) {
+	return Rejudged{Record: id, Was: store.InvalidSignature, Verdict: store.Accepted, Deliveries: 1}, nil
+}
+
 func (f *fakeAgent) Watch(int) (<-chan Event, func()) {
 	f.watching <- struct{}{}
 	return f.events, func() {}

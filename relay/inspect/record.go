@@ -9,7 +9,7 @@ import (
 )
 
 // Record is a record as JSON shows it (DESIGN.md section 5). Every key is always
-// there, but for proxy, and count and until, which roll-ups have. Secrets are
+// there, but for events, proxy, and count and until, which roll-ups have. Secrets are
 // masked unless the question said reveal.
 type Record struct {
 	ID         store.ID      `json:"id"`
@@ -25,6 +25,7 @@ type Record struct {
 	Path       string        `json:"path"` // the request target as sent
 	Host       string        `json:"host"`
 	Event      string        `json:"event"`
+	Events     []string      `json:"events,omitempty"` // where there are several; event is the first
 	Verdict    store.Verdict `json:"verdict"`
 	Reason     string        `json:"reason"`
 	Verified   bool          `json:"verified"`

@@ -113,7 +113,7 @@ func NewRecord(rec *store.Record, deliveries []store.Delivery, reveal bool) *Rec
 	shown := &Record{
 		ID: rec.ID, Time: Time{rec.Time}, Source: rec.Source, Session: rec.Session, Trace: rec.Trace,
 		Via: rec.Via, Remote: rec.Remote, Proxy: rec.Proxy, Proto: rec.Proto, Method: rec.Method, Path: rec.Target,
-		Host: rec.Host, Event: rec.Event, Verdict: rec.Verdict, Reason: rec.Reason, Verified: rec.Verified,
+		Host: rec.Host, Event: rec.Event, Events: rec.Events, Verdict: rec.Verdict, Reason: rec.Reason, Verified: rec.Verified,
 		Size: rec.Raw.Size, BodySize: rec.BodySize, Truncated: rec.Truncated,
 		Deliveries: make([]Delivery, 0, len(deliveries)), Count: rec.Count, Until: Time{rec.Until},
 	}
