@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/hooktape/hooktape/relay/config"
+	"github.com/hooktape/hooktape/relay/wire/wiretest"
 	"github.com/hooktape/hooktape/store"
 )
 
@@ -31,7 +32,7 @@ func BenchmarkReceiveOnLargeTape(b *testing.B) {
 			}
 			s.SetRetention(store.Retention{MaxSize: max(s.Stats().Used, 1<<20)})
 			src := config.Source{Name: "ack", Path: "/", Respond: config.RespondAck, MaxBody: 1 << 20}
-			compare(b, conns, benchAgentOn(b, s, src), benchAgent(b, src))
+			compare(b, wiretest.Start(b), conns, benchAgentOn(b, s, src), benchAgent(b, src))
 			b.ReportMetric(float64(s.Stats().Evicted), "evicted")
 		})
 	}

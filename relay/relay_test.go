@@ -18,10 +18,14 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/hooktape/hooktape/relay/config"
+	"github.com/hooktape/hooktape/relay/wire/wiretest"
 	"github.com/hooktape/hooktape/store"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	wiretest.Main()
+	goleak.VerifyTestMain(m)
+}
 
 // patienceOfTests bounds every wait; nothing depends on how long it is.
 const patienceOfTests = 30 * time.Second

@@ -15,9 +15,13 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/hooktape/hooktape/relay/wire"
+	"github.com/hooktape/hooktape/relay/wire/wiretest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	wiretest.Main()
+	goleak.VerifyTestMain(m)
+}
 
 func opener(text string) func() (io.ReadCloser, error) {
 	return func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(text)), nil }
