@@ -30,6 +30,8 @@ type Provider struct {
 	Optional bool   // it may be used without secrets, because the provider or its document leaves that to the receiver: then nothing is checked
 	Keyless  bool   // Scheme needs no secret: it fetches the keys
 	Denied   int    // the status of the answer to a request that fails the check; 0: 401
+	// Allow are the addresses, as CIDR, that it sends from, where they are all that shows who a request is from; nil: any.
+	Allow []string
 
 	// Handshake answers a request that is no event but the provider's way of asking who is there. Its result is nil for
 	// all others. Request.Body must be whole; requests with a body of more than MaxHandshake bytes are none.
@@ -73,9 +75,32 @@ func All() []*Provider { return slices.Clone(table) }
 // table are all providers, sorted by name. hmac is not among them: it is made by Custom, from what the user says of it.
 var table = []*Provider{
 	&asna,
+	&awsSNS,
+	&azureEventGrid,
 	&bitrix24,
+	&clerk,
+	&cloudevents,
+	&cloudpayments,
+	&coinbase,
+	&contentful,
+	&dropbox,
+	&googlePubSub,
 	&iiko,
+	&meta,
 	&metrika,
+	&microsoftGraph,
+	&mollie,
+	&pagerduty,
+	&plaid,
 	&qtickets,
+	&razorpay,
+	&sentry,
 	&standardwebhooks,
+	&svix,
+	&tinkoff,
+	&twitch,
+	&vercel,
+	&vk,
+	&workos,
+	&yookassa,
 }

@@ -1,0 +1,12 @@
+package provider
+
+// clerk sends by way of Svix.
+var clerk = Provider{
+	Name:    "clerk",
+	Title:   "Clerk",
+	Doc:     "https://clerk.com/docs/guides/development/webhooks/syncing",
+	Scheme:  standardScheme("svix-"),
+	Methods: []string{"POST"},
+	Event:   "json.type",
+	Dedupe:  "header.svix-id",
+}

@@ -1,0 +1,35 @@
+package provider
+
+import "github.com/hooktape/hooktape/relay/wire"
+
+// cloudevents is the HTTP binding in both content modes, with the token of the Web Hooks specification. An event is
+// told from others by its source and id.
+var cloudevents = Provider{
+	Name:      "cloudevents",
+	Title:     "CloudEvents",
+	Doc:       "https://github.com/cloudevents/spec/blob/main/cloudevents/http-webhook.md",
+	Scheme:    either{&token{At: []place{"Authorization"}, Prefix: "Bearer "}, &token{At: []place{"query:access_token"}}},
+	Methods:   []string{"POST"},
+	Event:     "header.ce-type != null ? header.ce-type : json.type",
+	Dedupe:    `header.ce-id != null ? "${header.ce-source} ${header.ce-id}" : json.id != null ? "${json.source} ${json.id}" : null`,
+	Handshake: cloudEventsValidation,
+	Headers:   []string{"ce-specversion"},
+}
+
+// cloudEventsValidation gives the permission that a sender asks for before it sends: section 4 of the specification.
+// It permits nothing that the token does not guard. params.origin names the one sender that gets it; without it the
+// answer names who asked.
+func cloudEventsValidation(r *Request, s *Setting) *Reply {
+	origin, ok := r.Head.Fields.Get("WebHook-Request-Origin")
+	if r.Head.Method != "OPTIONS" || !ok || origin == "" {
+		return nil
+	}
+	if only := s.Params["origin"]; only != "" && only != origin || len(origin) > maxEcho {
+		return &Reply{Status: 403, Open: true}
+	}
+	return &Reply{Status: 200, Open: true, Fields: wire.Fields{
+		{Name: "Allow", Value: "POST"},
+		{Name: "WebHook-Allowed-Origin", Value: origin},
+		{Name: "WebHook-Allowed-Rate", Value: "*"},
+	}}
+}

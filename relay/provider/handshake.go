@@ -1,0 +1,42 @@
+package provider
+
+import (
+	"encoding/json"
+
+	"github.com/hooktape/hooktape/relay/wire"
+)
+
+// maxEcho bounds, in bytes, what a handshake gives back of what a stranger sent: challenges have under a hundred.
+const maxEcho = 1 << 10
+
+// echo answers a challenge with itself, as text that no browser takes for a page, whoever asks.
+func echo(challenge string) *Reply {
+	if len(challenge) > maxEcho {
+		return &Reply{Status: 400, Open: true}
+	}
+	return &Reply{
+		Status: 200,
+		Fields: wire.Fields{{Name: "Content-Type", Value: "text/plain; charset=utf-8"}},
+		Body:   []byte(challenge),
+		Open:   true,
+	}
+}
+
+// echoJSON is echo for those who want JSON around it.
+func echoJSON(answer map[string]string) *Reply {
+	size := 0
+	for _, value := range answer {
+		size += len(value)
+	}
+	body, err := json.Marshal(answer)
+	if err != nil || size > maxEcho {
+		return &Reply{Status: 400, Open: true}
+	}
+	return &Reply{Status: 200, Fields: wire.Fields{{Name: "Content-Type", Value: "application/json"}}, Body: body, Open: true}
+}
+
+// checked makes it the answer to a request that passes the check, only.
+func (r *Reply) checked() *Reply {
+	r.Open = false
+	return r
+}

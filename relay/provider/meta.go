@@ -1,0 +1,30 @@
+package provider
+
+// meta is Facebook, Instagram, WhatsApp and Threads: one dialect, told apart by the event. The signature is over the
+// bytes as sent, in which what is not ASCII is escaped. params.verify_token is what the webhook was registered with.
+var meta = Provider{
+	Name:      "meta",
+	Title:     "Meta",
+	Doc:       "https://developers.facebook.com/docs/graph-api/webhooks/getting-started",
+	Scheme:    &signed{At: "X-Hub-Signature-256", Prefix: "sha256="},
+	Methods:   []string{"POST"},
+	Event:     "json.object",
+	Handshake: metaChallenge,
+	Headers:   []string{"x-hub-signature-256"},
+}
+
+// metaChallenge answers the verification request of a subscription. The token that it brings is all that shows who it
+// is from, so that one that can't be checked is refused.
+func metaChallenge(r *Request, s *Setting) *Reply {
+	query := r.Head.Query()
+	mode, _ := parameter(query, "hub.mode")
+	challenge, ok := parameter(query, "hub.challenge")
+	if r.Head.Method != "GET" || mode != "subscribe" || !ok {
+		return nil
+	}
+	token, _ := parameter(query, "hub.verify_token")
+	if !sameAsAny(token, []string{s.Params["verify_token"]}) {
+		return &Reply{Status: 403, Open: true}
+	}
+	return echo(challenge)
+}

@@ -1,0 +1,12 @@
+package provider
+
+// sentry is the integration platform. Request-ID names the request, not the event: it is another for each attempt.
+var sentry = Provider{
+	Name:    "sentry",
+	Title:   "Sentry",
+	Doc:     "https://docs.sentry.io/organization/integrations/integration-platform/webhooks/",
+	Scheme:  &signed{At: "Sentry-Hook-Signature"},
+	Methods: []string{"POST"},
+	Event:   `"${header.sentry-hook-resource}.${json.action}"`,
+	Headers: []string{"sentry-hook-resource"},
+}
