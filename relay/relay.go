@@ -30,6 +30,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"net"
+	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -51,12 +52,13 @@ const idleConns = 1024
 
 // Options are what an Agent needs of the outside world.
 type Options struct {
-	Store  *store.Store     // required; the agent neither opens nor closes it
-	Log    hclog.Logger     // nil: nothing is logged
-	Client *wire.Client     // sends to targets; nil: a wire.Client with its defaults
-	Now    func() time.Time // nil: time.Now
-	Jitter func() float64   // in [0, 1), spreads retries; nil: math/rand/v2
-	Grace  time.Duration    // for what is under way when the agent stops; zero: 10s
+	Store  *store.Store      // required; the agent neither opens nor closes it
+	Log    hclog.Logger      // nil: nothing is logged
+	Client *wire.Client      // sends to targets; nil: a wire.Client with its defaults
+	Now    func() time.Time  // nil: time.Now
+	Jitter func() float64    // in [0, 1), spreads retries; nil: math/rand/v2
+	Keys   http.RoundTripper // reaches providers that hand out keys; nil: net/http's, to public addresses
+	Grace  time.Duration     // for what is under way when the agent stops; zero: 10s
 }
 
 // Agent records what its listeners receive and delivers it. It owns every goroutine it starts and has ended them all
@@ -83,6 +85,7 @@ type Agent struct {
 	metrics     *metrics
 	complaints  complaints
 
+	keys       *fetcher      // of providers
 	explaining *rate.Limiter // how often it is asked why a signature is wrong
 
 	failures sync.Map      // what was warned of, so that it is only once
@@ -122,6 +125,7 @@ func New(o Options, cfg *config.Config) *Agent {
 	if a.grace == 0 {
 		a.grace = defaultGrace
 	}
+	a.keys = newFetcher(o.Keys, a.now)
 	a.ctx, a.stop = context.WithCancel(context.Background())
 	a.metrics = newMetrics(a)
 	a.watch.metrics = a.metrics
@@ -148,6 +152,7 @@ func (a *Agent) Apply(cfg *config.Config) {
 	var sources []*source
 	for _, cs := range cfg.Sources {
 		s := &source{Source: cs, limiter: limiterFor(cs.Rate, a.limiters[cs.Name]), setting: cs.Setting}
+		s.setting.Fetch = a.keys.get
 		s.setting.Path, s.publicURL = cs.Path, cmp.Or(cs.PublicURL, cfg.PublicURL)
 		limiters[cs.Name] = s.limiter
 		for _, ct := range cs.Targets {

@@ -114,8 +114,21 @@ func (r *reception) shake(reply *provider.Reply, unsigned bool) bool {
 	if reply == nil || unsigned && !reply.Open {
 		return false
 	}
-	r.found = shaken(reply)
+	r.found = r.shaken(reply)
 	return true
+}
+
+// shaken is the finding about a provider that asks who is there. What it is told is no page for a browser.
+func (r *reception) shaken(reply *provider.Reply) finding {
+	found := finding{verdict: store.Handshake, status: reply.Status, fields: reply.Fields, body: reply.Body}
+	if reply.Fetch == "" || r.x == nil {
+		return found
+	}
+	if _, err := r.keys.ask(r.ctx, reply.Fetch, nil); err != nil {
+		found.status, found.fields, found.body = http.StatusBadGateway, nil, nil
+		found.reason = "the provider asks to visit a URL, and that failed: " + err.Error()
+	}
+	return found
 }
 
 // judge finds out whether the request is what it should be, now that all of it is here.
@@ -167,11 +180,6 @@ func (r *reception) explain(reason string) string {
 		return found
 	}
 	return reason
-}
-
-// shaken is the finding about a provider that asks who is there. What it is told is no page for a browser.
-func shaken(reply *provider.Reply) finding {
-	return finding{verdict: store.Handshake, status: reply.Status, fields: reply.Fields, body: reply.Body}
 }
 
 // denied is the finding about a request that is not taken for the provider's. The sender learns no reason: it may be

@@ -1,0 +1,157 @@
+package relay
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	neturl "net/url"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+	"golang.org/x/time/rate"
+)
+
+const (
+	// fetchPatience is how long a fetch may take: a sender waits for it.
+	fetchPatience = 10 * time.Second
+	// fetchMax is how many bytes a key, a list of keys or a certificate can have.
+	fetchMax = 1 << 20
+	// keepFetched is for how long what was fetched is used without asking again; while asking again fails, it is used
+	// for keepStale. A failure is believed for keepFailure.
+	keepFetched, keepStale, keepFailure = time.Hour, 24 * time.Hour, 10 * time.Second
+	// fetchRate and fetchBurst are how many fetches there may be in a second, and at once: strangers name keys.
+	fetchRate, fetchBurst = 1, 20
+	// fetchedMax is how many answers are kept.
+	fetchedMax = 256
+)
+
+var (
+	errFetchedTooOften = errors.New("keys were asked for too often")
+	errNotPublic       = errors.New("it is not a public address")
+)
+
+// fetcher gets what providers need from their own hosts: public keys, certificates. Which hosts these are the providers
+// know; here it is made sure that no name leads to a network of our own.
+type fetcher struct {
+	client http.Client
+	now    func() time.Time
+	pace   *rate.Limiter
+	asking singleflight.Group
+
+	mu   sync.Mutex // guards kept
+	kept map[string]fetched
+}
+
+// fetched is what came of a fetch.
+type fetched struct {
+	body []byte
+	err  error
+	at   time.Time
+}
+
+// newFetcher makes a fetcher; transport nil is one that reaches public addresses only.
+func newFetcher(transport http.RoundTripper, now func() time.Time) *fetcher {
+	if transport == nil {
+		dialer := &net.Dialer{Timeout: dialTimeout, Control: publicOnly}
+		transport = &http.Transport{DialContext: dialer.DialContext, DisableKeepAlives: true}
+	}
+	f := &fetcher{now: now, pace: rate.NewLimiter(fetchRate, fetchBurst), kept: make(map[string]fetched)}
+	f.client = http.Client{
+		Transport: transport, Timeout: fetchPatience,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	return f
+}
+
+// publicOnly refuses connections into networks that a stranger has no business in.
+func publicOnly(_, address string, _ syscall.RawConn) error {
+	at, err := netip.ParseAddrPort(address)
+	if err != nil {
+		return err
+	}
+	if a := at.Addr().Unmap(); !a.IsGlobalUnicast() || a.IsPrivate() {
+		return errNotPublic
+	}
+	return nil
+}
+
+// get is provider.Setting.Fetch.
+func (f *fetcher) get(url string, post []byte) ([]byte, error) {
+	key := url + "\x00" + string(post)
+	f.mu.Lock()
+	was, known := f.kept[key]
+	f.mu.Unlock()
+	if known && f.now().Sub(was.at) < was.keeps() {
+		return was.body, was.err
+	}
+	got, err, _ := f.asking.Do(key, func() (any, error) {
+		body, err := f.ask(context.Background(), url, post)
+		if err != nil && known && was.err == nil && f.now().Sub(was.at) < keepStale {
+			return was.body, nil
+		}
+		f.keep(key, fetched{body, err, f.now()})
+		return body, err
+	})
+	body, _ := got.([]byte)
+	return body, err
+}
+
+func (d fetched) keeps() time.Duration {
+	if d.err != nil {
+		return keepFailure
+	}
+	return keepFetched
+}
+
+func (f *fetcher) keep(key string, d fetched) {
+	if errors.Is(d.err, errFetchedTooOften) {
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.kept) >= fetchedMax { // strangers fill it, and can make us ask no more often for that
+		clear(f.kept)
+	}
+	f.kept[key] = d
+}
+
+// ask gets a URL, or posts JSON to it when post is not nil. Only a 2xx is an answer.
+func (f *fetcher) ask(ctx context.Context, url string, post []byte) ([]byte, error) {
+	if !f.pace.AllowN(f.now(), 1) {
+		return nil, errFetchedTooOften
+	}
+	method, body := http.MethodGet, io.Reader(http.NoBody)
+	if post != nil {
+		method, body = http.MethodPost, bytes.NewReader(post)
+	}
+	r, err := http.NewRequestWithContext(ctx, method, url, body)
+	if err != nil {
+		return nil, err
+	}
+	if post != nil {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	response, err := f.client.Do(r)
+	if failed, ok := errors.AsType[*neturl.Error](err); ok {
+		return nil, fmt.Errorf("ask %s: %w", r.URL.Host, failed.Err) // the rest of the URL may have a token in it
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer response.Body.Close()
+	if response.StatusCode/100 != 2 {
+		return nil, fmt.Errorf("%s answered %s", r.URL.Host, response.Status)
+	}
+	got, err := io.ReadAll(io.LimitReader(response.Body, fetchMax+1))
+	if err == nil && len(got) > fetchMax {
+		err = fmt.Errorf("%s sent more than %d bytes", r.URL.Host, fetchMax)
+	}
+	return got, err
+}

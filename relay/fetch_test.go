@@ -1,0 +1,106 @@
+package relay
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/hooktape/hooktape/relay/provider"
+	"github.com/hooktape/hooktape/store"
+)
+
+// far is the far side of fetches: it answers with what answer says, and notes what it was asked.
+type far struct {
+	mu     sync.Mutex
+	asked  []string
+	answer func(n int) (status int, body string)
+}
+
+func (f *far) RoundTrip(r *http.Request) (*http.Response, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	body, _ := io.ReadAll(r.Body)
+	f.asked = append(f.asked, r.Method+" "+r.URL.String()+" "+string(body))
+	status, text := f.answer(len(f.asked))
+	if status == 0 {
+		return nil, errors.New("no route")
+	}
+	return &http.Response{StatusCode: status, Status: fmt.Sprint(status), Body: io.NopCloser(strings.NewReader(text)), Header: http.Header{}, Request: r}, nil
+}
+
+func TestKeysAreFetchedOnceAndKept(t *testing.T) {
+	now := time.Unix(1e9, 0)
+	side := &far{answer: func(n int) (int, string) { return 200, fmt.Sprint("key ", n) }}
+	f := newFetcher(side, func() time.Time { return now })
+	get := func(want string, post []byte) {
+		t.Helper()
+		if got, err := f.get("https://keys.example.com/a", post); err != nil || string(got) != want {
+			t.Errorf("got %q, %v, want %q", got, err, want)
+		}
+	}
+	get("key 1", nil)
+	get("key 1", nil)
+	get("key 2", []byte("{}"))
+	if want := []string{"GET https://keys.example.com/a ", "POST https://keys.example.com/a {}"}; !slices.Equal(side.asked, want) {
+		t.Errorf("asked %q", side.asked)
+	}
+	now = now.Add(keepFetched)
+	get("key 3", nil)
+
+	side.answer = func(int) (int, string) { return 500, "" }
+	now = now.Add(keepFetched)
+	get("key 3", nil) // it is old, and better than none
+	now = now.Add(keepStale)
+	if _, err := f.get("https://keys.example.com/a", nil); err == nil {
+		t.Error("a key of yesterday was taken")
+	}
+	asked := len(side.asked)
+	if _, err := f.get("https://keys.example.com/a", nil); err == nil || len(side.asked) != asked {
+		t.Error("asked again at once after a failure")
+	}
+}
+
+func TestStrangersCannotMakeUsAskWithoutEnd(t *testing.T) {
+	now := time.Unix(1e9, 0)
+	side := &far{answer: func(int) (int, string) { return 404, "" }}
+	f := newFetcher(side, func() time.Time { return now })
+	var err error
+	for n := range 1000 {
+		_, err = f.get(fmt.Sprint("https://keys.example.com/", n), nil)
+	}
+	if !errors.Is(err, errFetchedTooOften) || len(side.asked) != fetchBurst || len(f.kept) > fetchedMax {
+		t.Errorf("asked %d times, %v", len(side.asked), err)
+	}
+}
+
+func TestFetchesReachPublicAddressesOnly(t *testing.T) {
+	server := httptest.NewServer(http.NotFoundHandler())
+	defer server.Close()
+	_, err := newFetcher(nil, time.Now).get(server.URL+"/?token=secret", nil)
+	if !errors.Is(err, errNotPublic) || strings.Contains(err.Error(), "secret") {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestAHandshakeThatAsksForAVisitIsAnsweredAfterIt(t *testing.T) {
+	for status, want := range map[int]string{200: "HTTP/1.1 200 OK", 403: "HTTP/1.1 502 "} {
+		side := &far{answer: func(int) (int, string) { return status, "" }}
+		src := acking(startApp(t, always(ok)))
+		src.Provider = &provider.Provider{Name: "p", Handshake: func(*provider.Request, *provider.Setting) *provider.Reply {
+			return &provider.Reply{Status: 200, Open: true, Fetch: "https://sns.example.com/confirm?token=t"}
+		}}
+		r := startWith(t, t.TempDir()+"/tape.db", Options{Keys: side}, src)
+		answer := r.send(post)
+		rec := r.wait(Answered).Record
+		if !strings.HasPrefix(answer, want) || rec.Verdict != store.Handshake || len(side.asked) != 1 {
+			t.Errorf("%d: %q, %s, asked %q", status, answer, rec.Verdict, side.asked)
+		}
+	}
+}
