@@ -433,9 +433,24 @@ source "custom" {
     id        = "X-Id"
   }
 }
+source "addresses" {
+  path     = "/addresses"
+  provider = "yookassa"
+}
+source "keyless" {
+  path     = "/keyless"
+  provider = "aws-sns"
+  params   = { topic = "arn:aws:sns:us-west-2:123456789012:orders" }
+}
 `)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if s := cfg.Source("addresses"); len(s.Allow) == 0 || s.Checks() {
+		t.Errorf("%+v", s)
+	}
+	if !cfg.Source("keyless").Checks() {
+		t.Error("what fetches its keys is checked without a secret")
 	}
 	all, own, custom := cfg.Source("all"), cfg.Source("own"), cfg.Source("custom")
 	if !slices.Equal(all.Methods, []string{"POST"}) || all.Event == nil || all.Dedupe.Key == nil || len(all.Acks) != 2 || all.Acks[0].Deliver {

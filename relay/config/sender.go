@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -148,6 +149,19 @@ func (d *decoder) checkSender(s *Source, b *hclsyntax.Block) {
 		d.fail(given.Expr.Range(), "provider %q signs what it sends: give secrets = [file(\"...\")], or on_invalid = %q to take it unchecked",
 			s.Provider.Name, RecordInvalid)
 	}
+	d.checkParams(s, given)
+}
+
+// checkParams finds params that are missing, without which all requests would be refused.
+func (d *decoder) checkParams(s *Source, given *hclsyntax.Attribute) {
+	if given == nil || !s.Checks() || s.OnInvalid == RecordInvalid {
+		return
+	}
+	for _, name := range s.Provider.Needs {
+		if s.Setting.Params[name] == "" {
+			d.fail(given.Expr.Range(), "provider %q needs params = { %s = \"...\" }: see %s", s.Provider.Name, name, s.Provider.Doc)
+		}
+	}
 }
 
 // unprotected says whether the sender could be told from others and nothing says how.
@@ -187,6 +201,11 @@ func (d *decoder) adopt(s *Source, b *hclsyntax.Block) {
 	}
 	if s.Acks == nil {
 		s.Acks = d.builtinAcks(p, at)
+	}
+	if b.Body.Attributes["allow"] == nil {
+		for _, network := range p.Allow {
+			s.Allow = append(s.Allow, netip.MustParsePrefix(network)) // a constant of ours, which a test reads
+		}
 	}
 }
 

@@ -21,6 +21,7 @@ var awsSNS = Provider{
 	Doc:       "https://docs.aws.amazon.com/sns/latest/dg/sns-verify-signature-of-message.html",
 	Scheme:    snsSignature{},
 	Keyless:   true,
+	Needs:     []string{"topic"},
 	Methods:   []string{"POST"},
 	Event:     "header.x-amz-sns-message-type",
 	Dedupe:    "json.MessageId",

@@ -21,6 +21,7 @@ var googlePubSub = Provider{
 		Title: "Google", At: "Authorization", Prefix: "Bearer ", Algorithm: "RS256", Key: googleKey, Judge: judgePubSub,
 	},
 	Keyless: true,
+	Needs:   []string{"email"},
 	Methods: []string{"POST"},
 	Event:   "json.message.attributes.eventType",
 	Dedupe:  "json.message.messageId",

@@ -16,6 +16,7 @@ var plaid = Provider{
 	Title:   "Plaid",
 	Doc:     "https://plaid.com/docs/api/webhooks/webhook-verification/",
 	Scheme:  &webToken{Title: "Plaid", At: "Plaid-Verification", Algorithm: "ES256", Key: plaidKey, Judge: judgePlaid},
+	Needs:   []string{"client_id"},
 	Methods: []string{"POST"},
 	Event:   `"${json.webhook_type}.${json.webhook_code}"`,
 	Headers: []string{"plaid-verification"},

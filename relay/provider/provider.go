@@ -29,7 +29,9 @@ type Provider struct {
 	Acks     []Ack  // how it wants to be answered, the first whose When holds; nil: 200 without a body
 	Optional bool   // it may be used without secrets, because the provider or its document leaves that to the receiver: then nothing is checked
 	Keyless  bool   // Scheme needs no secret: it fetches the keys
-	Denied   int    // the status of the answer to a request that fails the check; 0: 401
+	// Needs are the names of the params without which it can't check anything.
+	Needs  []string
+	Denied int // the status of the answer to a request that fails the check; 0: 401
 	// Allow are the addresses, as CIDR, that it sends from, where they are all that shows who a request is from; nil: any.
 	Allow []string
 

@@ -53,3 +53,8 @@ source "h" {
   params   = "x"
   event    = jsn.type
 }
+source "i" {
+  path     = "/i"
+  provider = "plaid"
+  secrets  = [env("TOKEN")]
+}
