@@ -54,6 +54,11 @@ source "orders" {
   # allow      = ["10.0.0.0/8"]               # addresses and networks that requests may come from; others get 403 and are recorded
   # public_url = "https://hooks.example.com"  # not given: that of above
 
+  # A template takes no requests itself. A source that is made at run time (hooktape source create NAME --provider P, or
+  # --like TEMPLATE) is like it, with an id, a secret and params of its own: its path is the template's and its id, and in
+  # expressions params.id is the id.
+  template     = false
+
   # signature {                               # provider = "hmac": how requests are signed
   #   header    = "X-Signature"               # the field that has the signature
   #   prefix    = "sha256="                   # in front of it; not given: nothing

@@ -61,6 +61,8 @@ func checkHead(src *config.Source, h *wire.RequestHead, remote string) finding {
 			status:  http.StatusMethodNotAllowed,
 			fields:  wire.Fields{{Name: "Allow", Value: strings.Join(src.Methods, ", ")}},
 		}
+	case src.Disabled:
+		return finding{verdict: store.Disabled, reason: "the source is disabled", status: http.StatusGone}
 	case h.Framing.Length > src.MaxBody:
 		return tooLarge(src.MaxBody)
 	}

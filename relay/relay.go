@@ -151,6 +151,9 @@ func (a *Agent) Apply(cfg *config.Config) {
 	limiters := make(map[string]*limiter)
 	var sources []*source
 	for _, cs := range cfg.Sources {
+		if cs.Template {
+			continue
+		}
 		s := &source{Source: cs, limiter: limiterFor(cs.Rate, a.limiters[cs.Name]), setting: cs.Setting}
 		s.setting.Fetch = a.keys.get
 		s.setting.Path, s.publicURL = cs.Path, cmp.Or(cs.PublicURL, cfg.PublicURL)

@@ -100,12 +100,12 @@ type session struct {
 	flags   *agentFlags
 	cfg     *config.Config
 	data    string
-	tape    *store.Store                                                      // open while serve runs
-	reserve int64                                                             // bytes of the disk that are held back for when it is full
-	moveOn  bool                                                              // a default port that is taken is passed over
-	greet   func(receiving, inspecting string) error                          // once everything listens
-	show    func(ctx context.Context, events <-chan relay.Event) error        // nil: nobody looks on
-	reload  func(ctx context.Context, log hclog.Logger, a *relay.Agent) error // nil: the configuration stays
+	tape    *store.Store                                                   // open while serve runs
+	reserve int64                                                          // bytes of the disk that are held back for when it is full
+	moveOn  bool                                                           // a default port that is taken is passed over
+	greet   func(receiving, inspecting string) error                       // once everything listens
+	show    func(ctx context.Context, events <-chan relay.Event) error     // nil: nobody looks on
+	reload  func(ctx context.Context, log hclog.Logger, take *setup) error // nil: the configuration stays
 }
 
 // serve opens everything, runs until ctx ends, and closes everything.
@@ -138,12 +138,13 @@ func (s *session) serve(ctx context.Context) error {
 	if err := s.greet(receiving.Addr().String(), inspecting.Addr().String()); err != nil {
 		return err
 	}
-	if err := inspect.SaveSources(tape, sourcesOf(s.cfg)); err != nil {
+	setup := &setup{tape: tape, log: log, cfg: s.cfg, base: s.cfg.Scheme() + "://" + receiving.Addr().String()}
+	agent := relay.New(relay.Options{Store: tape, Log: log, Grace: s.flags.graceTime()}, setup.merged())
+	setup.agent = agent
+	if err := setup.Apply(); err != nil {
 		return cannot("", "write to %s: %w", s.data, err)
 	}
-
-	agent := relay.New(relay.Options{Store: tape, Log: log, Grace: s.flags.graceTime()}, s.cfg)
-	api := &inspect.Server{Store: tape, Agent: watched{agent}, Started: s.env.now(), Version: programVersion().Version}
+	api := &inspect.Server{Store: tape, Agent: watched{agent}, Setup: setup, Started: s.env.now(), Version: programVersion().Version}
 	g, ctx := errgroup.WithContext(ctx)
 	if s.show != nil {
 		events, stop := agent.Watch(watching)
@@ -151,7 +152,7 @@ func (s *session) serve(ctx context.Context) error {
 		g.Go(func() error { return s.show(ctx, events) })
 	}
 	if s.reload != nil {
-		g.Go(func() error { return s.reload(ctx, log, agent) })
+		g.Go(func() error { return s.reload(ctx, log, setup) })
 	}
 	g.Go(func() error { return api.Serve(ctx, control) })
 	g.Go(func() error { return inspect.ServeHealth(ctx, inspecting, agent.Ready, agent.Metrics()) })
@@ -245,26 +246,6 @@ func (w watched) Recheck(id store.ID, dry bool) (inspect.Rejudged, error) {
 	return inspect.Rejudged{
 		Record: done.Record, Was: done.Was, Verdict: done.Verdict, Reason: done.Reason, Deliveries: done.Deliveries,
 	}, err
-}
-
-// sourcesOf is what the tape remembers of a configuration.
-func sourcesOf(cfg *config.Config) []inspect.Source {
-	var sources []inspect.Source
-	for _, s := range cfg.Sources {
-		kept := inspect.Source{Name: s.Name, Path: s.Path, Host: s.Host}
-		for _, t := range s.Targets {
-			target := inspect.Target{
-				Name: t.Name, URL: t.URL.String(), KeepHost: t.KeepHost, Forwarded: t.Forwarded, IDHeader: t.IDHeader,
-				Timeout: inspect.Milliseconds(t.Timeout), Rewrites: t.Rewrite != nil,
-			}
-			if t.When != nil {
-				target.When = t.When.Source()
-			}
-			kept.Targets = append(kept.Targets, target)
-		}
-		sources = append(sources, kept)
-	}
-	return sources
 }
 
 // home shortens a path for people.

@@ -74,6 +74,9 @@ func (e *env) check() error {
 func describeSource(s config.Source) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s%s", s.Host, s.Path)
+	if s.Template {
+		b.WriteString(", a template")
+	}
 	if s.Respond == config.RespondTarget {
 		b.WriteString(", the target answers")
 	} else {

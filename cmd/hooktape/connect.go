@@ -19,8 +19,9 @@ import (
 // the control API.
 type tape struct {
 	*inspect.Client
-	path  string
-	store *store.Store // nil: an agent runs
+	path   string
+	store  *store.Store    // nil: an agent runs
+	server *inspect.Server // of the store
 }
 
 // Close lets go of the tape.
@@ -33,11 +34,12 @@ func (t *tape) Close() error {
 }
 
 // access is what a command does with a tape that it has to open itself.
-type access bool
+type access int
 
 const (
-	toRead  access = false
-	toWrite access = true
+	toRead access = iota
+	toWrite
+	toMake // write, and make one where there is none
 )
 
 // How often, and how long apart, an agent is looked for again whose database
@@ -74,7 +76,7 @@ func (e *env) openTapeAt(ctx context.Context, path string, how access) (*tape, e
 	if !errors.Is(err, inspect.ErrNoAgent) {
 		return nil, err
 	}
-	if _, err := os.Stat(path); err != nil {
+	if _, err := os.Stat(path); err != nil && how != toMake {
 		return nil, err
 	}
 	s, err := store.Open(path, store.Options{ReadOnly: how == toRead, Timeout: lockedPause, Log: e.warn})
@@ -83,8 +85,8 @@ func (e *env) openTapeAt(ctx context.Context, path string, how access) (*tape, e
 	}
 	// Nobody will answer what is not answered yet.
 	started := time.Now()
-	client = inspect.InProcess(&inspect.Server{Store: s, Started: started, Version: programVersion().Version})
-	return &tape{Client: client, path: path, store: s}, nil
+	server := &inspect.Server{Store: s, Started: started, Version: programVersion().Version}
+	return &tape{Client: inspect.InProcess(server), path: path, store: s, server: server}, nil
 }
 
 // warn says what an operator should know of a tape that a command opens itself.

@@ -47,7 +47,11 @@ when not, and 3 when the first target could not be reached.`,
 			if err != nil {
 				return err
 			}
-			t, err := e.openTape(c.Context(), access(!f.noRecord))
+			how := toWrite
+			if f.noRecord {
+				how = toRead
+			}
+			t, err := e.openTape(c.Context(), how)
 			if err != nil {
 				return err
 			}

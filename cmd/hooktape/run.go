@@ -9,9 +9,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/spf13/cobra"
 
-	"github.com/hooktape/hooktape/relay"
 	"github.com/hooktape/hooktape/relay/config"
-	"github.com/hooktape/hooktape/relay/inspect"
 	"github.com/hooktape/hooktape/store"
 )
 
@@ -55,8 +53,8 @@ func (e *env) run(ctx context.Context, flags *agentFlags) error {
 		fmt.Fprintf(e.stdout, "inspect on http://%s\n", inspecting)
 		return nil
 	}
-	s.reload = func(ctx context.Context, log hclog.Logger, a *relay.Agent) error {
-		r := &reloader{session: s, log: log, agent: a, current: cfg}
+	s.reload = func(ctx context.Context, log hclog.Logger, setup *setup) error {
+		r := &reloader{session: s, log: log, setup: setup, current: cfg}
 		return config.Watch(ctx, cfg.Files, config.WatchOptions{Reload: signals}, r.reload)
 	}
 	return s.serve(ctx)
@@ -81,7 +79,7 @@ func (e *env) loadConfig() (*config.Config, error) {
 type reloader struct {
 	*session
 	log     hclog.Logger
-	agent   *relay.Agent
+	setup   *setup
 	current *config.Config
 }
 
@@ -104,10 +102,9 @@ func (r *reloader) reload() []config.File {
 		r.log.Warn("this key takes effect at the next start only", "key", key)
 	}
 	r.current = cfg
-	r.agent.Apply(cfg)
 	r.tape.SetRetention(store.Retention(cfg.Retain))
-	if err := inspect.SaveSources(r.tape, sourcesOf(cfg)); err != nil {
-		r.log.Error("can't write the sources to the tape", "error", err)
+	if err := r.setup.take(cfg); err != nil {
+		r.log.Error("config can't be taken up as a whole", "error", err)
 	}
 	r.log.Info("config reloaded", "sources", len(cfg.Sources))
 	return cfg.Files

@@ -68,6 +68,10 @@ type Source struct {
 	Dedupe    *Dedupe    // nil: every request is one of its own
 	Acks      []Ack      // the first whose When holds answers, else DefaultAck
 	Targets   []Target
+
+	Template bool   // takes no requests itself: sources made at run time are like it
+	ID       string // of a source made at run time; "": it is in the config file
+	Disabled bool   // takes no requests: senders get 410
 }
 
 // OnInvalid says what happens with requests that fail the check of the provider.

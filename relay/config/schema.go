@@ -75,6 +75,7 @@ var sourceSchema = schema[Source]{
 		"max_body": func(d *decoder, s *Source, a *hclsyntax.Attribute) { d.size(a, &s.MaxBody) },
 		"rate":     func(d *decoder, s *Source, a *hclsyntax.Attribute) { d.rate(a, &s.Rate) },
 
+		"template":   func(d *decoder, s *Source, a *hclsyntax.Attribute) { d.flag(a, &s.Template) },
 		"public_url": func(d *decoder, s *Source, a *hclsyntax.Attribute) { d.publicURL(a, &s.PublicURL) },
 		"allow":      func(d *decoder, s *Source, a *hclsyntax.Attribute) { d.networks(a, &s.Allow) },
 		"provider":   func(d *decoder, s *Source, a *hclsyntax.Attribute) { d.provider(a, &s.Provider) },
@@ -166,8 +167,7 @@ func (d *decoder) checkSource(s *Source, b *hclsyntax.Block) {
 		d.fail(b.DefRange(), `a source needs a path, which begins with "/"`)
 	}
 	if s.Path != "" {
-		place := strings.TrimSuffix(s.Path, "/") + " " + s.Host
-		d.once("path "+place, b.Body.Attributes["path"].Expr.Range(), "another source has this path and host")
+		d.once("path "+s.place(), b.Body.Attributes["path"].Expr.Range(), "another source has this path and host")
 	}
 	if s.Respond == RespondTarget && len(s.Targets) == 0 {
 		d.fail(b.Body.Attributes["respond"].Expr.Range(), `respond = "target" needs a target block in this source`)

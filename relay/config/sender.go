@@ -145,7 +145,7 @@ func (d *decoder) checkSender(s *Source, b *hclsyntax.Block) {
 			d.fail(a.NameRange, "%q needs a provider, which says how it is checked; provider = %q takes any HMAC", key, customProvider)
 		}
 	}
-	if s.unprotected() && b.Body.Attributes["secrets"] == nil && given != nil {
+	if s.unprotected() && !s.Template && b.Body.Attributes["secrets"] == nil && given != nil {
 		d.fail(given.Expr.Range(), "provider %q signs what it sends: give secrets = [file(\"...\")], or on_invalid = %q to take it unchecked",
 			s.Provider.Name, RecordInvalid)
 	}

@@ -11,6 +11,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/hooktape/hooktape/store"
@@ -21,9 +22,12 @@ import (
 type Server struct {
 	Store   *store.Store
 	Agent   Agent            // nil: no agent runs, a command has opened the store itself
+	Setup   Setup            // nil: no configuration is known
 	Started time.Time        // when the agent began; records from before it that have no answer will not get one
 	Version string           // of the program
 	Now     func() time.Time // nil: time.Now
+
+	making sync.Mutex // held while sources are looked at or changed: calls of Setup come one at a time
 }
 
 // Agent is what the control API needs of a running agent. Its methods are
@@ -54,7 +58,9 @@ func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
 	for pattern, answer := range map[string]func(http.ResponseWriter, *http.Request) error{
 		"GET /v1/status":                                    s.status,
-		"GET /v1/sources":                                   s.sources,
+		"GET /v1/sources":                                   s.listSources,
+		"POST /v1/sources":                                  s.createSource,
+		"POST /v1/sources/{name}/{verb}":                    s.changeSource,
 		"GET /v1/records":                                   s.records,
 		"GET /v1/records/{name}":                            s.record,
 		"GET /v1/records/{name}/raw":                        s.raw,

@@ -15,10 +15,16 @@ import (
 // Source is what the tape remembers of a configured source, so that its
 // records can be replayed when no agent runs.
 type Source struct {
-	Name    string   `json:"name"`
-	Path    string   `json:"path"`
-	Host    string   `json:"host"`
-	Targets []Target `json:"targets"`
+	Name     string            `json:"name"`
+	Path     string            `json:"path"`
+	Host     string            `json:"host"`
+	URL      string            `json:"url"`          // as senders have it
+	Made     bool              `json:"made"`         // at run time
+	ID       string            `json:"id,omitempty"` // of one that was made
+	Template bool              `json:"template,omitempty"`
+	Provider string            `json:"provider,omitempty"`
+	Params   map[string]string `json:"params,omitempty"`
+	Targets  []Target          `json:"targets"`
 }
 
 // Target is what the tape remembers of a configured target.
@@ -62,22 +68,6 @@ func LoadSources(s *store.Store) ([]Source, error) {
 	return sources, nil
 }
 
-// sources sends what the tape remembers of the sources, one a line.
-func (s *Server) sources(w http.ResponseWriter, _ *http.Request) error {
-	sources, err := LoadSources(s.Store)
-	if err != nil {
-		return err
-	}
-	return sendLines(w, func(line func(any) error) error {
-		for _, source := range sources {
-			if err := line(source); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-}
-
 // RecordTarget is a target of a record's source, and the path that the
 // target's path takes the place of.
 type RecordTarget struct {
@@ -116,7 +106,7 @@ func (s *Server) targets(w http.ResponseWriter, r *http.Request) error {
 				continue
 			}
 			for _, target := range source.Targets {
-				wanted, err := s.wanted(target, rec)
+				wanted, err := s.wanted(source, target, rec)
 				if err != nil {
 					return err
 				}
@@ -134,7 +124,7 @@ func (s *Server) targets(w http.ResponseWriter, r *http.Request) error {
 
 // wanted evaluates a target's condition. One that fails does not hold, as when
 // the agent delivers.
-func (s *Server) wanted(t Target, rec *store.Record) (bool, error) {
+func (s *Server) wanted(source Source, t Target, rec *store.Record) (bool, error) {
 	if t.When == "" {
 		return true, nil
 	}
@@ -142,7 +132,9 @@ func (s *Server) wanted(t Target, rec *store.Record) (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("target %q: when: %w", t.Name, err)
 	}
-	holds, err := when.Bool(view(s.Store, rec))
+	v := view(s.Store, rec)
+	v.Params = source.Params
+	holds, err := when.Bool(v)
 	return holds && err == nil, nil
 }
 

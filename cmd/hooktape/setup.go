@@ -1,0 +1,145 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"sync"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/hooktape/hooktape/relay"
+	"github.com/hooktape/hooktape/relay/config"
+	"github.com/hooktape/hooktape/relay/inspect"
+	"github.com/hooktape/hooktape/store"
+)
+
+// setup holds the configuration and the sources made at run time together: what the agent works by, what the tape
+// remembers of it, and what the control API asks about.
+type setup struct {
+	tape  *store.Store
+	base  string       // the URL that the agent is reached at where no public_url is given
+	log   hclog.Logger // nil where there is no agent
+	agent *relay.Agent // nil: none runs
+
+	// mu guards what follows, and is held while a configuration is taken up.
+	mu   sync.Mutex
+	cfg  *config.Config    // without the sources made at run time
+	told map[string]string // why sources made at run time can't be: as it was logged
+}
+
+// take makes cfg the configuration.
+func (s *setup) take(cfg *config.Config) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.cfg = cfg
+	return s.apply()
+}
+
+// Apply takes up the sources made at run time as they are on the tape now.
+func (s *setup) Apply() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.apply()
+}
+
+// apply brings the agent and the tape up to date. Callers hold mu.
+func (s *setup) apply() error {
+	with := s.merged()
+	if s.agent == nil {
+		return nil
+	}
+	s.agent.Apply(with)
+	sources := s.sources(with)
+	err := inspect.SaveSources(s.tape, sources)
+	if errors.Is(err, store.ErrTooLarge) {
+		s.log.Warn("there are too many sources to remember those made at run time, replay does not know them while no agent runs")
+		err = inspect.SaveSources(s.tape, slices.DeleteFunc(sources, func(s inspect.Source) bool { return s.Made }))
+	}
+	if err != nil {
+		return fmt.Errorf("write the sources to the tape: %w", err)
+	}
+	return nil
+}
+
+// merged is the configuration with the sources made at run time. What is wrong with one of them is logged once.
+// Callers hold mu, or are alone.
+func (s *setup) merged() *config.Config {
+	made, err := s.tape.Sources()
+	with, refused := s.cfg.With(made)
+	if s.log == nil {
+		return with
+	}
+	if err != nil {
+		s.log.Error("can't read all sources made at run time", "error", err)
+	}
+	told := make(map[string]string)
+	for name, err := range refused {
+		if told[name] = err.Error(); s.told[name] != told[name] {
+			s.log.Error("source made at run time can't be used, the config wins", "source", name, "error", err)
+		}
+	}
+	s.told = told
+	return with
+}
+
+// Plan says what sources made at run time come to, by their names, and of the others why they can't be.
+func (s *setup) Plan(made []store.Source) (planned map[string]inspect.Source, refused map[string]error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	with, refused := s.cfg.With(made)
+	planned = make(map[string]inspect.Source)
+	for _, source := range s.sources(with) {
+		if source.Made {
+			planned[source.Name] = source
+		}
+	}
+	return planned, refused
+}
+
+// sources is what the tape remembers of a configuration.
+func (s *setup) sources(cfg *config.Config) []inspect.Source {
+	sources := make([]inspect.Source, len(cfg.Sources))
+	for i := range cfg.Sources {
+		sources[i] = s.source(cfg, &cfg.Sources[i])
+	}
+	return sources
+}
+
+func (s *setup) source(cfg *config.Config, c *config.Source) inspect.Source {
+	kept := inspect.Source{
+		Name: c.Name, Path: c.Path, Host: c.Host, URL: sourceURL(cfg, c, s.base), Made: c.ID != "", ID: c.ID, Template: c.Template,
+		Params: c.Setting.Params,
+	}
+	if c.Provider != nil {
+		kept.Provider = c.Provider.Name
+	}
+	for _, t := range c.Targets {
+		target := inspect.Target{
+			Name: t.Name, URL: t.URL.String(), KeepHost: t.KeepHost, Forwarded: t.Forwarded, IDHeader: t.IDHeader,
+			Timeout: inspect.Milliseconds(t.Timeout), Rewrites: t.Rewrite != nil,
+		}
+		if t.When != nil {
+			target.When = t.When.Source()
+		}
+		kept.Targets = append(kept.Targets, target)
+	}
+	return kept
+}
+
+// sourceURL is where senders reach a source.
+func sourceURL(cfg *config.Config, c *config.Source, base string) string {
+	switch {
+	case c.PublicURL != "":
+		base = c.PublicURL
+	case cfg.PublicURL != "":
+		base = cfg.PublicURL
+	case c.Host != "":
+		if u, err := url.Parse(base); err == nil {
+			u.Host = c.Host
+			base = u.String()
+		}
+	}
+	return base + c.Path
+}

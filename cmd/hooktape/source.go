@@ -1,0 +1,283 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hooktape/hooktape/relay/inspect"
+	"github.com/hooktape/hooktape/relay/provider"
+)
+
+func newSource(e *env) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "source",
+		Short: "Make, list, enable, disable and delete sources",
+		Long: `Sources stand in the config file, or are made at run time: each with an id in
+its URL and a secret of its own. Those live on the tape; they work at once, and
+after a restart. What they do with requests a template in the config says: a
+source with template = true. A source in the config file wins over one of the
+same name or path.`,
+		Args: cobra.ArbitraryArgs,
+		RunE: parentOnly,
+	}
+	c.AddCommand(
+		newSourceCreate(e), newSourceList(e),
+		newSourceChange(e, "enable", "Let a source that was disabled take requests again", (*inspect.Client).EnableSource),
+		newSourceChange(e, "disable", "Refuse the requests of a source: its senders get 410", (*inspect.Client).DisableSource),
+		newSourceChange(e, "delete", "Forget a source that was made at run time; its records stay", (*inspect.Client).DeleteSource),
+	)
+	return c
+}
+
+// sourceFlags are what source create says of a source.
+type sourceFlags struct {
+	inspect.NewSource
+	params, paramFiles []string
+	secretFile         string
+	asJSON             bool
+}
+
+func newSourceCreate(e *env) *cobra.Command {
+	var f sourceFlags
+	c := &cobra.Command{
+		Use:   "create NAME --provider PROVIDER | --like TEMPLATE",
+		Short: "Make a source with an id and a secret of its own",
+		Long: `Make a source and print its URL and its secret, which is not shown again. It is
+like the config's template for the provider, or like the one that --like names.
+Without a template the provider alone says how requests are checked and
+answered, and --to where they go.
+
+When no agent runs, -c names the config of the one that will.`,
+		Example: `  hooktape source create crm --provider metrika --param counter_id=12345678 --param-file token=metrika.token
+  hooktape source create shop --provider stripe --secret-file whsec.txt --to http://127.0.0.1:3000/stripe`,
+		Args: oneName,
+		RunE: func(c *cobra.Command, args []string) error {
+			f.Name = args[0]
+			return e.createSource(c.Context(), &f)
+		},
+	}
+	flags := c.Flags()
+	flags.StringVar(&f.Provider, "provider", "", "who sends: how requests are signed, answered and named")
+	var names []string
+	for _, p := range provider.All() {
+		names = append(names, p.Name)
+	}
+	completed(c, "provider", strings.Join(names, ", "))
+	flags.StringVar(&f.Template, "like", "", "the template in the config that it is like")
+	flags.StringVar(&f.To, "to", "", "URL that requests go to, in the place of the template's first target")
+	flags.StringVar(&f.Path, "path", "", "its path (default the template's and the id)")
+	flags.StringArrayVar(&f.params, "param", nil, "K=V: a text that is params.K in expressions; may be given several times")
+	flags.StringArrayVar(&f.paramFiles, "param-file", nil, "K=FILE: the same, read from a file")
+	flags.StringVar(&f.secretFile, "secret-file", "", "file with its secret, where the provider gave it (default a random one is made)")
+	jsonFlag(c, &f.asJSON)
+	return c
+}
+
+// oneName takes the name of a source.
+func oneName(c *cobra.Command, args []string) error {
+	if len(args) != 1 {
+		return misused("usage: "+c.UseLine(), "%s takes one name of a source, got %d", c.CommandPath(), len(args))
+	}
+	return nil
+}
+
+func (e *env) createSource(ctx context.Context, f *sourceFlags) error {
+	if err := f.gather(); err != nil {
+		return err
+	}
+	t, err := e.openSources(ctx, toMake)
+	if err != nil {
+		return err
+	}
+	defer t.Close()
+	made, err := t.CreateSource(ctx, f.NewSource)
+	if err != nil {
+		return sourceError("create source", err)
+	}
+	if f.asJSON {
+		return e.printJSON(made)
+	}
+	for _, line := range [][2]string{{"name", made.Name}, {"id", made.ID}, {"url", made.URL}, {"secret", made.Secret}} {
+		if line[1] != "" {
+			fmt.Fprintf(e.stdout, "%-7s %s\n", line[0], line[1])
+		}
+	}
+	if made.Secret != "" {
+		fmt.Fprintln(e.stderr, "the secret is not shown again")
+	}
+	return nil
+}
+
+// gather reads what the flags name.
+func (f *sourceFlags) gather() error {
+	f.Params = make(map[string]string)
+	for _, param := range f.params {
+		name, value, ok := strings.Cut(param, "=")
+		if !ok || name == "" {
+			return misused("write --param counter_id=12345678", "--param %q is not K=V", name)
+		}
+		f.Params[name] = value
+	}
+	for _, param := range f.paramFiles {
+		name, path, ok := strings.Cut(param, "=")
+		if !ok || name == "" {
+			return misused("write --param-file token=token.txt", "--param-file %q is not K=FILE", param)
+		}
+		value, err := readSecret(path)
+		if err != nil {
+			return err
+		}
+		f.Params[name] = value
+	}
+	if f.secretFile == "" {
+		return nil
+	}
+	var err error
+	f.Secret, err = readSecret(f.secretFile)
+	return err
+}
+
+// readSecret reads a text from a file, without the line end that editors put behind it.
+func readSecret(path string) (string, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return "", misused("", "%w", err)
+	}
+	text := strings.TrimRight(string(b), "\r\n")
+	if text == "" {
+		return "", misused("", "file %s is empty", path)
+	}
+	return text, nil
+}
+
+func newSourceList(e *env) *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{
+		Use:     "list",
+		Aliases: []string{"ls"},
+		Short:   "List sources and how they are",
+		Args:    noArguments,
+		RunE: func(c *cobra.Command, _ []string) error {
+			t, err := e.openSources(c.Context(), toRead)
+			if err != nil {
+				return err
+			}
+			defer t.Close()
+			return e.listSources(c.Context(), t, asJSON)
+		},
+	}
+	jsonFlag(c, &asJSON)
+	return c
+}
+
+func (e *env) listSources(ctx context.Context, t *tape, asJSON bool) error {
+	table := newTable(e.stdout, e.inkFor(e.stdout), "NAME", "STATE", "PROVIDER", "TARGETS", "URL", "REASON")
+	table.long = 4
+	none := true
+	for source, err := range t.ListSources(ctx) {
+		if err != nil {
+			return sourceError("list sources", err)
+		}
+		none = false
+		if asJSON {
+			err = e.printJSON(source)
+		} else {
+			err = table.add(sourceCells(source))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	switch {
+	case none:
+		fmt.Fprintln(e.stderr, "the tape knows no source yet")
+		return nil
+	case asJSON:
+		return nil
+	}
+	return table.flush()
+}
+
+func sourceCells(s inspect.ListedSource) []cell {
+	targets := make([]string, len(s.Targets))
+	for i, t := range s.Targets {
+		targets[i] = t.Name
+	}
+	return []cell{
+		{text: s.Name},
+		{text: string(s.State), paint: paintSource(s.State)},
+		{text: orDash(s.Provider)},
+		{text: orDash(strings.Join(targets, ", "))},
+		{text: orDash(s.URL)},
+		{text: s.Reason},
+	}
+}
+
+func paintSource(state inspect.SourceState) func(ink, string) string {
+	switch state {
+	case inspect.Active:
+		return ink.green
+	case inspect.Template:
+		return ink.dim
+	case inspect.Unusable:
+		return ink.red
+	}
+	return ink.yellow
+}
+
+// newSourceChange is a command that changes one source.
+func newSourceChange(e *env, verb, short string, do func(*inspect.Client, context.Context, string) (inspect.ListedSource, error)) *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   verb + " NAME",
+		Short: short,
+		Args:  oneName,
+		RunE: func(c *cobra.Command, args []string) error {
+			t, err := e.openSources(c.Context(), toWrite)
+			if err != nil {
+				return err
+			}
+			defer t.Close()
+			source, err := do(t.Client, c.Context(), args[0])
+			switch {
+			case err != nil:
+				return sourceError(verb+" source", err)
+			case asJSON:
+				return e.printJSON(source)
+			}
+			fmt.Fprintf(e.stderr, "source %s %sd\n", source.Name, verb)
+			return nil
+		},
+	}
+	jsonFlag(c, &asJSON)
+	return c
+}
+
+// sourceError gives a refusal of the control API its exit code and hint.
+func sourceError(doing string, err error) error {
+	failed := apiError(doing, err)
+	if f, ok := failed.(*failure); ok && f.code == exitNotSo {
+		f.hint = "hooktape source list shows the sources"
+	}
+	return failed
+}
+
+// openSources is openTape for commands about sources: where no agent runs, the config that -c names says what becomes
+// of them.
+func (e *env) openSources(ctx context.Context, how access) (*tape, error) {
+	t, err := e.openTape(ctx, how)
+	if err != nil || t.store == nil || e.config == "" {
+		return t, err
+	}
+	cfg, err := e.loadConfig()
+	if err != nil {
+		t.Close()
+		return nil, err
+	}
+	t.server.Setup = &setup{tape: t.store, cfg: cfg, base: cfg.Scheme() + "://" + cfg.Listen}
+	return t, nil
+}

@@ -1,0 +1,290 @@
+package inspect
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"iter"
+	"net/http"
+	"net/url"
+	"slices"
+
+	"github.com/hooktape/hooktape/relay/mask"
+	"github.com/hooktape/hooktape/store"
+)
+
+// Setup is the configuration as the control API needs it, of an agent or of
+// the command that serves the API. Its methods are called one at a time.
+type Setup interface {
+	// Plan says what sources made at run time come to, by their names. Those
+	// that can't be are refused, each with a sentence for the user.
+	Plan(made []store.Source) (planned map[string]Source, refused map[string]error)
+	// Apply takes up the sources made at run time as they are on the tape now.
+	Apply() error
+}
+
+// NewSource asks for a source.
+type NewSource struct {
+	Name     string            `json:"name"`
+	Provider string            `json:"provider,omitempty"` // "": that of the template
+	Template string            `json:"template,omitempty"` // "": that of the provider, if there is one
+	To       string            `json:"to,omitempty"`       // URL of the target; "": those of the template
+	Path     string            `json:"path,omitempty"`     // "": the id below the template's path
+	Params   map[string]string `json:"params,omitempty"`
+	Secret   string            `json:"secret,omitempty"` // "": one is made
+}
+
+// MadeSource is a source that was just made. Its secret is shown this once.
+type MadeSource struct {
+	Name   string `json:"name"`
+	ID     string `json:"id"`
+	URL    string `json:"url"`
+	Secret string `json:"secret"`
+}
+
+// SourceState says how a source is.
+type SourceState string
+
+// The states of sources.
+const (
+	Active   SourceState = "active"
+	Disabled SourceState = "disabled" // its senders get 410
+	Template SourceState = "template" // of others; it takes no requests itself
+	Unusable SourceState = "unusable" // made at run time, and the configuration stands against it
+)
+
+// ListedSource is a source of the configuration, or one made at run time.
+type ListedSource struct {
+	Source
+	State   SourceState `json:"state"`
+	Reason  string      `json:"reason,omitempty"` // of Unusable
+	Created *Time       `json:"created,omitempty"`
+}
+
+// listSources sends all sources, one a line: those of the configuration in
+// its order, then those made at run time by their names.
+func (s *Server) listSources(w http.ResponseWriter, _ *http.Request) error {
+	s.making.Lock()
+	defer s.making.Unlock()
+	remembered, err := LoadSources(s.Store)
+	if err != nil {
+		return err
+	}
+	made, damaged := s.Store.Sources()
+	listed := s.listMade(made, remembered)
+	return sendLines(w, func(line func(any) error) error {
+		for _, source := range remembered {
+			if source.Made {
+				continue
+			}
+			if err := line(listConfigured(source)); err != nil {
+				return err
+			}
+		}
+		for _, source := range listed {
+			if err := line(source); err != nil {
+				return err
+			}
+		}
+		return damaged
+	})
+}
+
+func listConfigured(source Source) ListedSource {
+	listed := ListedSource{Source: source.masked(), State: Active}
+	if source.Template {
+		listed.State = Template
+	}
+	return listed
+}
+
+// listMade are sources that were made at run time, by the configuration; where
+// none is known, as the last agent had them.
+func (s *Server) listMade(made []store.Source, remembered []Source) []ListedSource {
+	planned, refused := map[string]Source{}, map[string]error{}
+	for _, source := range remembered {
+		if source.Made {
+			planned[source.Name] = source
+		}
+	}
+	if s.Setup != nil {
+		planned, refused = s.Setup.Plan(made)
+	}
+	listed := make([]ListedSource, len(made))
+	for i, m := range made {
+		source, ok := planned[m.Name]
+		if !ok || source.ID != m.ID {
+			source = Source{Name: m.Name, ID: m.ID, Made: true, Path: m.Path, Provider: m.Provider, Params: m.Params}
+		}
+		listed[i] = ListedSource{Source: source.masked(), State: Active, Created: &Time{m.Created}}
+		if m.Disabled {
+			listed[i].State = Disabled
+		}
+		if err := refused[m.Name]; err != nil {
+			listed[i].State, listed[i].Reason = Unusable, err.Error()
+		}
+	}
+	return listed
+}
+
+// apply is Setup.Apply, where there is one.
+func (s *Server) apply() error {
+	if s.Setup == nil {
+		return nil
+	}
+	return s.Setup.Apply()
+}
+
+// masked is a source for people's eyes: what its params and URLs hold of
+// secrets is hidden.
+func (source Source) masked() Source {
+	params := make(map[string]string, len(source.Params))
+	for name, value := range source.Params {
+		params[name] = mask.Field(name, value)
+	}
+	source.Params = params
+	source.Targets = slices.Clone(source.Targets)
+	for i := range source.Targets {
+		source.Targets[i].URL = mask.Target(source.Targets[i].URL)
+	}
+	return source
+}
+
+// createSource makes a source with an id and a secret of its own. It works
+// when the answer is sent.
+func (s *Server) createSource(w http.ResponseWriter, r *http.Request) error {
+	var q NewSource
+	if err := json.NewDecoder(r.Body).Decode(&q); err != nil {
+		return refuse(Misused, "read the question: %s", err)
+	}
+	s.making.Lock()
+	defer s.making.Unlock()
+	made, err := s.Store.Sources()
+	if err != nil {
+		return err
+	}
+	if slices.ContainsFunc(made, func(other store.Source) bool { return other.Name == q.Name }) {
+		return refuse(Misused, "there is a source %q already", q.Name)
+	}
+	source := store.Source{
+		Name: q.Name, ID: newSourceID(), Provider: q.Provider, Template: q.Template, Path: q.Path, To: q.To,
+		Secret: cmp.Or(q.Secret, newSecret()), Params: q.Params, Created: s.now(),
+	}
+	if s.Setup == nil {
+		return refuse(Misused, "no agent runs, and no config is given that says where the source would be")
+	}
+	planned, refused := s.Setup.Plan(append(made, source))
+	if err := refused[source.Name]; err != nil {
+		return refuse(Misused, "%s", err)
+	}
+	if planned[source.Name].Provider == "" {
+		source.Secret = "" // nobody would look at it
+	}
+	if err := s.Store.PutSource(source); err != nil {
+		return err
+	}
+	if err := s.apply(); err != nil {
+		return err
+	}
+	return reply(w, MadeSource{Name: source.Name, ID: source.ID, URL: planned[source.Name].URL, Secret: source.Secret})
+}
+
+// newSourceID is a random UUID (RFC 9562 section 5.4).
+func newSourceID() string {
+	var b [16]byte
+	rand.Read(b[:])
+	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+}
+
+// newSecret is 256 random bits in letters that need no escaping anywhere.
+func newSecret() string {
+	var b [32]byte
+	rand.Read(b[:])
+	return base64.RawURLEncoding.EncodeToString(b[:])
+}
+
+// sourceChanges are what can be done to a source that was made at run time.
+var sourceChanges = map[string]func(*store.Store, *store.Source) error{
+	"enable":  func(t *store.Store, s *store.Source) error { s.Disabled = false; return t.PutSource(*s) },
+	"disable": func(t *store.Store, s *store.Source) error { s.Disabled = true; return t.PutSource(*s) },
+	"delete":  func(t *store.Store, s *store.Source) error { return t.DeleteSource(s.Name) },
+}
+
+// changeSource enables, disables or deletes a source, and sends it as it is
+// now, or was before it was deleted.
+func (s *Server) changeSource(w http.ResponseWriter, r *http.Request) error {
+	change, ok := sourceChanges[r.PathValue("verb")]
+	if !ok {
+		return refuse(Unknown, "sources can be enabled, disabled and deleted, not %q", r.PathValue("verb"))
+	}
+	s.making.Lock()
+	defer s.making.Unlock()
+	remembered, err := LoadSources(s.Store)
+	if err != nil {
+		return err
+	}
+	source, err := s.madeSource(r.PathValue("name"), remembered)
+	if err != nil {
+		return err
+	}
+	if err := change(s.Store, &source); err != nil {
+		return err
+	}
+	if err := s.apply(); err != nil {
+		return err
+	}
+	return reply(w, s.listMade([]store.Source{source}, remembered)[0])
+}
+
+// madeSource finds a source that was made at run time.
+func (s *Server) madeSource(name string, remembered []Source) (store.Source, error) {
+	made, err := s.Store.Sources()
+	if i := slices.IndexFunc(made, func(source store.Source) bool { return source.Name == name }); i >= 0 {
+		return made[i], nil
+	}
+	if err != nil {
+		return store.Source{}, err
+	}
+	if slices.ContainsFunc(remembered, func(source Source) bool { return source.Name == name && !source.Made }) {
+		return store.Source{}, refuse(Misused, "source %q is in the config file: change it there", name)
+	}
+	return store.Source{}, refuse(Unknown, "there is no source %q", name)
+}
+
+// ListSources are all sources, and how they are.
+func (c *Client) ListSources(ctx context.Context) iter.Seq2[ListedSource, error] {
+	return lines[ListedSource](func() (*http.Response, error) { return c.get(ctx, "/v1/sources", nil) })
+}
+
+// CreateSource makes a source. It works when this returns, if an agent runs.
+func (c *Client) CreateSource(ctx context.Context, q NewSource) (MadeSource, error) {
+	question, err := json.Marshal(q)
+	if err != nil {
+		return MadeSource{}, err
+	}
+	return object[MadeSource](c.do(ctx, http.MethodPost, "/v1/sources", "application/json", bytes.NewReader(question)))
+}
+
+// EnableSource lets a source that was made at run time take requests again.
+func (c *Client) EnableSource(ctx context.Context, name string) (ListedSource, error) {
+	return c.changeSource(ctx, name, "enable")
+}
+
+// DisableSource makes a source that was made at run time refuse all requests.
+func (c *Client) DisableSource(ctx context.Context, name string) (ListedSource, error) {
+	return c.changeSource(ctx, name, "disable")
+}
+
+// DeleteSource forgets a source that was made at run time. Its records stay.
+func (c *Client) DeleteSource(ctx context.Context, name string) (ListedSource, error) {
+	return c.changeSource(ctx, name, "delete")
+}
+
+func (c *Client) changeSource(ctx context.Context, name, verb string) (ListedSource, error) {
+	return object[ListedSource](c.do(ctx, http.MethodPost, "/v1/sources/"+url.PathEscape(name)+"/"+verb, "", nil))
+}
