@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"time"
 
@@ -297,20 +298,23 @@ func countPending(tx *bolt.Tx) map[string]int {
 	return counts
 }
 
-// Deliveries are those of a record, by target. A record without any, or one that is not there, has none.
+// Deliveries are those of a record, by target. A record without any, or one that is not there, has none. A damaged one is
+// left out, and the error says so.
 func (s *Store) Deliveries(id ID) (all []Delivery, err error) {
+	var damaged []error
 	err = s.view(func(tx *bolt.Tx) error {
 		c := tx.Bucket(bucketDeliveries).Cursor()
 		for k, v := c.Seek(id[:]); bytes.HasPrefix(k, id[:]); k, v = c.Next() {
 			d, err := readDelivery(k, v)
 			if err != nil {
-				return err
+				damaged = append(damaged, err)
+				continue
 			}
 			all = append(all, *d)
 		}
 		return nil
 	})
-	return all, err
+	return all, errors.Join(append(damaged, err)...)
 }
 
 // Pending tells how many deliveries wait for a target, and when the oldest of them was recorded; the zero time when

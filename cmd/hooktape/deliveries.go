@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"slices"
@@ -86,7 +87,7 @@ func newDeliveriesList(e *env) *cobra.Command {
 			q.Newest = limit > 0 && len(args) == 0
 			chosen := t.Deliveries(c.Context(), q)
 			if q.Newest {
-				chosen = reversed(chosen)
+				chosen = backward(chosen)
 			}
 			_, err = e.printDeliveries("list deliveries", chosen, f.asJSON)
 			return err
@@ -161,33 +162,17 @@ func count(n int, one, more string) string {
 	return strconv.Itoa(n) + " " + more
 }
 
-// reversed gives what seq gives, the last one first.
-func reversed(seq iter.Seq2[inspect.RecordDelivery, error]) iter.Seq2[inspect.RecordDelivery, error] {
-	return func(yield func(inspect.RecordDelivery, error) bool) {
-		var all []inspect.RecordDelivery
-		for d, err := range seq {
-			if err != nil {
-				yield(d, err)
-				return
-			}
-			all = append(all, d)
-		}
-		for _, d := range slices.Backward(all) {
-			if !yield(d, nil) {
-				return
-			}
-		}
-	}
-}
-
 // printDeliveries prints deliveries and says how many there were.
 func (e *env) printDeliveries(doing string, chosen iter.Seq2[inspect.RecordDelivery, error], asJSON bool) (n int, err error) {
 	t := newTable(e.stdout, e.inkFor(e.stdout), "CREATED", "ID", "SOURCE", "TARGET", "STATE", "ATTEMPTS", "STATUS", "NEXT", "ERROR")
 	t.right = []int{5, 6}
 	t.long = 8
 	for d, err := range chosen {
-		if err != nil {
+		switch {
+		case err != nil && (asJSON || n == 0):
 			return n, apiError(doing, err)
+		case err != nil: // what can be shown is shown
+			return n, errors.Join(t.flush(), apiError(doing, err))
 		}
 		n++
 		if asJSON {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"slices"
@@ -59,20 +60,29 @@ func newestLast(ctx context.Context, c *inspect.Client, f inspect.Filter, limit 
 	if limit == 0 {
 		return c.Records(ctx, query)
 	}
-	return func(yield func(inspect.Record, error) bool) {
-		query.Newest = true
-		var newest []inspect.Record
-		for r, err := range c.Records(ctx, query) {
-			if err != nil {
-				yield(r, err)
-				return
+	query.Newest = true
+	return backward(c.Records(ctx, query))
+}
+
+// backward gives what seq gives, the last one first, and then its error.
+func backward[T any](seq iter.Seq2[T, error]) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		var all []T
+		var failed error
+		for v, err := range seq {
+			if failed = err; err != nil {
+				break
 			}
-			newest = append(newest, r)
+			all = append(all, v)
 		}
-		for _, r := range slices.Backward(newest) {
-			if !yield(r, nil) {
+		for _, v := range slices.Backward(all) {
+			if !yield(v, nil) {
 				return
 			}
+		}
+		if failed != nil {
+			var none T
+			yield(none, failed)
 		}
 	}
 }
@@ -95,8 +105,11 @@ func (e *env) listTable(records iter.Seq2[inspect.Record, error], filtered bool)
 	t.long = 4
 	none := true
 	for r, err := range records {
-		if err != nil {
+		switch {
+		case err != nil && none:
 			return apiError("list records", err)
+		case err != nil: // what can be shown is shown
+			return errors.Join(t.flush(), apiError("list records", err))
 		}
 		none = false
 		if err := t.add(listCells(&r)); err != nil {

@@ -3,6 +3,7 @@ package inspect
 import (
 	"encoding/json"
 	"errors"
+	"iter"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -72,35 +73,50 @@ func (s *Server) named(names []string) ([]store.ID, error) {
 	return ids, nil
 }
 
-// eachDelivery calls do with the chosen deliveries, until it wants no more.
+// eachDelivery calls do with the chosen deliveries, until it wants no more. What is damaged is passed over, and named by
+// the error in the end.
 func (s *Server) eachDelivery(q DeliveryQuery, ids []store.ID, do func(store.Delivery) (more bool, err error)) error {
-	if len(q.Records) == 0 {
-		scan := store.DeliveryQuery{Source: q.Source, Target: q.Target, State: q.State, Newest: q.Newest}
-		for d, err := range s.Store.AllDeliveries(scan) {
-			if err != nil {
-				return err
-			}
-			if more, err := do(d); err != nil || !more {
-				return err
-			}
+	var lost damage
+	for d, err := range s.chosenDeliveries(q, ids) {
+		if err := lost.passOver(err); err != nil {
+			return err
 		}
-		return nil
-	}
-	for _, id := range ids {
-		deliveries, err := s.Store.Deliveries(id)
+		if err != nil {
+			continue
+		}
+		more, err := do(d)
 		if err != nil {
 			return err
 		}
-		for _, d := range deliveries {
-			if q.Source != "" && d.Source != q.Source || q.Target != "" && d.Target != q.Target || q.State != "" && d.State != q.State {
-				continue
+		if !more {
+			break
+		}
+	}
+	return lost.err()
+}
+
+// chosenDeliveries are those of the records that were named, or of all.
+func (s *Server) chosenDeliveries(q DeliveryQuery, ids []store.ID) iter.Seq2[store.Delivery, error] {
+	if len(q.Records) == 0 {
+		return s.Store.AllDeliveries(store.DeliveryQuery{Source: q.Source, Target: q.Target, State: q.State, Newest: q.Newest})
+	}
+	return func(yield func(store.Delivery, error) bool) {
+		for _, id := range ids {
+			deliveries, err := s.Store.Deliveries(id)
+			for _, d := range deliveries {
+				if q.takes(d) && !yield(d, nil) {
+					return
+				}
 			}
-			if more, err := do(d); err != nil || !more {
-				return err
+			if err != nil && !yield(store.Delivery{}, err) {
+				return
 			}
 		}
 	}
-	return nil
+}
+
+func (q DeliveryQuery) takes(d store.Delivery) bool {
+	return (q.Source == "" || d.Source == q.Source) && (q.Target == "" || d.Target == q.Target) && (q.State == "" || d.State == q.State)
 }
 
 // changeBatch is how many changes of deliveries wait for their commits together.

@@ -25,29 +25,63 @@ func (s *Server) records(w http.ResponseWriter, r *http.Request) error {
 		scan := chosen.scan()
 		scan.Newest, scan.After = q.Newest, q.After
 		sent := 0
+		var lost damage
 		for rec, err := range s.Store.Records(scan) {
-			if err != nil {
+			if err := lost.passOver(err); err != nil {
 				return err
 			}
 			if r.Context().Err() != nil {
 				return nil
 			}
-			if !chosen.takes(rec) {
+			if err != nil || !chosen.takes(rec) {
 				continue
 			}
 			shown, err := s.show(rec, q.Reveal)
-			if err != nil {
+			if err := lost.passOver(err); err != nil {
 				return err
 			}
 			if err := line(shown); err != nil {
 				return err
 			}
 			if sent++; sent == q.Limit {
-				return nil
+				break
 			}
 		}
-		return nil
+		return lost.err()
 	})
+}
+
+// damageMax is how many damaged things are named behind a list.
+const damageMax = 5
+
+// damage gathers what of a list is damaged, while the rest of it is sent.
+type damage struct {
+	named []string
+	more  int
+}
+
+// passOver notes an error about something damaged; any other is returned.
+func (d *damage) passOver(err error) error {
+	switch {
+	case !errors.Is(err, store.ErrDamaged):
+		return err
+	case len(d.named) < damageMax:
+		d.named = append(d.named, err.Error())
+	default:
+		d.more++
+	}
+	return nil
+}
+
+// err says what is missing in the list; nil when nothing is.
+func (d *damage) err() error {
+	switch {
+	case len(d.named) == 0:
+		return nil
+	case d.more == 0:
+		return refuse(Failed, "not all of it can be read: %s", strings.Join(d.named, "; "))
+	}
+	return refuse(Failed, "not all of it can be read: %s; and %d more", strings.Join(d.named, "; "), d.more)
 }
 
 // record sends one record.
@@ -93,10 +127,10 @@ func notFound(name string, err error) error {
 	return err
 }
 
-// show makes the JSON of a record.
+// show makes the JSON of a record. With an error that wraps store.ErrDamaged it has those deliveries that can be read.
 func (s *Server) show(rec *store.Record, reveal bool) (*Record, error) {
 	deliveries, err := s.Store.Deliveries(rec.ID)
-	if err != nil {
+	if err != nil && !errors.Is(err, store.ErrDamaged) {
 		return nil, err
 	}
 	shown := NewRecord(rec, deliveries, reveal)
@@ -104,7 +138,7 @@ func (s *Server) show(rec *store.Record, reveal bool) (*Record, error) {
 		found := mask.Auth(head.Fields)
 		shown.Auth = Auth{found.Scheme, found.Present, found.Masked, Time{found.Expires}}
 	}
-	return shown, nil
+	return shown, err
 }
 
 // NewRecord is the JSON of a record with its deliveries, but for Auth, which

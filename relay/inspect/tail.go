@@ -230,7 +230,7 @@ func (t *tailer) settled(rec *store.Record, told bool) bool {
 
 func (t *tailer) send(rec *store.Record) error {
 	shown, err := t.server.show(rec, t.reveal)
-	if err != nil {
+	if err != nil && !errors.Is(err, store.ErrDamaged) {
 		return err
 	}
 	return t.line(TailLine{Record: shown})
