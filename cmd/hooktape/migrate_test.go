@@ -42,11 +42,14 @@ func TestATapeOfAnEarlierHooktapeIsTakenOver(t *testing.T) {
 		t.Errorf("list: %v", err)
 	}
 	agent := u.start("run", "--config", config)
-	if n := strings.Count(agent.errs.String(), "tape was migrated to a newer format"); n != 1 {
-		t.Errorf("it is told %d times: %s", n, agent.errs)
-	}
 	if records := u.list(); len(records) != 6 {
 		t.Errorf("%d records", len(records))
+	}
+	if err := agent.stop(os.Interrupt); err != nil {
+		t.Error(err)
+	}
+	if n := strings.Count(agent.errs.String(), "tape was migrated to a newer format"); n != 1 {
+		t.Errorf("it is told %d times: %s", n, agent.errs)
 	}
 	if _, err := os.Stat(u.tape + ".format-1"); err != nil {
 		t.Error(err)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"strings"
@@ -63,6 +64,7 @@ func exchangeUntil(addr string, sent []byte, write func(net.Conn, []byte) error,
 		conn.Close()
 	}
 	writeErr := <-written
+	hangUp(conn)
 	if len(answers) == 0 {
 		return nil, errors.Join(writeErr, readErr)
 	}
@@ -85,7 +87,17 @@ func exchangeInTurn(addr string, request []byte, write func(net.Conn, []byte) er
 	if err != nil {
 		return nil, err
 	}
+	hangUp(conn)
 	return answers[0], nil
+}
+
+// hangUp says that no more will come, and waits for the agent to hang up too. By
+// then it has queued what became of the last request: the answer of an app is on
+// its way to the tape only when the sender has it, and who looked at the tape at
+// once might come too early.
+func hangUp(conn net.Conn) {
+	conn.(*net.TCPConn).CloseWrite()
+	io.Copy(io.Discard, conn)
 }
 
 // The ways to write a request.

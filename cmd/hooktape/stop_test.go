@@ -21,7 +21,7 @@ func TestStopUnderLoadLosesNothingAndSendsNothingTwice(t *testing.T) {
 	config := u.writes("hooktape.hcl", strings.Replace(passingOn(app.addr), `respond = "target"`, `respond = "ack"`, 1))
 	book := &ledger{acked: make(map[string][]byte)}
 	for round := range rounds {
-		agent := u.start("run", "--config", config)
+		agent := u.start("run", "--config", config, "--grace", "50s") // what is cut off would be sent again
 		book.want = (round + 1) * perRound
 		book.full = make(chan struct{})
 		var wg sync.WaitGroup
