@@ -69,6 +69,9 @@ source "orders" {
   #   id        = "X-Id"                      # the field that has the id of the delivery; not given: none
   # }
 
+  # schema          = "order.schema.json"     # a JSON Schema that bodies have to fit, beside this file; not given: any will do
+  # on_invalid_body = "reject"                # 400 with what is wrong in which field; "record": they are taken, and marked
+
   # Senders send again what they got no answer to in time. Requests with the same key are the same: the first is delivered,
   # the others are recorded and answered like it, if it got a 2xx. Without this block each is delivered. Of a source that
   # checks who sends only verified requests count.

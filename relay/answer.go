@@ -74,7 +74,7 @@ func refusal(f finding) wire.Answer {
 
 // verdictAnswer is the answer to a request that stays with us: refused, or a handshake.
 func verdictAnswer(f finding) wire.Answer {
-	if f.verdict == store.Handshake {
+	if f.verdict == store.Handshake || f.body != nil {
 		return plainAnswer(f, f.body)
 	}
 	return refusal(f)

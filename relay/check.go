@@ -24,7 +24,7 @@ type finding struct {
 	told    string      // for the sender; empty: the reason
 	status  int         // of the answer; 0 when accepted
 	fields  wire.Fields // of the answer, beside those every answer has
-	body    []byte      // of the answer to a handshake
+	body    []byte      // of the answer to a handshake, or of a refusal that says more than its reason; nil: a line of text
 	unread  bool        // the body was not asked for, and won't be
 	ended   bool        // the sender has ended the connection, or its half of it
 }

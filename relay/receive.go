@@ -268,6 +268,7 @@ func (r *reception) examine() error {
 		return err
 	}
 	r.judge()
+	r.validate()
 	r.name()
 	r.rec.Verdict, r.rec.Reason = r.found.verdict, r.found.reason
 	return nil

@@ -8,6 +8,7 @@
 //	                  │ memory.go    its turn, where memory is short
 //	                  │ check.go     address, method, size → verdict           pure
 //	                  │ verify.go    handshake, signature → verdict
+//	                  │ body.go      schema → verdict
 //	                  │ answer.go    verdict, acks → the bytes of the answer   pure
 //	                  ├─► rollup.go  too many refused: counted, not recorded
 //	                  ├─► repeat.go  a duplicate: the answer of the first is the answer

@@ -16,6 +16,7 @@ import (
 
 	"github.com/hooktape/hooktape/relay/expr"
 	"github.com/hooktape/hooktape/relay/provider"
+	"github.com/hooktape/hooktape/relay/shape"
 	"github.com/hooktape/hooktape/relay/wire"
 )
 
@@ -64,9 +65,11 @@ type Source struct {
 	Provider  *provider.Provider
 	Setting   provider.Setting // for Provider, without Fetch; Params whether or not there is a provider
 	OnInvalid OnInvalid
-	Event     *expr.Expr // the name of the event, or a list of names; nil: requests have none
-	Dedupe    *Dedupe    // nil: every request is one of its own
-	Acks      []Ack      // the first whose When holds answers, else DefaultAck
+	Schema    *shape.Schema // that bodies have to fit; nil: any will do
+	BadBody   OnInvalid     // what happens with those that do not; "" is RejectInvalid
+	Event     *expr.Expr    // the name of the event, or a list of names; nil: requests have none
+	Dedupe    *Dedupe       // nil: every request is one of its own
+	Acks      []Ack         // the first whose When holds answers, else DefaultAck
 	Targets   []Target
 
 	Template bool   // takes no requests itself: sources made at run time are like it
@@ -74,13 +77,13 @@ type Source struct {
 	Disabled bool   // takes no requests: senders get 410
 }
 
-// OnInvalid says what happens with requests that fail the check of the provider.
+// OnInvalid says what happens with requests that fail the check of the provider, or whose bodies do not fit the schema.
 type OnInvalid string
 
 // The values of on_invalid.
 const (
-	RejectInvalid OnInvalid = "reject" // the sender gets 401 or so
-	RecordInvalid OnInvalid = "record" // they are taken, marked as not verified
+	RejectInvalid OnInvalid = "reject" // the sender gets 401 or so, or 400
+	RecordInvalid OnInvalid = "record" // they are taken, marked as not verified or as not fitting
 )
 
 // Checks says whether the source can tell whose requests come.

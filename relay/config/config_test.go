@@ -114,6 +114,7 @@ func TestTheExampleIsRight(t *testing.T) {
 	}
 	dir := t.TempDir()
 	writePair(t, dir, newPair(t, "hooks.example.com"))
+	write(t, filepath.Join(dir, "order.schema.json"), "{}")
 	path := filepath.Join(dir, "hooktape.hcl")
 	write(t, path, commented.ReplaceAllString(example(t), "$1$2"))
 	if _, err := Load(path, environment); err != nil {

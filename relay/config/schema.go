@@ -83,7 +83,10 @@ var sourceSchema = schema[Source]{
 		"tolerance":  func(d *decoder, s *Source, a *hclsyntax.Attribute) { d.duration(a, time.Second, &s.Setting.Tolerance) },
 		"params":     func(d *decoder, s *Source, a *hclsyntax.Attribute) { d.params(a, &s.Setting.Params) },
 		"on_invalid": decodeOnInvalid,
-		"event":      func(d *decoder, s *Source, a *hclsyntax.Attribute) { d.value(a.Expr, &s.Event) },
+		"schema":     func(d *decoder, s *Source, a *hclsyntax.Attribute) { d.schema(a, &s.Schema) },
+
+		"on_invalid_body": decodeOnInvalidBody,
+		"event":           func(d *decoder, s *Source, a *hclsyntax.Attribute) { d.value(a.Expr, &s.Event) },
 	},
 	blocks: map[string]func(*decoder, *Source, *hclsyntax.Block){
 		"signature": decodeSignature,
@@ -171,6 +174,9 @@ func (d *decoder) checkSource(s *Source, b *hclsyntax.Block) {
 	}
 	if s.Respond == RespondTarget && len(s.Targets) == 0 {
 		d.fail(b.Body.Attributes["respond"].Expr.Range(), `respond = "target" needs a target block in this source`)
+	}
+	if a := b.Body.Attributes["on_invalid_body"]; a != nil && b.Body.Attributes["schema"] == nil {
+		d.fail(a.NameRange, `"on_invalid_body" says what happens with bodies that do not fit "schema", which is not given`)
 	}
 	var always *hclsyntax.Block
 	for _, ack := range b.Body.Blocks {

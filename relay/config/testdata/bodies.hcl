@@ -1,0 +1,27 @@
+source "a" {
+  path            = "/a"
+  schema          = "none.json"
+  on_invalid_body = "refuse"
+}
+source "b" {
+  path            = "/b"
+  schema          = "bodies.hcl"
+  on_invalid_body = "record"
+}
+source "c" {
+  path            = "/c"
+  on_invalid_body = "record"
+  target "t" {
+    url = "http://h"
+    expect {
+      on_fail = "again"
+    }
+    expect {
+      when = 1
+    }
+    rewrite {
+      verb    = "PUT"
+      headers = { "Content-Length" = "1" }
+    }
+  }
+}
