@@ -152,6 +152,28 @@ var vectors = []vector{
 		body: `{"value":[{"id":"lsgTZMr9KwAAA","subscriptionId":"7f105c7d-2dc5-4530-97cd-4e7ae6534c07","subscriptionExpirationDateTime":` +
 			`"2022-03-20T11:00:00.0000000Z","clientState":"<<--SpecifiedClientState-->>","changeType":"created","resource":"users/1/messages/2"}]}`,
 	},
+	{
+		provider: &docusign, by: "checkHmac of docusign/connect-node-listener-aws",
+		secret: "s2Yp3Jq0b7E1kVf8zXc4Rm6Tn9Wd5Ha7",
+		fields: []string{"X-DocuSign-Signature-1", "Rgz9btfE6rYl3kdLRKo1J7ZS9Ek3ase+4Ge741KV+No="},
+		body: `{"event":"envelope-completed","apiVersion":"v2.1","uri":"/restapi/v2.1/accounts/1703061/envelopes/a9b2","retryCount":0,` +
+			`"configurationId":10418598,"generatedDateTime":"2026-01-01T00:00:00.123Z","data":{"accountId":"1703061","envelopeId":"a9b2"}}`,
+	},
+	{
+		provider: &typeform, by: "the code of the page that Doc names",
+		secret: "abc123",
+		fields: []string{"Typeform-Signature", "sha256=atDw/sfJvdPjEyHpgotiLwx5+pc2DOYcrhtzNxfno3Y="},
+		body:   `{"event_id":"01J9XK2MB","event_type":"form_response","form_response":{"form_id":"lT4Z3j","token":"a3a12ec67a1365927098a606107fac15"}}`,
+	},
+	{
+		provider: &zendesk, by: "the code and the secret of the page that Doc names", at: time.Unix(1767225600, 0),
+		secret: "dGhpc19zZWNyZXRfaXNfZm9yX3Rlc3Rpbmdfb25seQ==",
+		fields: []string{
+			"X-Zendesk-Webhook-Signature-Timestamp", "2026-01-01T00:00:00Z",
+			"X-Zendesk-Webhook-Signature", "xo/lXiQwW/l41IPk/bN8fK6kUPBptkfrR7x9ry7J2O4=",
+		},
+		body: `{"type":"zen:event-type:user.created","id":"01GSX","subject":"zen:user:7713"}`,
+	},
 }
 
 func (v vector) request(t *testing.T) *Request {
@@ -208,6 +230,24 @@ func TestRazorpayAgreesWithItsMakers(t *testing.T) {
 	signature, _ := ours.Head.Fields.Get("X-Razorpay-Signature")
 	if !razorpayutils.VerifyWebhookSignature(string(ours.Body), signature, secret) {
 		t.Error("theirs refuses ours")
+	}
+}
+
+func TestDocuSignIsTakenByTheSignatureOfAnyKey(t *testing.T) {
+	body := `{"event":"envelope-completed"}`
+	signature := func(secret string) string {
+		r := signedRequest(t, &docusign, request(t, "POST", "/", body), &Setting{Secrets: []string{secret}}, "")
+		value, _ := r.Head.Fields.Get("X-DocuSign-Signature-1")
+		return value
+	}
+	r := request(t, "POST", "/", body, "X-DocuSign-Signature-1", signature("first"), "X-DocuSign-Signature-2", signature("second"))
+	for _, secret := range []string{"first", "second"} {
+		if f := docusign.Verify(r, &Setting{Secrets: []string{secret}}); f != nil {
+			t.Errorf("%s: %v", secret, f)
+		}
+	}
+	if f := docusign.Verify(r, &Setting{Secrets: []string{"third"}}); f == nil || f.Kind != Mismatch {
+		t.Errorf("third: %v", f)
 	}
 }
 

@@ -85,6 +85,7 @@ var table = []*Provider{
 	&cloudpayments,
 	&coinbase,
 	&contentful,
+	&docusign,
 	&dropbox,
 	&googlePubSub,
 	&iiko,
@@ -101,8 +102,10 @@ var table = []*Provider{
 	&svix,
 	&tinkoff,
 	&twitch,
+	&typeform,
 	&vercel,
 	&vk,
 	&workos,
 	&yookassa,
+	&zendesk,
 }
