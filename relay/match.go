@@ -33,9 +33,17 @@ type source struct {
 
 // paramsOf are what the source of a name says of itself.
 func (r *routes) paramsOf(name string) map[string]string {
+	if s := r.named(name); s != nil {
+		return s.Setting.Params
+	}
+	return nil
+}
+
+// named is the source of a name; nil when there is none.
+func (r *routes) named(name string) *source {
 	for _, s := range r.sources {
 		if s.Name == name {
-			return s.Setting.Params
+			return s
 		}
 	}
 	return nil

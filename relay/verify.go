@@ -31,7 +31,8 @@ type inquiry struct {
 
 // newInquiry begins the check of a request that has arrived at a time; sawTLS is how its sender came.
 func newInquiry(src *source, head *wire.RequestHead, at time.Time, sawTLS bool) *inquiry {
-	q := &inquiry{src: src, request: provider.Request{Head: head, URL: src.urlOf(head, sawTLS), Time: at}}
+	url := provider.RequestURL(src.publicURL, head, sawTLS)
+	q := &inquiry{src: src, request: provider.Request{Head: head, URL: url, Time: at}}
 	if src.Checks() {
 		q.check = src.Provider.Scheme.Verifier(&q.request, &src.setting)
 	}
@@ -73,21 +74,6 @@ func (q *inquiry) handshake(bodySize int64) *provider.Reply {
 		return nil
 	}
 	return p.Handshake(&q.request, &q.src.setting)
-}
-
-// urlOf is the URL of a request as its sender has it: below the public URL, or as far as the request tells.
-func (s *source) urlOf(h *wire.RequestHead, sawTLS bool) string {
-	base := s.publicURL
-	if base == "" {
-		base = "http://" + h.Host()
-		if sawTLS {
-			base = "https://" + h.Host()
-		}
-	}
-	if query := h.Query(); query != "" {
-		return base + h.Path() + "?" + query
-	}
-	return base + h.Path()
 }
 
 // inquire begins the check of the request, as far as its head has not decided yet.

@@ -13,7 +13,6 @@ import (
 	"github.com/hooktape/hooktape/relay/config"
 	"github.com/hooktape/hooktape/relay/expr"
 	"github.com/hooktape/hooktape/relay/provider"
-	"github.com/hooktape/hooktape/relay/wire"
 	"github.com/hooktape/hooktape/store"
 )
 
@@ -230,31 +229,4 @@ func TestARecordHasTheNamesOfItsEvents(t *testing.T) {
 			t.Errorf("%s of %s: %q, %q", c.event, c.body, rec.Event, rec.Events)
 		}
 	}
-}
-
-func TestTheURLIsThatOfTheSender(t *testing.T) {
-	for _, c := range []struct {
-		public, target string
-		tls            bool
-		want           string
-	}{
-		{"https://hooks.example.com/in", "/a?b=c", false, "https://hooks.example.com/in/a?b=c"},
-		{"", "/a", false, "http://h:81/a"},
-		{"", "/a?b", true, "https://h:81/a?b"},
-		{"https://p", "http://h:81/a?b", false, "https://p/a?b"},
-	} {
-		s := &source{publicURL: c.public}
-		if got := s.urlOf(headOf(t, "GET "+c.target+" HTTP/1.1\r\nHost: h:81\r\n\r\n"), c.tls); got != c.want {
-			t.Errorf("%s %s: %s", c.public, c.target, got)
-		}
-	}
-}
-
-func headOf(t *testing.T, raw string) *wire.RequestHead {
-	t.Helper()
-	h, err := wire.ParseRequestHead([]byte(raw))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return h
 }

@@ -29,6 +29,7 @@ var ErrNoRequest = errors.New("its bytes are no whole request")
 // Request is a recorded request, ready to be sent any number of times.
 type Request struct {
 	Head *wire.RequestHead
+	Body []byte                        // what takes the place of the recorded body; nil: nothing does
 	body func() (io.ReadCloser, error) // the bytes behind the head; nil: there are none
 }
 

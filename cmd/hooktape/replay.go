@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"net/url"
@@ -9,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hooktape/hooktape/relay/inspect"
+	"github.com/hooktape/hooktape/relay/provider"
 	"github.com/hooktape/hooktape/relay/wire"
 	"github.com/hooktape/hooktape/replay"
 	"github.com/hooktape/hooktape/store"
@@ -20,6 +22,7 @@ type replayFlags struct {
 	to       string
 	yes      bool
 	noRecord bool
+	resign   bool
 	asJSON   bool
 }
 
@@ -66,6 +69,7 @@ when not, and 3 when the first target could not be reached.`,
 	c.Flags().StringVar(&f.to, "to", "", "send to this URL instead of the source's targets")
 	c.Flags().BoolVar(&f.yes, "yes", false, "send to a public address that the configuration does not name")
 	c.Flags().BoolVar(&f.noRecord, "no-record", false, "do not put the attempts on the tape")
+	c.Flags().BoolVar(&f.resign, "resign", false, "sign anew, with the first secret of the source, the time of now and a fresh id")
 	jsonFlag(c, &f.asJSON)
 	return c
 }
@@ -186,6 +190,11 @@ func (r *replayer) replay(ctx context.Context, rec *inspect.Record) error {
 	if err != nil {
 		return r.skip(rec, err.Error())
 	}
+	if r.flags.resign {
+		if request, err = r.resign(ctx, rec, request); err != nil {
+			return r.skip(rec, err.Error())
+		}
+	}
 	aims, err := r.aims(ctx, rec)
 	if err != nil {
 		return apiError("replay", err)
@@ -203,6 +212,16 @@ func (r *replayer) replay(ctx context.Context, rec *inspect.Record) error {
 		}
 	}
 	return nil
+}
+
+// resign is the request as its sender would send it now.
+func (r *replayer) resign(ctx context.Context, rec *inspect.Record, request *replay.Request) (*replay.Request, error) {
+	if rec.Source == "" {
+		return nil, errors.New("it has no source, whose sender could sign it")
+	}
+	return request.Signed(func(head *wire.RequestHead, body []byte) (*provider.Signature, error) {
+		return r.tape.Sign(ctx, rec.Source, head, body)
+	})
 }
 
 // skip tells of a record that can't be sent.

@@ -94,7 +94,7 @@ func (r *replayer) send(ctx context.Context, rec *inspect.Record, request *repla
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	if err := r.record(ctx, rec, a, now); err != nil {
+	if err := r.record(ctx, rec, request, a, now); err != nil {
 		return apiError("record the attempt", err)
 	}
 	s := r.count(rec, a, then, now)
@@ -150,12 +150,12 @@ func (r *replayer) then(ctx context.Context, rec *inspect.Record, a aim, attempt
 }
 
 // record puts the attempt on the tape.
-func (r *replayer) record(ctx context.Context, rec *inspect.Record, a aim, now *replay.Result) error {
+func (r *replayer) record(ctx context.Context, rec *inspect.Record, request *replay.Request, a aim, now *replay.Result) error {
 	if r.flags.noRecord {
 		return nil
 	}
-	attempt := inspect.NewAttempt{Head: now.Head, Attempt: inspect.Attempt{
-		Source: a.source, Target: a.target, Replay: true, URL: now.URL.String(), Time: inspect.Time{Time: now.Time},
+	attempt := inspect.NewAttempt{Head: now.Head, Sent: request.Body, Attempt: inspect.Attempt{
+		Source: a.source, Target: a.target, Replay: true, Edited: r.flags.resign, URL: now.URL.String(), Time: inspect.Time{Time: now.Time},
 		FirstByte: inspect.Milliseconds(now.FirstByte), Duration: inspect.Milliseconds(now.Duration),
 	}}
 	if now.Err != nil {

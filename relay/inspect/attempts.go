@@ -15,6 +15,7 @@ import (
 type NewAttempt struct {
 	Attempt
 	Head     string    `json:"head"` // of the request as sent
+	Sent     []byte    `json:"sent"` // the body as sent; null: it was the record's
 	Response io.Reader `json:"-"`    // the bytes of the response, the first HeadSize of them its head; nil: none came
 }
 
@@ -79,7 +80,15 @@ func (s *Server) addAttempt(w http.ResponseWriter, r *http.Request) error {
 		URL: posted.URL, Time: posted.Time.Time, Head: posted.Head, Status: posted.Status, Error: posted.Error,
 		FirstByte: posted.FirstByte.Duration(), Duration: posted.Duration.Duration(), HeadSize: posted.HeadSize,
 	}
-	if err := s.Store.Settle(rec.ID, store.Outcome{Attempt: attempt, Response: response}).Wait(); err != nil {
+	o := store.Outcome{Attempt: attempt, Response: response}
+	if posted.Sent != nil {
+		o.Sent = s.Store.Spool()
+		defer o.Sent.Discard()
+		if _, err := o.Sent.Write(posted.Sent); err != nil {
+			return err
+		}
+	}
+	if err := s.Store.Settle(rec.ID, o).Wait(); err != nil {
 		return err
 	}
 	return reply(w, showAttempt(attempt, true))

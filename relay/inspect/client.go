@@ -14,9 +14,12 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
+	"github.com/hooktape/hooktape/relay/provider"
+	"github.com/hooktape/hooktape/relay/wire"
 	"github.com/hooktape/hooktape/store"
 )
 
@@ -188,6 +191,15 @@ func (c *Client) Delete(ctx context.Context, ids []store.ID) (Deleted, error) {
 		return Deleted{}, err
 	}
 	return object[Deleted](c.do(ctx, http.MethodPost, "/v1/delete", "application/json", bytes.NewReader(question)))
+}
+
+// Sign says what to change of a request so that it is as the sender of a source
+// would send it now. body is the decoded one.
+func (c *Client) Sign(ctx context.Context, source string, head *wire.RequestHead, body []byte) (*provider.Signature, error) {
+	message := io.MultiReader(strings.NewReader(head.Raw), bytes.NewReader(body))
+	path := "/v1/sources/" + url.PathEscape(source) + "/signature"
+	g, err := object[provider.Signature](c.do(ctx, http.MethodPost, path, "application/octet-stream", message))
+	return &g, err
 }
 
 // Recheck judges refused records again and delivers those that pass: the

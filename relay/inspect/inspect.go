@@ -21,6 +21,7 @@ import (
 // Handler or Serve; it may be used by many requests at once.
 type Server struct {
 	Store   *store.Store
+	Signer  Signer           // nil: nothing can be signed
 	Agent   Agent            // nil: no agent runs, a command has opened the store itself
 	Setup   Setup            // nil: no configuration is known
 	Started time.Time        // when the agent began; records from before it that have no answer will not get one
@@ -61,6 +62,7 @@ func (s *Server) Handler() http.Handler {
 		"GET /v1/sources":                                   s.listSources,
 		"POST /v1/sources":                                  s.createSource,
 		"POST /v1/sources/{name}/{verb}":                    s.changeSource,
+		"POST /v1/sources/{name}/signature":                 s.sign,
 		"GET /v1/records":                                   s.records,
 		"GET /v1/records/{name}":                            s.record,
 		"GET /v1/records/{name}/raw":                        s.raw,

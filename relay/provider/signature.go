@@ -7,6 +7,20 @@ import (
 	"github.com/hooktape/hooktape/relay/wire"
 )
 
+// Edit is what the signature changes of a request's head. A head that is edited by it is that of Body, where there is
+// one, and is else the same but for what it names.
+func (g *Signature) Edit(h *wire.RequestHead) wire.Edit {
+	e := wire.Edit{Set: g.Fields}
+	if len(g.Query) > 0 {
+		e.Target = withQuery(h.Target, g.Query)
+	}
+	if g.Body != nil {
+		size := int64(len(g.Body))
+		e.Length = &size
+	}
+	return e
+}
+
 // applied returns r as g changes it, as far as schemes look at it: the raw head stays.
 func applied(r *Request, g *Signature) *Request {
 	head := *r.Head

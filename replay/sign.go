@@ -1,0 +1,69 @@
+package replay
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/hooktape/hooktape/relay/provider"
+	"github.com/hooktape/hooktape/relay/wire"
+)
+
+// signedMax is the size of the largest body that can be signed, in bytes: it
+// has to be in memory.
+const signedMax = 64 << 20
+
+var errTooLargeToSign = errors.New("the body is too large to be signed again")
+
+// Signed is the request as its sender would send it now. Sign says what that
+// changes; everything else stays byte for byte.
+func (r *Request) Signed(sign func(head *wire.RequestHead, body []byte) (*provider.Signature, error)) (*Request, error) {
+	body, err := r.whole()
+	if err != nil {
+		return nil, err
+	}
+	g, err := sign(r.Head, body)
+	if err != nil {
+		return nil, err
+	}
+	return r.edited(g.Edit(r.Head), g.Body)
+}
+
+// whole is the decoded body.
+func (r *Request) whole() ([]byte, error) {
+	if r.body == nil {
+		return nil, nil
+	}
+	raw, err := r.body()
+	if err != nil {
+		return nil, err
+	}
+	defer raw.Close()
+	body, err := io.ReadAll(io.LimitReader(wire.NewBodyReader(r.Head.Framing, raw), signedMax+1))
+	if err != nil {
+		return nil, fmt.Errorf("read the record: %w", err)
+	}
+	if len(body) > signedMax {
+		return nil, errTooLargeToSign
+	}
+	return body, nil
+}
+
+// edited is the request with a changed head, and when body is not nil with
+// that body in the place of its own.
+func (r *Request) edited(e wire.Edit, body []byte) (*Request, error) {
+	raw, err := e.Head(r.Head.Raw)
+	if err != nil {
+		return nil, fmt.Errorf("edit the request: %w", err)
+	}
+	head, err := wire.ParseRequestHead([]byte(raw))
+	if err != nil {
+		return nil, fmt.Errorf("edit the request: %w", err)
+	}
+	changed := &Request{Head: head, Body: body, body: r.body}
+	if body != nil {
+		changed.body = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
+	}
+	return changed, nil
+}
