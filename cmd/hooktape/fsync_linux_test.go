@@ -16,20 +16,13 @@ import (
 // its sender lies a sync of the database that came after the write.
 func TestEverySuccessIsAnsweredAfterItsRecordIsSynced(t *testing.T) {
 	t.Parallel()
-	strace := needsProgram(t, "strace")
 	app := startApp(t)
 	u := newUser(t)
 	trace := filepath.Join(u.dir, "trace.txt")
 	config := u.writes("hooktape.hcl", strings.Replace(passingOn(app.addr), `respond = "target"`, `respond = "ack"`, 1))
-	agent, err := launchAgent(u.dir, u.env, strace, "-f", "-y", "-s", "262144", "-o", trace,
-		"-e", "trace=pwrite64,write,writev,sendto,sendmsg,fdatasync,fsync", "--",
-		"hooktape", "run", "--config", config, "--listen", "127.0.0.1:0", "--inspect", "127.0.0.1:0", "--data", u.tape)
-	if err != nil {
-		if out, _ := os.ReadFile(filepath.Join(u.dir, "agent.err")); strings.Contains(string(out), "ptrace") {
-			missing(t, "strace may not trace here: %s", out)
-		}
-		t.Fatal(err)
-	}
+	agent := u.launchTraced([]string{
+		"-y", "-s", "262144", "-o", trace, "-e", "trace=pwrite64,write,writev,sendto,sendmsg,fdatasync,fsync",
+	}, "run", "--config", config)
 	marks := sendMarked(t, agent.addr)
 	endTraced(t, agent)
 	for _, mark := range marks {
