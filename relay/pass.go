@@ -171,7 +171,7 @@ func (r *reception) finish(s sent, o store.Outcome) {
 	r.owed.Attempts = 1
 	s.describe(&r.owed)
 	r.owed.State = store.Failed // the sender was told, and owns the retry
-	if s.attempt.Status/100 == 2 && r.owed.Error == "" {
+	if took(s.attempt.Status, s.unexpected) {
 		r.owed.State = store.Delivered
 	}
 	o.Deliveries = []store.Delivery{r.owed}

@@ -1,6 +1,8 @@
 package relay
 
 import (
+	"io"
+	"net"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -121,5 +123,31 @@ func TestAnAckThatIsTooLongIsAFailedExpression(t *testing.T) {
 	}
 	if err := r.Ready(); err != nil {
 		t.Errorf("Ready: %v", err)
+	}
+}
+
+// Who says that it has taken a request has taken it, whatever becomes of the rest of the response: also who answers.
+func TestWhatWasTakenWithA2xxIsDeliveredThoughTheResponseBreaksOff(t *testing.T) {
+	broken := "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\nno chunk\r\n"
+	a := startApp(t, always(broken))
+	for name, src := range map[string]config.Source{"ack": acking(a), "pass": passing(a, time.Minute)} {
+		t.Run(name, func(t *testing.T) {
+			r := start(t, src)
+			c, err := net.Dial("tcp", r.addr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			c.SetDeadline(time.Now().Add(patienceOfTests))
+			io.WriteString(c, strings.Replace(post, "host: h", "host: h\r\nConnection: close", 1))
+			if got, err := io.ReadAll(c); err != nil || !strings.HasPrefix(string(got), "HTTP/1.1 200 ") {
+				t.Fatalf("answer %q, %v", got, err)
+			}
+			r.untilStates(map[store.State]int{store.Delivered: 1})
+			d := r.delivery(r.last().ID)
+			if d.Status != 200 || d.Error == "" || d.Attempts != 1 {
+				t.Errorf("%+v", d)
+			}
+		})
 	}
 }

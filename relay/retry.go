@@ -25,21 +25,25 @@ type outlook struct {
 // The delivery d counts the attempt already; after is the target's Retry-After, now is when the attempt ended, jitter in
 // [0, 1) spreads the retries.
 //
-// Any 2xx is success, unless something else was expected of it. Anything else is tried again until the time that retry.For gives is over: an app in the middle of
-// a deployment answers 404 or 401 as easily as 503, and what is thrown away then is gone. 410 (Gone) is the exception:
+// What a target has not taken is tried again until the time that retry.For gives is over: an app in the middle of a
+// deployment answers 404 or 401 as easily as 503, and what is thrown away then is gone. 410 (Gone) is the exception:
 // with it a receiver says that it will never want this again (RFC 9110, 15.5.11).
+//
+// A Retry-After that goes beyond that time is obeyed once, within Hold: the target has said when it is ready, and what it
+// asked to wait for is not given up untried.
 //
 // A target that is away takes nothing of retry.For: its deliveries are held until it is back, or until Hold is over.
 func settled(d store.Delivery, o outlook, c *config.Target, after time.Duration, now time.Time, jitter float64) (store.State, time.Time) {
 	switch {
-	case d.Status/100 == 2 && !o.off:
+	case took(d.Status, o.off):
 		return store.Delivered, time.Time{}
 	case d.Status == http.StatusGone:
 		return store.Failed, time.Time{}
 	}
 	due := now
+	after = min(after, retryAfterMax)
 	if !o.away { // its breaker holds the delivery back until it is there
-		due = now.Add(max(min(after, retryAfterMax), backoff(c.Retry, d.Attempts, jitter)))
+		due = now.Add(max(after, backoff(c.Retry, d.Attempts, jitter)))
 	}
 	if o.held && c.Retry.For > 0 {
 		if held(d.Created, c.Hold, now) {
@@ -47,10 +51,27 @@ func settled(d store.Delivery, o outlook, c *config.Target, after time.Duration,
 		}
 		return store.Expired, time.Time{}
 	}
-	if due.After(deadline(d.Created, o.back, c)) {
-		return store.Failed, time.Time{}
+	end := deadline(d.Created, o.back, c)
+	switch {
+	case !due.After(end):
+		return store.Pending, due
+	case after > 0 && now.Before(end):
+		return store.Pending, lastCall(d.Created, now.Add(after), c.Hold)
 	}
-	return store.Pending, due
+	return store.Failed, time.Time{}
+}
+
+// took says whether a target has taken a message: it answered 2xx, and nothing that was not expected. What becomes of the
+// rest of the response is of no matter: who says that it has taken it and then breaks off has taken it, and would take it
+// twice.
+func took(status int, off bool) bool { return status/100 == 2 && !off }
+
+// lastCall is when a delivery is tried for the last time that is to wait until then, but not beyond hold.
+func lastCall(created, then time.Time, hold time.Duration) time.Time {
+	if end := created.Add(hold); hold > 0 && then.After(end) {
+		return end
+	}
+	return then
 }
 
 // held says whether a delivery goes on waiting for a target that is away.

@@ -43,7 +43,9 @@ func TestAnAttemptSettlesADelivery(t *testing.T) {
 		{"one that answers nothing is held too, but others get their turn", old, 0, mute, 0, store.Pending, soon},
 		{"until the hold is over, as well", ancient, 0, mute, 0, store.Expired, time.Time{}},
 		{"the time is over", old, 500, there, 0, store.Failed, time.Time{}},
-		{"the time would be over by then", fresh, 503, there, 25 * time.Hour, store.Failed, time.Time{}},
+		{"Retry-After is obeyed beyond the time", fresh, 503, there, 25 * time.Hour, store.Pending, now.Add(24 * time.Hour)},
+		{"but not again", old, 503, there, time.Hour, store.Failed, time.Time{}},
+		{"nor beyond the hold", now.Add(-40 * time.Hour), 503, outlook{back: now.Add(-20 * time.Hour)}, 12 * time.Hour, store.Pending, now.Add(8 * time.Hour)},
 		{"the time begins anew when the target comes back", old, 500, outlook{back: now.Add(-time.Minute)}, 0, store.Pending, soon},
 		{"but ends with the hold", ancient, 500, outlook{back: now.Add(-time.Minute)}, 0, store.Failed, time.Time{}},
 	} {
