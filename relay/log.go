@@ -12,12 +12,15 @@ import (
 const complainEvery = time.Minute
 
 // done tells of a request that is recorded, and answered or refused. In the log it is one line, for those who want it.
-func (a *Agent) done(rec *store.Record) {
+func (a *Agent) done(rec *store.Record) { a.doneWith(Event{Kind: Answered, Record: rec}) }
+
+// doneWith is done where there is more to say about it.
+func (a *Agent) doneWith(e Event) {
 	if a.log.IsDebug() {
-		a.log.Debug("request recorded", requestLine(rec)...)
+		a.log.Debug("request recorded", requestLine(e.Record)...)
 	}
-	a.metrics.answered(rec)
-	a.watch.tell(Event{Kind: Answered, Record: rec})
+	a.metrics.answered(e.Record)
+	a.watch.tell(e)
 }
 
 // requestLine is a request in a line of the log: what lists show, with secrets masked.

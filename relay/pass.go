@@ -99,6 +99,7 @@ func (r *reception) takeOver(flying <-chan sent) {
 		r.turnAway(err)
 	} else {
 		t.keep()
+		r.tookOver = true
 		r.acknowledge()
 	}
 	if flying == nil {

@@ -24,17 +24,18 @@ const framingSlack = 8
 // reception is one request on its way in.
 type reception struct {
 	*Agent
-	x      *wire.Exchange // nil: it is on the tape, and heard again
-	from   sender
-	src    *source // nil: none matched
-	target *target // whose response is the answer; nil: hooktape answers
-	found  finding
-	raw    *store.Spool
-	rec    *store.Record
-	view   *expr.View     // nil when refused before it was all here
-	owed   store.Delivery // to target, should it become hooktape's
-	cut    bool           // raw holds only the beginning
-	rolled bool           // it is only counted
+	x        *wire.Exchange // nil: it is on the tape, and heard again
+	from     sender
+	src      *source // nil: none matched
+	target   *target // whose response is the answer; nil: hooktape answers
+	found    finding
+	raw      *store.Spool
+	rec      *store.Record
+	view     *expr.View     // nil when refused before it was all here
+	owed     store.Delivery // to target, should it become hooktape's
+	tookOver bool           // it has
+	cut      bool           // raw holds only the beginning
+	rolled   bool           // it is only counted
 
 	inquiry *inquiry  // into who sent it; nil: there is none
 	entered []*target // where the request is counted in target.arriving
@@ -379,18 +380,19 @@ func (a *Agent) warn(source, what string, err error) {
 // acknowledge sends the answer that the record already holds.
 func (r *reception) acknowledge() {
 	_, err := r.x.Write(r.rec.Answer.Raw.Inline)
-	r.wrote(r.rec, err)
+	r.wrote(Event{Kind: Answered, Record: r.rec, TookOver: r.tookOver}, err)
 }
 
 // wrote tells how the writing of an answer ended that its record already holds.
-func (a *Agent) wrote(rec *store.Record, err error) {
+func (a *Agent) wrote(e Event, err error) {
+	rec := e.Record
 	rec.Answer.Duration = a.now().Sub(rec.Time)
 	if err != nil {
 		a.log.Debug("answer could not be sent", "record", rec.ID, "error", err)
 		rec.Answer.Error = err.Error()
 		a.store.Settle(rec.ID, store.Outcome{Answer: rec.Answer})
 	}
-	a.done(rec)
+	a.doneWith(e)
 }
 
 // turnAway answers a request that could not be recorded: nothing was promised, the sender has to come again.
@@ -436,7 +438,7 @@ func (a *Agent) refuse(b *wire.Refusal) []byte {
 		a.done(rec)
 		return nil
 	}
-	b.Written = func(err error) { a.wrote(rec, err) }
+	b.Written = func(err error) { a.wrote(Event{Kind: Answered, Record: rec}, err) }
 	return answer
 }
 

@@ -18,9 +18,10 @@ const (
 
 // Event is something that an onlooker wants to know at once. Records in it are shared: do not change them.
 type Event struct {
-	Kind   EventKind
-	Record *store.Record // Answered; with a Count it is a roll-up, of requests of which no event told
-	Lost   int           // events not sent before this one, because the onlooker was too slow
+	Kind     EventKind
+	Record   *store.Record // Answered; with a Count it is a roll-up, of requests of which no event told
+	TookOver bool          // Answered: hooktape gave the answer for a target that could not be reached in time, and delivers
+	Lost     int           // events not sent before this one, because the onlooker was too slow
 
 	Source, Target string        // Away, Back
 	Since          time.Time     // Away: when the target was first found away

@@ -85,6 +85,7 @@ type recordLine struct {
 	Status       int // 0: not answered
 	Duration     time.Duration
 	Size         int64 // bytes of the body
+	Kept         bool  // hooktape answered in the place of the app, and delivers
 	Count        int   // requests that a roll-up stands for; 0: it is about one
 }
 
@@ -113,16 +114,19 @@ func lineOfStored(r *store.Record) recordLine {
 // status, time taken, size, and the end of its id. It ends with a newline.
 func (i ink) line(l recordLine) string {
 	const pathWidth = 36
-	var refused string
-	if l.Verdict.Refused() {
-		refused = "  " + i.yellow(times(l.Verdict, l.Count))
+	var remark string
+	switch {
+	case l.Verdict.Refused():
+		remark = "  " + i.yellow(times(l.Verdict, l.Count))
+	case l.Kept:
+		remark = "  " + i.yellow("kept")
 	}
 	return fmt.Sprintf("%s  %s %s  %s  %s  %s  %s%s\n",
 		i.dim(l.Time.Local().Format("15:04:05.000")),
 		i.bold(pad(clean(orDash(l.Method)), 6)), pad(clean(orDash(l.Path)), pathWidth),
 		i.status(l.Status, statusText(l.Status)),
 		padLeft(took(l.Duration, l.Status), 8), padLeft(size(l.Size), 8),
-		i.dim(ending(l.ID)), refused)
+		i.dim(ending(l.ID)), remark)
 }
 
 // times is the verdict of a record, with how many requests a roll-up stands for.

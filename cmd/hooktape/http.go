@@ -183,7 +183,9 @@ func (s *screen) show(event relay.Event) {
 	}
 	switch event.Kind {
 	case relay.Answered:
-		fmt.Fprint(s, s.ink.line(lineOfStored(event.Record)))
+		line := lineOfStored(event.Record)
+		line.Kept = event.TookOver
+		fmt.Fprint(s, s.ink.line(line))
 	case relay.Away:
 		s.note("%s can't be reached since %s, requests are kept for it", event.Target, event.Since.Local().Format(time.TimeOnly))
 	case relay.Back:
