@@ -90,6 +90,14 @@ source "orders" {
     deliver = false                           # not given: true
   }
 
+  # status {                                  # a GET of the source's path with this one behind it asks what became of a record
+  #   path    = "/status"
+  #   record  = query.batch_id                # the id of the record, which an ack can tell: "{\"batch_id\": \"${id}\"}"; not found: 404
+  #   target  = "app"                         # whose delivery is told of; not given: the first target's
+  #   headers = { "Cache-Control" = "no-store" }
+  #   body    = jsonencode({ state = delivery.state, error = delivery.error, upload = response.json.id })   # over that record, its delivery, the last response
+  # }
+
   # A target is where the source's requests go. There may be several, or none: then requests are only recorded.
   target "app" {
     url         = "http://127.0.0.1:3000/webhooks"   # its path takes the place of the source's; the rest of the path goes on

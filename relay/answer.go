@@ -52,10 +52,16 @@ func (r *reception) acknowledgement(ack config.Ack) wire.Answer {
 		a.Body, err = nil, fmt.Errorf("it gives %d bytes, an ack has at most %d", len(a.Body), ackMax)
 	}
 	r.failed(ack.Body, err)
-	if _, given := a.Fields.Get("Content-Type"); !given && len(a.Body) > 0 {
-		a.Fields = append(a.Fields, wire.Field{Name: "Content-Type", Value: contentType(a.Body)})
-	}
+	a.Fields = withContentType(a.Fields, a.Body)
 	return a
+}
+
+// withContentType says what a body is, where the fields do not.
+func withContentType(fields wire.Fields, body []byte) wire.Fields {
+	if _, given := fields.Get("Content-Type"); given || len(body) == 0 {
+		return fields
+	}
+	return append(fields, wire.Field{Name: "Content-Type", Value: contentType(body)})
 }
 
 // contentType guesses what an ack's body is, so that nobody has to say what everybody sees.

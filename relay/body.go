@@ -56,7 +56,7 @@ func invalidBody(invalid *shape.Invalid) finding {
 
 // validate finds out whether the body fits the schema of the source. What was noted before stays noted.
 func (r *reception) validate() {
-	if r.src.Schema == nil || r.found.verdict != store.Accepted {
+	if r.src.Schema == nil || r.found.verdict != store.Accepted || r.asksStatus() {
 		return
 	}
 	found, err := r.checkBody(&r.src.Source, r.view.Body, &r.held)

@@ -54,7 +54,7 @@ func checkHead(src *config.Source, h *wire.RequestHead, remote string) finding {
 			reason:  hostname(remote) + " is not among the addresses that are allowed",
 			status:  http.StatusForbidden,
 		}
-	case !methodAllowed(src.Methods, h.Method):
+	case !methodAllowed(src.Methods, h.Method) && !src.AsksStatus(h):
 		return finding{
 			verdict: store.MethodNotAllowed,
 			reason:  fmt.Sprintf("%s is not among %s", h.Method, strings.Join(src.Methods, ", ")),

@@ -286,6 +286,9 @@ func (r *reception) plan() (plan, error) {
 	if r.found.verdict != store.Accepted {
 		return plan{render: r.render(verdictAnswer(r.found))}, nil
 	}
+	if r.asksStatus() {
+		return r.planStatus(), nil
+	}
 	var p plan
 	deliver := true
 	if r.src.Respond == config.RespondTarget {

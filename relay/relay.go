@@ -11,6 +11,7 @@
 //	                  │ body.go      schema → verdict
 //	                  │ answer.go    verdict, acks → the bytes of the answer   pure
 //	                  ├─► rollup.go  too many refused: counted, not recorded
+//	                  ├─► status.go  a sender asks what became of a record
 //	                  ├─► repeat.go  a duplicate: the answer of the first is the answer
 //	                  ├─► pass.go    respond = "target": the app's response is the answer
 //	                  └─► target.go  everything else: deliveries, one worker a target

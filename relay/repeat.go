@@ -62,7 +62,7 @@ func (l *line) leave(p place) {
 // dedupeKey is what makes the request equal to others; "" when it is accepted whatever came before. What anybody can
 // have sent must not stand in the way of what the provider sends.
 func (r *reception) dedupeKey() string {
-	if r.src == nil || r.src.Dedupe == nil || r.found.verdict != store.Accepted || r.src.Checks() && !r.rec.Verified {
+	if r.src == nil || r.src.Dedupe == nil || r.asksStatus() || r.found.verdict != store.Accepted || r.src.Checks() && !r.rec.Verified {
 		return ""
 	}
 	key, err := r.src.Dedupe.Key.String(r.view)

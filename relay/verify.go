@@ -189,7 +189,7 @@ func denied(p *provider.Provider, f *provider.Failure, reason string) finding {
 
 // name finds out what events the request has.
 func (r *reception) name() {
-	if r.src.Event == nil || r.found.verdict == store.Handshake {
+	if r.src.Event == nil || r.asksStatus() || r.found.verdict == store.Handshake {
 		return
 	}
 	names, err := r.src.Event.Texts(r.view)

@@ -71,6 +71,7 @@ type Source struct {
 	Dedupe    *Dedupe       // nil: every request is one of its own
 	Acks      []Ack         // the first whose When holds answers, else DefaultAck
 	Targets   []Target
+	Status    *Status // how senders learn what became of what they sent; nil: they can't ask
 
 	Template bool   // takes no requests itself: sources made at run time are like it
 	ID       string // of a source made at run time; "": it is in the config file
@@ -132,9 +133,11 @@ var errBadFieldValue = errors.New("the value has a line break or NUL in it")
 
 // Fields are the ack's header fields for a record. Values are computed, from what senders send, so each is checked: one
 // that would break the head is an error.
-func (a *Ack) Fields(v *expr.View) (wire.Fields, error) {
+func (a *Ack) Fields(v *expr.View) (wire.Fields, error) { return fieldsOf(a.Headers, v) }
+
+func fieldsOf(headers []Header, v *expr.View) (wire.Fields, error) {
 	var fields wire.Fields
-	for _, h := range a.Headers {
+	for _, h := range headers {
 		value, ok, err := h.value(v)
 		if err != nil {
 			return nil, err

@@ -130,6 +130,7 @@ func places() []placeNames {
 		{dedupeSchema.place, dedupeSchema.names()},
 		{signatureSchema.place, signatureSchema.names()},
 		{ackSchema.place, ackSchema.names()},
+		{statusSchema.place, statusSchema.names()},
 		{targetSchema.place, targetSchema.names()},
 		{rewriteSchema.place, rewriteSchema.names()},
 		{expectSchema.place, expectSchema.names()},

@@ -93,6 +93,7 @@ var sourceSchema = schema[Source]{
 
 		"dedupe": decodeDedupe,
 		"ack":    decodeAck,
+		"status": decodeStatus,
 		"target": decodeTarget,
 	},
 }
@@ -189,6 +190,7 @@ func (d *decoder) checkSource(s *Source, b *hclsyntax.Block) {
 		}
 	}
 	d.checkTargets(b)
+	d.checkStatus(s, b)
 	d.checkSender(s, b)
 	d.adopt(s, b)
 	d.checkDedupe(s, b)

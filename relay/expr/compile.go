@@ -143,6 +143,10 @@ func (c *compiler) traversal(e *hclsyntax.ScopeTraversalExpr) term {
 		}
 		name, v, path = "response."+path[0].name, part, path[1:]
 	}
+	if name == "delivery" && len(path) > 0 && deliveryParts[path[0].name] == nil {
+		at := e.Traversal[1].SourceRange()
+		return c.fail(at, "delivery has no %q%s", path[0].name, didYouMean(path[0].name, deliveryNames))
+	}
 	if len(path) > 0 && !v.kind.hasElements() {
 		return c.fail(e.Range(), "%s is %s, nothing is below it", name, v.kind)
 	}

@@ -18,6 +18,7 @@
 //	json       the body as JSON; null where it is not
 //	form       object: the fields of a form body (urlencoded or multipart), nested like query; null for other bodies
 //	params     object: what the record's source has as params, all text
+//	delivery   object of target, state, attempts, status, error, finding, created and updated; null where there is none
 //	response   object of status, header, headers, body and json; null where there is none
 //
 // What is missing is null, at any depth: json.a.b[0] is null where there is no json.a, and never fails. Where text is

@@ -58,6 +58,7 @@ var variables = map[string]variable{
 	"verified": {truthKind, func(v *View, _ []step) (found, error) { return plain{cty.BoolVal(v.Record.Verified)}, nil }},
 	"params":   {objectKind, func(v *View, path []step) (found, error) { return findParam(v.Params, path), nil }},
 	"response": {objectKind, findResponse},
+	"delivery": {objectKind, findDelivery},
 }
 
 var variableNames = slices.Sorted(maps.Keys(variables))

@@ -2,6 +2,7 @@ package expr
 
 import (
 	"strings"
+	"time"
 	"unsafe"
 
 	"github.com/hooktape/hooktape/relay/wire"
@@ -17,11 +18,18 @@ type View struct {
 	// change while the View is in use. Nil: there is none.
 	Body     func() ([]byte, error)
 	Response *Response // nil: none
+	Delivery *Delivery // nil: none
 	// Params are those of the record's source.
 	Params map[string]string
 
 	message message
 	query   *branch
+}
+
+// Delivery is what expressions see as delivery.
+type Delivery struct {
+	store.Delivery
+	Updated time.Time // when its last attempt ended, or else it was made
 }
 
 // Response is what expressions see as response.

@@ -25,3 +25,17 @@ source "c" {
     }
   }
 }
+source "d" {
+  path = "/d"
+  status {
+    record = query.id
+    target = "ap"
+    body   = jsonencode({ state = delivery.stat })
+  }
+  status {
+    path = "status"
+  }
+  target "app" {
+    url = "http://h"
+  }
+}
