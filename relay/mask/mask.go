@@ -68,6 +68,7 @@ func plain(name string) string {
 var secretEndings = []string{
 	"token", "secret", "password", "passwd", "passphrase", "pwd", "apikey", "accesskey", "authkey", "secretkey", "privatekey",
 	"subscriptionkey", "functionskey", "signingkey", "encryptionkey", "authorization", "credential", "sessionid", "sessid", "cookie", "jwt", "bearer",
+	"clientstate", // Microsoft Graph's
 }
 
 // secretWords are secret as whole names only.

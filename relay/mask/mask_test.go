@@ -63,6 +63,7 @@ func TestTargets(t *testing.T) {
 		"/?auth%5Baccess_token%5D=" + token:                        "/?auth%5Baccess_token%5D=****1234",
 		"/?token[]=" + token + "&secret[a][b]=" + token:            "/?token[]=****1234&secret[a][b]=****1234",
 		"/?key=" + token + "&api_key=" + token:                     "/?key=****1234&api_key=****1234",
+		"/?code=" + token + "&clientState=" + token:                "/?code=****1234&clientState=****1234",
 		"/?password=" + token:                                      "/?password=****",
 		"/?token=abcdefghijklmnopqrs%2B+%20":                       "/?token=****",
 		"/?x=1;token=" + token + ";y=2":                            "/?x=1;token=****",

@@ -151,11 +151,12 @@ func pair(text string, query bool) string {
 	}
 }
 
-// secretPair says whether the value of a parameter is secret. ?key= is how API keys are sent.
+// secretPair says whether the value of a parameter is secret. ?key= is how API keys are sent, ?code= how Azure has its
+// keys, and OAuth its grants.
 func secretPair(name string, query bool) bool {
 	decoded := unescape(name)
 	_, found := secretKey(decoded)
-	return found || query && plain(decoded) == "key"
+	return found || query && (plain(decoded) == "key" || plain(decoded) == "code")
 }
 
 func pairValue(name, value string) string {
