@@ -174,6 +174,12 @@ var vectors = []vector{
 		},
 		body: `{"type":"zen:event-type:user.created","id":"01GSX","subject":"zen:user:7713"}`,
 	},
+	{
+		provider: &websub, by: "Hub::publish of aaronpk/websub.rocks, the test suite of the specification",
+		secret: "hub secret",
+		fields: []string{"X-Hub-Signature", "sha256=5c3463a3b4d8e57bb7ae1bb8f418dc27898341c12a0bbfa793fec38f3d8bb644"},
+		body:   `<html><body class="h-feed">one</body></html>`,
+	},
 }
 
 func (v vector) request(t *testing.T) *Request {

@@ -22,6 +22,10 @@ func handshakes(t *testing.T) []handshake {
 	graph := "/?validationToken=Validation%3a+Testing+client+application+reachability"
 	subscribe := "/?hub.mode=subscribe&hub.challenge=1158201444&hub.verify_token="
 	verify := map[string]string{"verify_token": "meatyhamhock"}
+	topics := map[string]string{"topic": "https://a.example/feed https://b.example/feed"}
+	hub := func(mode, topic string) *Request {
+		return request(t, "GET", "/?hub.mode="+mode+"&hub.topic="+topic+"&hub.challenge=c1&hub.lease_seconds=864000", "")
+	}
 	return []handshake{
 		{says: "the challenge", provider: &dropbox, request: request(t, "GET", "/?challenge=abc123", ""), status: 200, body: "abc123", open: true},
 		{says: "no challenge", provider: &dropbox, request: request(t, "GET", "/", "")},
@@ -67,6 +71,14 @@ func handshakes(t *testing.T) []handshake {
 		{says: "another asks", provider: &cloudevents, status: 403, open: true, params: map[string]string{"origin": "eventemitter.example.com"},
 			request: request(t, "OPTIONS", "/", "", "WebHook-Request-Origin", "evil.example.com")},
 		{says: "CORS", provider: &cloudevents, request: request(t, "OPTIONS", "/", "", "Origin", "https://example.com")},
+
+		{says: "subscribes to what is wanted", provider: &websub, request: hub("subscribe", "https://a.example/feed"), params: topics, status: 200, body: "c1", open: true},
+		{says: "subscribes to what is not", provider: &websub, request: hub("subscribe", "https://c.example/feed"), params: topics, status: 404, open: true},
+		{says: "nothing is wanted", provider: &websub, request: hub("subscribe", ""), status: 404, open: true},
+		{says: "unsubscribes from what is wanted", provider: &websub, request: hub("unsubscribe", "https://b.example/feed"), params: topics, status: 404, open: true},
+		{says: "unsubscribes from what is not", provider: &websub, request: hub("unsubscribe", "https://c.example/feed"), params: topics, status: 200, body: "c1", open: true},
+		{says: "is denied", provider: &websub, request: hub("denied", "https://a.example/feed"), params: topics, status: 200, open: true},
+		{says: "an event", provider: &websub, request: request(t, "POST", "/", "<feed/>"), params: topics},
 
 		{says: "confirmation", provider: &vk, status: 200, body: "6d2b1e8f", open: true, params: map[string]string{"confirmation": "6d2b1e8f"},
 			request: request(t, "POST", "/", `{"type":"confirmation","group_id":1}`)},

@@ -105,6 +105,7 @@ var table = []*Provider{
 	&typeform,
 	&vercel,
 	&vk,
+	&websub,
 	&workos,
 	&yookassa,
 	&zendesk,

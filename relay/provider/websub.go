@@ -1,0 +1,46 @@
+package provider
+
+import (
+	"crypto"
+	"slices"
+	"strings"
+)
+
+// websub is a subscriber of the W3C's WebSub, formerly PubSubHubbub. params.topic names the topics that are wanted,
+// with blanks between. The hub chooses how it signs, and doesn't where it was given no secret.
+var websub = Provider{
+	Name:  "websub",
+	Title: "WebSub",
+	Doc:   "https://www.w3.org/TR/websub/#signing-content",
+	Scheme: either{
+		hubSignature("sha256=", crypto.SHA256), hubSignature("sha512=", crypto.SHA512),
+		hubSignature("sha384=", crypto.SHA384), hubSignature("sha1=", crypto.SHA1),
+	},
+	Optional:  true,
+	Methods:   []string{"POST"},
+	Handshake: hubVerification,
+	Headers:   []string{"x-hub-signature", "link: rel=\"hub\""},
+}
+
+func hubSignature(prefix string, hash crypto.Hash) Scheme {
+	return &signed{At: "X-Hub-Signature", Prefix: prefix, Algorithm: hmacOf{hash: hash}}
+}
+
+// hubVerification answers a hub that asks whether we meant it, for anybody can ask a hub in our name: to subscribe to a
+// topic that is wanted, to unsubscribe from one that is not.
+func hubVerification(r *Request, s *Setting) *Reply {
+	query := r.Head.Query()
+	mode, _ := parameter(query, "hub.mode")
+	if r.Head.Method != "GET" || mode != "subscribe" && mode != "unsubscribe" && mode != "denied" {
+		return nil
+	}
+	if mode == "denied" { // a piece of news, section 5.2
+		return &Reply{Status: 200, Open: true}
+	}
+	topic, _ := parameter(query, "hub.topic")
+	challenge, ok := parameter(query, "hub.challenge")
+	if wanted := slices.Contains(strings.Fields(s.Params["topic"]), topic); !ok || wanted != (mode == "subscribe") {
+		return &Reply{Status: 404, Open: true}
+	}
+	return echo(challenge)
+}
