@@ -21,6 +21,18 @@ func (t *target) missed(s sent) {
 	}
 }
 
+// Away says whether a target is taken to be away: its deliveries wait until it is back, and use no attempt.
+func (a *Agent) Away(source, name string) bool {
+	t := a.targetOf(targetKey{source, name})
+	return t != nil && t.away()
+}
+
+func (t *target) away() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.breaker.open()
+}
+
 // outlook is what is known of the target behind a send.
 func (t *target) outlook(s sent) outlook {
 	t.mu.Lock()

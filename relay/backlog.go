@@ -211,9 +211,7 @@ func (a *Agent) turn(from, to store.State, configured bool, phrase string) {
 		a.complain("can't read which targets have deliveries", targetKey{}, err)
 	}
 	for _, name := range names {
-		a.mu.Lock()
-		t := a.targets[targetKey{name.Source, name.Target}]
-		a.mu.Unlock()
+		t := a.targetOf(targetKey{name.Source, name.Target})
 		if configured != (t != nil) {
 			continue
 		}

@@ -104,14 +104,8 @@ func (g *gauges) waiting(out figures, key targetKey) {
 		}
 		out.gauge(descOldest, waited, key.source, key.name)
 	}
-	a.mu.Lock()
-	t := a.targets[key]
-	a.mu.Unlock()
-	if t != nil {
-		t.mu.Lock()
-		away := t.breaker.open()
-		t.mu.Unlock()
-		out.gauge(descAway, oneIf(away), key.source, key.name)
+	if t := a.targetOf(key); t != nil {
+		out.gauge(descAway, oneIf(t.away()), key.source, key.name)
 	}
 }
 

@@ -318,11 +318,16 @@ func (a *Agent) pause(d time.Duration) {
 	}
 }
 
+// targetOf is the target of a key; nil when the configuration has none.
+func (a *Agent) targetOf(key targetKey) *target {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.targets[key]
+}
+
 // Wake makes a target look at once for deliveries to make: some were changed from outside.
 func (a *Agent) Wake(source, name string) {
-	a.mu.Lock()
-	t := a.targets[targetKey{source, name}]
-	a.mu.Unlock()
+	t := a.targetOf(targetKey{source, name})
 	if t == nil {
 		a.orphans.rouse()
 		return

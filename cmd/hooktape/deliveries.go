@@ -195,10 +195,6 @@ func (e *env) printDeliveries(doing string, chosen iter.Seq2[inspect.RecordDeliv
 }
 
 func (e *env) deliveryCells(d inspect.RecordDelivery) []cell {
-	next := "-"
-	if !d.Next.IsZero() {
-		next = until(d.Next.Sub(e.now()))
-	}
 	state, problem := string(stateOfDelivery(&d.Delivery)), d.Error
 	if problem == "" && d.Finding != "" {
 		problem = "not " + d.Finding
@@ -211,9 +207,20 @@ func (e *env) deliveryCells(d inspect.RecordDelivery) []cell {
 		{text: state, paint: paintState(state)},
 		{text: strconv.Itoa(d.Attempts)},
 		{text: strings.TrimSpace(statusText(d.Status)), paint: func(i ink, s string) string { return i.status(d.Status, s) }},
-		{text: next},
+		{text: orDash(nextAttempt(&d.Delivery, e.now()))},
 		{text: problem},
 	}
+}
+
+// nextAttempt says when the next attempt is made; "" when there is none to come.
+func nextAttempt(d *inspect.Delivery, now time.Time) string {
+	switch {
+	case d.Next.IsZero():
+		return ""
+	case d.Away:
+		return "when it is back"
+	}
+	return until(d.Next.Sub(now))
 }
 
 // until says when something is to come.

@@ -281,8 +281,8 @@ func (p *page) deliveries() {
 		if last := lastOutcome(d); last != "" && d.State != store.Delivered {
 			about = append(about, "last: "+last)
 		}
-		if !d.Next.IsZero() {
-			about = append(about, "next "+until(d.Next.Sub(p.now)))
+		if next := nextAttempt(&d, p.now); next != "" {
+			about = append(about, "next "+next)
 		}
 		state := string(stateOfDelivery(&d))
 		p.row(t, cell{text: "  " + d.Target}, cell{text: state, paint: paintState(state)},

@@ -51,13 +51,13 @@ func (s *Server) deliveries(w http.ResponseWriter, r *http.Request) error {
 		sent := 0
 		return s.eachDelivery(q, ids, func(d store.Delivery) (more bool, err error) {
 			sent++
-			return sent != q.Limit && r.Context().Err() == nil, line(listDelivery(d))
+			return sent != q.Limit && r.Context().Err() == nil, line(s.listDelivery(d))
 		})
 	})
 }
 
-func listDelivery(d store.Delivery) RecordDelivery {
-	return RecordDelivery{Record: d.Record, Source: d.Source, Delivery: showDelivery(d), Key: d.Key, Created: Time{d.Created}}
+func (s *Server) listDelivery(d store.Delivery) RecordDelivery {
+	return RecordDelivery{Record: d.Record, Source: d.Source, Delivery: s.showDelivery(d), Key: d.Key, Created: Time{d.Created}}
 }
 
 // named finds the records that were named.
@@ -201,7 +201,7 @@ func (c *changer) commit() error {
 		}
 		d := c.changed[i]
 		wake[target{d.Source, d.Target}] = true
-		if err := c.line(listDelivery(d)); err != nil {
+		if err := c.line(c.server.listDelivery(d)); err != nil {
 			return err
 		}
 	}

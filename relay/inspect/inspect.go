@@ -46,6 +46,9 @@ type Agent interface {
 	// Wake makes the agent look at the deliveries of a target again, after
 	// they were changed in the store. It returns at once.
 	Wake(source, target string)
+	// Away says whether a target is taken to be away: its deliveries wait until
+	// it is back.
+	Away(source, target string) bool
 }
 
 // Event says that a record is complete as far as its sender is concerned.

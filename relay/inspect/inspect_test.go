@@ -73,6 +73,8 @@ func (f *fakeAgent) Watch(int) (<-chan Event, func()) {
 	return f.events, func() {}
 }
 
+func (f *fakeAgent) Away(_, target string) bool { return target == "away" }
+
 func (f *fakeAgent) Wake(source, target string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -64,6 +64,7 @@ type Delivery struct {
 	Error    string      `json:"error"`
 	Finding  string      `json:"finding,omitempty"` // what the last response was expected to be and was not
 	Next     Time        `json:"next"`              // null: no attempt is to come
+	Away     bool        `json:"away,omitempty"`    // the target is away: the attempt waits until it is back
 }
 
 // RecordDelivery is a delivery in a list of deliveries.

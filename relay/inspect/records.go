@@ -133,7 +133,10 @@ func (s *Server) show(rec *store.Record, reveal bool) (*Record, error) {
 	if err != nil && !errors.Is(err, store.ErrDamaged) {
 		return nil, err
 	}
-	shown := NewRecord(rec, deliveries, reveal)
+	shown := newRecord(rec, reveal)
+	for _, d := range deliveries {
+		shown.Deliveries = append(shown.Deliveries, s.showDelivery(d))
+	}
 	if head, err := readHead(s.Store, rec); err == nil {
 		found := mask.Auth(head.Fields)
 		shown.Auth = Auth{found.Scheme, found.Present, found.Masked, Time{found.Expires}}
@@ -141,15 +144,15 @@ func (s *Server) show(rec *store.Record, reveal bool) (*Record, error) {
 	return shown, err
 }
 
-// NewRecord is the JSON of a record with its deliveries, but for Auth, which
+// newRecord is the JSON of a record, but for its deliveries, and Auth, which
 // stands in its bytes.
-func NewRecord(rec *store.Record, deliveries []store.Delivery, reveal bool) *Record {
+func newRecord(rec *store.Record, reveal bool) *Record {
 	shown := &Record{
 		ID: rec.ID, Time: Time{rec.Time}, Source: rec.Source, Session: rec.Session, Trace: rec.Trace,
 		Via: rec.Via, Remote: rec.Remote, Proxy: rec.Proxy, Proto: rec.Proto, Method: rec.Method, Path: rec.Target,
 		Host: rec.Host, Event: rec.Event, Events: rec.Events, Verdict: rec.Verdict, Reason: rec.Reason, Verified: rec.Verified,
 		Size: rec.Raw.Size, BodySize: rec.BodySize, Truncated: rec.Truncated,
-		Deliveries: make([]Delivery, 0, len(deliveries)), Count: rec.Count, Until: Time{rec.Until},
+		Deliveries: []Delivery{}, Count: rec.Count, Until: Time{rec.Until},
 	}
 	if shown.Session == nil {
 		shown.Session = []string{}
@@ -160,16 +163,14 @@ func NewRecord(rec *store.Record, deliveries []store.Delivery, reveal bool) *Rec
 	if rec.Answer != nil {
 		shown.Answer = &Answer{rec.Answer.Status, Milliseconds(rec.Answer.Duration), rec.Answer.Error}
 	}
-	for _, d := range deliveries {
-		shown.Deliveries = append(shown.Deliveries, showDelivery(d))
-	}
 	return shown
 }
 
-func showDelivery(d store.Delivery) Delivery {
+func (s *Server) showDelivery(d store.Delivery) Delivery {
 	shown := Delivery{Target: d.Target, State: d.State, Attempts: d.Attempts, Status: d.Status, Error: d.Error, Finding: d.Finding}
 	if d.State == store.Pending {
 		shown.Next = Time{d.Due}
+		shown.Away = s.Agent != nil && s.Agent.Away(d.Source, d.Target)
 	}
 	return shown
 }
