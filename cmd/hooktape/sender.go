@@ -22,14 +22,19 @@ type senderFlags struct {
 
 func (f *senderFlags) register(c *cobra.Command) {
 	c.Flags().StringVar(&f.provider, "provider", "", "who sends: github, stripe, ...; hmac with --signature takes any HMAC")
-	c.Flags().StringArrayVar(&f.secretFiles, "secret-file", nil, "file with the secret that it signs with; may be given again")
-	c.Flags().StringArrayVar(&f.params, "param", nil, "NAME=VALUE, what else the provider needs; may be given again")
+	f.registerKeys(c)
 	c.Flags().StringArrayVar(&f.signature, "signature", nil,
 		"KEY=VALUE for --provider hmac: header, prefix, algorithm, encoding, signed, timestamp, id; may be given again")
 	c.Flags().StringVar(&f.tolerance, "tolerance", "", "how far a signature's time may be from ours (default: the provider's)")
 	c.RegisterFlagCompletionFunc("provider", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		return providerNames(), cobra.ShellCompDirectiveNoFileComp
 	})
+}
+
+// registerKeys registers the flags of what the provider signs with.
+func (f *senderFlags) registerKeys(c *cobra.Command) {
+	c.Flags().StringArrayVar(&f.secretFiles, "secret-file", nil, "file with the secret that it signs with; may be given again")
+	c.Flags().StringArrayVar(&f.params, "param", nil, "NAME=VALUE, what else the provider needs; may be given again")
 }
 
 // customProvider is the provider that --signature describes.
@@ -61,28 +66,38 @@ func (f *senderFlags) sender() (*provider.Provider, *provider.Setting, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	s := new(provider.Setting)
-	for _, path := range f.secretFiles {
-		secret, err := config.ReadSecret(path)
-		if err != nil {
-			return nil, nil, misused("", "--secret-file: %w", err)
-		}
-		s.Secrets = append(s.Secrets, secret)
-	}
-	if s.Params, err = pairs("--param", f.params); err != nil {
+	s, err := f.setting()
+	if err != nil {
 		return nil, nil, err
-	}
-	if f.tolerance != "" {
-		s.Tolerance, err = config.ParseDuration(f.tolerance)
-		if err != nil || s.Tolerance <= 0 {
-			return nil, nil, misused(`"5m" and "1d" are durations`, "--tolerance %q is no duration", f.tolerance)
-		}
 	}
 	if s.Secrets == nil && p.Scheme != nil && !p.Keyless && !p.Optional {
 		return nil, nil, misused("put the secret into a file and name it with --secret-file",
 			"%s signs what it sends, and no secret is given to check it with", p.Title)
 	}
 	return p, s, nil
+}
+
+// setting reads what the flags say of keys.
+func (f *senderFlags) setting() (*provider.Setting, error) {
+	s := new(provider.Setting)
+	for _, path := range f.secretFiles {
+		secret, err := config.ReadSecret(path)
+		if err != nil {
+			return nil, misused("", "--secret-file: %w", err)
+		}
+		s.Secrets = append(s.Secrets, secret)
+	}
+	var err error
+	if s.Params, err = pairs("--param", f.params); err != nil {
+		return nil, err
+	}
+	if f.tolerance != "" {
+		s.Tolerance, err = config.ParseDuration(f.tolerance)
+		if err != nil || s.Tolerance <= 0 {
+			return nil, misused(`"5m" and "1d" are durations`, "--tolerance %q is no duration", f.tolerance)
+		}
+	}
+	return s, nil
 }
 
 func (f *senderFlags) named() (*provider.Provider, error) {
@@ -92,15 +107,19 @@ func (f *senderFlags) named() (*provider.Provider, error) {
 	if f.signature != nil {
 		return nil, misused("", "--signature belongs to --provider %s", customProvider)
 	}
-	p, ok := provider.Named(f.provider)
+	return providerNamed(f.provider)
+}
+
+func providerNamed(name string) (*provider.Provider, error) {
+	p, ok := provider.Named(name)
 	if ok {
 		return p, nil
 	}
 	hint := "hooktape trigger --list shows them; hmac takes any HMAC"
-	if near := expr.Nearest(f.provider, providerNames()); near != "" {
+	if near := expr.Nearest(name, providerNames()); near != "" {
 		hint = "did you mean " + near + "?"
 	}
-	return nil, misused(hint, "there is no provider %q", f.provider)
+	return nil, misused(hint, "there is no provider %q", name)
 }
 
 func (f *senderFlags) custom() (*provider.Provider, error) {

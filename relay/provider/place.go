@@ -90,7 +90,7 @@ func (p place) set(g *Signature, r *Request, value string) error {
 		}
 		return err
 	}
-	g.Body = []byte(setParameter(string(bodyWith(g, r)), name, value))
+	g.Body = []byte(wire.SetParameter(string(bodyWith(g, r)), name, value))
 	return nil
 }
 
@@ -100,21 +100,4 @@ func bodyWith(g *Signature, r *Request) []byte {
 		return g.Body
 	}
 	return r.Body
-}
-
-// setParameter sets a parameter in place, or adds it, and leaves all others as they are written.
-func setParameter(query, name, value string) string {
-	set := url.QueryEscape(name) + "=" + url.QueryEscape(value)
-	if query == "" {
-		return set
-	}
-	pairs := strings.Split(query, "&")
-	for i, pair := range pairs {
-		key, _, _ := strings.Cut(pair, "=")
-		if key, err := url.QueryUnescape(key); err == nil && key == name {
-			pairs[i] = set
-			return strings.Join(pairs, "&")
-		}
-	}
-	return query + "&" + set
 }

@@ -52,7 +52,7 @@ func withQuery(target string, query wire.Fields) string {
 	}
 	path, parameters, _ := strings.Cut(target, "?")
 	for _, q := range query {
-		parameters = setParameter(parameters, q.Name, q.Value)
+		parameters = wire.SetParameter(parameters, q.Name, q.Value)
 	}
 	return path + "?" + parameters
 }
