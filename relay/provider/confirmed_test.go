@@ -18,6 +18,7 @@ type vector struct {
 	secret   string
 	params   map[string]string
 	at       time.Time // when it was signed, where that is signed
+	url      string    // as it has ours, where it signs that; "": that of the tests
 	target   string
 	fields   []string // names and values
 	body     string
@@ -28,6 +29,84 @@ type vector struct {
 var newYear = time.UnixMilli(1767225600123)
 
 var vectors = []vector{
+	{
+		provider: &github, by: "the page that Doc names", secret: "It's a Secret to Everybody",
+		fields: []string{"X-Hub-Signature-256", "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17"},
+		body:   "Hello, World!",
+	},
+	{
+		provider: &bitbucket, by: "the page that Doc names", secret: "It's a Secret to Everybody",
+		fields: []string{"X-Hub-Signature", "sha256=a4771c39fbe90f317c7824e83ddef3caae9cb3d976c214ace1f2937e133263c9"},
+		body:   "Hello World!",
+	},
+	{
+		provider: &slack, by: "the page that Doc names", at: time.Unix(1531420618, 0), secret: "8f742231b10e8888abcd99yyyzzz85a5",
+		fields: []string{
+			"X-Slack-Request-Timestamp", "1531420618",
+			"X-Slack-Signature", "v0=a2114d57b48eac39b9ad189dd8316235a7b4a8d21a10bd27519666489c69b503",
+		},
+		body: "token=xyzz0WbapA4vBCDEFasx0q6G&team_id=T1DC2JH3J&team_domain=testteamnow&channel_id=G8PSS9T3V&channel_name=foobar" +
+			"&user_id=U2CERLKJA&user_name=roadrunner&command=%2Fwebhook-collect&text=&response_url=https%3A%2F%2Fhooks.slack.com" +
+			"%2Fcommands%2FT1DC2JH3J%2F397700885554%2F96rGlfmibIGlgcZRskXaIFfN&trigger_id=398738663015.47445629121.803a0bc887a14d10d2c447fce8b6703c",
+	},
+	{
+		provider: &square, by: "the code of the page that Doc names", secret: "asdf1234", url: "https://example.com/webhook",
+		fields: []string{"X-Square-HmacSha256-Signature", "2kRE5qRU2tR+tBGlDwMEw2avJ7QM4ikPYD/PJ3bd9Og="},
+		body:   `{"hello":"world"}`,
+	},
+	{
+		provider: &adyen, by: "HMACValidatorTest of Adyen/adyen-java-api-library",
+		secret: "44782DEF547AAA06C910C43932B1EB0C71FC68D9D0C057550C48EC2ACF6BA056",
+		body: `{"notificationItems":[{"NotificationRequestItem":{"additionalData":{"hmacSignature":"coqCmt/IZ4E3CzPvMY8zTjQVL5hYJUiBRg8UU+iCWo0="},` +
+			`"amount":{"currency":"EUR","value":1130},"eventCode":"AUTHORISATION","merchantAccountCode":"TestMerchant",` +
+			`"merchantReference":"TestPayment-1407325143704","pspReference":"7914073381342284","success":"true"}}]}`,
+	},
+	{
+		provider: &twilio, by: "the tests of twilio/twilio-node", secret: "12345", url: "https://mycompany.com/myapp.php?foo=1&bar=2",
+		fields: []string{"X-Twilio-Signature", "RSOYDt4T1cUTdK1PDd93/VVr8B8="},
+		body:   "CallSid=CA1234567890ABCDE&Caller=%2B14158675309&Digits=1234&From=%2B14158675309&To=%2B18005551212",
+	},
+	{
+		provider: &hubspot, by: "test_signature.py of HubSpot/hubspot-api-python", at: time.UnixMilli(15000000),
+		secret: "yyyyyyyy-yyyy-yyyy-yyyy-yyyyyyyyyyyy", url: "https://www.example.com/webhook_uri",
+		fields: []string{
+			"X-HubSpot-Request-Timestamp", "15000000", "X-HubSpot-Signature-v3", "HPW73RUtKmcYoEDADG0s6MmGFWUzWJKAW07r8RDgcQw=",
+		},
+		body: "{'example_field':'example_value'}",
+	},
+	{
+		provider: &notion, by: "the page that Doc names", secret: "secret_tMrlL1qK5vuQAh1b6cZGhFChZTSYJlce98V0pYn7yBl",
+		fields: []string{"X-Notion-Signature", "sha256=461e8cbcba8a75c3edd866f0e71280f5a85cbf21eff040ebd10fe266df38a735"},
+		body:   `{"verification_token":"secret_tMrlL1qK5vuQAh1b6cZGhFChZTSYJlce98V0pYn7yBl"}`,
+	},
+	{
+		provider: &shopify, by: "webhooks.validate of @shopify/shopify-api 13.1.0", secret: "shpss_vector",
+		fields: []string{"X-Shopify-Hmac-Sha256", "fAAYF5Tp/PKZ0m1iTz9mhiCFeYUZst03m2UOHT91Os8="},
+		body:   `{"id":820982911946154508,"note":"héllo"}`,
+	},
+	{
+		provider: &linear, by: "LinearWebhookClient of @linear/sdk 98.0.0", at: time.UnixMilli(1773500966000), secret: "lin_wh_vector",
+		fields: []string{"Linear-Signature", "2213ec6e21d537e80962a46ec177db5a359f0a619a24fc9659fa6540ffeecebd"},
+		body:   `{"action":"update","type":"Issue","webhookTimestamp":1773500966000}`,
+	},
+	{
+		provider: &zoom, by: "the receiver of @zoom/rivet 0.4.0", at: newYear, secret: "zoom-secret-token",
+		fields: []string{
+			"X-Zm-Request-Timestamp", "1767225600",
+			"X-Zm-Signature", "v0=97aa716fcda36791ae605e1663db45dc7b229df7468ca3bf8fd1ab9f83ce1dee",
+		},
+		body: `{"event":"meeting.started","event_ts":1767225600123,"payload":{"account_id":"A1"}}`,
+	},
+	{
+		provider: &intercom, by: "node/index.js of intercom/intercom-webhooks", secret: "intercom-client-secret",
+		fields: []string{"X-Hub-Signature", "sha1=5361c7b3fff66a3d43b6ec4c6d2542b71bfa1641"},
+		body:   `{"type":"notification_event","topic":"conversation.user.created","id":"notif_1"}`,
+	},
+	{
+		provider: &woocommerce, by: "generate_signature of the plugin's class-wc-webhook.php", secret: "woo & secret",
+		fields: []string{"X-WC-Webhook-Signature", "TFN/fMggvsur2v5TetVEnmY0mkTMbMLHY2QmgYQ7iM4="},
+		body:   `{"id":515,"status":"processing"}`,
+	},
 	{
 		provider: &dropbox, by: "validate_request of the page that Doc names, and of dropbox/mdwebhook",
 		secret: "t1ck3tb00thsecret",
@@ -189,6 +268,9 @@ func (v vector) request(t *testing.T) *Request {
 	}
 	r := request(t, "POST", target, v.body, v.fields...)
 	r.Time = v.at
+	if v.url != "" {
+		r.URL = v.url
+	}
 	return r
 }
 

@@ -24,15 +24,30 @@ type dialect struct {
 }
 
 var dialects = map[string]dialect{
+	"adyen":             {secret: strings.Repeat("0a", 32), wrong: strings.Repeat("0b", 32), partial: true},
 	"aws-sns":           {senderOnly: true},
 	"clerk":             standardDialect,
+	"discord":           {secret: ed25519Secret, wrong: ed25519Wrong},
 	"google-pubsub":     {senderOnly: true},
 	"plaid":             {senderOnly: true},
+	"sendgrid":          {secret: ecdsaSecret, wrong: ecdsaWrong},
 	"standard-webhooks": standardDialect,
 	"svix":              standardDialect,
 }
 
 var standardDialect = dialect{secret: "whsec_c2hhcmVkIGJ5IGJvdGggc2lkZXM=", wrong: "whsec_b3RoZXIgdGhhbiB0aGUgc2VuZGVyJ3M="}
+
+// Keys of nobody, made for these tests: Ed25519 of the seeds 11... and 22..., and two of P-256.
+const (
+	ed25519Secret = "1111111111111111111111111111111111111111111111111111111111111111" +
+		"d04ab232742bb4ab3a1368bd4615e4e6d0224ab71a016baf8520a332c9778737"
+	ed25519Wrong = "2222222222222222222222222222222222222222222222222222222222222222" +
+		"a09aa5f47a6759802ff955f8dc2d2a14a5c99d23be97f864127ff9383455a4f0"
+	ecdsaSecret = "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgcKjOo2xe1gNhQ+/vNYsHVqXXb8E6hmx9W45EQXfFr8ehRANCAASA" +
+		"oPzNysef32k10t1Terc/xE6MgSbFokQ4OyD/2UQcUutdXuWc6cWehtNOkNmlya8qic02cO732Y+9F9ERZbZS"
+	ecdsaWrong = "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgdXSd6DigFSd+anzbByrkmbnRQ+xZXXyv1UlGlM7GqjyhRANCAAQY" +
+		"qgUb06jK4ovQqXn6oJU5EcevRTd6oW8e1JnqpIe7/pHm/FW4QFl/+T46VNVCMMUStpsHUE1LzJQ2ML/qXoWC"
+)
 
 const (
 	usualSecret = "a secret of the tests"

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"hash/maphash"
 	"iter"
+	"slices"
 	"strings"
 )
 
@@ -113,18 +114,15 @@ func guessSecrets(r *Request, s *Setting, others []Secret) iter.Seq[guess] {
 
 // signsWithURL says whether the URL is part of what is signed.
 func signsWithURL(scheme Scheme) bool {
-	switch c := scheme.(type) {
-	case *signed:
-		return c.Compose != nil || strings.Contains(string(c.Message), "{url}")
-	case either:
-		for _, one := range c {
-			if signsWithURL(one) {
-				return true
-			}
-		}
-	}
-	return false
+	c, ok := scheme.(interface{ signsURL() bool })
+	return ok && c.signsURL()
 }
+
+func (c *signed) signsURL() bool {
+	return c.Compose != nil || strings.Contains(string(c.Message), "{url}")
+}
+
+func (c either) signsURL() bool { return slices.ContainsFunc(c, signsWithURL) }
 
 // maskQuery leaves out the query, where tokens may be.
 func maskQuery(url string) string {

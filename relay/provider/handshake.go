@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"encoding/hex"
 	"encoding/json"
 
 	"github.com/hooktape/hooktape/relay/wire"
@@ -33,6 +34,19 @@ func echoJSON(answer map[string]string) *Reply {
 		return &Reply{Status: 400, Open: true}
 	}
 	return &Reply{Status: 200, Fields: wire.Fields{{Name: "Content-Type", Value: "application/json"}}, Body: body, Open: true}
+}
+
+// signText signs a text with the first secret, in hex: some senders ask for that to see that we have it.
+func signText(text string, s *Setting) (string, bool) {
+	if len(s.Secrets) == 0 || len(text) > maxEcho {
+		return "", false
+	}
+	k, err := sha256HMAC.key(s.Secrets[0])
+	if err != nil {
+		return "", false
+	}
+	sum, err := k.sign([]byte(text))
+	return hex.EncodeToString(sum), err == nil
 }
 
 // checked makes it the answer to a request that passes the check, only.

@@ -84,7 +84,7 @@ func (p place) set(g *Signature, r *Request, value string) error {
 		g.Query = append(g.Query, wire.Field{Name: name, Value: value})
 		return nil
 	case kind == "json":
-		body, err := sjson.SetBytes(bodyWith(g, r), name, value)
+		body, err := setJSON(bodyWith(g, r), name, value)
 		if err == nil {
 			g.Body = body
 		}
@@ -92,6 +92,14 @@ func (p place) set(g *Signature, r *Request, value string) error {
 	}
 	g.Body = []byte(wire.SetParameter(string(bodyWith(g, r)), name, value))
 	return nil
+}
+
+// setJSON sets a value of a JSON document, and leaves all else of it as it is written. A number stays one.
+func setJSON(body []byte, path, value string) ([]byte, error) {
+	if gjson.GetBytes(body, path).Type == gjson.Number {
+		return sjson.SetRawBytes(body, path, []byte(value))
+	}
+	return sjson.SetBytes(body, path, value)
 }
 
 // bodyWith returns the body of r as g leaves it.

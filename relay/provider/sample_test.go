@@ -43,12 +43,17 @@ func TestSamplesHaveTheNamesOfTheirEvents(t *testing.T) {
 }
 
 // fileName is an event's name as a file can have it.
-func fileName(event string) string { return strings.NewReplacer("/", "-", ":", "-").Replace(event) }
+func fileName(event string) string {
+	return strings.NewReplacer("/", "-", ":", "-").Replace(event)
+}
 
 // TestExpressionsOfProvidersCompile: they are compiled when a source asks for them, which no test of one may do.
 func TestExpressionsOfProvidersCompile(t *testing.T) {
 	for _, p := range provider.All() {
-		texts := []string{p.Event, p.Dedupe}
+		if _, err := expr.ParseValue(p.Event); p.Event != "" && err != nil {
+			t.Errorf("%s: %s: %v", p.Name, p.Event, err)
+		}
+		texts := []string{p.Dedupe}
 		for _, ack := range p.Acks {
 			if _, err := expr.Parse(ack.When); ack.When != "" && err != nil {
 				t.Errorf("%s: %s: %v", p.Name, ack.When, err)
@@ -71,7 +76,7 @@ func TestExpressionsOfProvidersCompile(t *testing.T) {
 
 func evaluate(t *testing.T, text string, s provider.Sample) string {
 	t.Helper()
-	e, err := expr.ParseText(text)
+	e, err := expr.ParseValue(text)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,9 +88,9 @@ func evaluate(t *testing.T, text string, s provider.Sample) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := e.String(&expr.View{Record: new(store.Record), Head: head, Body: func() ([]byte, error) { return s.Body, nil }})
+	got, err := e.Texts(&expr.View{Record: new(store.Record), Head: head, Body: func() ([]byte, error) { return s.Body, nil }})
 	if err != nil {
 		t.Fatalf("%s: %v", text, err)
 	}
-	return got
+	return strings.Join(got, " ")
 }

@@ -1,0 +1,101 @@
+package provider
+
+import (
+	"crypto"
+	"crypto/sha256"
+	"encoding/hex"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// twilio signs the URL, and with it the sorted parameters of a form, or by a parameter of the URL the hash of any other
+// body.
+var twilio = Provider{
+	Name:  "twilio",
+	Title: "Twilio",
+	Doc:   "https://www.twilio.com/docs/usage/security#validating-requests",
+	Scheme: twilioScheme{&signed{
+		At: "X-Twilio-Signature", Encoding: base64Padded, Algorithm: hmacOf{hash: crypto.SHA1},
+		Compose: twilioMessage,
+	}},
+	Methods: []string{"GET", "POST"},
+	Event:   "form.CallStatus != null ? form.CallStatus : form.MessageStatus != null ? form.MessageStatus : form.SmsStatus",
+	Dedupe:  "header.i-twilio-idempotency-token",
+	Headers: []string{"x-twilio-signature"},
+}
+
+// bodyHash is the parameter of the URL that has the hash of a body that is no form.
+const bodyHash = place("query:bodySHA256")
+
+// twilioScheme sets the hash of a body before it signs the URL.
+type twilioScheme struct{ *signed }
+
+// Sign implements Scheme.
+func (c twilioScheme) Sign(r *Request, s *Setting, id string) (*Signature, error) {
+	g := new(Signature)
+	if _, ok := bodyHash.get(r); ok {
+		sum := sha256.Sum256(r.Body)
+		if err := bodyHash.set(g, r, hex.EncodeToString(sum[:])); err != nil {
+			return nil, err
+		}
+		r = applied(r, g)
+	}
+	signature, err := c.signed.Sign(r, s, id)
+	if err != nil {
+		return nil, err
+	}
+	signature.Query = g.Query
+	return signature, nil
+}
+
+// twilioMessage is what is signed: the URL, then name and value of each parameter of the form, sorted.
+func twilioMessage(r *Request, _ *Setting) ([]byte, error) {
+	target, err := values{request: r}.of("url")
+	if err != nil {
+		return nil, err
+	}
+	if sent, ok := bodyHash.get(r); ok {
+		if sum := sha256.Sum256(r.Body); !strings.EqualFold(sent, hex.EncodeToString(sum[:])) {
+			return nil, &Failure{Kind: Mismatch, Reason: "bodySHA256 in the URL is not the hash of the body"}
+		}
+		return []byte(target), nil
+	}
+	form, err := twilioForm(string(r.Body))
+	if err != nil {
+		return nil, err
+	}
+	message := []byte(target)
+	for _, name := range sortedKeys(form) {
+		values := slices.Clone(form[name])
+		slices.Sort(values)
+		for _, value := range slices.Compact(values) {
+			message = append(append(message, name...), value...)
+		}
+	}
+	return message, nil
+}
+
+// twilioForm reads a form. Names and values are signed without anything between them, so that one without a "=" could
+// pass for a value: Twilio sends none.
+func twilioForm(body string) (url.Values, error) {
+	for pair := range strings.SplitSeq(body, "&") {
+		if body != "" && !strings.Contains(pair, "=") {
+			return nil, misshapen("the body has a parameter without a value")
+		}
+	}
+	form, err := url.ParseQuery(body)
+	if err != nil {
+		return nil, misshapen("the body is no form: %w", err)
+	}
+	return form, nil
+}
+
+func sortedKeys(form url.Values) []string {
+	names := make([]string, 0, len(form))
+	for name := range form {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
