@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/netip"
@@ -53,8 +54,12 @@ type fetcher struct {
 type fetched struct {
 	body []byte
 	err  error
-	at   time.Time
+	at   time.Time // when the body was had
+	next time.Time // when to ask again
 }
+
+// usable says whether it is a body that may be used although asking again fails.
+func (d fetched) usable(now time.Time) bool { return d.err == nil && now.Sub(d.at) < keepStale }
 
 // newFetcher makes a fetcher; transport nil is one that reaches public addresses only.
 func newFetcher(transport http.RoundTripper, now func() time.Time) *fetcher {
@@ -68,6 +73,11 @@ func newFetcher(transport http.RoundTripper, now func() time.Time) *fetcher {
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	return f
+}
+
+// FetchKeys returns a provider.Setting.Fetch for those who check a request or two: it reaches public addresses only.
+func FetchKeys(now func() time.Time) func(url string, post []byte) ([]byte, error) {
+	return newFetcher(nil, now).get
 }
 
 // publicOnly refuses connections into networks that a stranger has no business in.
@@ -88,43 +98,46 @@ func (f *fetcher) get(url string, post []byte) ([]byte, error) {
 	f.mu.Lock()
 	was, known := f.kept[key]
 	f.mu.Unlock()
-	if known && f.now().Sub(was.at) < was.keeps() {
+	if known && f.now().Before(was.next) {
 		return was.body, was.err
 	}
 	got, err, _ := f.asking.Do(key, func() (any, error) {
-		body, err := f.ask(context.Background(), url, post)
-		if err != nil && known && was.err == nil && f.now().Sub(was.at) < keepStale {
-			return was.body, nil
+		known := known && was.usable(f.now())
+		body, err := f.ask(context.Background(), url, post, known)
+		d := fetched{body: body, err: err, at: f.now(), next: f.now().Add(keepFetched)}
+		if err != nil {
+			d.next = f.now().Add(keepFailure)
+			if known {
+				d.body, d.err, d.at = was.body, nil, was.at
+			}
 		}
-		f.keep(key, fetched{body, err, f.now()})
-		return body, err
+		f.keep(key, d)
+		return d.body, d.err
 	})
 	body, _ := got.([]byte)
 	return body, err
 }
 
-func (d fetched) keeps() time.Duration {
-	if d.err != nil {
-		return keepFailure
-	}
-	return keepFetched
-}
-
+// keep makes room, when it has to, by forgetting what failed: what strangers had us ask for.
 func (f *fetcher) keep(key string, d fetched) {
 	if errors.Is(d.err, errFetchedTooOften) {
 		return
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if len(f.kept) >= fetchedMax { // strangers fill it, and can make us ask no more often for that
+	if len(f.kept) >= fetchedMax {
+		maps.DeleteFunc(f.kept, func(_ string, d fetched) bool { return d.err != nil })
+	}
+	if len(f.kept) >= fetchedMax {
 		clear(f.kept)
 	}
 	f.kept[key] = d
 }
 
-// ask gets a URL, or posts JSON to it when post is not nil. Only a 2xx is an answer.
-func (f *fetcher) ask(ctx context.Context, url string, post []byte) ([]byte, error) {
-	if !f.pace.AllowN(f.now(), 1) {
+// ask gets a URL, or posts JSON to it when post is not nil. Only a 2xx is an answer. What was had before is known, and
+// need not wait for its turn among what strangers name.
+func (f *fetcher) ask(ctx context.Context, url string, post []byte, known bool) ([]byte, error) {
+	if !known && !f.pace.AllowN(f.now(), 1) {
 		return nil, errFetchedTooOften
 	}
 	method, body := http.MethodGet, io.Reader(http.NoBody)

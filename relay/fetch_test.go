@@ -80,6 +80,49 @@ func TestStrangersCannotMakeUsAskWithoutEnd(t *testing.T) {
 	}
 }
 
+func TestStrangersCannotKeepUsFromAskingForWhatWeHad(t *testing.T) {
+	now := time.Unix(1e9, 0)
+	f := newFetcher(&far{answer: func(n int) (int, string) { return 200, fmt.Sprint("key ", n) }}, func() time.Time { return now })
+	if _, err := f.get("https://keys.example.com/ours", nil); err != nil {
+		t.Fatal(err)
+	}
+	f.client.Transport = &far{answer: func(int) (int, string) { return 404, "" }}
+	for n := range 2 * fetchedMax {
+		now = now.Add(time.Second)
+		f.get(fmt.Sprint("https://keys.example.com/", n), nil)
+	}
+	if got, err := f.get("https://keys.example.com/ours", nil); err != nil || string(got) != "key 1" {
+		t.Errorf("forgotten: %q, %v", got, err)
+	}
+	now = now.Add(keepFetched)
+	for n := range 2 * fetchBurst {
+		f.get(fmt.Sprint("https://keys.example.com/more/", n), nil)
+	}
+	f.client.Transport = &far{answer: func(int) (int, string) { return 200, "new" }}
+	if got, err := f.get("https://keys.example.com/ours", nil); err != nil || string(got) != "new" {
+		t.Errorf("not asked for again: %q, %v", got, err)
+	}
+}
+
+func TestAKeyThatCannotBeHadAgainIsNotAskedForEachTime(t *testing.T) {
+	now := time.Unix(1e9, 0)
+	side := &far{answer: func(n int) (int, string) { return map[bool]int{true: 200, false: 500}[n == 1], "key" }}
+	f := newFetcher(side, func() time.Time { return now })
+	for range 3 {
+		if got, err := f.get("https://keys.example.com/a", nil); err != nil || string(got) != "key" {
+			t.Errorf("%q, %v", got, err)
+		}
+		now = now.Add(keepFetched / 2)
+	}
+	now = now.Add(keepFailure / 2)
+	for range 3 {
+		f.get("https://keys.example.com/a", nil)
+	}
+	if len(side.asked) != 3 { // at first, when it was old, and when that failure was
+		t.Errorf("asked %d times", len(side.asked))
+	}
+}
+
 func TestFetchesReachPublicAddressesOnly(t *testing.T) {
 	server := httptest.NewServer(http.NotFoundHandler())
 	defer server.Close()

@@ -110,7 +110,7 @@ func (r *reception) shaken(reply *provider.Reply) finding {
 	if reply.Fetch == "" || r.x == nil {
 		return found
 	}
-	if _, err := r.keys.ask(r.ctx, reply.Fetch, nil); err != nil {
+	if _, err := r.keys.ask(r.ctx, reply.Fetch, nil, false); err != nil {
 		found.status, found.fields, found.body = http.StatusBadGateway, nil, nil
 		found.reason = "the provider asks to visit a URL, and that failed: " + err.Error()
 	}

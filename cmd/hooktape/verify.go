@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/hooktape/hooktape/relay"
 	"github.com/hooktape/hooktape/relay/config"
 	"github.com/hooktape/hooktape/relay/provider"
 	"github.com/hooktape/hooktape/relay/wire"
@@ -111,6 +112,7 @@ func (v *verification) run(ctx context.Context, name string) (*verified, error) 
 	if r.source == "" { // a file does not say when it came
 		r.Time, v.setting.Tolerance = v.env.now(), math.MaxInt64
 	}
+	v.setting.Fetch = relay.FetchKeys(v.env.now)
 	r.URL = provider.RequestURL(v.publicURL, r.Head, false)
 	found := &verified{Request: r.name, Provider: v.provider.Name, Right: true, title: v.provider.Title}
 	if f := v.provider.Verify(&r.Request, &v.setting); f != nil {
