@@ -54,6 +54,13 @@ source "orders" {
   # allow      = ["10.0.0.0/8"]               # addresses and networks that requests may come from; others get 403 and are recorded
   # public_url = "https://hooks.example.com"  # not given: that of above
 
+  # key_from {                                # the provider hands its secret out: asked at start, and again when checks begin to fail
+  #   url     = "https://api.example.com/keys/webhooks"
+  #   headers = { "Authorization" = "Bearer ${env("TOKEN")}" }
+  #   path    = "secret"                      # where it stands in the answer, which is JSON
+  #   every   = "24h"                         # how often to ask though no check fails; while it can't be had, requests get 503
+  # }
+
   # A template takes no requests itself. A source that is made at run time (hooktape source create NAME --provider P, or
   # --like TEMPLATE) is like it, with an id, a secret and params of its own: its path is the template's and its id, and in
   # expressions params.id is the id.

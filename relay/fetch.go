@@ -134,7 +134,7 @@ func (f *fetcher) keep(key string, d fetched) {
 	f.kept[key] = d
 }
 
-// ask gets a URL, or posts JSON to it when post is not nil. Only a 2xx is an answer. What was had before is known, and
+// ask gets a URL, or posts JSON to it when post is not nil. What was had before is known, and
 // need not wait for its turn among what strangers name.
 func (f *fetcher) ask(ctx context.Context, url string, post []byte, known bool) ([]byte, error) {
 	if !known && !f.pace.AllowN(f.now(), 1) {
@@ -151,7 +151,12 @@ func (f *fetcher) ask(ctx context.Context, url string, post []byte, known bool) 
 	if post != nil {
 		r.Header.Set("Content-Type", "application/json")
 	}
-	response, err := f.client.Do(r)
+	return answerTo(&f.client, r)
+}
+
+// answerTo is the body of the answer to a question. Only a 2xx is an answer.
+func answerTo(client *http.Client, r *http.Request) ([]byte, error) {
+	response, err := client.Do(r)
 	if failed, ok := errors.AsType[*neturl.Error](err); ok {
 		return nil, fmt.Errorf("ask %s: %w", r.URL.Host, failed.Err) // the rest of the URL may have a token in it
 	}

@@ -27,7 +27,8 @@ type source struct {
 	targets []*target // as Source.Targets
 	limiter *limiter  // nil: any number of requests
 
-	setting   provider.Setting // as Source.Setting, complete
+	setting   provider.Setting // as Source.Setting, complete but for what key holds; settings has all
+	key       *handedKey       // nil: no secret is handed out
 	publicURL string           // "": not known
 }
 
@@ -55,7 +56,7 @@ func (r *routes) secretsBut(name string) (others []provider.Secret) {
 		if s.Name == name {
 			continue
 		}
-		for _, secret := range s.setting.Secrets {
+		for _, secret := range s.settings().Secrets {
 			others = append(others, provider.Secret{Source: s.Name, Value: secret})
 		}
 	}

@@ -8,6 +8,7 @@
 //	                  │ memory.go    its turn, where memory is short
 //	                  │ check.go     address, method, size → verdict           pure
 //	                  │ verify.go    handshake, signature → verdict
+//	                  │ key.go       the secret that a provider hands out
 //	                  │ body.go      schema → verdict
 //	                  │ answer.go    verdict, acks → the bytes of the answer   pure
 //	                  ├─► rollup.go  too many refused: counted, not recorded
@@ -88,6 +89,7 @@ type Agent struct {
 	complaints  complaints
 
 	keys       *fetcher      // of providers
+	newKeys    chan struct{} // one place: there may be a key to ask for
 	explaining *rate.Limiter // how often it is asked why a signature is wrong
 
 	failures sync.Map      // what was warned of, so that it is only once
@@ -110,6 +112,7 @@ func New(o Options, cfg *config.Config) *Agent {
 		store: o.Store, log: o.Log, client: o.Client, now: o.Now, jitter: o.Jitter, grace: o.Grace,
 		targets: make(map[targetKey]*target), left: make(map[targetKey]*target), stopping: make(chan struct{}),
 		explaining: rate.NewLimiter(explainRate, explainBurst),
+		newKeys:    make(chan struct{}, 1),
 		orphans:    orphans{wake: make(chan struct{}, 1)}, rollups: newRollups(),
 	}
 	if a.log == nil {
@@ -158,6 +161,7 @@ func (a *Agent) Apply(cfg *config.Config) {
 		}
 		s := &source{Source: cs, limiter: limiterFor(cs.Rate, a.limiters[cs.Name]), setting: cs.Setting}
 		s.setting.Fetch = a.keys.get
+		s.key = a.keyFor(&cs)
 		s.setting.Path, s.publicURL = cs.Path, cmp.Or(cs.PublicURL, cfg.PublicURL)
 		limiters[cs.Name] = s.limiter
 		for _, ct := range cs.Targets {
@@ -187,6 +191,10 @@ func (a *Agent) Apply(cfg *config.Config) {
 		t.rouse()
 	}
 	a.orphans.rouse()
+	select {
+	case a.newKeys <- struct{}{}:
+	default:
+	}
 }
 
 // target is that of a key, with what it knows from before, or a new one. Callers hold mu.
@@ -214,6 +222,7 @@ func (a *Agent) Run(ctx context.Context, listeners ...net.Listener) error {
 	}
 	a.mu.Unlock()
 	a.sending.Go(func() { a.seeToOrphans(working) })
+	a.sending.Go(func() { a.keepKeys(working) })
 	a.sending.Go(func() { a.rollUp(working) })
 
 	failed := make(chan error, len(listeners))

@@ -14,7 +14,7 @@ func (a *Agent) Sign(name string, head *wire.RequestHead, body []byte) (*provide
 	if src == nil {
 		return nil, fmt.Errorf("no source %q is configured", name)
 	}
-	return src.Sign(&src.setting, &provider.Request{
+	return src.Sign(src.settings(), &provider.Request{
 		Head: head, Body: body, URL: provider.RequestURL(src.publicURL, head, false), Time: a.now(),
 	})
 }

@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"slices"
@@ -24,6 +25,7 @@ const (
 // inquiry is the check of one request under its source's provider.
 type inquiry struct {
 	src     *source
+	setting *provider.Setting
 	request provider.Request
 	check   provider.Verifier // nil: nothing can be checked
 	body    func() ([]byte, error)
@@ -32,12 +34,20 @@ type inquiry struct {
 // newInquiry begins the check of a request that has arrived at a time; sawTLS is how its sender came.
 func newInquiry(src *source, head *wire.RequestHead, at time.Time, sawTLS bool) *inquiry {
 	url := provider.RequestURL(src.publicURL, head, sawTLS)
-	q := &inquiry{src: src, request: provider.Request{Head: head, URL: url, Time: at}}
-	if src.Checks() {
-		q.check = src.Provider.Scheme.Verifier(&q.request, &src.setting)
-	}
+	q := &inquiry{src: src, setting: src.settings(), request: provider.Request{Head: head, URL: url, Time: at}}
+	q.begin()
 	return q
 }
+
+// begin makes the verifier, where there is something to check with.
+func (q *inquiry) begin() {
+	if q.src.Checks() && !q.keyMissing() {
+		q.check = q.src.Provider.Scheme.Verifier(&q.request, q.setting)
+	}
+}
+
+// keyMissing says whether the secret was not handed out yet, so that nobody can be told from anybody.
+func (q *inquiry) keyMissing() bool { return q.src.key != nil && len(q.setting.Secrets) == 0 }
 
 // streams says whether the check wants to see the body while it comes.
 func (q *inquiry) streams() bool { return q.check != nil && !q.check.Whole() }
@@ -46,6 +56,39 @@ func (q *inquiry) write(p []byte) { _, _ = q.check.Write(p) } // it never fails
 
 // conclude is what came of the check. An error means that the body could not be had, and nothing is known.
 func (q *inquiry) conclude() (*provider.Failure, error) {
+	failure, err := q.verify()
+	if err != nil || !q.keyMissing() && (q.src.key == nil || failure == nil || failure.Kind != provider.Mismatch) {
+		return failure, err
+	}
+	return q.again(failure)
+}
+
+// again checks once more, with the secret that the provider hands out now; failure is what came of the check under the
+// one from before. When it can't be had, that check says nothing.
+func (q *inquiry) again(failure *provider.Failure) (*provider.Failure, error) {
+	used := q.src.key.current()
+	if len(q.setting.Secrets) > 0 {
+		used = q.setting.Secrets[0]
+	}
+	secret, err := q.src.key.renew(context.Background(), used)
+	switch {
+	case err != nil:
+		return &provider.Failure{Kind: provider.Unavailable, Reason: "the key can't be had: " + err.Error()}, nil
+	case secret == used:
+		return failure, nil
+	}
+	q.setting = q.src.settings()
+	q.begin()
+	if err := q.readBody(); err != nil {
+		return nil, err
+	}
+	if q.streams() {
+		q.write(q.request.Body)
+	}
+	return q.verify()
+}
+
+func (q *inquiry) verify() (*provider.Failure, error) {
 	if q.check == nil {
 		return nil, nil
 	}
@@ -73,7 +116,7 @@ func (q *inquiry) handshake(bodySize int64) *provider.Reply {
 	if bodySize > 0 && q.readBody() != nil {
 		return nil
 	}
-	return p.Handshake(&q.request, &q.src.setting)
+	return p.Handshake(&q.request, q.setting)
 }
 
 // inquire begins the check of the request, as far as its head has not decided yet.
@@ -162,7 +205,7 @@ func (r *reception) explain(reason string) string {
 		return reason
 	}
 	others := r.routes.Load().secretsBut(r.src.Name)
-	if found := provider.Explain(r.src.Provider, &r.inquiry.request, &r.src.setting, others); found != "" {
+	if found := provider.Explain(r.src.Provider, &r.inquiry.request, r.inquiry.setting, others); found != "" {
 		return found
 	}
 	return reason

@@ -64,6 +64,7 @@ type Source struct {
 	Rate      Rate          // requests that it takes; the zero Rate takes any number
 	Provider  *provider.Provider
 	Setting   provider.Setting // for Provider, without Fetch; Params whether or not there is a provider
+	KeyFrom   *KeyFrom         // where a secret is handed out, beside those of Setting; nil: nowhere
 	OnInvalid OnInvalid
 	Schema    *shape.Schema // that bodies have to fit; nil: any will do
 	BadBody   OnInvalid     // what happens with those that do not; "" is RejectInvalid
@@ -89,7 +90,7 @@ const (
 
 // Checks says whether the source can tell whose requests come.
 func (s *Source) Checks() bool {
-	return s.Provider != nil && s.Provider.Scheme != nil && (len(s.Setting.Secrets) > 0 || s.Provider.Keyless)
+	return s.Provider != nil && s.Provider.Scheme != nil && (len(s.Setting.Secrets) > 0 || s.KeyFrom != nil || s.Provider.Keyless)
 }
 
 // Dedupe says which requests are the same: the first of them is delivered, the others are answered like it.

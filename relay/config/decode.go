@@ -129,6 +129,7 @@ func places() []placeNames {
 		{sourceSchema.place, sourceSchema.names()},
 		{dedupeSchema.place, dedupeSchema.names()},
 		{signatureSchema.place, signatureSchema.names()},
+		{keyFromSchema.place, keyFromSchema.names()},
 		{ackSchema.place, ackSchema.names()},
 		{statusSchema.place, statusSchema.names()},
 		{targetSchema.place, targetSchema.names()},

@@ -90,6 +90,7 @@ var sourceSchema = schema[Source]{
 	},
 	blocks: map[string]func(*decoder, *Source, *hclsyntax.Block){
 		"signature": decodeSignature,
+		"key_from":  decodeKeyFrom,
 
 		"dedupe": decodeDedupe,
 		"ack":    decodeAck,

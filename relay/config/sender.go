@@ -145,6 +145,9 @@ func (d *decoder) checkSender(s *Source, b *hclsyntax.Block) {
 			d.fail(a.NameRange, "%q needs a provider, which says how it is checked; provider = %q takes any HMAC", key, customProvider)
 		}
 	}
+	if s.KeyFrom != nil && given == nil {
+		d.fail(b.DefRange(), "key_from needs a provider, which says how requests are signed with the key")
+	}
 	if s.unprotected() && !s.Template && b.Body.Attributes["secrets"] == nil && given != nil {
 		d.fail(given.Expr.Range(), "provider %q signs what it sends: give secrets = [file(\"...\")], or on_invalid = %q to take it unchecked",
 			s.Provider.Name, RecordInvalid)
