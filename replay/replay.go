@@ -14,9 +14,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 
 	"github.com/hooktape/hooktape/relay/wire"
 )
+
+// buffers are what messages are read through.
+var buffers = sync.Pool{New: func() any { return new([32 << 10]byte) }}
 
 // inMemory is how much of a request is kept in memory for its sends: more than
 // any head is long. The body of a larger one is read from the tape each time.
@@ -42,7 +46,7 @@ func Load(open func() (io.ReadCloser, error)) (*Request, error) {
 		return nil, err
 	}
 	defer raw.Close()
-	start, err := io.ReadAll(io.LimitReader(raw, inMemory))
+	start, err := readStart(raw)
 	if err != nil {
 		return nil, fmt.Errorf("read the record: %w", err)
 	}
@@ -59,6 +63,20 @@ func Load(open func() (io.ReadCloser, error)) (*Request, error) {
 		r.body = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
 	}
 	return r, nil
+}
+
+// readStart reads all of a short message, and the beginning of a long one.
+func readStart(raw io.Reader) ([]byte, error) {
+	buf := buffers.Get().(*[32 << 10]byte)
+	defer buffers.Put(buf)
+	n, err := io.ReadFull(raw, buf[:])
+	if err == io.EOF || err == io.ErrUnexpectedEOF {
+		return bytes.Clone(buf[:n]), nil // of its own size
+	}
+	if err != nil {
+		return nil, err
+	}
+	return io.ReadAll(io.LimitReader(io.MultiReader(bytes.NewReader(buf[:]), raw), inMemory))
 }
 
 // openBehind opens the record and passes over its head.

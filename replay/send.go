@@ -7,14 +7,10 @@ import (
 	"fmt"
 	"io"
 	"net/url"
-	"sync"
 	"time"
 
 	"github.com/hooktape/hooktape/relay/wire"
 )
-
-// buffers are what responses are read through.
-var buffers = sync.Pool{New: func() any { return new([32 << 10]byte) }}
 
 // Aim is where a request is sent, and how long that may take.
 type Aim struct {
@@ -78,8 +74,7 @@ func (r *Result) read(from *wire.Response) error {
 	r.Kept = new(Kept)
 	r.Response = newResponse(from.Head)
 	digest := sha256.New()
-	framer := wire.NewFramer(from.Head.Framing)
-	framer.Decoded = func(p []byte) { digest.Write(p) }
+	from.SetDecoded(func(p []byte) { digest.Write(p) })
 	_, err := io.WriteString(r.Kept, from.Head.Raw)
 	buf := buffers.Get().(*[32 << 10]byte)
 	defer buffers.Put(buf)
@@ -90,11 +85,8 @@ func (r *Result) read(from *wire.Response) error {
 		if _, keeping := r.Kept.Write(buffer[:n]); keeping != nil {
 			err = fmt.Errorf("keep the response: %w", keeping)
 		}
-		if _, framing := framer.Scan(buffer[:n]); framing != nil && err == nil {
-			err = framing
-		}
 	}
-	r.Response.Size = framer.Size()
+	r.Response.Size = from.BodySize()
 	digest.Sum(r.Response.digest[:0])
 	if errors.Is(err, io.EOF) {
 		return nil

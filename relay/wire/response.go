@@ -233,6 +233,10 @@ func (r *Response) receive(p []byte) (int, error) {
 // BodySize returns how many bytes of decoded body have been read.
 func (r *Response) BodySize() int64 { return r.framer.Size() }
 
+// SetDecoded has the decoded body shown to seen while it is read, in pieces that
+// are valid during the call only.
+func (r *Response) SetDecoded(seen func(p []byte)) { r.framer.Decoded = seen }
+
 // Close ends what is under way. The connection goes back to the pool if the
 // response was read to its end and both sides let it live on.
 func (r *Response) Close() error {
