@@ -104,6 +104,9 @@ func (s *source) checkPath(h *wire.RequestHead) finding {
 
 // hostname is the host of an authority, without its port.
 func hostname(authority string) string {
+	if !strings.Contains(authority, ":") {
+		return authority
+	}
 	if host, _, err := net.SplitHostPort(authority); err == nil {
 		return host
 	}

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -21,9 +22,13 @@ type Answer struct {
 	Date     time.Time // zero, or with a Date in Fields: no Date field
 }
 
+// usualHead is more bytes than most heads of our answers have.
+const usualHead = 256
+
 // AppendResponse appends the answer to dst, head and body, ready for one write.
 // The version is always HTTP/1.1, whatever the request's (RFC 9112, section 2.5).
 func AppendResponse(dst []byte, a Answer) []byte {
+	dst = slices.Grow(dst, usualHead+len(a.Body))
 	dst = append(dst, "HTTP/1.1 "...)
 	dst = strconv.AppendInt(dst, int64(a.Status), 10)
 	dst = append(dst, ' ')

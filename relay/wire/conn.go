@@ -32,6 +32,8 @@ type conn struct {
 	stream net.Conn // what HTTP is spoken on: sock, or TLS on it
 	secure bool
 
+	remote, local net.Addr // of the connection, as text only once
+
 	in      buffer
 	arrived time.Time // when the last of it was read
 	began   time.Time // when the first byte of the request was read
@@ -46,10 +48,22 @@ type conn struct {
 
 func newConn(s *Server, nc net.Conn) *conn {
 	sock := newSocket(nc, s.limits.WriteTimeout)
-	c := &conn{server: s, sock: sock, stream: sock, placed: true}
+	c := &conn{
+		server: s, sock: sock, stream: sock, placed: true, remote: spellOut(nc.RemoteAddr()), local: spellOut(nc.LocalAddr()),
+	}
 	c.idle.Store(s.clock(time.Now().Add(freshGrace)))
 	return c
 }
+
+// spelledAddr is an address with its text, which every record needs.
+type spelledAddr struct {
+	net.Addr
+	text string
+}
+
+func (a *spelledAddr) String() string { return a.text }
+
+func spellOut(a net.Addr) net.Addr { return &spelledAddr{a, a.String()} }
 
 // run serves the requests of the connection, then closes it.
 func (c *conn) run() {

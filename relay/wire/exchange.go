@@ -33,7 +33,7 @@ type Exchange struct {
 
 func newExchange(c *conn, head *RequestHead) *Exchange {
 	x := &Exchange{
-		Head: head, Time: c.began, Remote: c.sock.RemoteAddr(), Local: c.sock.LocalAddr(), TLS: c.secure, conn: c,
+		Head: head, Time: c.began, Remote: c.remote, Local: c.local, TLS: c.secure, conn: c,
 	}
 	x.framer.Reset(head.Framing)
 	return x

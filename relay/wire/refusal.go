@@ -60,7 +60,7 @@ func (c *conn) refusal(raw []byte, cause error) *Refusal {
 		status = http.StatusRequestTimeout
 	}
 	return &Refusal{
-		Raw: bytes.Clone(raw), Time: c.began, Remote: c.sock.RemoteAddr(), Local: c.sock.LocalAddr(),
+		Raw: bytes.Clone(raw), Time: c.began, Remote: c.remote, Local: c.local,
 		TLS: c.secure, Status: status, Truncated: cause == errHeadTooLarge, Cause: cause,
 	}
 }
