@@ -47,6 +47,8 @@ type reception struct {
 
 // serve brings one request onto the tape, answers it, and sees to its deliveries.
 func (a *Agent) serve(x *wire.Exchange) {
+	a.exchanges.Add(1)
+	defer a.exchanges.Add(-1)
 	routes := a.routes.Load()
 	r := &reception{
 		Agent: a, x: x, src: routes.match(x.Head.Host(), x.Head.Path()), raw: a.store.Spool(),

@@ -84,6 +84,8 @@ type Agent struct {
 	memory  atomic.Pointer[budget] // of requests under way
 	sending sync.WaitGroup         // workers and attempts
 
+	exchanges atomic.Int64 // requests that have no answer yet
+
 	certificate atomic.Pointer[tls.Certificate] // that senders see
 	metrics     *metrics
 	complaints  complaints
@@ -242,6 +244,8 @@ func (a *Agent) Run(ctx context.Context, listeners ...net.Listener) error {
 	a.mu.Unlock()
 	stopWorkers()
 	close(a.stopping)
+	began := a.now()
+	a.tellStopping()
 	grace, cancel := context.WithTimeout(context.Background(), a.grace)
 	defer cancel()
 	defer context.AfterFunc(grace, a.stop)()
@@ -255,6 +259,7 @@ func (a *Agent) Run(ctx context.Context, listeners ...net.Listener) error {
 	a.writeRollups()
 	a.stop()
 	a.client.Close()
+	a.tellStopped(began)
 	return cause
 }
 

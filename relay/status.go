@@ -12,7 +12,9 @@ import (
 )
 
 // asksStatus says whether the request asks what became of another one. One that is judged again has no exchange.
-func (r *reception) asksStatus() bool { return r.src != nil && r.view != nil && r.src.AsksStatus(r.view.Head) }
+func (r *reception) asksStatus() bool {
+	return r.src != nil && r.view != nil && r.src.AsksStatus(r.view.Head)
+}
 
 // planStatus answers a sender that asks what became of what it sent. Who may ask was checked like every request of the
 // source, and is told of records of this source only.

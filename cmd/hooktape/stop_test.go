@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"regexp"
 	"strings"
 	"sync"
 	"syscall"
@@ -68,6 +69,11 @@ func TestWhatDoesNotFinishWithinTheGraceStaysPending(t *testing.T) {
 	}
 	if err := agent.stop(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
+	}
+	for _, line := range []string{"waiting for what is under way.*requests=0 attempts=1 at-most=50ms", "deliveries are left pending for the next start: pending=1 "} {
+		if !regexp.MustCompile(line).MatchString(agent.errs.String()) {
+			t.Errorf("the log does not say %q:\n%s", line, agent.errs)
+		}
 	}
 	if out := u.run("deliveries", "list", "--json"); !bytes.Contains(out, []byte(`"state":"pending"`)) {
 		t.Errorf("after the stop: %s", out)
