@@ -14,6 +14,7 @@ import (
 
 	"github.com/hooktape/hooktape/relay"
 	"github.com/hooktape/hooktape/relay/config"
+	"github.com/hooktape/hooktape/store"
 )
 
 // How the agent of a laptop differs from that of a server: apps stop at breakpoints for minutes, and when they are
@@ -28,6 +29,7 @@ const (
 
 func newHTTP(e *env) *cobra.Command {
 	var flags agentFlags
+	var sender senderFlags
 	c := &cobra.Command{
 		Use:   "http [PORT|URL]",
 		Short: "Record webhooks and pass them to your app",
@@ -39,10 +41,14 @@ seconds, and the app gets everything when it is back.
 Records are kept for 30 days, as long as the tape takes no more than 1 GiB;
 those that the app has not got yet stay.
 
+With --provider and --secret-file it checks who requests are from: those that
+are not right are recorded, refused, and shown with the reason.
+
 Without an argument, requests go to a small built-in app that echoes them.`,
 		Example: `  hooktape http                        an echo app, to look around
   hooktape http 3000                   the app on this machine's port 3000
-  hooktape http http://10.0.0.5:8080/hooks`,
+  hooktape http http://10.0.0.5:8080/hooks
+  hooktape http 3000 --provider github --secret-file github.secret`,
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) > 1 {
 				return misused("usage: "+c.UseLine(), "%s takes one port or URL, got %d", c.CommandPath(), len(args))
@@ -53,15 +59,19 @@ Without an argument, requests go to a small built-in app that echoes them.`,
 			if err := flags.check(); err != nil {
 				return err
 			}
-			return e.http(c.Context(), &flags, args)
+			if err := sender.check(); err != nil {
+				return err
+			}
+			return e.http(c.Context(), &flags, &sender, args)
 		},
 	}
 	flags.register(c, "error")
+	sender.register(c)
 	return c
 }
 
 // http runs the agent of a laptop.
-func (e *env) http(ctx context.Context, flags *agentFlags, args []string) error {
+func (e *env) http(ctx context.Context, flags *agentFlags, sender *senderFlags, args []string) error {
 	data, err := e.dataPath()
 	if err != nil {
 		return err
@@ -83,8 +93,12 @@ func (e *env) http(ctx context.Context, flags *agentFlags, args []string) error 
 	}
 	cfg := laptopConfig(target)
 	flags.over(cfg)
+	if err := sender.over(&cfg.Sources[0]); err != nil {
+		return err
+	}
 	s := &session{env: e, flags: flags, cfg: cfg, data: data, reserve: laptopReserve, moveOn: true}
 	screen := &screen{e.stdout, e.inkFor(e.stdout)}
+	recognition := &recognition{command: strings.Join(append([]string{"hooktape http"}, args...), " ")}
 	s.greet = func(receiving, inspecting string) error {
 		if loops(receiving, target) {
 			return misused("give the port that your app listens on", "%s is where hooktape itself receives", target)
@@ -105,6 +119,9 @@ func (e *env) http(ctx context.Context, flags *agentFlags, args []string) error 
 				return nil
 			case event := <-events:
 				screen.show(event)
+				if hint := recognition.of(s.tape, event); hint != "" && !sender.given() {
+					screen.note("%s", hint)
+				}
 			}
 		}
 	}
@@ -186,6 +203,10 @@ func (s *screen) show(event relay.Event) {
 		line := lineOfStored(event.Record)
 		line.Kept = event.TookOver
 		fmt.Fprint(s, s.ink.line(line))
+		switch event.Record.Verdict { // why a check failed is what the developer looks for
+		case store.InvalidSignature, store.Unauthorized, store.Unverified:
+			s.note("%s: %s", ending(event.Record.ID), clean(event.Record.Reason))
+		}
 	case relay.Away:
 		s.note("%s can't be reached since %s, requests are kept for it", event.Target, event.Since.Local().Format(time.TimeOnly))
 	case relay.Back:

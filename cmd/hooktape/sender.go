@@ -100,6 +100,18 @@ func (f *senderFlags) setting() (*provider.Setting, error) {
 	return s, nil
 }
 
+// over has a source check what the flags say, if they say anything.
+func (f *senderFlags) over(s *config.Source) error {
+	if !f.given() {
+		return nil
+	}
+	p, setting, err := f.sender()
+	if err != nil {
+		return err
+	}
+	return s.SentBy(p, *setting)
+}
+
 func (f *senderFlags) named() (*provider.Provider, error) {
 	if f.provider == customProvider {
 		return f.custom()

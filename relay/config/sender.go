@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -195,7 +196,16 @@ func (d *decoder) adopt(s *Source, b *hclsyntax.Block) {
 	if b.Body.Attributes["methods"] == nil {
 		s.Methods = slices.Clone(p.Methods)
 	}
-	at := given.Expr.Range()
+	d.speak(s, p, given.Expr.Range())
+	if b.Body.Attributes["allow"] == nil {
+		for _, network := range p.Allow {
+			s.Allow = append(s.Allow, netip.MustParsePrefix(network)) // a constant of ours, which a test reads
+		}
+	}
+}
+
+// speak takes from the provider how its events are named, told apart and answered, as far as the source leaves it open.
+func (d *decoder) speak(s *Source, p *provider.Provider, at hcl.Range) {
 	if s.Event == nil && p.Event != "" {
 		s.Event = d.builtin(p, "event", p.Event, expr.ParseValue, at)
 	}
@@ -205,11 +215,18 @@ func (d *decoder) adopt(s *Source, b *hclsyntax.Block) {
 	if s.Acks == nil {
 		s.Acks = d.builtinAcks(p, at)
 	}
-	if b.Body.Attributes["allow"] == nil {
-		for _, network := range p.Allow {
-			s.Allow = append(s.Allow, netip.MustParsePrefix(network)) // a constant of ours, which a test reads
-		}
+}
+
+// SentBy makes requests of the source p's, checked as setting says and named and answered as p has it. It is for a source
+// that no file describes: any method and address is taken.
+func (s *Source) SentBy(p *provider.Provider, setting provider.Setting) error {
+	var d decoder
+	s.Provider, s.Setting = p, setting
+	d.speak(s, p, hcl.Range{})
+	if d.diags.HasErrors() {
+		return errors.New(d.diags[0].Summary)
 	}
+	return nil
 }
 
 // checkDedupe finds a dedupe block for which nobody names a key.

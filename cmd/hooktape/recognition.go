@@ -1,0 +1,52 @@
+package main
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/hooktape/hooktape/relay"
+	"github.com/hooktape/hooktape/relay/provider"
+	"github.com/hooktape/hooktape/relay/wire"
+	"github.com/hooktape/hooktape/store"
+)
+
+// recognition finds out whose requests come to a laptop that doesn't check them, and says once for each how to.
+type recognition struct {
+	command string // that runs, with its arguments
+	told    map[string]bool
+}
+
+// of is what to say about the request of an event; "" when there is nothing new.
+func (r *recognition) of(tape *store.Store, event relay.Event) string {
+	if event.Kind != relay.Answered || event.Record.HeadSize == 0 {
+		return ""
+	}
+	head, err := readHead(tape, event.Record.ID)
+	if err != nil { // it is a hint, and the tape's troubles are told elsewhere
+		return ""
+	}
+	p := provider.Recognise(head)
+	if p == nil || r.told[p.Name] {
+		return ""
+	}
+	if r.told == nil {
+		r.told = map[string]bool{}
+	}
+	r.told[p.Name] = true
+	return fmt.Sprintf("this looks like %s; to check who it is from: %s --provider %s --secret-file FILE", p.Title, r.command, p.Name)
+}
+
+// readHead reads the head of a record from the tape: events come without it.
+func readHead(tape *store.Store, id store.ID) (*wire.RequestHead, error) {
+	rec, err := tape.Get(id)
+	if err != nil {
+		return nil, err
+	}
+	raw := tape.Open(rec.Raw)
+	defer raw.Close()
+	head, err := io.ReadAll(io.LimitReader(raw, int64(rec.HeadSize)))
+	if err != nil {
+		return nil, err
+	}
+	return wire.ParseRequestHead(head)
+}
