@@ -242,22 +242,29 @@ func TestDeliveriesOfATargetThatLeftAreOrphanedUntilItIsBack(t *testing.T) {
 }
 
 func TestAnAttemptUnderWayWhenItsTargetLeavesCounts(t *testing.T) {
-	hold, held := make(chan bool), make(chan bool, 1)
-	a := startApp(t, func(int, string) string { held <- true; <-hold; return ok })
-	r := start(t, acking(a))
-	r.send(body(1))
-	<-held
-	for range 10 { // it comes and goes
-		r.Apply(&config.Config{})
-		r.untilStates(map[store.State]int{store.Orphaned: 1})
-		r.Apply(&config.Config{Sources: []config.Source{acking(a)}})
-		r.untilStates(map[store.State]int{store.Pending: 1})
-	}
-	r.Apply(&config.Config{})
-	close(hold)
-	r.untilStates(map[store.State]int{store.Delivered: 1})
-	if n := len(a.requests()); n != 1 {
-		t.Errorf("the app got it %d times", n)
+	for name, there := range map[string]bool{"gone in the end": false, "back in the end": true} {
+		t.Run(name, func(t *testing.T) {
+			hold, held := make(chan bool), make(chan bool, 1)
+			a := startApp(t, func(int, string) string { held <- true; <-hold; return ok })
+			r := start(t, acking(a))
+			r.send(body(1))
+			<-held
+			for range 10 { // it comes and goes
+				r.Apply(&config.Config{})
+				r.untilStates(map[store.State]int{store.Orphaned: 1})
+				r.Apply(&config.Config{Sources: []config.Source{acking(a)}})
+				r.untilStates(map[store.State]int{store.Pending: 1})
+			}
+			if !there {
+				r.Apply(&config.Config{})
+			}
+			close(hold)
+			r.untilStates(map[store.State]int{store.Delivered: 1})
+			r.end() // whatever was about to start has started
+			if n := len(a.requests()); n != 1 {
+				t.Errorf("the app got it %d times", n)
+			}
+		})
 	}
 }
 

@@ -174,6 +174,52 @@ func TestManyLargeBodiesAtOnceStayWithinTheMemory(t *testing.T) {
 	}
 }
 
+// Senders that never come to an end are cut off, are on the tape, and take no more memory than others.
+func TestEndlessRequestsTakeNoMemory(t *testing.T) {
+	const chunked = "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
+	for name, c := range map[string]struct {
+		begin, more string
+		verdict     store.Verdict
+	}{
+		"head":             {"POST / HTTP/1.1\r\nHost: h\r\nX: ", "x", store.Malformed},
+		"fields":           {"POST / HTTP/1.1\r\nHost: h\r\n", "A: b\r\n", store.Malformed},
+		"request line":     {"GET /", "x", store.Malformed},
+		"chunk extension":  {chunked + "1;", "x", store.Malformed},
+		"chunk extensions": {chunked, "1;" + strings.Repeat("x", 1000) + "\r\na\r\n", store.Malformed},
+		"chunks":           {chunked, "1\r\na\r\n", store.TooLarge},
+		"chunk size":       {chunked, "0", store.Malformed},
+		"trailers":         {chunked + "0\r\n", "X: y\r\n", store.Malformed},
+		"trailer":          {chunked + "0\r\nX: ", "y", store.Malformed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := start(t, acking(startApp(t, always(ok))))
+			more := strings.Repeat(c.more, 1+(4<<10)/len(c.more))
+			peak := peakOf(func() {
+				conn, err := net.Dial("tcp", r.addr)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer conn.Close()
+				conn.SetDeadline(time.Now().Add(patienceOfTests))
+				_, err = io.WriteString(conn, c.begin)
+				for err == nil { // until the connection is cut off
+					_, err = io.WriteString(conn, more)
+				}
+				if errors.Is(err, os.ErrDeadlineExceeded) {
+					t.Error("it is never cut off")
+				}
+			})
+			if peak > 16<<20 {
+				t.Errorf("%d bytes at the peak", peak)
+			}
+			rec := r.wait(Answered).Record
+			if rec.Verdict != c.verdict || rec.Answer == nil || rec.Answer.Status/100 != 4 {
+				t.Errorf("on the tape: %+v", rec)
+			}
+		})
+	}
+}
+
 // peakOf is how much more memory there was at most, in bytes, while fn ran. Garbage is collected often, so that it
 // counts for little.
 func peakOf(fn func()) int64 {

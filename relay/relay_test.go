@@ -613,3 +613,42 @@ type failing struct{ err error }
 func (f failing) Accept() (net.Conn, error) { return nil, f.err }
 func (f failing) Close() error              { return nil }
 func (f failing) Addr() net.Addr            { return &net.TCPAddr{} }
+
+// Who ends the connection in the midst of a request may have got the answer or not: the tape claims neither.
+func TestTheAnswerToWhoHasLeftIsDoubted(t *testing.T) {
+	const inHead, inBody = "POST /a HTTP/1.1\r\nHost: h\r\nX-", "POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\nhalf"
+	reset := func(c *net.TCPConn) error { return errors.Join(c.SetLinger(0), c.Close()) }
+	for name, c := range map[string]struct {
+		begin string
+		leave func(*net.TCPConn) error
+	}{
+		"closed in the head":             {inHead, (*net.TCPConn).Close},
+		"closed in the body":             {inBody, (*net.TCPConn).Close},
+		"closed for sending in the head": {inHead, (*net.TCPConn).CloseWrite},
+		"closed for sending in the body": {inBody, (*net.TCPConn).CloseWrite},
+		"reset in the body":              {inBody, reset},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := start(t, acking(startApp(t, always(ok))))
+			conn, err := net.Dial("tcp", r.addr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			if _, err := io.WriteString(conn, c.begin); err != nil {
+				t.Fatal(err)
+			}
+			if c.begin == inBody { // a reset takes with it what was not read yet
+				until(t, "the head is read", func() bool { return r.exchanges.Load() > 0 })
+			}
+			if err := c.leave(conn.(*net.TCPConn)); err != nil {
+				t.Fatal(err)
+			}
+			r.wait(Answered)
+			rec := r.last()
+			if rec.Verdict != store.Incomplete || rec.Answer == nil || rec.Answer.Status != 400 || rec.Answer.Error == "" {
+				t.Errorf("%+v, answer %+v", rec, rec.Answer)
+			}
+		})
+	}
+}
