@@ -36,6 +36,16 @@ func BenchmarkDurableReceive(b *testing.B) {
 	}
 }
 
+// BenchmarkCheckedReceive: requests whose signature is checked, against the same without the check.
+func BenchmarkCheckedReceive(b *testing.B) {
+	for _, conns := range []int{64, 256} {
+		b.Run(fmt.Sprintf("conns=%d", conns), func(b *testing.B) {
+			src := config.Source{Name: "ack", Path: "/", Respond: config.RespondAck, MaxBody: 1 << 20}
+			compare(b, wiretest.Start(b), conns, benchAgent(b, checking(src, wiretest.Secret)), benchAgent(b, src))
+		})
+	}
+}
+
 // BenchmarkPassThrough: requests committed, passed to an app, its response recorded and passed back, against
 // httputil.ReverseProxy, which records nothing.
 func BenchmarkPassThrough(b *testing.B) {

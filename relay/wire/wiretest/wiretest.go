@@ -6,6 +6,9 @@
 package wiretest
 
 import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"net/url"
@@ -24,11 +27,16 @@ const peerEnv = "HOOKTAPE_BENCH_PEER"
 // Response is what the app answers to every request.
 const Response = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 15\r\n\r\n{\"status\":\"ok\"}"
 
+// Secret is what Request is signed with: X-Signature is the HMAC-SHA256 of the body.
+const Secret = "fakesecret"
+
 // Request is a usual webhook with 1 KiB of JSON.
 func Request() []byte {
 	body := `{"event":"order.paid","data":"` + strings.Repeat("x", 1024-32) + `"}`
+	mac := hmac.New(sha256.New, []byte(Secret))
+	mac.Write([]byte(body))
 	return []byte("POST /hooks/orders HTTP/1.1\r\nHost: hooks.example.com\r\nUser-Agent: bench/1\r\n" +
-		"Content-Type: application/json\r\nX-Signature: sha256=0123456789abcdef\r\nContent-Length: " +
+		"Content-Type: application/json\r\nX-Signature: sha256=" + hex.EncodeToString(mac.Sum(nil)) + "\r\nContent-Length: " +
 		strconv.Itoa(len(body)) + "\r\n\r\n" + body)
 }
 
