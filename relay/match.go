@@ -32,14 +32,6 @@ type source struct {
 	publicURL string           // "": not known
 }
 
-// paramsOf are what the source of a name says of itself.
-func (r *routes) paramsOf(name string) map[string]string {
-	if s := r.named(name); s != nil {
-		return s.Setting.Params
-	}
-	return nil
-}
-
 // named is the source of a name; nil when there is none.
 func (r *routes) named(name string) *source {
 	for _, s := range r.sources {

@@ -37,12 +37,13 @@ type reception struct {
 	cut      bool           // raw holds only the beginning
 	rolled   bool           // it is only counted
 
-	inquiry *inquiry  // into who sent it; nil: there is none
-	entered []*target // where the request is counted in target.arriving
-	first   store.ID  // of which the request is a duplicate; zero: it is none
-	leave   func()    // lets an equal request go on; nil: none waits
-	room    room      // in memory, while it is under way
-	held    holding   // memory for the whole of a large body
+	inquiry *inquiry               // into who sent it; nil: there is none
+	coded   func() ([]byte, error) // the body as view.Body, but in the coding that it came in: what was signed
+	entered []*target              // where the request is counted in target.arriving
+	first   store.ID               // of which the request is a duplicate; zero: it is none
+	leave   func()                 // lets an equal request go on; nil: none waits
+	room    room                   // in memory, while it is under way
+	held    holding                // memory for the whole of a large body
 }
 
 // serve brings one request onto the tape, answers it, and sees to its deliveries.
@@ -340,9 +341,14 @@ func (r *reception) instead(f finding) plan {
 // open makes the request ready for expressions. A body that is in pieces is waited for, so that it can be read back.
 func (r *reception) open() error {
 	raw, err := r.raw.Raw()
-	r.view = r.Agent.view(message{rec: r.rec, head: r.x.Head, raw: raw}, &r.held)
-	r.view.Body = sync.OnceValues(r.view.Body)
+	r.show(message{rec: r.rec, head: r.x.Head, raw: raw})
 	return err
+}
+
+// show makes what checks and expressions see of the request.
+func (r *reception) show(m message) {
+	r.coded = r.Agent.body(m, &r.held)
+	r.view = r.viewOf(m, r.coded, &r.held)
 }
 
 // wants says whether a target's "when" holds. One that fails does not.

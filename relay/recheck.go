@@ -3,7 +3,6 @@ package relay
 import (
 	"errors"
 	"io"
-	"sync"
 
 	"github.com/hooktape/hooktape/relay/config"
 	"github.com/hooktape/hooktape/relay/wire"
@@ -70,8 +69,7 @@ func (a *Agent) newRehearing(m message) *reception {
 	}
 	rec.Verdict, rec.Reason, rec.Source = store.Accepted, "", r.sourceName()
 	m.rec = &rec
-	r.view = a.view(m, &r.held)
-	r.view.Body = sync.OnceValues(r.view.Body)
+	r.show(m)
 	return r
 }
 
@@ -96,6 +94,7 @@ func (r *reception) rehear(m message) error {
 		}
 	}
 	r.judge()
+	r.validate()
 	r.name()
 	if r.held.denied {
 		return errNoRoom
@@ -121,7 +120,7 @@ var errFull = errors.New("as many deliveries wait for its target as may: try aga
 
 // owing are the deliveries that hooktape owes a record for which nobody waits any more.
 func (r *reception) owing() ([]store.Delivery, error) {
-	if r.src.Respond == config.RespondAck && !r.ack().Deliver {
+	if r.asksStatus() || r.src.Respond == config.RespondAck && !r.ack().Deliver {
 		return nil, nil
 	}
 	var deliveries []store.Delivery

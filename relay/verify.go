@@ -166,7 +166,7 @@ func (r *reception) judge() {
 	if q == nil || r.found.verdict != store.Accepted {
 		return
 	}
-	q.body = r.view.Body
+	q.body = r.coded
 	reply := q.handshake(r.rec.BodySize)
 	if r.shake(reply, true) {
 		return

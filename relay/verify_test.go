@@ -1,10 +1,12 @@
 package relay
 
 import (
+	"compress/gzip"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"io"
 	"net/netip"
 	"strings"
 	"testing"
@@ -228,5 +230,40 @@ func TestARecordHasTheNamesOfItsEvents(t *testing.T) {
 		if rec := r.last(); rec.Event != c.first || len(rec.Events) != c.all {
 			t.Errorf("%s of %s: %q, %q", c.event, c.body, rec.Event, rec.Events)
 		}
+	}
+}
+
+func TestCompressedBodiesAreDecodedForExpressionsAndCheckedAsTheyCame(t *testing.T) {
+	pack := func(text string) string {
+		var b strings.Builder
+		w := gzip.NewWriter(&b)
+		io.WriteString(w, text)
+		w.Close()
+		return b.String()
+	}
+	for what, c := range map[string]struct {
+		body  string
+		event string
+	}{
+		"small":            {pack(`{"type": "paid"}`), "paid"},
+		"large":            {pack(`{"type": "paid", "data": "` + strings.Repeat("x", 1<<20) + `"}`), "paid"},
+		"beyond the bound": {pack(`{"type": "paid", "data": "` + strings.Repeat("x", 16<<20) + `"}`), ""},
+		"not what it says": {`{"type": "paid"}`, "paid"},
+	} {
+		t.Run(what, func(t *testing.T) {
+			src := checking(acking(startApp(t, always(ok))), "secret")
+			src.Event = value("json.type")
+			r := start(t, src)
+			request := strings.Replace(signed("secret", c.body), "Host: h\r\n", "Host: h\r\nContent-Encoding: gzip\r\n", 1)
+			r.send(request)
+			r.wait(Answered)
+			rec := r.last()
+			if !rec.Verified || rec.Event != c.event {
+				t.Errorf("%s %s, event %q", rec.Verdict, rec.Reason, rec.Event)
+			}
+			if r.raw(rec.Raw) != request {
+				t.Error("the record is not what came")
+			}
+		})
 	}
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"compress/gzip"
 	"encoding/hex"
 	"encoding/json"
 	"encoding/xml"
@@ -14,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/hooktape/hooktape/relay/mask"
+	"github.com/hooktape/hooktape/relay/wire"
 )
 
 // rendering is a body made readable. The text is not cleaned yet.
@@ -25,10 +25,9 @@ type rendering struct{ kind, text string }
 func renderBody(m *message, reveal bool) rendering {
 	contentType, _ := m.fields.Get("Content-Type")
 	body, note := m.body, ""
-	if encoding, _ := m.fields.Get("Content-Encoding"); strings.EqualFold(encoding, "gzip") {
-		if text, ok := gunzip(body); ok {
-			body, note = text, ", shown without gzip"
-		}
+	if text, ok := wire.DecodeStart(m.fields, body, shownBody); ok {
+		coding, _ := m.fields.Get("Content-Encoding")
+		body, note = text, ", shown without "+strings.ToLower(coding)
 	}
 	if !textual(body) {
 		return rendering{orDash(contentType) + ", binary" + note, hexDump(body)}
@@ -49,15 +48,6 @@ func renderJunk(junk []byte, reveal bool) string {
 		return string(junk)
 	}
 	return hexDump(junk)
-}
-
-func gunzip(body []byte) ([]byte, bool) {
-	z, err := gzip.NewReader(bytes.NewReader(body))
-	if err != nil {
-		return nil, false
-	}
-	text, err := io.ReadAll(io.LimitReader(z, shownBody))
-	return text, len(text) > 0 && (err == nil || err == io.ErrUnexpectedEOF)
 }
 
 // textual says whether bytes are text: UTF-8, perhaps cut in its last

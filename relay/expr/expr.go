@@ -14,7 +14,8 @@
 //	query      object: the query's parameters, nested as PHP nests them; as text, the query as sent
 //	header     object: the first value of each field, by its name in lower case; header.x-token finds X-Token
 //	headers    object: the list of all values of each field
-//	body       text: the decoded body; null where it is not UTF-8
+//	body       text: the body, without chunk framing, and decoded where it came in gzip or deflate; null where it is not
+//	           UTF-8
 //	json       the body as JSON; null where it is not
 //	form       object: the fields of a form body (urlencoded or multipart), nested like query; null for other bodies
 //	params     object: what the record's source has as params, all text
