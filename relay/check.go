@@ -73,7 +73,7 @@ func checkHead(src *config.Source, h *wire.RequestHead, remote string) finding {
 // Who ends the connection before the request is whole, by closing it or only its half, can't be told from without.
 func (f finding) doubt() string {
 	if f.ended {
-		return "the sender had ended the connection, it may not have got the answer"
+		return "the connection had ended already"
 	}
 	return ""
 }

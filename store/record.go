@@ -121,7 +121,7 @@ type Answer struct {
 	// FromAttempt, when positive, says that Raw holds the head only, and the body is that attempt's response body.
 	// ThisAttempt stands for the attempt of the same Outcome.
 	FromAttempt int
-	Error       string // why it could not be written; "" when it was
+	Error       string // why the sender may not have got all of it; "" when it was written
 }
 
 // ThisAttempt in Answer.FromAttempt is replaced by the number that Store.Settle gives the attempt of the same Outcome.

@@ -219,7 +219,7 @@ func (p *page) answered() {
 	}
 	p.section("answer", fmt.Sprintf("%s after %s", p.ink.status(a.Status, statusText(a.Status)), milliseconds(a.Duration.Duration())))
 	if a.Error != "" {
-		fmt.Fprintf(&p.b, "  %s\n", p.ink.red("the sender did not get all of it: "+clean(a.Error)))
+		fmt.Fprintf(&p.b, "  %s\n", p.ink.red("the sender may not have got all of it: "+clean(a.Error)))
 	}
 	if p.answer == nil || p.answer.start == "" {
 		return

@@ -52,7 +52,7 @@ type Auth struct {
 type Answer struct {
 	Status   int          `json:"status"`
 	Duration Milliseconds `json:"duration_ms"`     // first byte of the request to last byte of the answer
-	Error    string       `json:"error,omitempty"` // why the sender did not get all of it
+	Error    string       `json:"error,omitempty"` // why the sender may not have got all of it
 }
 
 // Delivery is a record's delivery to one target.
