@@ -97,3 +97,74 @@ func TestAddressesOfProvidersAreNetworks(t *testing.T) {
 		}
 	}
 }
+
+// signedAdyen is a notification of two items that passes the check.
+func signedAdyen(t *testing.T) (*Request, *Setting) {
+	t.Helper()
+	item := func(reference string) string {
+		return `{"NotificationRequestItem":{"additionalData":{"hmacSignature":""},"amount":{"currency":"EUR","value":1130},` +
+			`"eventCode":"AUTHORISATION","merchantAccountCode":"Shop","merchantReference":"` + reference + `","pspReference":"79140","success":"true"}}`
+	}
+	s := &Setting{Secrets: []string{strings.Repeat("0a", 32)}}
+	body := `{"live":"false","notificationItems":[` + item("one") + "," + item("two") + "]}"
+	r := signedRequest(t, &adyen, request(t, "POST", "/", body), s, "")
+	if f := adyen.Verify(r, s); f != nil {
+		t.Fatal(f)
+	}
+	return r, s
+}
+
+func TestAdyenRefusesAnyChangeOfASignedValue(t *testing.T) {
+	for _, change := range [][2]string{
+		{`"reference":`, `"reference":`}, // none: the signed request is right
+		{`"one"`, `"ona"`},
+		{`"two"`, `"twa"`},
+		{`1130`, `1131`},
+		{`"EUR"`, `"EUS"`},
+		{`AUTHORISATION`, `AUTHORISATIOM`},
+		{`"success":"true"`, `"success":"false"`},
+		{`"pspReference":"79140"`, `"pspReference":"79140","success":"false"`}, // parsers take the first or the last
+		{`"live":"false"`, `"live":"false","notificationItems":[]`},
+		{`"hmacSignature":"`, `"hmacSignature":"A`},
+		{`"hmacSignature"`, `"hmacsignature"`},
+	} {
+		r, s := signedAdyen(t)
+		r.Body = []byte(strings.Replace(string(r.Body), change[0], change[1], 1))
+		f := adyen.Verify(r, s)
+		if same := change[0] == change[1]; same != (f == nil) {
+			t.Errorf("%s to %s: %v", change[0], change[1], f)
+		}
+	}
+}
+
+func TestMailgunSignsItsTimeAndToken(t *testing.T) {
+	s := &Setting{Secrets: []string{usualSecret}}
+	const body = `{"signature":{"token":"","timestamp":"","signature":""},"event-data":{"event":"opened"}}`
+	r := signedRequest(t, &mailgun, request(t, "POST", "/", body), s, "a1b2c3")
+	if f := mailgun.Verify(r, s); f != nil {
+		t.Fatal(f)
+	}
+	for _, name := range []string{"token", "timestamp", "signature"} {
+		was, _ := place("json:signature." + name).get(r)
+		for i := range was {
+			altered := []byte(was)
+			altered[i] ^= 1
+			g := new(Signature)
+			if err := place("json:signature."+name).set(g, r, string(altered)); err != nil {
+				t.Fatal(err)
+			}
+			if f := mailgun.Verify(applied(r, g), s); f == nil {
+				t.Errorf("taken with %s %s", name, altered)
+			}
+		}
+	}
+}
+
+// TestLinearKeepsItsTimeANumber when it is signed again: makers read it as one.
+func TestLinearKeepsItsTimeANumber(t *testing.T) {
+	s := &Setting{Secrets: []string{usualSecret}}
+	r := signedRequest(t, &linear, request(t, "POST", "/", `{"type":"Issue","webhookTimestamp":1}`), s, "")
+	if want := `{"type":"Issue","webhookTimestamp":1773500966000}`; string(r.Body) != want {
+		t.Errorf("%s, want %s", r.Body, want)
+	}
+}

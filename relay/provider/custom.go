@@ -5,7 +5,9 @@ import (
 	_ "crypto/sha1" // what Algorithm names
 	_ "crypto/sha256"
 	_ "crypto/sha512"
+	"errors"
 	"fmt"
+	"strings"
 )
 
 // Custom is how a sender signs that is not among the providers: an HMAC in a header field. The zero value of each but
@@ -35,7 +37,7 @@ func (c Custom) Provider() (*Provider, error) {
 	if !ok {
 		return nil, fmt.Errorf("encoding %q is none of hex, base64", c.Encoding)
 	}
-	if err := message(c.Signed).check(); err != nil {
+	if err := c.checkSigned(); err != nil {
 		return nil, fmt.Errorf("signed: %w", err)
 	}
 	scheme := &signed{
@@ -46,6 +48,22 @@ func (c Custom) Provider() (*Provider, error) {
 		scheme.Stamp = stamp{At: place(c.Timestamp), Tolerance: usualTolerance}
 	}
 	return &Provider{Name: "hmac", Title: "HMAC", Scheme: scheme}, nil
+}
+
+// checkSigned refuses messages that can't be made, and those that would be the same for every request.
+func (c Custom) checkSigned() error {
+	if err := message(c.Signed).check(); err != nil {
+		return err
+	}
+	switch {
+	case c.Signed != "" && !strings.Contains(c.Signed, "{"):
+		return errors.New("it has nothing of the request in it, and would be right for any")
+	case c.Timestamp == "" && strings.Contains(c.Signed, "{timestamp}"):
+		return errors.New("{timestamp} needs the name of its field in timestamp")
+	case c.ID == "" && strings.Contains(c.Signed, "{id}"):
+		return errors.New("{id} needs the name of its field in id")
+	}
+	return nil
 }
 
 var hashes = map[string]crypto.Hash{

@@ -66,6 +66,30 @@ func handshakes(t *testing.T) []handshake {
 			request: request(t, "OPTIONS", "/", "", "WebHook-Request-Origin", "eventgrid.azure.net"),
 		},
 
+		{says: "the challenge", provider: &slack, status: 200, body: "3eZbrw1aBm2rZgRNFdxV2595E9CY3gmdALWMmHkvFXO7tYXAYM8P",
+			request: request(t, "POST", "/", `{"token":"x","challenge":"3eZbrw1aBm2rZgRNFdxV2595E9CY3gmdALWMmHkvFXO7tYXAYM8P","type":"url_verification"}`)},
+		{says: "an event", provider: &slack, request: request(t, "POST", "/", `{"type":"event_callback","challenge":"x"}`)},
+		{says: "ping of interactions", provider: &discord, status: 200, body: `{"type":1}`, request: request(t, "POST", "/", `{"type":1,"id":"1"}`)},
+		{says: "ping of webhook events", provider: &discord, status: 204, request: request(t, "POST", "/", `{"version":1,"type":0}`)},
+		{says: "a command", provider: &discord, request: request(t, "POST", "/", `{"type":2,"data":{"name":"reel"}}`)},
+		{says: "a webhook event", provider: &discord, request: request(t, "POST", "/", `{"version":1,"type":1,"event":{}}`)},
+		{
+			// by the receiver of @zoom/rivet 0.4.0, under the secret that TestHandshakesAreAnswered has
+			says: "validation", provider: &zoom, status: 200,
+			body:    `{"encryptedToken":"5077cbe1cb2263b9970aa2fd4368247463a507b71f63ba50d944008b5556c706","plainToken":"qgg8vlvZRS6UYooatFL8Aw"}`,
+			request: request(t, "POST", "/", `{"payload":{"plainToken":"qgg8vlvZRS6UYooatFL8Aw"},"event_ts":1654503849680,"event":"endpoint.url_validation"}`),
+		},
+		{says: "an event", provider: &zoom, request: request(t, "POST", "/", `{"event":"meeting.started","payload":{"plainToken":"x"}}`)},
+		{says: "a new subscription's token", provider: &notion, status: 200, open: true,
+			request: request(t, "POST", "/", `{"verification_token":"secret_tMrlL1qK5vuQAh1b6cZGhFChZTSYJlce98V0pYn7yBl"}`)},
+		{says: "an event", provider: &notion, request: request(t, "POST", "/", `{"verification_token":"x","type":"page.created"}`)},
+		{says: "the ping of a new webhook", provider: &woocommerce, status: 200, open: true, request: request(t, "POST", "/", "webhook_id=7")},
+		{says: "an event", provider: &woocommerce, request: request(t, "POST", "/", "webhook_id=7", "X-WC-Webhook-Topic", "order.created")},
+		{says: "something else", provider: &woocommerce, request: request(t, "POST", "/", "webhook_id=7&x=1")},
+		{says: "a probe", provider: &bitrix24, status: 200, open: true, request: request(t, "HEAD", "/hooks", "")},
+		{says: "a probe of another path", provider: &bitrix24, request: request(t, "GET", "/hooks/other", "")},
+		{says: "an event", provider: &bitrix24, request: request(t, "POST", "/hooks", "event=X")},
+
 		{says: "asks for permission", provider: &cloudevents, status: 200, open: true,
 			request: request(t, "OPTIONS", "/", "", "WebHook-Request-Origin", "eventemitter.example.com", "WebHook-Request-Rate", "120")},
 		{says: "another asks", provider: &cloudevents, status: 403, open: true, params: map[string]string{"origin": "eventemitter.example.com"},
@@ -92,7 +116,7 @@ func handshakes(t *testing.T) []handshake {
 func TestHandshakesAreAnswered(t *testing.T) {
 	for _, h := range handshakes(t) {
 		t.Run(h.provider.Name+"/"+h.says, func(t *testing.T) {
-			reply := h.provider.Handshake(h.request, &Setting{Params: h.params, Path: "/"})
+			reply := h.provider.Handshake(h.request, &Setting{Secrets: []string{usualSecret}, Params: h.params, Path: "/hooks"})
 			if reply == nil {
 				reply = new(Reply)
 			}

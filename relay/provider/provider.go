@@ -80,6 +80,8 @@ var table = []*Provider{
 	&asna,
 	&awsSNS,
 	&azureEventGrid,
+	&basicAuth,
+	&bearerAuth,
 	&bitbucket,
 	&bitrix24,
 	&clerk,
