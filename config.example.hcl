@@ -138,4 +138,40 @@ source "orders" {
       max = "10m"                             # the longest wait
     }
   }
+
+  # Many providers are told by calls where to send. Each block is made known to the provider of this source when the agent
+  # starts, and again when the public URL changes; hooktape source list says how it is, and what was called is on the tape.
+  # Providers that are known here need their params alone; for any other the calls are given. In them params.url is the URL
+  # to be called, params.secret the first secret, params.access what access found in the response to login, and
+  # params.subscription what id found in that to create.
+  # subscribe "shop" {                        # any name
+  #   params = { token = "t0ken" }            # texts for the calls, beside those of this source; better env("...")
+  #   each   = { topic = ["paid", "sent"] }   # the same for each combination of these; not given: once
+  #   path   = "/webhooks/orders/paid"        # of the URL to be called; not given: that of this source
+  #   always = false                          # true: the provider is told at every start, also when it knows the URL
+  #   login {                                 # made before the other calls; not given: no call
+  #     url  = "https://api.example.com/login"
+  #     body = jsonencode({ key = params.token })
+  #   }
+  #   access = response.json.token
+  #   create {
+  #     method  = "POST"
+  #     url     = "https://api.example.com/webhooks/${params.topic}"
+  #     headers = { "Authorization" = "Bearer ${params.access}", "Content-Type" = "application/json" }
+  #     body    = jsonencode({ url = params.url, secret = params.secret })   # not given: empty
+  #     status  = [200, 201]                  # of a success; not given: any 2xx
+  #     ok      = response.json.error == null # what else is true of a success
+  #   }
+  #   exists = response.status == 409         # create was refused since there is one already: it is updated
+  #   id     = response.json.id               # by which the other calls name it
+  #   update {                                # not given: it is created again
+  #     method = "PUT"
+  #     url    = "https://api.example.com/webhooks/${params.topic}/${params.subscription}"
+  #     body   = jsonencode({ url = params.url })
+  #   }
+  #   delete {
+  #     method = "DELETE"
+  #     url    = "https://api.example.com/webhooks/${params.topic}/${params.subscription}"
+  #   }
+  # }
 }

@@ -90,6 +90,7 @@ type Agent struct {
 	metrics     *metrics
 	complaints  complaints
 
+	subscriber *subscriber
 	keys       *fetcher      // of providers
 	newKeys    chan struct{} // one place: there may be a key to ask for
 	explaining *rate.Limiter // how often it is asked why a signature is wrong
@@ -114,6 +115,7 @@ func New(o Options, cfg *config.Config) *Agent {
 		store: o.Store, log: o.Log, client: o.Client, now: o.Now, jitter: o.Jitter, grace: o.Grace,
 		targets: make(map[targetKey]*target), left: make(map[targetKey]*target), stopping: make(chan struct{}),
 		explaining: rate.NewLimiter(explainRate, explainBurst),
+		subscriber: newSubscriber(),
 		newKeys:    make(chan struct{}, 1),
 		orphans:    orphans{wake: make(chan struct{}, 1)}, rollups: newRollups(),
 	}
@@ -193,6 +195,7 @@ func (a *Agent) Apply(cfg *config.Config) {
 		t.rouse()
 	}
 	a.orphans.rouse()
+	a.subscriber.rouse()
 	select {
 	case a.newKeys <- struct{}{}:
 	default:
@@ -224,6 +227,7 @@ func (a *Agent) Run(ctx context.Context, listeners ...net.Listener) error {
 	}
 	a.mu.Unlock()
 	a.sending.Go(func() { a.seeToOrphans(working) })
+	a.sending.Go(func() { a.keepSubscribed(working) })
 	a.sending.Go(func() { a.keepKeys(working) })
 	a.sending.Go(func() { a.rollUp(working) })
 

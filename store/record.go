@@ -68,7 +68,7 @@ type Record struct {
 	ID     ID        // given by Store.Append
 	Time   time.Time // arrival of the first byte
 	Source string    // "" when no source matched
-	Via    string    // direct, tunnel, ssh, import
+	Via    string    // direct, tunnel, ssh, import, or ViaAgent
 	Remote string    // ip:port of the sender; ip alone where Proxy told of it
 	Proxy  string    // ip:port of the trusted proxy that it came through; "" when it came itself
 	TLS    bool      // how the sender came
@@ -94,6 +94,9 @@ type Record struct {
 	Count int       // requests that a roll-up stands for; 0: a record of one request
 	Until time.Time // when the last of them began to come
 }
+
+// ViaAgent is Record.Via of a call that the agent made by itself, to the API of its source's provider. Nobody delivers it.
+const ViaAgent = "agent"
 
 // AllEvents are the names of the record's events.
 func (r *Record) AllEvents() []string {

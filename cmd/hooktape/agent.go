@@ -144,7 +144,7 @@ func (s *session) serve(ctx context.Context) error {
 	if err := setup.Apply(); err != nil {
 		return cannot("", "write to %s: %w", s.data, err)
 	}
-	api := &inspect.Server{Store: tape, Agent: watched{agent}, Signer: agent, Setup: setup, Started: s.env.now(), Version: programVersion().Version}
+	api := &inspect.Server{Store: tape, Agent: watched{agent}, Signer: agent, Setup: setup, Subscriber: agent, Started: s.env.now(), Version: programVersion().Version}
 	g, ctx := errgroup.WithContext(ctx)
 	if s.show != nil {
 		events, stop := agent.Watch(watching)

@@ -169,10 +169,15 @@ func (r *replayer) configured() bool {
 // records are the records to be sent, in the order of their arrival when flags
 // choose, and as named otherwise.
 func (r *replayer) records(ctx context.Context, names []string) iter.Seq2[inspect.Record, error] {
-	if len(names) == 0 {
-		return newestLast(ctx, r.tape, r.filter, r.flags.chosen.limit, false)
-	}
 	return func(yield func(inspect.Record, error) bool) {
+		if len(names) == 0 {
+			for rec, err := range newestLast(ctx, r.tape, r.filter, r.flags.chosen.limit, false) {
+				if ours := err == nil && rec.Via == store.ViaAgent; !ours && !yield(rec, err) {
+					return
+				}
+			}
+			return
+		}
 		for _, name := range names {
 			if rec, err := r.tape.Record(ctx, name, false); !yield(rec, err) || err != nil {
 				return

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/hooktape/hooktape/relay"
 	"github.com/hooktape/hooktape/relay/inspect"
 	"github.com/hooktape/hooktape/relay/provider"
 )
@@ -177,12 +178,12 @@ func newSourceList(e *env) *cobra.Command {
 func (e *env) listSources(ctx context.Context, t *tape, asJSON bool) error {
 	table := newTable(e.stdout, e.inkFor(e.stdout), "NAME", "STATE", "PROVIDER", "TARGETS", "URL", "REASON")
 	table.long = 4
-	none := true
+	var listed []inspect.ListedSource
 	for source, err := range t.ListSources(ctx) {
 		if err != nil {
 			return sourceError("list sources", err)
 		}
-		none = false
+		listed = append(listed, source)
 		if asJSON {
 			err = e.printJSON(source)
 		} else {
@@ -193,13 +194,16 @@ func (e *env) listSources(ctx context.Context, t *tape, asJSON bool) error {
 		}
 	}
 	switch {
-	case none:
+	case listed == nil:
 		fmt.Fprintln(e.stderr, "the tape knows no source yet")
 		return nil
 	case asJSON:
 		return nil
 	}
-	return table.flush()
+	if err := table.flush(); err != nil {
+		return err
+	}
+	return e.printRegistrations(listed)
 }
 
 func sourceCells(s inspect.ListedSource) []cell {
@@ -278,6 +282,10 @@ func (e *env) openSources(ctx context.Context, how access) (*tape, error) {
 		t.Close()
 		return nil, err
 	}
-	t.server.Setup = &setup{tape: t.store, cfg: cfg, base: cfg.Scheme() + "://" + cfg.Listen}
+	setup := &setup{tape: t.store, cfg: cfg, base: cfg.Scheme() + "://" + cfg.Listen}
+	t.server.Setup = setup
+	if how != toRead {
+		t.server.Subscriber = relay.New(relay.Options{Store: t.store}, setup.merged())
+	}
 	return t, nil
 }

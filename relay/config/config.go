@@ -73,6 +73,7 @@ type Source struct {
 	Acks      []Ack         // the first whose When holds answers, else DefaultAck
 	Targets   []Target
 	Status    *Status // how senders learn what became of what they sent; nil: they can't ask
+	Subscribe []Subscription
 
 	Template bool   // takes no requests itself: sources made at run time are like it
 	ID       string // of a source made at run time; "": it is in the config file

@@ -106,7 +106,7 @@ func example(t *testing.T) string {
 }
 
 // commented finds keys and blocks that are commented out in the example.
-var commented = regexp.MustCompile(`(?m)^(\s*)# (\s*\w+\s+= |\w+ \{|\})`)
+var commented = regexp.MustCompile(`(?m)^(\s*)# (\s*\w+\s+= |\s*\w+( "\w+")? \{|\s*\})`)
 
 func TestTheExampleIsRight(t *testing.T) {
 	if _, err := load(t, example(t)); err != nil {

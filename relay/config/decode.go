@@ -136,6 +136,8 @@ func places() []placeNames {
 		{rewriteSchema.place, rewriteSchema.names()},
 		{expectSchema.place, expectSchema.names()},
 		{retrySchema.place, retrySchema.names()},
+		{subscribeSchema.place, subscribeSchema.names()},
+		{callSchema.place, callSchema.names()},
 		{tlsSchema.place, tlsSchema.names()},
 	}
 }

@@ -96,6 +96,8 @@ var sourceSchema = schema[Source]{
 		"ack":    decodeAck,
 		"status": decodeStatus,
 		"target": decodeTarget,
+
+		"subscribe": decodeSubscribe,
 	},
 }
 
@@ -194,6 +196,7 @@ func (d *decoder) checkSource(s *Source, b *hclsyntax.Block) {
 	d.checkStatus(s, b)
 	d.checkSender(s, b)
 	d.adopt(s, b)
+	d.checkSubscriptions(s, b)
 	d.checkDedupe(s, b)
 }
 

@@ -20,13 +20,15 @@ import (
 // Server answers the control API from a store. Set the fields, then use
 // Handler or Serve; it may be used by many requests at once.
 type Server struct {
-	Store   *store.Store
-	Signer  Signer           // nil: nothing can be signed
-	Agent   Agent            // nil: no agent runs, a command has opened the store itself
-	Setup   Setup            // nil: no configuration is known
-	Started time.Time        // when the agent began; records from before it that have no answer will not get one
-	Version string           // of the program
-	Now     func() time.Time // nil: time.Now
+	Store  *store.Store
+	Signer Signer // nil: nothing can be signed
+	Agent  Agent  // nil: no agent runs, a command has opened the store itself
+	Setup  Setup  // nil: no configuration is known
+
+	Subscriber Subscriber       // nil: no configuration is known
+	Started    time.Time        // when the agent began; records from before it that have no answer will not get one
+	Version    string           // of the program
+	Now        func() time.Time // nil: time.Now
 
 	making sync.Mutex // held while sources are looked at or changed: calls of Setup come one at a time
 }
@@ -65,6 +67,8 @@ func (s *Server) Handler() http.Handler {
 		"GET /v1/sources":                                   s.listSources,
 		"POST /v1/sources":                                  s.createSource,
 		"POST /v1/sources/{name}/{verb}":                    s.changeSource,
+		"POST /v1/sources/{name}/subscribe":                 s.subscribe,
+		"POST /v1/sources/{name}/unsubscribe":               s.unsubscribe,
 		"POST /v1/sources/{name}/signature":                 s.sign,
 		"GET /v1/records":                                   s.records,
 		"GET /v1/records/{name}":                            s.record,

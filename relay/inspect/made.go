@@ -63,6 +63,8 @@ type ListedSource struct {
 	State   SourceState `json:"state"`
 	Reason  string      `json:"reason,omitempty"` // of Unusable
 	Created *Time       `json:"created,omitempty"`
+	// Subscriptions are how it is known to its provider.
+	Subscriptions []store.Registration `json:"subscriptions,omitempty"`
 }
 
 // listSources sends all sources, one a line: those of the configuration in
@@ -74,18 +76,19 @@ func (s *Server) listSources(w http.ResponseWriter, _ *http.Request) error {
 	if err != nil {
 		return err
 	}
+	var listed []ListedSource
+	for _, source := range remembered {
+		if !source.Made {
+			listed = append(listed, listConfigured(source))
+		}
+	}
 	made, damaged := s.Store.Sources()
-	listed := s.listMade(made, remembered)
+	listed = append(listed, s.listMade(made, remembered)...)
 	return sendLines(w, func(line func(any) error) error {
-		for _, source := range remembered {
-			if source.Made {
-				continue
-			}
-			if err := line(listConfigured(source)); err != nil {
+		for _, source := range listed {
+			if source.Subscriptions, err = s.Store.Registrations(source.Name); err != nil {
 				return err
 			}
-		}
-		for _, source := range listed {
 			if err := line(source); err != nil {
 				return err
 			}

@@ -102,7 +102,7 @@ func (s *Server) targets(w http.ResponseWriter, r *http.Request) error {
 	}
 	return sendLines(w, func(line func(any) error) error {
 		for _, source := range sources {
-			if source.Name != rec.Source || rec.Source == "" {
+			if source.Name != rec.Source || rec.Source == "" || rec.Via == store.ViaAgent {
 				continue
 			}
 			for _, target := range source.Targets {

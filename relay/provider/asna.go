@@ -3,10 +3,11 @@ package provider
 // asna signs the bytes of the body, in upper case hex. Its document shows both, and keys come from
 // GET /v5/keys/webhooks.
 var asna = Provider{
-	Name:    "asna",
-	Title:   "ASNA",
-	Doc:     "https://docs.asna.cloud/",
-	Scheme:  &signed{At: "X-Signature", Prefix: "sha256=", Encoding: hexUpper},
-	Methods: []string{"POST"},
-	Event:   "json.Event",
+	Name:      "asna",
+	Title:     "ASNA",
+	Doc:       "https://docs.asna.cloud/",
+	Scheme:    &signed{At: "X-Signature", Prefix: "sha256=", Encoding: hexUpper},
+	Methods:   []string{"POST"},
+	Event:     "json.Event",
+	Subscribe: &asnaSubscription,
 }

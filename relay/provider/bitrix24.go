@@ -11,6 +11,7 @@ var bitrix24 = Provider{
 	Methods:   []string{"POST"},
 	Event:     "form.event",
 	Handshake: probe,
+	Subscribe: &bitrixSubscription,
 }
 
 // probe answers those who only look whether there is something, at exactly the source's path.

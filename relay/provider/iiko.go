@@ -17,6 +17,7 @@ var iiko = Provider{
 		{When: "json == null", Headers: jsonType, Body: `"{\"status\": \"ignored\"}"`, Ignore: true},
 		{Headers: jsonType, Body: `"{\"status\": \"OK\"}"`},
 	},
+	Subscribe: &iikoSubscription,
 }
 
 var jsonType = []Header{{"Content-Type", `"application/json"`}}

@@ -42,6 +42,8 @@ type Provider struct {
 	// Headers give the provider away, see Recognise: names in lower case, all of which are there. "name: text" asks for
 	// a field whose value has the text, in any case, too.
 	Headers []string
+
+	Subscribe *Subscription // how a receiver is registered with it; nil: not by calls that are known here
 }
 
 // MaxHandshake is the size of the largest body, in bytes, that can be a handshake.

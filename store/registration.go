@@ -1,0 +1,65 @@
+package store
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Registration is what is known of one of a source's subscriptions at its provider: of a block of the configuration,
+// with one combination of its values.
+type Registration struct {
+	Name  string            `json:"name"`           // of its block
+	Each  map[string]string `json:"each,omitempty"` // the values
+	State RegistrationState `json:"state"`
+	// URL is what the provider calls, as far as is known; "": nothing.
+	URL      string    `json:"url,omitempty"`
+	ID       string    `json:"id,omitempty"`     // by which the provider knows it; "": it needs none
+	Time     time.Time `json:"time,omitzero"`    // of the last call
+	Record   ID        `json:"record,omitzero"`  // of the last call
+	Status   int       `json:"status,omitempty"` // of the response to it; 0: there was none
+	Error    string    `json:"error,omitempty"`
+	Failures int       `json:"failures,omitempty"` // since the last success
+	Next     time.Time `json:"next,omitzero"`      // not to be tried before
+	Off      bool      `json:"off,omitempty"`      // somebody has unsubscribed it: it stays so until somebody subscribes it
+}
+
+// RegistrationState says how far a registration is.
+type RegistrationState string
+
+// The states of registrations.
+const (
+	Waiting      RegistrationState = "waiting"      // nothing was called yet; Error says what it waits for
+	Subscribed   RegistrationState = "subscribed"   // the provider has taken it
+	Unregistered RegistrationState = "failed"       // the last call failed, and is tried again at Next
+	Unsubscribed RegistrationState = "unsubscribed" // it is off
+)
+
+// registrationsKey is before the name of a source, among the keys of PutMeta.
+const registrationsKey = "registrations."
+
+// PutRegistrations keeps all registrations of a source, in the place of those before.
+func (s *Store) PutRegistrations(source string, all []Registration) error {
+	text, err := json.Marshal(all)
+	if err != nil {
+		return err
+	}
+	return s.PutMeta(registrationsKey+source, text)
+}
+
+// Registrations returns what PutRegistrations has put; nil where there is nothing.
+func (s *Store) Registrations(source string) ([]Registration, error) {
+	text, err := s.Meta(registrationsKey + source)
+	if errors.Is(err, ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var all []Registration
+	if err := json.Unmarshal(text, &all); err != nil {
+		return nil, fmt.Errorf("registrations of source %q: %w: %w", source, ErrDamaged, err)
+	}
+	return all, nil
+}
