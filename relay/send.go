@@ -77,6 +77,7 @@ func (a *Agent) load(id store.ID) (message, error) {
 // aim is a configured target made ready to send to.
 type aim struct {
 	config.Target
+	at       string // Target.URL, made text once
 	route    wire.Route
 	timeouts wire.Timeouts
 }
@@ -84,6 +85,7 @@ type aim struct {
 func newAim(s config.Source, t config.Target) *aim {
 	return &aim{
 		Target: t,
+		at:     t.URL.String(),
 		route:  wire.Route{Prefix: s.Path, URL: t.URL, KeepHost: t.KeepHost},
 		timeouts: wire.Timeouts{
 			Dial: min(dialTimeout, t.Timeout), Write: t.Timeout, FirstByte: t.Timeout, Total: wholeTimeout * t.Timeout,
@@ -125,7 +127,7 @@ type sent struct {
 func (a *Agent) send(ctx context.Context, t *target, m message) sent {
 	aim := t.aim.Load()
 	s := sent{message: m, attempt: &store.Attempt{
-		Record: m.rec.ID, Source: t.key.source, Target: t.key.name, URL: aim.URL.String(), Time: a.now(),
+		Record: m.rec.ID, Source: t.key.source, Target: t.key.name, URL: aim.at, Time: a.now(),
 	}}
 	out, err := a.prepare(aim, m, &s)
 	if err == nil {

@@ -98,11 +98,12 @@ func (c *settleChange) apply(t *txn) error {
 	if t.Bucket(bucketRecords).Get(c.id[:]) == nil {
 		return refuse("record %s: %w", c.id, ErrNotFound)
 	}
-	number, err := c.applyAttempt(t)
+	more := t.replied(c.id)
+	number, err := c.applyAttempt(t, more)
 	if err != nil {
 		return err
 	}
-	if err := c.applyAnswer(t, number); err != nil {
+	if err := c.applyAnswer(t, number, more); err != nil {
 		return err
 	}
 	for _, d := range c.deliveries {
@@ -113,7 +114,14 @@ func (c *settleChange) apply(t *txn) error {
 	return nil
 }
 
-func (c *settleChange) applyAttempt(t *txn) (number int, err error) {
+// replied says whether a record has attempts or a late answer. Most have none when their answer comes: then there is
+// nothing to count on from, nor to take away.
+func (t *txn) replied(id ID) bool {
+	k, _ := t.Bucket(bucketAttempts).Cursor().Seek(id[:])
+	return bytes.HasPrefix(k, id[:])
+}
+
+func (c *settleChange) applyAttempt(t *txn, more bool) (number int, err error) {
 	if c.attempt == nil {
 		return 0, nil
 	}
@@ -121,7 +129,9 @@ func (c *settleChange) applyAttempt(t *txn) (number int, err error) {
 		return 0, err
 	}
 	b := t.tail(bucketAttempts)
-	number = lastAttempt(b.Cursor(), c.id) + 1
+	if number = 1; more {
+		number += lastAttempt(b.Cursor(), c.id)
+	}
 	c.attempt.Number = number
 	t.counts.replies += c.sent.raw.Size + c.response.raw.Size
 	t.key = appendNumbered(t.key[:0], c.id, uint32(number))
@@ -131,7 +141,7 @@ func (c *settleChange) applyAttempt(t *txn) (number int, err error) {
 	return number, b.Put(t.key, value)
 }
 
-func (c *settleChange) applyAnswer(t *txn, number int) error {
+func (c *settleChange) applyAnswer(t *txn, number int, more bool) error {
 	if c.answer == nil {
 		return nil
 	}
@@ -142,8 +152,10 @@ func (c *settleChange) applyAnswer(t *txn, number int) error {
 	if facts.FromAttempt == ThisAttempt {
 		facts.FromAttempt = number
 	}
-	if err := t.dropLateAnswer(c.id, c.answerRaw.raw.Pieces); err != nil {
-		return err
+	if more {
+		if err := t.dropLateAnswer(c.id, c.answerRaw.raw.Pieces); err != nil {
+			return err
+		}
 	}
 	t.counts.replies += facts.Size
 	t.key = appendNumbered(t.key[:0], c.id, lateAnswer)
