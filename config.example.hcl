@@ -23,7 +23,7 @@ limits {
                                               # larger bodies on their way to the disk, a quarter for those that conditions and keys
                                               # look into; senders wait their turn, after ten seconds they get 503
   connections = 1024                          # open at once; the longest idle is closed first, then new ones wait
-  head        = "64KiB"                       # of a request; larger ones get 431
+  head        = "64KiB"                       # of a request; larger ones get 431. Heads that are not whole yet take this much for each connection at most
 }
 
 # The tape is bounded: the oldest records go, except those with pending deliveries, which may take half of max_size beyond it;

@@ -62,7 +62,7 @@ func (r *reception) validate() {
 	found, err := r.checkBody(&r.src.Source, r.view.Body, &r.held)
 	switch {
 	case errors.Is(err, errNoRoom):
-		r.found = noRoom()
+		r.found = r.noRoom()
 	case err != nil:
 		r.found = unavailable()
 	case found.refused() || r.found.reason == "":

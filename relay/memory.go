@@ -136,7 +136,7 @@ func (r *reception) makeRoom() {
 		return
 	}
 	if !r.found.countable() { // else nothing is kept of the body anyhow
-		r.found = noRoom()
+		r.found = r.noRoom()
 	}
 	r.found.unread = true
 }
@@ -165,8 +165,10 @@ func (r *reception) expected() int64 {
 
 func (r *reception) passes() bool { return r.src != nil && r.src.Respond == config.RespondTarget }
 
-// noRoom is the finding about a request for which there was no memory in time.
-func noRoom() finding {
+// noRoom is the finding about a request for which there was no memory in time. Somebody should know of it.
+func (r *reception) noRoom() finding {
+	r.complain("requests are turned away for want of memory: raise limits.memory, or find out who takes it", targetKey{}, errNoRoom,
+		"memory", r.memory.Load().size)
 	return finding{
 		verdict: store.Unavailable,
 		reason:  "no memory for the request: limits.memory is taken by others",

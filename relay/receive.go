@@ -164,7 +164,7 @@ func (r *reception) read() error {
 			}
 			return r.keepStart(true)
 		case r.raw.Bytes() == nil && !r.found.countable() && !r.makeRoomToStream():
-			r.found = noRoom()
+			r.found = r.noRoom()
 			r.found.unread = true
 			return r.keepStart(true)
 		}

@@ -74,7 +74,7 @@ func (r *reception) dedupeKey() string {
 func (r *reception) append(p plan) *store.Commit {
 	key := r.dedupeKey()
 	if r.held.denied {
-		return r.store.Append(r.rec, r.raw, nil, r.instead(noRoom()).render)
+		return r.store.Append(r.rec, r.raw, nil, r.instead(r.noRoom()).render)
 	}
 	if key == "" {
 		return r.store.Append(r.rec, r.raw, p.deliveries, p.render)

@@ -24,7 +24,7 @@ func (r *reception) planStatus() plan {
 	case errors.Is(err, store.ErrNotFound):
 		answer = refusal(finding{status: http.StatusNotFound, reason: "there is no such record"})
 	case r.held.denied:
-		return r.instead(noRoom())
+		return r.instead(r.noRoom())
 	case err != nil:
 		r.warn(r.src.Name, "status", err)
 		answer = refusal(finding{status: http.StatusInternalServerError, reason: "the status can't be told"})

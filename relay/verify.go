@@ -174,7 +174,7 @@ func (r *reception) judge() {
 	failure, err := q.conclude()
 	switch {
 	case errors.Is(err, errNoRoom):
-		r.found = noRoom()
+		r.found = r.noRoom()
 	case err != nil:
 		r.found = unavailable()
 	case failure != nil:
