@@ -24,7 +24,8 @@ var googlePubSub = Provider{
 	Needs:   []string{"email"},
 	Methods: []string{"POST"},
 	Event:   "json.message.attributes.eventType",
-	Dedupe:  "json.message.messageId",
+	// Subscriptions of one topic have the same messages.
+	Dedupe:  `json.message.messageId != null ? "${json.subscription} ${json.message.messageId}" : null`,
 	Headers: []string{"authorization: bearer ", "user-agent: apis-google"},
 }
 

@@ -49,6 +49,7 @@ func (v *graphVerifier) Verify() *Failure {
 	}
 	root, failure := members(v.request.Body)
 	if failure != nil {
+		failure.Token = true
 		return failure
 	}
 	notifications := root["value"].Array()
