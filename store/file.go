@@ -61,10 +61,7 @@ func openFile(path string, o Options) (*file, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !o.ReadOnly {
-		err = f.checkEdges()
-	}
-	if err == nil {
+	if err = f.check(o.ReadOnly); err == nil {
 		err = f.upToDate(path, o)
 	}
 	if err != nil {

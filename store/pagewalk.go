@@ -13,12 +13,15 @@ type pageWalk struct {
 	only    []string                         // the buckets to go through; nil: all
 	row     func(bucket string, k, v []byte) // of every row; valid during the call
 	damaged func(error)
-	seen    map[uint64]bool // pages that were visited, those that belong to others too
+	seen    map[uint64]bool // pages that were visited; false: they belong to the one before them
 }
 
 // all visits every bucket.
 func (w *pageWalk) all() {
 	w.tree("", w.meta.root, nil, nil, depthMax, func(g *page) {
+		if g.count == 0 {
+			w.damaged(fmt.Errorf("page %d: the list of buckets is empty", g.id))
+		}
 		for i := range g.count {
 			name := string(g.key(i))
 			if w.only != nil && !slices.Contains(w.only, name) {
@@ -82,14 +85,21 @@ func (w *pageWalk) enter(id uint64, depth int) (*page, error) {
 		return nil, fmt.Errorf("page %d: not what was written", id)
 	case depth == 0:
 		return nil, fmt.Errorf("page %d: too deep", id)
+	case g.count == 0 && depth < depthMax:
+		return nil, fmt.Errorf("page %d: has no rows", id) // only a root may
 	}
+	return g, w.claim(g)
+}
+
+// claim notes that a page was visited, with those that belong to it.
+func (w *pageWalk) claim(g *page) error {
 	for n := range 1 + g.overflow {
-		if w.seen[id+n] {
-			return nil, fmt.Errorf("page %d: is in two places", id+n)
+		if _, taken := w.seen[g.id+n]; taken {
+			return fmt.Errorf("page %d: is in two places", g.id+n)
 		}
-		w.seen[id+n] = true
+		w.seen[g.id+n] = n == 0
 	}
-	return g, nil
+	return nil
 }
 
 // leave takes back that a page was visited.
@@ -99,19 +109,23 @@ func (w *pageWalk) leave(g *page) {
 	}
 }
 
-// checkEdges makes sure that the pages are whole without which nothing can be opened or appended: the meta pages, the
-// list of free pages, and of every bucket those on the way to its first and its last row. They are few, whatever the
-// size of the tape.
-func (f *file) checkEdges() error {
+// check makes sure that no link between pages leads astray, and, unless the database is only to be read, that the pages
+// are whole without which nothing can be appended: the meta pages, the list of free pages, and of every bucket those on
+// the way to its first and its last row. They are few, whatever the size of the tape.
+func (f *file) check(readOnly bool) error {
 	p, err := f.pages()
 	if p == nil {
 		return err
 	}
+	var free map[uint64]bool
 	if err == nil {
-		_, err = p.free()
+		free, err = p.free()
 	}
 	if err == nil {
 		err = p.checkRoot()
+	}
+	if err == nil || readOnly && !errors.Is(err, errNoMeta) {
+		err = p.checkLinks(free)
 	}
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrDamaged, err)

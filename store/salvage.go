@@ -47,6 +47,9 @@ func Salvage(from, to string, o Options) (Salvaged, error) {
 	defer into.Close()
 	s := &salvage{into: into}
 	err = s.copy(f)
+	if err == nil && s.done.Lost > 0 {
+		err = s.putRight()
+	}
 	if err == nil {
 		err = s.rebuild()
 	}
@@ -103,11 +106,10 @@ func (s *salvage) copy(f *os.File) error {
 
 // row takes a row of a bucket.
 func (s *salvage) row(bucket string, k, v []byte) {
-	if !checksummed(bucket, k) {
-		return // an index
-	}
 	if _, err := verify(k, v); err != nil {
-		s.done.Lost++
+		if checksummed(bucket, k) { // else it is an index
+			s.done.Lost++
+		}
 		return
 	}
 	r := salvagedRow{[]byte(bucket), bytes.Clone(k), bytes.Clone(v)}
@@ -158,7 +160,8 @@ func bucketToFill(tx *bolt.Tx, name []byte) (*bolt.Bucket, error) {
 	return tx.Bucket(name), nil
 }
 
-// astray looks through the leaves that the walk did not come to. What bucket a row is of shows in its key and in the
+// astray looks through the leaves that the walk did not come to; one that another page says to go on over may be one of
+// them. What bucket a row is of shows in its key and in the
 // checksum of both; of attempts and pieces, which look alike, when all records are known.
 func (s *salvage) astray(w *pageWalk, free map[uint64]bool) {
 	for id := uint64(2); id < w.meta.high; id++ {
@@ -181,7 +184,6 @@ func (s *salvage) astray(w *pageWalk, free map[uint64]bool) {
 				s.stray = append(s.stray, r)
 			}
 		}
-		id += g.overflow
 	}
 }
 
@@ -204,6 +206,37 @@ func bucketOf(k []byte) []byte {
 		return nil
 	}
 	return bucketDeliveries
+}
+
+// putRight gives attempts and pieces their buckets when the way to them may have led astray. Only the ids of records
+// name attempts.
+func (s *salvage) putRight() error {
+	_, err := s.into.file.update(func(tx *bolt.Tx) error {
+		records, attempts, pieces := tx.Bucket(bucketRecords), tx.Bucket(bucketAttempts), tx.Bucket(bucketPieces)
+		isAttempt := func(k []byte) bool { return records.Get(k[:len(ID{})]) != nil }
+		return errors.Join(
+			move(pieces, attempts, isAttempt),
+			move(attempts, pieces, func(k []byte) bool { return !isAttempt(k) }),
+		)
+	})
+	return err
+}
+
+// move takes the rows that belong elsewhere from one bucket to another.
+func move(from, to *bolt.Bucket, elsewhere func(k []byte) bool) error {
+	var astray [][]byte
+	c := from.Cursor()
+	for k, _ := c.First(); k != nil; k, _ = c.Next() {
+		if elsewhere(k) {
+			astray = append(astray, bytes.Clone(k))
+		}
+	}
+	for _, k := range astray {
+		if err := errors.Join(to.Put(k, bytes.Clone(from.Get(k))), from.Delete(k)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // sortStray takes the attempts of records that are there, and everything else as pieces: no id names both.
