@@ -76,6 +76,9 @@ source "orders" {
   #   id        = "X-Id"                      # the field that has the id of the delivery; not given: none
   # }
 
+  direction    = "inbound"                    # "outbound": the app's own calls to others; they are tied to the record that made it call
+  # trace      = json.orderId                 # what makes records belong together; not given: traceparent, X-Request-Id and their like
+
   # schema          = "order.schema.json"     # a JSON Schema that bodies have to fit, beside this file; not given: any will do
   # on_invalid_body = "reject"                # 400 with what is wrong in which field; "record": they are taken, and marked
 

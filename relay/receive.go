@@ -248,10 +248,12 @@ func (r *reception) commit() error {
 		return err
 	}
 	committed := r.append(plan)
+	r.noteTrace(r.rec.ID)
 	if err := committed.Wait(); err != nil {
 		return err
 	}
 	if first, ok := committed.First(); ok {
+		r.noteTrace(first) // which is what the app works on
 		r.first, r.rec.Verdict, r.rec.Reason, r.rec.Answer = first, store.Duplicate, store.DuplicateOf(first), nil
 	}
 	if since, turned, ended := r.outage.end(); ended {
@@ -274,6 +276,7 @@ func (r *reception) examine() error {
 	r.judge()
 	r.validate()
 	r.name()
+	r.tie()
 	r.rec.Verdict, r.rec.Reason = r.found.verdict, r.found.reason
 	return nil
 }

@@ -9,6 +9,7 @@
 //	                  │ check.go     address, method, size → verdict           pure
 //	                  │ verify.go    handshake, signature → verdict
 //	                  │ key.go       the secret that a provider hands out
+//	                  │ ties.go      outbound: the record that made the app call
 //	                  │ body.go      schema → verdict
 //	                  │ answer.go    verdict, acks → the bytes of the answer   pure
 //	                  ├─► rollup.go  too many refused: counted, not recorded
@@ -81,6 +82,7 @@ type Agent struct {
 	orphans orphans
 	rollups *rollups
 	line    line
+	ties    ties
 	memory  atomic.Pointer[budget] // of requests under way
 	sending sync.WaitGroup         // workers and attempts
 

@@ -78,15 +78,17 @@ func (a *Agent) load(id store.ID) (message, error) {
 type aim struct {
 	config.Target
 	at       string // Target.URL, made text once
+	outbound bool   // of the source
 	route    wire.Route
 	timeouts wire.Timeouts
 }
 
 func newAim(s config.Source, t config.Target) *aim {
 	return &aim{
-		Target: t,
-		at:     t.URL.String(),
-		route:  wire.Route{Prefix: s.Path, URL: t.URL, KeepHost: t.KeepHost},
+		Target:   t,
+		at:       t.URL.String(),
+		outbound: s.Direction == config.Outbound,
+		route:    wire.Route{Prefix: s.Path, URL: t.URL, KeepHost: t.KeepHost},
 		timeouts: wire.Timeouts{
 			Dial: min(dialTimeout, t.Timeout), Write: t.Timeout, FirstByte: t.Timeout, Total: wholeTimeout * t.Timeout,
 		},
@@ -132,6 +134,9 @@ func (a *Agent) send(ctx context.Context, t *target, m message) sent {
 	out, err := a.prepare(aim, m, &s)
 	if err == nil {
 		s.attempt.Head = out.Head
+		if !aim.outbound {
+			defer a.ties.begin(m.rec.ID)()
+		}
 		s.response, err = a.client.Do(ctx, out)
 	}
 	if err != nil {

@@ -30,6 +30,8 @@ type recordFacts struct {
 	Events    []string     `cbor:"23,keyasint,omitempty"`
 	Count     int          `cbor:"24,keyasint,omitempty"`
 	Until     int64        `cbor:"25,keyasint,omitempty"`
+	Cause     []byte       `cbor:"26,keyasint,omitempty"`
+	CauseBy   CauseBy      `cbor:"27,keyasint,omitempty"`
 }
 
 func newRecordFacts(r *Record) *recordFacts {
@@ -39,6 +41,9 @@ func newRecordFacts(r *Record) *recordFacts {
 		Verdict: r.Verdict, Reason: r.Reason, Verified: r.Verified,
 		HeadSize: r.HeadSize, BodySize: r.BodySize, Truncated: r.Truncated, Session: r.Session,
 		Pieces: piecesOf(r.Raw), Size: r.Raw.Size, Count: r.Count, Until: nanos(r.Until),
+	}
+	if r.Cause != (ID{}) {
+		f.Cause, f.CauseBy = r.Cause[:], r.CauseBy
 	}
 	if r.Answer != nil {
 		f.Answer = newAnswerFacts(r.Answer)
@@ -53,6 +58,9 @@ func (f *recordFacts) record(id ID) *Record {
 		Verdict: f.Verdict, Reason: f.Reason, Verified: f.Verified,
 		HeadSize: f.HeadSize, BodySize: f.BodySize, Truncated: f.Truncated, Session: f.Session,
 		Count: f.Count, Until: fromNanos(f.Until),
+	}
+	if len(f.Cause) == len(r.Cause) {
+		r.Cause, r.CauseBy = ID(f.Cause), f.CauseBy
 	}
 	if f.Answer != nil {
 		r.Answer = f.Answer.answer()

@@ -79,6 +79,8 @@ type Record struct {
 	Event         string   // the first of Events
 	Events        []string // where one record has several; nil: it has at most Event
 	Trace         string
+	Cause         ID      // of an outbound call: the inbound record that made the app call; zero: not known
+	CauseBy       CauseBy // how that is known; "": it is not
 
 	Verdict  Verdict
 	Reason   string // of the verdict, for people
@@ -105,6 +107,15 @@ func (r *Record) AllEvents() []string {
 	}
 	return r.Events
 }
+
+// CauseBy says how the record that caused another one was found.
+type CauseBy string
+
+// The ways in which a cause is found.
+const (
+	ByTrace CauseBy = "trace" // it has the same trace
+	ByTime  CauseBy = "time"  // it was the only one that an app was working on
+)
 
 // Peer is the address, without its port, of who brought the request to the agent: the proxy, or else the sender.
 func (r *Record) Peer() string {

@@ -61,6 +61,9 @@ func (p *page) facts() {
 	p.fact("source", r.Source)
 	p.fact("event", cmp.Or(strings.Join(r.Events, ", "), r.Event))
 	p.fact("trace", r.Trace)
+	if r.Cause != nil {
+		p.fact("caused by", ending(*r.Cause)+", by "+string(r.CauseBy))
+	}
 	p.fact("session", strings.Join(r.Session, ", "))
 	p.paintedFact("verdict", p.verdict())
 	p.fact("auth", p.auth())

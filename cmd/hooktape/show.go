@@ -14,6 +14,7 @@ func newShow(e *env) *cobra.Command {
 	var (
 		raw, body, answer bool
 		asJSON, reveal    bool
+		family            bool
 		sent, response    int
 	)
 	c := &cobra.Command{
@@ -33,8 +34,8 @@ given; --raw, --body, --answer, --sent and --response are the exact bytes.`,
 			return misused("hooktape show last", "%s takes the id of one record, got %d", c.CommandPath(), len(args))
 		},
 		RunE: func(c *cobra.Command, args []string) error {
-			if chosen(raw, body, answer, asJSON, sent != 0, response != 0) > 1 {
-				return misused("", "give one of --raw, --body, --answer, --sent, --response and --json")
+			if chosen(raw, body, answer, asJSON && !family, family, sent != 0, response != 0) > 1 {
+				return misused("", "give one of --raw, --body, --answer, --sent, --response, --trace and --json")
 			}
 			t, err := e.openTape(c.Context(), toRead)
 			if err != nil {
@@ -49,6 +50,8 @@ given; --raw, --body, --answer, --sent and --response are the exact bytes.`,
 				return s.bytes(c.Context(), t.Body)
 			case answer:
 				return s.bytes(c.Context(), t.Answer)
+			case family:
+				return s.family(c.Context(), asJSON)
 			case sent != 0:
 				return s.bytes(c.Context(), numbered(t.Request, sent))
 			case response != 0:
@@ -62,6 +65,7 @@ given; --raw, --body, --answer, --sent and --response are the exact bytes.`,
 	c.Flags().BoolVar(&raw, "raw", false, "the exact bytes of the record")
 	c.Flags().BoolVar(&body, "body", false, "the exact bytes of the body, without chunk framing")
 	c.Flags().BoolVar(&answer, "answer", false, "the exact bytes of the answer")
+	c.Flags().BoolVar(&family, "trace", false, "the records that belong to it: the calls that it made the app send, with times")
 	c.Flags().IntVar(&sent, "sent", 0, "the exact bytes that the attempt of this `number` sent")
 	c.Flags().IntVar(&response, "response", 0, "the exact bytes of the response to the attempt of this `number`")
 	jsonFlag(c, &asJSON)

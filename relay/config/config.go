@@ -68,9 +68,11 @@ type Source struct {
 	OnInvalid OnInvalid
 	Schema    *shape.Schema // that bodies have to fit; nil: any will do
 	BadBody   OnInvalid     // what happens with those that do not; "" is RejectInvalid
-	Event     *expr.Expr    // the name of the event, or a list of names; nil: requests have none
-	Dedupe    *Dedupe       // nil: every request is one of its own
-	Acks      []Ack         // the first whose When holds answers, else DefaultAck
+	Direction Direction
+	Trace     *expr.Expr // what makes requests belong together; nil, null or empty: what their header fields say
+	Event     *expr.Expr // the name of the event, or a list of names; nil: requests have none
+	Dedupe    *Dedupe    // nil: every request is one of its own
+	Acks      []Ack      // the first whose When holds answers, else DefaultAck
 	Targets   []Target
 	Status    *Status // how senders learn what became of what they sent; nil: they can't ask
 	Subscribe []Subscription
@@ -79,6 +81,15 @@ type Source struct {
 	ID       string // of a source made at run time; "": it is in the config file
 	Disabled bool   // takes no requests: senders get 410
 }
+
+// Direction says whose requests come in through a source.
+type Direction string
+
+// The values of direction.
+const (
+	Inbound  Direction = "inbound"  // those of others, for the app
+	Outbound Direction = "outbound" // those of the app, for others
+)
 
 // OnInvalid says what happens with requests that fail the check of the provider, or whose bodies do not fit the schema.
 type OnInvalid string
@@ -225,6 +236,7 @@ func DefaultSource(name, path string) Source {
 		MaxBody:  Default().Limits.MaxBody,
 
 		OnInvalid: RejectInvalid,
+		Direction: Inbound,
 	}
 }
 

@@ -83,6 +83,8 @@ var sourceSchema = schema[Source]{
 		"tolerance":  func(d *decoder, s *Source, a *hclsyntax.Attribute) { d.duration(a, time.Second, &s.Setting.Tolerance) },
 		"params":     func(d *decoder, s *Source, a *hclsyntax.Attribute) { d.params(a, &s.Setting.Params) },
 		"on_invalid": decodeOnInvalid,
+		"direction":  decodeDirection,
+		"trace":      func(d *decoder, s *Source, a *hclsyntax.Attribute) { d.template(a.Expr, &s.Trace) },
 		"schema":     func(d *decoder, s *Source, a *hclsyntax.Attribute) { d.schema(a, &s.Schema) },
 
 		"on_invalid_body": decodeOnInvalidBody,
@@ -219,6 +221,12 @@ func (d *decoder) checkTargets(source *hclsyntax.Block) {
 			d.fail(a.SrcRange, "a source has one primary target; the other is in line %d", primary)
 		}
 		primary = a.SrcRange.Start.Line
+	}
+}
+
+func decodeDirection(d *decoder, s *Source, a *hclsyntax.Attribute) {
+	if text, ok := d.oneOf(a, string(Inbound), string(Outbound)); ok {
+		s.Direction = Direction(text)
 	}
 }
 

@@ -134,6 +134,13 @@ func (c *Client) Attempts(ctx context.Context, name string, unmasked bool) ([]At
 	return collect(lines[Attempt](func() (*http.Response, error) { return c.get(ctx, recordPath(name, "/attempts"), v) }))
 }
 
+// Family are the records that belong to one, as a tree.
+func (c *Client) Family(ctx context.Context, name string, unmasked bool) iter.Seq2[Traced, error] {
+	v := url.Values{}
+	reveal(v, unmasked)
+	return lines[Traced](func() (*http.Response, error) { return c.get(ctx, recordPath(name, "/trace"), v) })
+}
+
 // Targets are where a record goes by the configuration that the tape remembers.
 func (c *Client) Targets(ctx context.Context, name string) ([]RecordTarget, error) {
 	return collect(lines[RecordTarget](func() (*http.Response, error) { return c.get(ctx, recordPath(name, "/targets"), nil) }))

@@ -75,6 +75,7 @@ func (s *Server) Handler() http.Handler {
 		"GET /v1/records/{name}/raw":                        s.raw,
 		"GET /v1/records/{name}/body":                       s.body,
 		"GET /v1/records/{name}/answer":                     s.answer,
+		"GET /v1/records/{name}/trace":                      s.family,
 		"GET /v1/records/{name}/targets":                    s.targets,
 		"GET /v1/records/{name}/attempts":                   s.attempts,
 		"POST /v1/records/{name}/attempts":                  s.addAttempt,

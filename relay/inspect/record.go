@@ -17,6 +17,8 @@ type Record struct {
 	Source     string        `json:"source"`
 	Session    []string      `json:"session"`
 	Trace      string        `json:"trace"`
+	Cause      *store.ID     `json:"cause,omitempty"` // of an outbound call: the record that made the app call
+	CauseBy    store.CauseBy `json:"cause_by,omitempty"`
 	Via        string        `json:"via"`
 	Remote     string        `json:"remote"`
 	Proxy      string        `json:"proxy,omitempty"` // the trusted proxy that told of remote

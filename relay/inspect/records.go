@@ -154,6 +154,9 @@ func newRecord(rec *store.Record, reveal bool) *Record {
 		Size: rec.Raw.Size, BodySize: rec.BodySize, Truncated: rec.Truncated,
 		Deliveries: []Delivery{}, Count: rec.Count, Until: Time{rec.Until},
 	}
+	if rec.Cause != (store.ID{}) {
+		shown.Cause, shown.CauseBy = &rec.Cause, rec.CauseBy
+	}
 	if shown.Session == nil {
 		shown.Session = []string{}
 	}

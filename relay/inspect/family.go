@@ -1,0 +1,152 @@
+package inspect
+
+import (
+	"crypto/sha256"
+	"net/http"
+	"regexp"
+	"slices"
+	"time"
+
+	"github.com/hooktape/hooktape/relay/trace"
+	"github.com/hooktape/hooktape/store"
+)
+
+const (
+	// familyBefore and familyAfter are how far from a record those may be that belong to it.
+	familyBefore, familyAfter = time.Hour, 24 * time.Hour
+	// familyMax is how many there are at most: the first of them, in the order of the tape.
+	familyMax = 1000
+	// causesMax bounds the way from a record to what began it all.
+	causesMax = 16
+)
+
+// Traced is a record among those that belong together.
+type Traced struct {
+	Record
+	Depth    int       `json:"depth"`               // 0: it began it all
+	RepeatOf *store.ID `json:"repeat_of,omitempty"` // an earlier call that says the same, but for ids and times
+}
+
+// family sends the records that belong to one, itself among them: the outbound calls that a record caused below it, all
+// of them in the order of their times, one a line.
+func (s *Server) family(w http.ResponseWriter, r *http.Request) error {
+	rec, err := s.find(r)
+	if err != nil {
+		return err
+	}
+	first, err := s.origin(rec)
+	if err != nil {
+		return err
+	}
+	members, err := s.relatives(first)
+	if err != nil {
+		return err
+	}
+	reveal := r.URL.Query().Get("reveal") == "true"
+	repeats := repeated{}
+	return sendLines(w, func(line func(any) error) error {
+		for _, m := range inTree(members) {
+			shown, err := s.show(m.rec, reveal)
+			if err != nil {
+				return err
+			}
+			if err := line(Traced{*shown, m.depth, repeats.of(m.rec)}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// origin is the record that began what rec is a part of.
+func (s *Server) origin(rec *store.Record) (*store.Record, error) {
+	for range causesMax {
+		if rec.Cause == (store.ID{}) {
+			return rec, nil
+		}
+		cause, err := s.Store.Get(rec.Cause)
+		if err != nil {
+			return rec, nil // it is off the tape
+		}
+		rec = cause
+	}
+	return rec, nil
+}
+
+// relatives are the records that first caused, and those with its trace. Records come in the order of the tape, so that
+// a cause is known before what it caused.
+func (s *Server) relatives(first *store.Record) (members []*store.Record, err error) {
+	known := map[store.ID]bool{first.ID: true}
+	window := store.Query{Since: first.Time.Add(-familyBefore), Until: first.Time.Add(familyAfter), NoRaw: true}
+	for rec, err := range s.Store.Records(window) {
+		if err != nil {
+			return nil, err
+		}
+		if !known[rec.ID] && !known[rec.Cause] && !trace.Belongs(rec.Trace, first.Trace) {
+			continue
+		}
+		known[rec.ID] = true
+		if rec, err = s.Store.Get(rec.ID); err != nil {
+			continue // it was deleted in this moment
+		}
+		if members = append(members, rec); len(members) == familyMax {
+			break
+		}
+	}
+	return members, nil
+}
+
+// member is a record with its place in the tree.
+type member struct {
+	rec   *store.Record
+	depth int
+}
+
+// inTree puts records below those that caused them.
+func inTree(records []*store.Record) (tree []member) {
+	here := map[store.ID]bool{}
+	for _, rec := range records {
+		here[rec.ID] = true
+	}
+	below := map[store.ID][]*store.Record{}
+	for _, rec := range records {
+		cause := rec.Cause
+		if !here[cause] || cause == rec.ID {
+			cause = store.ID{}
+		}
+		below[cause] = append(below[cause], rec)
+	}
+	var add func(of store.ID, depth int)
+	add = func(of store.ID, depth int) {
+		slices.SortStableFunc(below[of], func(a, b *store.Record) int { return a.Time.Compare(b.Time) })
+		for _, rec := range below[of] {
+			tree = append(tree, member{rec, depth})
+			add(rec.ID, depth+1)
+		}
+	}
+	add(store.ID{}, 0)
+	return tree
+}
+
+// repeated remembers what calls said.
+type repeated map[[sha256.Size]byte]store.ID
+
+// varying is what differs from call to call though they say the same: ids, numbers and times.
+var varying = regexp.MustCompile(`[0-9a-fA-F]{8,}(-[0-9a-fA-F]{4,})*|[0-9]+`)
+
+// of is the first call that said the same as an outbound record; nil: it is the first, or no outbound call. Bodies in
+// pieces are not looked at.
+func (r repeated) of(rec *store.Record) *store.ID {
+	if rec.Cause == (store.ID{}) || rec.Raw.Inline == nil {
+		return nil
+	}
+	body := rec.Raw.Inline[min(rec.HeadSize, len(rec.Raw.Inline)):]
+	said := append([]byte(rec.Source+"\n"+rec.Method+" "+rec.Target+"\n"), body...)
+	sum := sha256.Sum256(varying.ReplaceAll(said, []byte("#")))
+	first, known := r[sum]
+	if !known {
+		r[sum] = rec.ID
+		return nil
+	}
+	return &first
+}

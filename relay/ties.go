@@ -1,0 +1,124 @@
+package relay
+
+import (
+	"sync"
+
+	"github.com/hooktape/hooktape/relay/config"
+	"github.com/hooktape/hooktape/relay/trace"
+	"github.com/hooktape/hooktape/store"
+)
+
+const (
+	// tracesMax is how many traces of inbound records are remembered: apps call out within moments.
+	tracesMax = 16384
+	// tracesRead is how many of the newest records are looked through for what was remembered before the agent began.
+	tracesRead = 4096
+)
+
+// ties knows which inbound records outbound calls may belong to. The zero value knows none.
+type ties struct {
+	mu      sync.Mutex // guards what follows
+	byTrace map[string]store.ID
+	oldest  []string         // traces in the order in which they came
+	working map[store.ID]int // inbound records with attempts under way, and how many
+	loading sync.Once
+}
+
+// note remembers the trace of an inbound record.
+func (t *ties) note(trace string, id store.ID) {
+	if trace == "" {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.byTrace == nil {
+		t.byTrace = make(map[string]store.ID)
+	}
+	if _, known := t.byTrace[trace]; !known {
+		t.oldest = append(t.oldest, trace)
+	}
+	t.byTrace[trace] = id
+	if len(t.oldest) > tracesMax {
+		delete(t.byTrace, t.oldest[0])
+		t.oldest = t.oldest[1:]
+	}
+}
+
+// begin notes that an inbound record is being worked on by an app, until the returned func is called.
+func (t *ties) begin(id store.ID) (end func()) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.working == nil {
+		t.working = make(map[store.ID]int)
+	}
+	t.working[id]++
+	return func() {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		if t.working[id]--; t.working[id] == 0 {
+			delete(t.working, id)
+		}
+	}
+}
+
+// cause is the inbound record that an outbound call with a trace belongs to: the one with the same trace, but for a
+// suffix, or else the one that is being worked on, when there is only one. by says which; "": none is known.
+func (t *ties) cause(id string) (cause store.ID, by store.CauseBy) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if id != "" {
+		for _, candidate := range []string{id, trace.Base(id)} {
+			if found, ok := t.byTrace[candidate]; ok {
+				return found, store.ByTrace
+			}
+		}
+	}
+	if len(t.working) != 1 {
+		return store.ID{}, ""
+	}
+	for only := range t.working {
+		cause = only
+	}
+	return cause, store.ByTime
+}
+
+// loadTies remembers the traces of the newest records on the tape, once.
+func (a *Agent) loadTies() {
+	a.ties.loading.Do(func() {
+		var newest []*store.Record
+		for rec, err := range a.store.Records(store.Query{Newest: true, NoRaw: true}) {
+			if err != nil || len(newest) == tracesRead {
+				break // what can't be read ties nothing
+			}
+			if src := a.routes.Load().named(rec.Source); rec.Trace != "" && src != nil && src.Direction != config.Outbound {
+				newest = append(newest, rec)
+			}
+		}
+		for i := len(newest) - 1; i >= 0; i-- {
+			a.ties.note(newest[i].Trace, newest[i].ID)
+		}
+	})
+}
+
+// noteTrace remembers the trace of an inbound request, under the id of the record that the app gets.
+func (r *reception) noteTrace(id store.ID) {
+	if r.src != nil && r.src.Direction != config.Outbound && r.rec.Verdict == store.Accepted {
+		r.ties.note(r.rec.Trace, id)
+	}
+}
+
+// tie finds out which trace the request has, and which record an outbound call belongs to.
+func (r *reception) tie() {
+	r.rec.Trace = trace.Of(r.x.Head.Fields)
+	if by := r.src.Trace; by != nil {
+		text, err := by.String(r.view)
+		r.failed(by, err)
+		if text != "" {
+			r.rec.Trace = trace.Clip(text)
+		}
+	}
+	if r.src.Direction == config.Outbound {
+		r.loadTies()
+		r.rec.Cause, r.rec.CauseBy = r.ties.cause(r.rec.Trace)
+	}
+}
