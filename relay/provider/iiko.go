@@ -10,7 +10,7 @@ var iiko = Provider{
 	Optional: true,
 	Methods:  []string{"POST"},
 	// The first is of the Simple Order Injection API, the others are of the Cloud API, which sends several at once.
-	Event: `json.type != null ? json.type : json.eventType != null ? json.eventType : json[0].eventType`,
+	Event: `json.type != null ? json.type : json[*].eventType`,
 	// A repeat differs in this alone; an update of anything else is an event of its own.
 	Dedupe: `regexreplace(body, "\"correlationId\"\\s*:\\s*\"[^\"]*\"", "")`,
 	Acks: []Ack{

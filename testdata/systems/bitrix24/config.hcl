@@ -1,12 +1,22 @@
-# Bitrix24: events and the pages of an app come in at /v1/bitrix, calls to the portal go out through /rest.
+# Bitrix24: events come in at /v1/bitrix/events, the pages of an app beside them; calls to the portal go out through /rest.
 
 source "bitrix24" {
+  path     = "/v1/bitrix/events"
+  provider = "bitrix24" # GET and HEAD of exactly this path are answered: who finds 405 there takes the URL for dead
+  secrets  = [env("SECRET")] # the application_token of the events
+  respond  = "target"
+
+  target "app" {
+    url = "${env("APP_URL")}/v1/bitrix/events"
+  }
+}
+
+source "bitrix24-pages" {
   path    = "/v1/bitrix"
   respond = "target"
 
   target "app" {
-    url       = "${env("APP_URL")}/v1/bitrix"
-    forwarded = false
+    url = "${env("APP_URL")}/v1/bitrix"
   }
 }
 
