@@ -88,6 +88,21 @@ func TestContentfulHasToSignItsTimeAndTheListOfWhatItSigns(t *testing.T) {
 	}
 }
 
+func TestContentfulSignsThePathAsItHasIt(t *testing.T) {
+	s := &Setting{Secrets: []string{"secret"}}
+	list := "x-contentful-signed-headers,x-contentful-timestamp"
+	r := signedRequest(t, &contentful, request(t, "POST", "/hooks/contentful", "{}", "X-Contentful-Signed-Headers", list), s, "")
+	behind := request(t, "POST", "/contentful", "{}")
+	behind.Head.Fields, behind.URL = r.Head.Fields, r.URL
+	if f := contentful.Verify(behind, s); f != nil {
+		t.Errorf("behind a proxy that takes off a part of the path: %v", f)
+	}
+	behind.URL = "https://hooks.example.com/contentful"
+	if f := contentful.Verify(behind, s); f == nil || f.Kind != Mismatch {
+		t.Errorf("another path: %v", f)
+	}
+}
+
 func TestAddressesOfProvidersAreNetworks(t *testing.T) {
 	for _, p := range All() {
 		for _, address := range p.Allow {

@@ -48,8 +48,17 @@ func contentfulMessage(r *Request, _ *Setting) ([]byte, error) {
 			fields = append(fields, name+":"+value)
 		}
 	}
-	lines := []string{r.Head.Method, contentfulPath(r.Head.Target), strings.Join(fields, ";"), string(r.Body)}
+	lines := []string{r.Head.Method, contentfulPath(targetOf(r)), strings.Join(fields, ";"), string(r.Body)}
 	return []byte(strings.Join(lines, "\n")), nil
+}
+
+// targetOf is the target as the sender has it.
+func targetOf(r *Request) string {
+	_, rest, ok := strings.Cut(r.URL, "://")
+	if i := strings.IndexByte(rest, '/'); ok && i >= 0 {
+		return rest[i:]
+	}
+	return r.Head.Target
 }
 
 // contentfulPath is how its library writes a target: the query escaped as one component, then all of it as a URI.

@@ -57,9 +57,11 @@ type guess struct {
 // guesses are all of them, the likely and cheap ones first.
 func guesses(p *Provider, r *Request, s *Setting, others []Secret) iter.Seq[guess] {
 	return func(yield func(guess) bool) {
-		for g := range guessSecrets(r, s, others) {
-			if !yield(g) {
-				return
+		if !fetchesKeys(p.Scheme) {
+			for g := range guessSecrets(r, s, others) {
+				if !yield(g) {
+					return
+				}
 			}
 		}
 		if signsWithURL(p.Scheme) {
@@ -110,6 +112,15 @@ func guessSecrets(r *Request, s *Setting, others []Secret) iter.Seq[guess] {
 			}
 		}
 	}
+}
+
+// fetchesKeys says whether secrets, if there are any, are shown to the provider for its keys: those of others must not be.
+func fetchesKeys(scheme Scheme) bool {
+	switch scheme.(type) {
+	case *webToken, snsSignature:
+		return true
+	}
+	return false
 }
 
 // signsWithURL says whether the URL is part of what is signed.

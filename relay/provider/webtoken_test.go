@@ -164,6 +164,17 @@ func TestPlaidRefuses(t *testing.T) {
 	}
 }
 
+// TestSecretsOfOthersAreNotShownToPlaid while the reason of a mismatch is looked for.
+func TestSecretsOfOthersAreNotShownToPlaid(t *testing.T) {
+	v := readTokenVector(t, "plaid.json")
+	v.Body += "\n"
+	r, s := v.plaid(t) // whose Fetch fails the test for another secret
+	const want = "the body was changed after it was signed"
+	if got := Explain(&plaid, r, s, []Secret{{"other", "secret of another source"}}); !strings.Contains(got, want) {
+		t.Errorf("%q", got)
+	}
+}
+
 // TestATokenHasNoSayInItsAlgorithm: not even "none".
 func TestATokenHasNoSayInItsAlgorithm(t *testing.T) {
 	v := readTokenVector(t, "google-pubsub.json")
