@@ -76,12 +76,14 @@ type deleteChange struct {
 	rest    []dropChange // pieces that are still to be deleted
 	pieces  uint32       // deleted in this transaction
 
+	records              *bolt.Cursor // one for all: finding the next record allocates nothing then
 	attempts, deliveries *rowsOf
 }
 
 func (c *deleteChange) apply(t *txn) error {
 	c.done, c.damaged, c.rest, c.pieces = Deleted{}, nil, nil, 0
 	c.attempts, c.deliveries = &rowsOf{bucket: bucketAttempts}, &rowsOf{bucket: bucketDeliveries}
+	c.records = t.Bucket(bucketRecords).Cursor()
 	for _, id := range c.ids {
 		if err := c.delete(t, id); err != nil {
 			return err
@@ -94,8 +96,7 @@ func (c *deleteChange) release(error) {}
 
 // delete takes one record off. All is read before anything is changed.
 func (c *deleteChange) delete(t *txn, id ID) error {
-	at := t.Bucket(bucketRecords).Cursor()
-	k, value := at.Seek(id[:])
+	k, value := c.records.Seek(id[:])
 	if !bytes.Equal(k, id[:]) {
 		return nil
 	}
@@ -117,7 +118,7 @@ func (c *deleteChange) delete(t *txn, id ID) error {
 			return err
 		}
 	}
-	if err := errors.Join(r.delete(t), at.Delete()); err != nil {
+	if err := errors.Join(r.delete(t), c.records.Delete()); err != nil {
 		return err
 	}
 	c.done.Records++

@@ -40,7 +40,11 @@ const (
 	// passFull takes the place of both while nothing can be appended: as soon as a delivery ends there may be room.
 	passFull = time.Second
 	// evictMin is how many records are evicted at once. While that is not enough, it doubles up to deleteMax.
-	evictMin = 32
+	evictMin = 128
+	// evictAhead is how many bytes more are evicted than are too many, and aheadShare bounds that: one in so many of
+	// MaxSize. Neighbours that go in one transaction share its cost: their pages are read, and written or freed, once.
+	evictAhead = 256 << 10
+	aheadShare = 64
 )
 
 // evictor finds what retention deletes. The committer deletes it, with the next group.
@@ -191,7 +195,9 @@ func (s *Store) evictable(r Retention, now time.Time, n int) (ids []ID, err erro
 	}
 	var over int64
 	if r.MaxSize > 0 {
-		over = s.evictor.used.Load() - r.MaxSize
+		if over = s.evictor.used.Load() - r.MaxSize; over > 0 {
+			over += min(evictAhead, r.MaxSize/aheadShare)
+		}
 	}
 	var old ID
 	if r.MaxAge > 0 {
