@@ -451,7 +451,7 @@ func TestATargetMayFailInEveryWay(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			a := startApp(t, always(ok))
 			a.stop()
-			l, err := net.Listen("tcp", a.addr)
+			l, err := a.held.Listen()
 			if err != nil {
 				t.Fatal(err)
 			}

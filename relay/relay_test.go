@@ -18,6 +18,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/hooktape/hooktape/relay/config"
+	"github.com/hooktape/hooktape/relay/wire/port"
 	"github.com/hooktape/hooktape/relay/wire/wiretest"
 	"github.com/hooktape/hooktape/store"
 )
@@ -34,6 +35,7 @@ const patienceOfTests = 30 * time.Second
 type app struct {
 	t       *testing.T
 	addr    string
+	held    *port.Held
 	respond func(n int, request string) (response string) // "" closes without an answer
 
 	mu   sync.Mutex
@@ -43,13 +45,13 @@ type app struct {
 
 func startApp(t *testing.T, respond func(int, string) string) *app {
 	a := &app{t: t, respond: respond}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	held, err := port.Hold()
 	if err != nil {
 		t.Fatal(err)
 	}
-	a.addr = l.Addr().String()
-	a.listen(l)
-	t.Cleanup(func() { a.stop() })
+	a.held, a.addr = held, held.Addr
+	a.up()
+	t.Cleanup(func() { a.stop(); held.Release() })
 	return a
 }
 
@@ -80,9 +82,9 @@ func (a *app) listen(l net.Listener) {
 	})
 }
 
-// up listens again where it did before.
+// up listens, from the second time on where it did before.
 func (a *app) up() {
-	l, err := net.Listen("tcp", a.addr)
+	l, err := a.held.Listen()
 	if err != nil {
 		a.t.Fatal(err)
 	}

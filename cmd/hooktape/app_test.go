@@ -7,17 +7,20 @@ import (
 	"net"
 	"sync"
 	"testing"
+
+	"github.com/hooktape/hooktape/relay/wire/port"
 )
 
 // rawApp is the app behind the agent: a raw socket that keeps every byte it
 // received and answers with bytes it was given. It can be taken down and
 // brought up again on its port.
 type rawApp struct {
-	addr string
+	addr string                      // from the first up on
 	seen func(n int, request []byte) // called with request number n before it is answered; nil: nobody looks
 	wg   sync.WaitGroup
 
 	mu       sync.Mutex // guards what follows
+	held     *port.Held
 	listener net.Listener
 	conns    map[net.Conn]struct{}
 	requests [][]byte      // whole ones, in the order they were whole
@@ -43,7 +46,6 @@ func newRawApp() *rawApp {
 	released := make(chan struct{})
 	close(released)
 	return &rawApp{
-		addr:    "127.0.0.1:0",
 		conns:   make(map[net.Conn]struct{}),
 		arrived: make(chan struct{}),
 		answers: [][]byte{okAnswer},
@@ -58,19 +60,32 @@ func startApp(t testing.TB) *rawApp {
 	if err := a.up(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(a.down)
+	t.Cleanup(a.end)
 	return a
+}
+
+// end takes it down for good.
+func (a *rawApp) end() {
+	a.down()
+	a.held.Release()
 }
 
 // up listens, from the second time on where it listened before.
 func (a *rawApp) up() error {
-	l, err := net.Listen("tcp", a.addr)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.held == nil {
+		held, err := port.Hold()
+		if err != nil {
+			return err
+		}
+		a.held, a.addr = held, held.Addr
+	}
+	l, err := a.held.Listen()
 	if err != nil {
 		return err
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.addr, a.listener = l.Addr().String(), l
+	a.listener = l
 	a.wg.Go(func() { a.accept(l) })
 	return nil
 }

@@ -109,7 +109,7 @@ func setUpScript(e *testscript.Env, root string) error {
 			e.T().Log(fmt.Sprintf("the agent ran to the end; its log:\n%s", on.agent.errs))
 		}
 		for _, app := range on.apps {
-			app.down()
+			app.end()
 		}
 	})
 	return nil

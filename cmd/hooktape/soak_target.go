@@ -7,6 +7,8 @@ import (
 	"net"
 	"sync"
 	"time"
+
+	"github.com/hooktape/hooktape/relay/wire/port"
 )
 
 // soakTarget is an app behind the agent, on a raw socket: it enters into the
@@ -14,6 +16,7 @@ import (
 type soakTarget struct {
 	number int // which of soakTargets
 	addr   string
+	held   *port.Held // of addr, also while it is down
 	ledger *soakLedger
 	wg     sync.WaitGroup
 
@@ -47,13 +50,12 @@ func startSoakTarget(number int, ledger *soakLedger) (*soakTarget, error) {
 		conns: make(map[net.Conn]struct{}), none: make(chan struct{}),
 	}
 	close(t.none)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	held, err := port.Hold()
 	if err != nil {
 		return nil, err
 	}
-	t.addr = l.Addr().String()
-	t.listen(l)
-	return t, nil
+	t.held, t.addr = held, held.Addr
+	return t, t.up()
 }
 
 // listen takes connections. Callers hold mu, or have the target to themselves.
@@ -69,7 +71,7 @@ func (t *soakTarget) up() error {
 	if t.listener != nil {
 		return nil
 	}
-	l, err := net.Listen("tcp", t.addr)
+	l, err := t.held.Listen()
 	if err != nil {
 		return fmt.Errorf("bring target %s up again: %w", soakTargets[t.number], err)
 	}
@@ -95,6 +97,7 @@ func (t *soakTarget) down() {
 func (t *soakTarget) close() {
 	t.down()
 	t.wg.Wait()
+	t.held.Release()
 }
 
 // behave sets how requests are treated from now on.
