@@ -4,7 +4,7 @@ package provider
 var sentry = Provider{
 	Name:    "sentry",
 	Title:   "Sentry",
-	Doc:     "https://docs.sentry.io/organization/integrations/integration-platform/webhooks/",
+	Doc:     "https://docs.sentry.io/integrations/integration-platform/webhooks/",
 	Scheme:  &signed{At: "Sentry-Hook-Signature"},
 	Methods: []string{"POST"},
 	Event:   `"${header.sentry-hook-resource}.${json.action}"`,

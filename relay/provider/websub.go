@@ -7,7 +7,7 @@ import (
 )
 
 // websub is a subscriber of the W3C's WebSub, formerly PubSubHubbub. params.topic names the topics that are wanted,
-// with blanks between. The hub chooses how it signs, and doesn't where it was given no secret.
+// with blanks between. The hub chooses how it signs; it is given a secret when it is asked to subscribe.
 var websub = Provider{
 	Name:  "websub",
 	Title: "WebSub",
@@ -16,7 +16,6 @@ var websub = Provider{
 		hubSignature("sha256=", crypto.SHA256), hubSignature("sha512=", crypto.SHA512),
 		hubSignature("sha384=", crypto.SHA384), hubSignature("sha1=", crypto.SHA1),
 	},
-	Optional:  true,
 	Methods:   []string{"POST"},
 	Handshake: hubVerification,
 	Headers:   []string{"x-hub-signature", "link: rel=\"hub\""},
