@@ -376,7 +376,7 @@ func TestTestdataHoldsNoRealTokens(t *testing.T) {
 			for _, mark := range []string{"Bearer ", "OAuth ", "application_token", "access_token", "X-Webhook-Secret: ", "authToken: ", `"secret": "`, `"token": "`} {
 				_, after, found := strings.Cut(string(line), mark)
 				plain := strings.ToLower(after)
-				if found && strings.TrimSpace(after) != "" && !strings.Contains(plain, "fake") && !strings.Contains(plain, "not-a-real") && !strings.Contains(plain, "notreal") {
+				if found && strings.TrimSpace(after) != "" && !strings.HasPrefix(after, "${") && !strings.Contains(plain, "fake") && !strings.Contains(plain, "not-a-real") && !strings.Contains(plain, "notreal") {
 					t.Errorf("%s: %s%.60s does not look fake", path, mark, after)
 				}
 			}

@@ -1,0 +1,461 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/csv"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// metrikaAPI is the part of Yandex.Metrica's API that takes offline conversions, as its document has it: a CSV file in a
+// multipart form, with an OAuth token that belongs to the counter.
+type metrikaAPI struct {
+	*httptest.Server
+	tokens map[string]string // by counter
+
+	mu      sync.Mutex // guards what follows
+	broken  int        // so many uploads are answered 503
+	uploads []upload
+}
+
+type upload struct {
+	counter, comment string
+	rows             [][]string
+	fields           http.Header
+}
+
+func newMetrikaAPI(t *testing.T, tokens map[string]string) *metrikaAPI {
+	api := &metrikaAPI{tokens: tokens}
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /management/v1/counter/{counter}/offline_conversions/upload", api.upload)
+	api.Server = httptest.NewServer(mux)
+	t.Cleanup(api.Close)
+	return api
+}
+
+func (api *metrikaAPI) upload(w http.ResponseWriter, r *http.Request) {
+	api.mu.Lock()
+	defer api.mu.Unlock()
+	counter := r.PathValue("counter")
+	refuse := func(status int, why string) {
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(status)
+		fmt.Fprintf(w, `{"errors":[{"error_type":"x","message":%q}],"code":%d,"message":%[1]q}`, why, status)
+	}
+	if api.broken > 0 {
+		api.broken--
+		refuse(http.StatusServiceUnavailable, "Backend error")
+		return
+	}
+	if r.Header.Get("Authorization") != "OAuth "+api.tokens[counter] || api.tokens[counter] == "" {
+		refuse(http.StatusForbidden, "Access is denied")
+		return
+	}
+	file, header, err := r.FormFile("file")
+	if err != nil {
+		refuse(http.StatusBadRequest, err.Error())
+		return
+	}
+	rows, err := csv.NewReader(file).ReadAll()
+	if err != nil || len(rows) < 2 || header.Header.Get("Content-Type") != "text/csv" {
+		refuse(http.StatusBadRequest, fmt.Sprint("no CSV file: ", err))
+		return
+	}
+	api.uploads = append(api.uploads, upload{counter, r.FormValue("comment"), rows, r.Header})
+	w.Header().Set("Content-Type", "application/json")
+	fmt.Fprintf(w, `{"uploading":{"id":%d,"create_time":"2025-07-01T12:35:10+03:00","source_quantity":%d,"line_quantity":%[2]d,"client_id_type":"CLIENT_ID","status":"UPLOADED"}}`,
+		987653+len(api.uploads), len(rows)-1)
+}
+
+func (api *metrikaAPI) breakDown(times int) {
+	api.mu.Lock()
+	defer api.mu.Unlock()
+	api.broken = times
+}
+
+func (api *metrikaAPI) got() []upload {
+	api.mu.Lock()
+	defer api.mu.Unlock()
+	return slices.Clone(api.uploads)
+}
+
+// metrika is a service for offline conversions: an agent with the config of testdata/systems/metrika.
+type metrika struct {
+	*user
+	t      *testing.T
+	api    *metrikaAPI
+	folder string
+}
+
+// webhook is a source as its maker gets to know it.
+type webhook struct{ Name, ID, URL, Secret string }
+
+// batchStatus is what a sender is told about a batch.
+type batchStatus struct {
+	BatchID   string   `json:"batch_id"`
+	Status    string   `json:"status"`
+	WebhookID string   `json:"webhook_id"`
+	Counter   int      `json:"counter_id"`
+	Created   string   `json:"created_at"`
+	Updated   string   `json:"updated_at"`
+	Upload    string   `json:"metrika_upload_id"`
+	Total     int      `json:"total"`
+	Processed int      `json:"processed"`
+	Errors    []string `json:"errors"`
+}
+
+const (
+	metrikaToken = "y0_FakeTokenNotReal000000000000000000000000000000000000000000000000000000"
+	otherToken   = "y0_FakeTokenOfAnother00000000000000000000000000000000000000000000000000"
+)
+
+func newMetrika(t *testing.T) *metrika {
+	folder, err := filepath.Abs("../../testdata/systems/metrika")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := &metrika{t: t, user: newUser(t), folder: folder}
+	m.api = newMetrikaAPI(t, map[string]string{"12345678": metrikaToken, "42": otherToken})
+	m.env = append(m.env, "API_URL="+m.api.URL)
+	m.begin()
+	return m
+}
+
+func (m *metrika) begin() { m.start("run", "--config", filepath.Join(m.folder, "config.hcl")) }
+
+// create makes a source by the command line.
+func (m *metrika) create(name, counter, token string) webhook {
+	m.t.Helper()
+	file := filepath.Join(m.dir, name+".token")
+	if err := os.WriteFile(file, []byte(token+"\n"), 0o600); err != nil {
+		m.t.Fatal(err)
+	}
+	out := m.run("source", "create", name, "--provider", "metrika", "--param", "counter_id="+counter, "--param-file", "token="+file,
+		"--param", "description=Webhook for CRM system", "--json")
+	var w webhook
+	if err := json.Unmarshal(out, &w); err != nil {
+		m.t.Fatalf("%v: %s", err, out)
+	}
+	return w
+}
+
+// request is a file of the folder as the sender of a webhook sends it.
+func (m *metrika) request(name string, w webhook) []byte {
+	m.t.Helper()
+	b, err := os.ReadFile(filepath.Join(m.folder, name))
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	b = bytes.ReplaceAll(b, []byte("550e8400-e29b-41d4-a716-446655440000"), []byte(w.ID))
+	return bytes.ReplaceAll(b, []byte("FakeSecretNotReal_0000000000000000000000000"), []byte(w.Secret))
+}
+
+// send sends raw bytes and gives the answer.
+func (m *metrika) send(request []byte) (status int, fields http.Header, body []byte) {
+	m.t.Helper()
+	answers, err := exchange(m.agent.addr, request, inOneWrite)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	return parseAnswer(m.t, answers[0])
+}
+
+func parseAnswer(t *testing.T, answer []byte) (status int, fields http.Header, body []byte) {
+	t.Helper()
+	r, err := http.ReadResponse(bufio.NewReader(bytes.NewReader(answer)), nil)
+	if err != nil {
+		t.Fatalf("%v: %q", err, answer)
+	}
+	defer r.Body.Close()
+	if body, err = io.ReadAll(r.Body); err != nil {
+		t.Fatal(err)
+	}
+	return r.StatusCode, r.Header, body
+}
+
+// batch sends a batch that must be taken, and gives its id.
+func (m *metrika) batch(request []byte) string {
+	m.t.Helper()
+	status, _, body := m.send(request)
+	var told struct {
+		BatchID  string `json:"batch_id"`
+		Status   string `json:"status"`
+		Accepted int    `json:"accepted_count"`
+	}
+	if err := json.Unmarshal(body, &told); err != nil || status != 200 || told.Status != "accepted" || told.BatchID == "" || told.Accepted == 0 {
+		m.t.Fatalf("%d %s %v", status, body, err)
+	}
+	return told.BatchID
+}
+
+// ask asks for the status of a batch. Questions count among the requests of a minute, so there is a time to wait when
+// there were many.
+func (m *metrika) ask(w webhook, batch string) (code int, body []byte) {
+	m.t.Helper()
+	request := bytes.ReplaceAll(m.request("status.http", w), []byte("550e8400-e29b-41d4-a716-446655440001"), []byte(batch))
+	if err := poll(func() bool { code, _, body = m.send(request); return code != 429 }); err != nil {
+		m.t.Fatal(err)
+	}
+	return code, body
+}
+
+func (m *metrika) status(w webhook, batch string) (s batchStatus) {
+	m.t.Helper()
+	code, body := m.ask(w, batch)
+	if err := json.Unmarshal(body, &s); err != nil || code != 200 {
+		m.t.Fatalf("status of %s: %d %s %v", batch, code, body, err)
+	}
+	return s
+}
+
+// until waits for the delivery of a batch to be in a state, with an attempt behind it, and asks for the status then.
+func (m *metrika) until(w webhook, batch, state, status string) batchStatus {
+	m.t.Helper()
+	var d struct {
+		State    string
+		Attempts int
+	}
+	if err := poll(func() bool {
+		out := m.run("deliveries", "list", batch, "--json")
+		return json.Unmarshal(out, &d) == nil && d.State == state && d.Attempts > 0
+	}); err != nil {
+		m.t.Fatalf("batch %s never was %s: %+v", batch, state, d)
+	}
+	s := m.status(w, batch)
+	if s.Status != status {
+		m.t.Errorf("batch %s is %+v, want %s", batch, s, status)
+	}
+	return s
+}
+
+var uuid = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`)
+
+func TestMetrikaTakesBatchesForSourcesMadeAtRunTime(t *testing.T) {
+	t.Parallel()
+	m := newMetrika(t)
+	crm := m.create("crm", "12345678", metrikaToken)
+	if !uuid.MatchString(crm.ID) || crm.URL != "https://api.example.com/webhook/offline-conversions/"+crm.ID || len(crm.Secret) != 43 {
+		t.Errorf("made %+v", crm)
+	}
+	shop := m.create("shop", "42", otherToken)
+
+	batch := m.batch(m.request("batch.http", crm))
+	if id := newestAccepted(t, m.user); id != batch {
+		t.Errorf("the batch is %s, its record %s", batch, id)
+	}
+	s := m.until(crm, batch, "delivered", "uploaded")
+	if s.BatchID != batch || s.WebhookID != crm.ID || s.Counter != 12345678 || s.Upload != "987654" || s.Total != 2 || s.Processed != 2 || s.Errors != nil {
+		t.Errorf("%+v", s)
+	}
+	for _, at := range []string{s.Created, s.Updated} {
+		if _, err := time.Parse(time.RFC3339Nano, at); err != nil {
+			t.Error(err)
+		}
+	}
+	m.until(shop, m.batch(m.request("batch-python.http", shop)), "delivered", "uploaded")
+	m.checkUploads(batch)
+
+	// After a restart it is all there.
+	m.agent.stop(syscall.SIGTERM)
+	m.begin()
+	if again := m.status(crm, batch); again.Status != "uploaded" || again.Upload != "987654" {
+		t.Errorf("after a restart: %+v", again)
+	}
+	m.until(crm, m.batch(m.request("batch.http", crm)), "delivered", "uploaded")
+	m.checkNoSecrets(crm, shop)
+}
+
+// newestAccepted is the id of the newest record that was accepted.
+func newestAccepted(t *testing.T, u *user) string {
+	t.Helper()
+	var rec struct{ ID string }
+	if err := json.Unmarshal(u.run("list", "--json", "--limit", "1", "--verdict", "accepted"), &rec); err != nil {
+		t.Fatal(err)
+	}
+	return rec.ID
+}
+
+// checkUploads looks at what the API got: its own shape, the right counter, Unix seconds, and nobody's secret.
+func (m *metrika) checkUploads(first string) {
+	m.t.Helper()
+	uploads := m.api.got()
+	if len(uploads) != 2 || uploads[0].counter != "12345678" || uploads[1].counter != "42" || uploads[0].comment != first {
+		m.t.Fatalf("%+v", uploads)
+	}
+	want := [][]string{
+		{"ClientId", "UserId", "Yclid", "Target", "DateTime", "Price", "Currency", "PurchaseId"},
+		{"1234567890.1234567890", "", "", "purchase", "1751362496", "1500", "RUB", "order123"},
+		{"", "user123", "", "registration", "1751362200", "", "", ""},
+	}
+	for i, row := range want {
+		if !slices.Equal(uploads[0].rows[i], row) {
+			m.t.Errorf("row %d: %q, want %q", i, uploads[0].rows[i], row)
+		}
+	}
+	for _, u := range uploads {
+		if u.fields.Get("X-Webhook-Secret") != "" {
+			m.t.Error("the secret went out")
+		}
+	}
+}
+
+// checkNoSecrets makes sure that nothing people look at has a secret in it.
+func (m *metrika) checkNoSecrets(hooks ...webhook) {
+	m.t.Helper()
+	seen := m.agent.errs.String() + m.agent.out.String()
+	for _, args := range [][]string{{"source", "list"}, {"source", "list", "--json"}, {"list", "--json"}, {"show", "last"}} {
+		seen += string(m.run(args...))
+	}
+	for _, w := range hooks {
+		if strings.Contains(seen, w.Secret) {
+			m.t.Errorf("the secret of %s is shown", w.Name)
+		}
+	}
+	for _, token := range []string{metrikaToken, otherToken} {
+		if strings.Contains(seen, token) {
+			m.t.Error("a token is shown")
+		}
+	}
+}
+
+func TestMetrikaTellsWhatWentWrongWithABatch(t *testing.T) {
+	t.Parallel()
+	m := newMetrika(t)
+	crm := m.create("crm", "12345678", metrikaToken)
+	m.api.breakDown(1 << 20)
+	batch := m.batch(m.request("batch.http", crm))
+	s := m.until(crm, batch, "pending", "pending")
+	if len(s.Errors) != 1 || s.Errors[0] != "Backend error" || s.Processed != 0 || s.Upload != "" || s.Total != 2 {
+		t.Errorf("%+v", s)
+	}
+	m.api.breakDown(0)
+	if s := m.until(crm, batch, "delivered", "uploaded"); s.Errors != nil || s.Processed != 2 {
+		t.Errorf("%+v", s)
+	}
+
+	// A token of another counter: it stays pending until somebody drops it.
+	wrong := m.create("wrong", "42", metrikaToken)
+	batch = m.batch(m.request("batch.http", wrong))
+	if s := m.until(wrong, batch, "pending", "pending"); len(s.Errors) != 1 || s.Errors[0] != "Access is denied" {
+		t.Errorf("%+v", s)
+	}
+	m.run("deliveries", "drop", batch)
+	if s := m.until(wrong, batch, "dropped", "error"); s.Errors[0] != "Access is denied" {
+		t.Errorf("%+v", s)
+	}
+
+	// Nobody is told of a batch that is not theirs.
+	if code, body := m.ask(crm, batch); code != 404 {
+		t.Errorf("another's batch: %d %s", code, body)
+	}
+}
+
+func TestMetrikaRefusesWhatIsBeyondItsLimits(t *testing.T) {
+	t.Parallel()
+	m := newMetrika(t)
+	crm := m.create("crm", "12345678", metrikaToken)
+	for _, name := range []string{"batch-wrong-secret.http", "batch-without-secret.http"} {
+		request := m.request(name, crm)
+		if name == "batch-wrong-secret.http" {
+			request = m.request(name, webhook{ID: crm.ID, Secret: strings.Repeat("x", len(crm.Secret))})
+		}
+		if status, _, body := m.send(request); status != 403 {
+			t.Errorf("%s: %d %s", name, status, body)
+		}
+	}
+
+	status, _, body := m.send(m.request("batch-invalid.http", crm))
+	var told struct {
+		ValidationErrors []struct{ Field, Message string }
+	}
+	if err := json.Unmarshal(body, &told); err != nil || status != 400 {
+		t.Errorf("%d %s %v", status, body, err)
+	}
+	wrong := map[string]string{}
+	for _, e := range told.ValidationErrors {
+		wrong[e.Field] += e.Message
+	}
+	for _, want := range [][2]string{
+		{"conversions[0].date_time", ""}, {"conversions[1].target", ""},
+		{"conversions[0]", "client_id"}, {"conversions[0]", "user_id"}, {"conversions[0]", "yclid"},
+	} {
+		if message, ok := wrong[want[0]]; !ok || !strings.Contains(message, want[1]) {
+			t.Errorf("%v is not among what is wrong: %s", want, body)
+		}
+	}
+
+	if status, _, body := m.send(conversions(crm, 1001)); status != 400 || !strings.Contains(string(body), `"field":"conversions"`) {
+		t.Errorf("1001 conversions: %d %s", status, body)
+	}
+	m.until(crm, m.batch(conversions(crm, 1000)), "delivered", "uploaded")
+	if rows := m.api.got()[0].rows; len(rows) != 1001 || rows[1000][1] != "user999" {
+		t.Errorf("%d rows were uploaded", len(rows))
+	}
+	large := fmt.Sprintf("POST /webhook/offline-conversions/%s HTTP/1.1\r\nHost: h\r\nX-Webhook-Secret: %s\r\nExpect: 100-continue\r\nContent-Length: 10000001\r\n\r\n", crm.ID, crm.Secret)
+	if answer, err := exchangeInTurn(m.agent.addr, []byte(large), inOneWrite); err != nil {
+		t.Error(err)
+	} else if status, _, _ := parseAnswer(t, answer); status != 413 {
+		t.Errorf("10 MB and a byte: %d", status)
+	}
+
+	// Switched off: 410, recorded; and on again.
+	m.run("source", "disable", "crm")
+	if status, _, _ := m.send(m.request("batch.http", crm)); status != 410 {
+		t.Errorf("switched off: %d", status)
+	}
+	if out := m.run("list", "--verdict", "disabled", "--json"); bytes.Count(out, []byte("\n")) != 1 {
+		t.Errorf("recorded of it: %s", out)
+	}
+	m.run("source", "enable", "crm")
+	m.until(crm, m.batch(m.request("batch.http", crm)), "delivered", "uploaded")
+
+	// 60 a minute: another source is not slowed down by it.
+	busy := m.create("busy", "42", otherToken)
+	m.checkRate(busy)
+	m.until(crm, m.batch(m.request("batch.http", crm)), "delivered", "uploaded")
+}
+
+// conversions is a batch of so many.
+func conversions(w webhook, n int) []byte {
+	var b bytes.Buffer
+	b.WriteString(`{"conversions":[`)
+	for i := range n {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		fmt.Fprintf(&b, `{"user_id":"user%d","target":"registration","date_time":"2025-07-01T12:30:00"}`, i)
+	}
+	b.WriteString(`]}`)
+	return fmt.Appendf(nil, "POST /webhook/offline-conversions/%s HTTP/1.1\r\nHost: h\r\nX-Webhook-Secret: %s\r\nContent-Length: %d\r\n\r\n%s", w.ID, w.Secret, b.Len(), b.Bytes())
+}
+
+// checkRate sends until there are too many. A slow machine takes longer to get there.
+func (m *metrika) checkRate(w webhook) {
+	m.t.Helper()
+	request := fmt.Appendf(nil, "POST /webhook/offline-conversions/%s HTTP/1.1\r\nHost: h\r\nX-Webhook-Secret: %s\r\nContent-Length: 2\r\n\r\n{}", w.ID, w.Secret)
+	const most = 2000
+	for n := 1; n <= most; n++ {
+		status, fields, _ := m.send(request)
+		switch {
+		case status == 400:
+			continue
+		case status != 429 || fields.Get("Retry-After") == "" || n <= 60:
+			m.t.Errorf("request %d: %d, Retry-After %q", n, status, fields.Get("Retry-After"))
+		}
+		return
+	}
+	m.t.Errorf("%d requests were taken", most)
+}
