@@ -250,6 +250,9 @@ func peakOf(fn func()) int64 {
 	return peak.Load()
 }
 
+// comeAgain is how long senders wait who were turned away: as long as the Retry-After says.
+const comeAgain = 10 * time.Second
+
 // all has so many senders send a request at once, each until it is taken.
 func (r *rig) all(senders int, request string) {
 	var sending sync.WaitGroup
@@ -263,7 +266,10 @@ func (r *rig) all(senders int, request string) {
 				case err == nil && status != 503:
 					r.t.Errorf("answer %d", status)
 					return
-				case r.t.Context().Err() != nil:
+				}
+				select {
+				case <-time.After(comeAgain):
+				case <-r.t.Context().Done():
 					return
 				}
 			}

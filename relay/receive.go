@@ -1,10 +1,7 @@
 package relay
 
 import (
-	"errors"
 	"io"
-	"net/http"
-	"os"
 	"sync"
 	"time"
 
@@ -189,33 +186,6 @@ func (r *reception) keepStart(only bool) error {
 	}
 	r.cut = true
 	return r.raw.Truncate(keep)
-}
-
-// brokenBody is the finding about a body that did not come to its end. What was refused before stays so.
-func brokenBody(f finding, err error) finding {
-	if f.refused() {
-		return f
-	}
-	return broken(err)
-}
-
-// broken is the finding about bytes that never became a whole request.
-func broken(err error) finding {
-	if syntax, ok := errors.AsType[*wire.SyntaxError](err); ok {
-		return finding{verdict: store.Malformed, reason: syntax.Reason, status: syntax.Status}
-	}
-	if handshake, ok := errors.AsType[*wire.HandshakeError](err); ok {
-		return finding{verdict: store.Malformed, reason: handshake.Error()} // there is no way to answer
-	}
-	switch {
-	case errors.Is(err, wire.ErrTLSOnPlain), errors.Is(err, wire.ErrPlainOnTLS):
-		return finding{verdict: store.Malformed, reason: err.Error(), status: http.StatusBadRequest}
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		return finding{verdict: store.Incomplete, reason: "the sender was too slow", status: http.StatusRequestTimeout}
-	}
-	return finding{
-		verdict: store.Incomplete, reason: "the connection ended before the request did", status: http.StatusBadRequest, ended: true,
-	}
 }
 
 // newRecord is the record of what was read. The store gives it its id and its bytes.
@@ -413,54 +383,6 @@ func (a *Agent) wrote(e Event, err error) {
 func (r *reception) turnAway(err error) {
 	r.cantRecord(err)
 	_, _ = r.x.Write(wire.AppendResponse(nil, r.fit(refusal(unavailable()))))
-}
-
-// refuse records bytes that never became a request, and gives their answer.
-func (a *Agent) refuse(b *wire.Refusal) []byte {
-	found := broken(b.Cause)
-	if found.status != 0 {
-		found.status = b.Status
-	}
-	answer := a.lastAnswer(found)
-	method, target, proto := startLine(b.Raw)
-	rec := &store.Record{
-		Time: b.Time, Via: "direct", Remote: b.Remote.String(), TLS: b.TLS, Method: method, Target: target, Proto: proto,
-		Verdict: found.verdict, Reason: found.reason, Truncated: b.Truncated,
-	}
-	render := func(rec *store.Record) {
-		if found.status != 0 {
-			rec.Answer = answered(rec, found.status, answer, a.now())
-			rec.Answer.Error = found.doubt()
-		}
-	}
-	if k := kindOf(found, "", rec.Remote); found.countable() && a.rollups.over(k, a.now()) {
-		render(rec)
-		a.counted(k, rec, string(b.Raw))
-		return answer
-	}
-	raw := a.store.Spool()
-	defer raw.Discard()
-	_, err := raw.Write(b.Raw)
-	if err == nil {
-		err = a.store.Append(rec, raw, nil, render).Wait()
-	}
-	if err != nil {
-		a.cantRecord(err)
-		return a.lastAnswer(unavailable())
-	}
-	if rec.Answer == nil {
-		a.done(rec)
-		return nil
-	}
-	b.Written = func(err error) { a.wrote(Event{Kind: Answered, Record: rec}, err) }
-	return answer
-}
-
-// lastAnswer is the answer of a refusal behind which the connection closes.
-func (a *Agent) lastAnswer(f finding) []byte {
-	answer := refusal(f)
-	answer.Close, answer.Date = true, a.now()
-	return wire.AppendResponse(nil, answer)
 }
 
 // cantRecord notes that a record could not be written, and says so once.

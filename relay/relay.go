@@ -23,8 +23,8 @@
 //	                        │ breaker.go  whether the target can be reached    pure
 //	                        └ backlog.go  what may wait for it, and how long
 //
-// secure.go has the certificate that senders see, watch.go tells those who look on,
-// metrics.go and gauges.go those who count.
+// refuse.go records what never became a request, secure.go has the certificate that senders see, stop.go tells what a
+// stop waits for, watch.go those who look on, metrics.go and gauges.go those who count.
 package relay
 
 import (
