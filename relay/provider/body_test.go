@@ -2,6 +2,7 @@ package provider
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -100,6 +101,29 @@ func TestContentfulSignsThePathAsItHasIt(t *testing.T) {
 	behind.URL = "https://hooks.example.com/contentful"
 	if f := contentful.Verify(behind, s); f == nil || f.Kind != Mismatch {
 		t.Errorf("another path: %v", f)
+	}
+}
+
+// Addresses that SecurityHelper of yoomoney/yookassa-sdk-php trusts, the first and last of each network, and their
+// neighbours.
+func TestYooKassaIsWhereItsMakersSay(t *testing.T) {
+	from := func(address string) bool {
+		return slices.ContainsFunc(yookassa.Allow, func(n string) bool { return netip.MustParsePrefix(n).Contains(netip.MustParseAddr(address)) })
+	}
+	for _, address := range []string{
+		"185.71.76.0", "185.71.76.31", "185.71.77.0", "185.71.77.31", "77.75.153.0", "77.75.153.127", "77.75.154.128", "77.75.154.255",
+		"77.75.156.11", "77.75.156.35", "2a02:5180:0:1509::", "2a02:5180:0:2655::1", "2a02:5180:0:1533::1", "2a02:5180:0:2669:ffff:ffff:ffff:ffff",
+	} {
+		if !from(address) {
+			t.Errorf("%s is not taken", address)
+		}
+	}
+	for _, address := range []string{
+		"185.71.75.255", "185.71.76.32", "185.71.77.32", "77.75.153.128", "77.75.154.127", "77.75.156.10", "77.75.156.12", "77.75.156.36", "2a02:5181::",
+	} {
+		if from(address) {
+			t.Errorf("%s is taken", address)
+		}
 	}
 }
 

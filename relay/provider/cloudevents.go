@@ -3,7 +3,7 @@ package provider
 import "github.com/hooktape/hooktape/relay/wire"
 
 // cloudevents is the HTTP binding in both content modes, with the token of the Web Hooks specification. An event is
-// told from others by its source and id.
+// told from others by its source and id. An answer without a body is 202 for what was not processed yet, section 2.2.
 var cloudevents = Provider{
 	Name:      "cloudevents",
 	Title:     "CloudEvents",
@@ -12,6 +12,7 @@ var cloudevents = Provider{
 	Methods:   []string{"POST"},
 	Event:     "header.ce-type != null ? header.ce-type : json.type",
 	Dedupe:    `header.ce-id != null ? "${header.ce-source} ${header.ce-id}" : json.id != null ? "${json.source} ${json.id}" : null`,
+	Acks:      []Ack{{Status: 202}},
 	Handshake: cloudEventsValidation,
 	Headers:   []string{"ce-specversion"},
 }

@@ -259,6 +259,18 @@ var vectors = []vector{
 		fields: []string{"X-Hub-Signature", "sha256=5c3463a3b4d8e57bb7ae1bb8f418dc27898341c12a0bbfa793fec38f3d8bb644"},
 		body:   `<html><body class="h-feed">one</body></html>`,
 	},
+	{
+		provider: &cloudevents, by: "section 3.1 of the specification", secret: "mF_9.B5f-4.1JqM", target: "/resource",
+		fields: []string{"Authorization", "Bearer mF_9.B5f-4.1JqM"},
+	},
+	{
+		provider: &cloudevents, by: "section 3.2 of the specification", secret: "mF_9.B5f-4.1JqM", target: "/resource?access_token=mF_9.B5f-4.1JqM&p=q",
+		spelling: "the field wins over the parameter",
+	},
+	{
+		provider: &vk, by: "VKCallbackApiServerHandler of VKCOM/vk-php-sdk", secret: "s3cret",
+		body: `{"type":"group_join","object":{"user_id":1,"join_type":"approved"},"group_id":1,"secret":"s3cret"}`,
+	},
 }
 
 func (v vector) request(t *testing.T) *Request {
