@@ -15,6 +15,7 @@ data    = "hooktape.db"                       # the tape; beside this file, unle
 # tls {                                       # not given: plain HTTP; what stands before hooktape often speaks TLS for it
 #   cert = "cert.pem"                         # the certificate and those it rests on, in PEM; beside this file
 #   key  = "key.pem"                          # its private key; both are taken up again when they change
+#   inspect = false                           # true: the inspect address speaks TLS too
 # }
 
 limits {

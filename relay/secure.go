@@ -22,6 +22,9 @@ func (a *Agent) tls(cfg *config.Config) *tls.Config {
 	}
 }
 
+// TLS is what the agent's other listeners speak, with the certificate that senders see; nil where there is none.
+func (a *Agent) TLS() *tls.Config { return a.server.TLS.Clone() }
+
 // present shows a certificate to senders from now on. Without one the last stays: listeners can't change what they
 // speak.
 func (a *Agent) present(t *config.TLS) {

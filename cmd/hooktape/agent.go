@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -143,6 +144,9 @@ func (s *session) serve(ctx context.Context) error {
 	setup.agent = agent
 	if err := setup.Apply(); err != nil {
 		return cannot("", "write to %s: %w", s.data, err)
+	}
+	if inspectTLS(s.cfg) {
+		inspecting = tls.NewListener(inspecting, agent.TLS())
 	}
 	api := &inspect.Server{Store: tape, Agent: watched{agent}, Signer: agent, Setup: setup, Subscriber: agent, Started: s.env.now(), Version: programVersion().Version}
 	g, ctx := errgroup.WithContext(ctx)

@@ -50,7 +50,7 @@ func (e *env) run(ctx context.Context, flags *agentFlags) error {
 	s := &session{env: e, flags: flags, cfg: cfg, data: cfg.Data, reserve: serverReserve}
 	s.greet = func(receiving, inspecting string) error {
 		fmt.Fprintf(e.stdout, "receiving on %s://%s\n", cfg.Scheme(), receiving)
-		fmt.Fprintf(e.stdout, "inspect on http://%s\n", inspecting)
+		fmt.Fprintf(e.stdout, "inspect on %s://%s\n", inspectScheme(cfg), inspecting)
 		return nil
 	}
 	s.reload = func(ctx context.Context, log hclog.Logger, setup *setup) error {
@@ -110,11 +110,21 @@ func (r *reloader) reload() []config.File {
 	return cfg.Files
 }
 
+// inspectTLS says whether the inspect address speaks TLS.
+func inspectTLS(cfg *config.Config) bool { return cfg.TLS != nil && cfg.TLS.Inspect }
+
+func inspectScheme(cfg *config.Config) string {
+	if inspectTLS(cfg) {
+		return "https"
+	}
+	return "http"
+}
+
 // fixedKeys are the keys that differ but that a running agent can't change.
 func fixedKeys(old, new *config.Config) (keys []string) {
 	for key, differs := range map[string]bool{
 		"listen": old.Listen != new.Listen, "inspect": old.Inspect != new.Inspect, "data": old.Data != new.Data,
-		"tls":         (old.TLS == nil) != (new.TLS == nil),
+		"tls":         (old.TLS == nil) != (new.TLS == nil) || inspectTLS(old) != inspectTLS(new),
 		"connections": old.Limits.Connections != new.Limits.Connections, "head": old.Limits.Head != new.Limits.Head,
 	} {
 		if differs {

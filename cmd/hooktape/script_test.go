@@ -145,6 +145,7 @@ func cmdStart(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv("ADDR", agent.addr)
 	ts.Setenv("URL", agent.url)
 	ts.Setenv("INSPECT", "http://"+agent.inspect)
+	ts.Setenv("INSPECT_ADDR", agent.inspect)
 }
 
 // scriptEnviron gathers what the script's environment says now; testscript

@@ -15,6 +15,7 @@ import (
 type TLS struct {
 	Cert, Key   string          // the files, as they were read
 	Certificate tls.Certificate // of both; its Leaf is set
+	Inspect     bool            // the inspect address speaks TLS too
 }
 
 var tlsSchema = schema[TLS]{
@@ -22,6 +23,8 @@ var tlsSchema = schema[TLS]{
 	keys: map[string]func(*decoder, *TLS, *hclsyntax.Attribute){
 		"cert": func(d *decoder, t *TLS, a *hclsyntax.Attribute) { d.path(a, &t.Cert) },
 		"key":  func(d *decoder, t *TLS, a *hclsyntax.Attribute) { d.path(a, &t.Key) },
+
+		"inspect": func(d *decoder, t *TLS, a *hclsyntax.Attribute) { d.flag(a, &t.Inspect) },
 	},
 }
 
