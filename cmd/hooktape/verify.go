@@ -8,7 +8,6 @@ import (
 	"math"
 	"os"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -84,7 +83,9 @@ type verification struct {
 // evidence is a request as it was recorded or saved.
 type evidence struct {
 	name   string // how it is called in what is printed
-	source string // "": a file
+	file   bool
+	source string // of a record; "": none took it
+	tls    bool   // how a record's sender came
 	provider.Request
 }
 
@@ -109,11 +110,11 @@ func (v *verification) run(ctx context.Context, name string) (*verified, error) 
 	if v.provider.Scheme == nil {
 		return nil, misused("", "%s signs nothing, there is nothing to check", v.provider.Title)
 	}
-	if r.source == "" { // a file does not say when it came
+	if r.file { // it does not say when it came
 		r.Time, v.setting.Tolerance = v.env.now(), math.MaxInt64
 	}
 	v.setting.Fetch = relay.FetchKeys(v.env.now)
-	r.URL = provider.RequestURL(v.publicURL, r.Head, false)
+	r.URL = provider.RequestURL(v.publicURL, r.Head, r.tls)
 	found := &verified{Request: r.name, Provider: v.provider.Name, Right: true, title: v.provider.Title}
 	if f := v.provider.Verify(&r.Request, &v.setting); f != nil {
 		found.Right, found.Kind = false, string(f.Kind)
@@ -225,7 +226,7 @@ func (v *verification) record(ctx context.Context, name string) (*evidence, erro
 	if err != nil {
 		return nil, err
 	}
-	r.source, r.Time = rec.Source, rec.Time.Time
+	r.file, r.source, r.tls, r.Time = false, rec.Source, rec.TLS, rec.Time.Time
 	return r, nil
 }
 
@@ -243,7 +244,7 @@ func readEvidence(name string, from io.Reader) (*evidence, error) {
 	if err != nil {
 		return nil, cannot("", "verify: the body of %s: %w", name, err)
 	}
-	return &evidence{name: name, Request: provider.Request{Head: head, Body: body, Time: time.Time{}}}, nil
+	return &evidence{name: name, file: true, Request: provider.Request{Head: head, Body: body}}, nil
 }
 
 // printFinding prints it and gives the exit code.

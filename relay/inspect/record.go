@@ -23,6 +23,7 @@ type Record struct {
 	Remote     string        `json:"remote"`
 	Proxy      string        `json:"proxy,omitempty"` // the trusted proxy that told of remote
 	Proto      string        `json:"proto"`
+	TLS        bool          `json:"tls,omitempty"` // how the sender came, as far as the agent or a trusted proxy saw
 	Method     string        `json:"method"`
 	Path       string        `json:"path"` // the request target as sent
 	Host       string        `json:"host"`

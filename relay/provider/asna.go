@@ -5,7 +5,7 @@ package provider
 var asna = Provider{
 	Name:      "asna",
 	Title:     "ASNA",
-	Doc:       "https://docs.asna.cloud/",
+	Doc:       "https://docs.asna.cloud/5.0.2/other",
 	Scheme:    &signed{At: "X-Signature", Prefix: "sha256=", Encoding: hexUpper},
 	Methods:   []string{"POST"},
 	Event:     "json.Event",

@@ -3,6 +3,10 @@ package provider
 import (
 	"strings"
 	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/hooktape/hooktape/relay/wire"
 )
 
 // TestHostileRequestsAreRefused: what no sender sends is a failure, never an acceptance or the end of the agent.
@@ -34,6 +38,42 @@ func TestHostileRequestsAreRefused(t *testing.T) {
 					p.Handshake(hostile, d.right())
 				}
 			}
+		}
+	})
+}
+
+// TestStrangersAreNotTaken: requests of nobody who has the secret, with fields and bodies made of what providers look at.
+func TestStrangersAreNotTaken(t *testing.T) {
+	pieces := []string{
+		"t=", "ts=", "v0=", "v1=", "v1,", "v1a,", "h1=", "sha1=", "sha256=", "1773500966", "1773500966000", "2026-03-14T15:09:26Z",
+		strings.Repeat("00", 32), strings.Repeat("A", 43) + "=", ",", ";", " ", ".", "Bearer ", "Basic ", "{", "}", "[", "]", `"`, ":", "&", "%", "\xff",
+	}
+	text := rapid.Custom(func(t *rapid.T) string {
+		return strings.Join(rapid.SliceOfN(rapid.SampledFrom(pieces), 0, 8).Draw(t, "pieces"), "")
+	})
+	eachSigned(t, func(t *testing.T, p *Provider, d dialect, r *Request) {
+		g, err := p.Scheme.Sign(r, d.right(), "msg_1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		signed := applied(r, g)
+		rapid.Check(t, func(t *rapid.T) {
+			strange := *r
+			for _, f := range g.Fields {
+				strange.Head = applied(&strange, &Signature{Fields: wire.Fields{{Name: f.Name, Value: text.Draw(t, f.Name)}}}).Head
+			}
+			if rapid.Bool().Draw(t, "another body") {
+				strange.Body = []byte(text.Draw(t, "body"))
+			}
+			if f := p.Verify(&strange, d.right()); f == nil {
+				t.Fatalf("taken: %v %s", strange.Head.Fields, strange.Body)
+			}
+			if p.Handshake != nil {
+				p.Handshake(&strange, d.right())
+			}
+		})
+		if f := p.Verify(signed, d.right()); f != nil {
+			t.Errorf("the right one is not taken: %v", f)
 		}
 	})
 }

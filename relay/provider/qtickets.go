@@ -4,5 +4,5 @@ package provider
 var qtickets = Provider{
 	Name:  "qtickets",
 	Title: "QTickets",
-	Doc:   "https://qtickets.docs.apiary.io/",
+	Doc:   "https://qtickets.help/article/rest-api-v1/",
 }
