@@ -74,6 +74,11 @@ func (f *senderFlags) sender() (*provider.Provider, *provider.Setting, error) {
 		return nil, nil, misused("put the secret into a file and name it with --secret-file",
 			"%s signs what it sends, and no secret is given to check it with", p.Title)
 	}
+	for i, secret := range s.Secrets {
+		if err := p.CheckSecret(secret); err != nil {
+			return nil, nil, misused("see "+p.Doc, "--secret-file %s is no secret of %s: %w", f.secretFiles[i], p.Title, err)
+		}
+	}
 	return p, s, nil
 }
 

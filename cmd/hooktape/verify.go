@@ -192,7 +192,7 @@ func (v *verification) evidence(ctx context.Context, name string) (*evidence, er
 	if name == "-" {
 		return readEvidence("the request", v.env.stdin)
 	}
-	if info, err := os.Stat(name); err == nil && info.Mode().IsRegular() && !strings.HasPrefix(name, "last") {
+	if info, err := os.Stat(name); err == nil && info.Mode().IsRegular() && name != "last" && !strings.HasPrefix(name, "last~") {
 		f, err := os.Open(name)
 		if err != nil {
 			return nil, cannot("", "verify: %w", err)

@@ -154,6 +154,19 @@ func (d *decoder) checkSender(s *Source, b *hclsyntax.Block) {
 			s.Provider.Name, RecordInvalid)
 	}
 	d.checkParams(s, given)
+	d.checkSecrets(s, b.Body.Attributes["secrets"])
+}
+
+// checkSecrets finds secrets with which every request would be refused.
+func (d *decoder) checkSecrets(s *Source, given *hclsyntax.Attribute) {
+	if given == nil || s.Provider == nil {
+		return
+	}
+	for i, secret := range s.Setting.Secrets {
+		if err := s.Provider.CheckSecret(secret); err != nil {
+			d.fail(given.Expr.Range(), "secret %d is none of provider %q: %s", i+1, s.Provider.Name, err)
+		}
+	}
 }
 
 // checkParams finds params that are missing, without which all requests would be refused.

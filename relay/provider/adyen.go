@@ -56,6 +56,11 @@ func adyenMessage(item gjson.Result) (message []byte) {
 	return message
 }
 
+func (adyenScheme) checkSecret(secret string) error {
+	_, err := hexSecret(secret)
+	return err
+}
+
 // one is the scheme of a single item.
 func (adyenScheme) one(item gjson.Result) *signed {
 	return &signed{

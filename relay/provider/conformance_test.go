@@ -130,6 +130,43 @@ func TestNoProviderTakesWhatItCannotVerify(t *testing.T) {
 	})
 }
 
+func TestSecretsThatCannotBeOneAreTold(t *testing.T) {
+	for _, c := range []struct{ provider, secret, want string }{
+		{"adyen", "not hex", "the secret is not hex"},
+		{"standard-webhooks", "whsec_not base64", "the secret is not base64 behind whsec_"},
+		{"standard-webhooks", "whpk_1SiA4o9hyqTCpIqC5V9HUakiiaeACeqfZTInDBbOir4=", ""},
+		{"discord", "nothing", "the secret is no key: PEM, hex or base64 is expected"},
+		{"discord", ecdsaSecret, "the key is of another kind"},
+		{"sendgrid", ecdsaSecret, ""},
+		{"github", "anything", ""},
+		{"telegram", "anything", ""},
+	} {
+		p, _ := Named(c.provider)
+		got := ""
+		if err := p.CheckSecret(c.secret); err != nil {
+			got = err.Error()
+		}
+		if got != c.want {
+			t.Errorf("%s: %q, want %q", c.provider, got, c.want)
+		}
+	}
+	eachSigned(t, func(t *testing.T, p *Provider, d dialect, _ *Request) {
+		if err := p.CheckSecret(d.right().Secrets[0]); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestHubSpotSignsSomeEscapesAsWhatTheyStandFor: the table of the page that its Doc names.
+func TestHubSpotSignsSomeEscapesAsWhatTheyStandFor(t *testing.T) {
+	s := &Setting{Secrets: []string{usualSecret}}
+	r := signedRequest(t, &hubspot, request(t, "POST", "/hooks?to=a@b.c:d/e&x=%20", "[]"), s, "")
+	r.URL = strings.NewReplacer("@", "%40", ":d/", "%3Ad%2f").Replace(r.URL)
+	if f := hubspot.Verify(r, s); f != nil {
+		t.Errorf("%s: %v", r.URL, f)
+	}
+}
+
 func TestOldAndFutureTimestampsAreRefused(t *testing.T) {
 	eachSigned(t, func(t *testing.T, p *Provider, d dialect, r *Request) {
 		scheme, ok := p.Scheme.(*signed)

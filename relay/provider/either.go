@@ -72,3 +72,17 @@ func (c either) Sign(r *Request, s *Setting, id string) (*Signature, error) {
 	}
 	return nil, err
 }
+
+// checkSecret: a secret is one when it is of one of the schemes.
+func (c either) checkSecret(secret string) (err error) {
+	for i, scheme := range c {
+		one := checkSecret(scheme, secret)
+		if one == nil {
+			return nil
+		}
+		if i == 0 {
+			err = one
+		}
+	}
+	return err
+}

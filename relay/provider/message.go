@@ -61,6 +61,7 @@ func (message) each(part string, text, variable func(string) error) error {
 // values are what the variables of a message stand for in one request.
 type values struct {
 	request   *Request
+	url       string // as it is signed
 	timestamp string
 	id        string
 }
@@ -91,10 +92,10 @@ func (v values) of(name string) (string, error) {
 	case "target":
 		return v.request.Head.Target, nil
 	case "url":
-		if v.request.URL == "" {
+		if v.url == "" {
 			return "", &Failure{Kind: Unavailable, Reason: "the URL is signed, and the public URL is not known"}
 		}
-		return v.request.URL, nil
+		return v.url, nil
 	}
 	value, ok := place(name).get(v.request)
 	if !ok {

@@ -95,6 +95,17 @@ func (p *Provider) Verify(r *Request, s *Setting) *Failure {
 	return verify(p.Scheme, r, s)
 }
 
+// CheckSecret says what is wrong with a secret that can't be one of the provider's: "the secret is not hex". nil says
+// that it may be one.
+func (p *Provider) CheckSecret(secret string) error { return checkSecret(p.Scheme, secret) }
+
+func checkSecret(scheme Scheme, secret string) error {
+	if c, ok := scheme.(interface{ checkSecret(string) error }); ok {
+		return c.checkSecret(secret)
+	}
+	return nil
+}
+
 func verify(scheme Scheme, r *Request, s *Setting) *Failure {
 	v := scheme.Verifier(r, s)
 	if !v.Whole() {

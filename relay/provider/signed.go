@@ -18,6 +18,8 @@ type signed struct {
 	Message   message   // what is signed
 	Stamp     stamp     //
 	ID        place     // where the id of the delivery stands; "": it has none
+	// URL is how the sender spells the URL that it signs; nil: as it is.
+	URL func(url string) string
 	// Compose makes the message where Message can't. Its error is a *Failure.
 	Compose func(r *Request, s *Setting) ([]byte, error)
 }
@@ -76,7 +78,15 @@ func (v *signedVerifier) write(p []byte) {
 }
 
 func (v *signedVerifier) values() values {
-	return values{v.request, v.letter.stamp, v.letter.id}
+	return v.scheme.values(v.request, v.letter)
+}
+
+func (c *signed) values(r *Request, l letter) values {
+	v := values{request: r, url: r.URL, timestamp: l.stamp, id: l.id}
+	if c.URL != nil {
+		v.url = c.URL(r.URL)
+	}
+	return v
 }
 
 // begin reads what the request says of its signature and writes the message up to the body.
@@ -166,6 +176,12 @@ func (c *signed) keys(s *Setting) ([]key, error) {
 	return keys, nil
 }
 
+// checkSecret says what is wrong with a secret that can't be one of this scheme.
+func (c *signed) checkSecret(secret string) error {
+	_, err := c.algorithm().key(secret)
+	return err
+}
+
 // Sign implements Scheme.
 func (c *signed) Sign(r *Request, s *Setting, id string) (*Signature, error) {
 	if len(s.Secrets) == 0 || s.Secrets[0] == "" {
@@ -218,7 +234,7 @@ func (c *signed) compose(r *Request, s *Setting, l letter) ([]byte, error) {
 		return c.Compose(r, s)
 	}
 	var b bytes.Buffer
-	values := values{r, l.stamp, l.id}
+	values := c.values(r, l)
 	before, after, body := c.Message.cut()
 	if err := values.write(&b, c.Message, before); err != nil {
 		return nil, err

@@ -51,7 +51,7 @@ func (c twilioScheme) Sign(r *Request, s *Setting, id string) (*Signature, error
 
 // twilioMessage is what is signed: the URL, then name and value of each parameter of the form, sorted.
 func twilioMessage(r *Request, _ *Setting) ([]byte, error) {
-	target, err := values{request: r}.of("url")
+	target, err := values{request: r, url: r.URL}.of("url")
 	if err != nil {
 		return nil, err
 	}

@@ -58,3 +58,8 @@ source "i" {
   provider = "plaid"
   secrets  = [env("TOKEN")]
 }
+source "j" {
+  path     = "/j"
+  provider = "adyen"
+  secrets  = ["0a0b", env("TOKEN")]
+}
