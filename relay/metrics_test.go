@@ -123,12 +123,19 @@ func TestSendersCannotMakeMetricsGrow(t *testing.T) {
 		r.send(fmt.Sprintf("nonsense%d\r\n\r\n", i))
 	}
 	round(0)
-	r.wantFigures(map[string]string{`hooktape_deliveries_total{source="ack",state="delivered",target="app"}`: "1"})
+	want := func(rounds int) { // an answer is counted when the sender has it
+		r.wantFigures(map[string]string{
+			`hooktape_deliveries_total{source="ack",state="delivered",target="app"}`: fmt.Sprint(rounds),
+			`hooktape_answers_total{class="2xx",source="ack"}`:                       fmt.Sprint(rounds),
+			`hooktape_answers_total{class="4xx",source=""}`:                          fmt.Sprint(2 * rounds),
+		})
+	}
+	want(1)
 	before := ours(scrape(t, r.Agent))
 	for i := range 20 {
 		round(i + 1)
 	}
-	r.wantFigures(map[string]string{`hooktape_deliveries_total{source="ack",state="delivered",target="app"}`: "21"})
+	want(21)
 	if after := ours(scrape(t, r.Agent)); after != before {
 		t.Errorf("%d lines have become %d", before, after)
 	}

@@ -3,7 +3,7 @@
 source "bitrix24" {
   path     = "/v1/bitrix/events"
   provider = "bitrix24" # GET and HEAD of exactly this path are answered: who finds 405 there takes the URL for dead
-  secrets  = [env("SECRET")] # the application_token of the events
+  secrets  = [env("SECRET")] # what the events carry in auth[application_token]: a fake in tests
   respond  = "target"
 
   target "app" {
