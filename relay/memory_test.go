@@ -136,7 +136,7 @@ func TestARequestWithoutMemoryInTimeIsRecordedAsUnavailable(t *testing.T) {
 // were turned away come again. HOOKTAPE_LARGE=1 makes it 300 bodies of 20 MB.
 func TestManyLargeBodiesAtOnceStayWithinTheMemory(t *testing.T) {
 	const senders = 300
-	size := 500_000
+	size := 200_000
 	if os.Getenv("HOOKTAPE_LARGE") != "" {
 		size = 20_000_000
 	}
