@@ -149,7 +149,7 @@ func (r *reception) shake(reply *provider.Reply, unsigned bool) bool {
 
 // shaken is the finding about a provider that asks who is there. What it is told is no page for a browser.
 func (r *reception) shaken(reply *provider.Reply) finding {
-	found := finding{verdict: store.Handshake, status: reply.Status, fields: reply.Fields, body: reply.Body}
+	found := finding{verdict: store.Handshake, status: reply.Status, reason: reply.Reason, fields: reply.Fields, body: reply.Body}
 	if reply.Fetch == "" || r.x == nil {
 		return found
 	}

@@ -175,7 +175,7 @@ func snsConfirmation(r *Request, _ *Setting) *Reply {
 	}
 	visit, _ := place("json:SubscribeURL").get(r)
 	if _, ok := snsURL(visit); !ok {
-		return &Reply{Status: 400}
+		return refusal(400, "SubscribeURL is on no host of Amazon SNS").checked()
 	}
 	return &Reply{Status: 200, Fetch: visit}
 }

@@ -13,7 +13,7 @@ const maxEcho = 1 << 10
 // echo answers a challenge with itself, as text that no browser takes for a page, whoever asks.
 func echo(challenge string) *Reply {
 	if len(challenge) > maxEcho {
-		return &Reply{Status: 400, Open: true}
+		return refusal(400, longChallenge)
 	}
 	return &Reply{
 		Status: 200,
@@ -31,7 +31,7 @@ func echoJSON(answer map[string]string) *Reply {
 	}
 	body, err := json.Marshal(answer)
 	if err != nil || size > maxEcho {
-		return &Reply{Status: 400, Open: true}
+		return refusal(400, longChallenge)
 	}
 	return &Reply{Status: 200, Fields: wire.Fields{{Name: "Content-Type", Value: "application/json"}}, Body: body, Open: true}
 }
@@ -47,6 +47,13 @@ func signText(text string, s *Setting) (string, bool) {
 	}
 	sum, err := k.sign([]byte(text))
 	return hex.EncodeToString(sum), err == nil
+}
+
+const longChallenge = "the challenge is longer than 1 KiB"
+
+// refusal is a no, to whoever asks.
+func refusal(status int, reason string) *Reply {
+	return &Reply{Status: status, Open: true, Reason: reason}
 }
 
 // checked makes it the answer to a request that passes the check, only.

@@ -123,6 +123,9 @@ func TestHandshakesAreAnswered(t *testing.T) {
 			if reply.Status != h.status || string(reply.Body) != h.body || reply.Open != h.open || reply.Fetch != h.fetch {
 				t.Errorf("%d %q, open: %v, fetch: %q", reply.Status, reply.Body, reply.Open, reply.Fetch)
 			}
+			if (reply.Reason == "") != (reply.Status < 400) {
+				t.Errorf("%d for the reason %q", reply.Status, reply.Reason)
+			}
 			kind, _ := reply.Fields.Get("Content-Type")
 			if len(reply.Body) > 0 && kind != "text/plain; charset=utf-8" && kind != "application/json" {
 				t.Errorf("Content-Type: %s", kind)

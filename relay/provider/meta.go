@@ -23,8 +23,11 @@ func metaChallenge(r *Request, s *Setting) *Reply {
 		return nil
 	}
 	token, _ := parameter(query, "hub.verify_token")
-	if !sameAsAny(token, []string{s.Params["verify_token"]}) {
-		return &Reply{Status: 403, Open: true}
+	switch want := s.Params["verify_token"]; {
+	case want == "":
+		return refusal(403, "params.verify_token is not set")
+	case !sameAsAny(token, []string{want}):
+		return refusal(403, "hub.verify_token is another than params.verify_token")
 	}
 	return echo(challenge)
 }

@@ -62,8 +62,9 @@ type Reply struct {
 	Body   []byte      // what it echoes of the request is at most 1 KiB
 	// Open says that the handshake is answered though nothing shows who it is from: the provider doesn't sign it. Any
 	// other is answered only if the request passes the check.
-	Open  bool
-	Fetch string // a URL to visit, on an allowed host, before the answer; "": none. When that fails the answer is a 502
+	Open   bool
+	Reason string // why it is a no, for the operator: lower case, no full stop; the provider does not get it
+	Fetch  string // a URL to visit, on an allowed host, before the answer; "": none. When that fails the answer is a 502
 }
 
 // A Failure says why a request can't be taken for the provider's.

@@ -38,8 +38,14 @@ func hubVerification(r *Request, s *Setting) *Reply {
 	}
 	topic, _ := parameter(query, "hub.topic")
 	challenge, ok := parameter(query, "hub.challenge")
-	if wanted := slices.Contains(strings.Fields(s.Params["topic"]), topic); !ok || wanted != (mode == "subscribe") {
-		return &Reply{Status: 404, Open: true}
+	wanted := slices.Contains(strings.Fields(s.Params["topic"]), topic)
+	switch {
+	case !ok:
+		return refusal(404, "hub.challenge is missing")
+	case mode == "subscribe" && !wanted:
+		return refusal(404, "hub.topic is none of params.topic")
+	case mode == "unsubscribe" && wanted:
+		return refusal(404, "hub.topic is one of params.topic, which is not to be unsubscribed from")
 	}
 	return echo(challenge)
 }
