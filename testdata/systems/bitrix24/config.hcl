@@ -21,9 +21,10 @@ source "bitrix24-pages" {
 }
 
 source "bitrix24-api" {
-  path     = "/rest"
-  respond  = "target"
-  patience = "0s"
+  path      = "/rest"
+  direction = "outbound"
+  respond   = "target"
+  patience  = "0s"
 
   target "portal" {
     url     = "${env("API_URL")}/rest"

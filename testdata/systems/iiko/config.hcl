@@ -4,6 +4,7 @@ source "iiko" {
   path     = "/api/v1/webhooks/iiko"
   provider = "iiko" # the token in either field, the two answers, the names of events, what is a repeat
   secrets  = [env("SECRET")]
+  trace    = coalesce(json.iikoOrderDetails.iikoOrderId, json[0].eventInfo.id) # the order: calls about it belong to it
 
   dedupe {
     window = "24h"
@@ -21,9 +22,11 @@ source "iiko" {
 }
 
 source "iiko-api" {
-  path     = "/api/1"
-  respond  = "target"
-  patience = "0s"
+  path      = "/api/1"
+  direction = "outbound"
+  trace     = json.orderId
+  respond   = "target"
+  patience  = "0s"
 
   target "api" {
     url = "${env("API_URL")}/api/1"
