@@ -136,6 +136,20 @@ source "orders" {
     #   on_fail = "retry"                     # the attempt has failed; "record": the delivery is done, and it is listed and counted as unexpected
     # }
 
+    # follow {                                # for targets that answer 202 and do the work later: they are asked until it is done
+    #   when    = response.status == 202      # what is followed; not given: 202
+    #   url     = response.header.location    # where to ask, on the host of the target's url; not given: Location
+    #   headers = { "Accept" = "application/json" }   # beside the Authorization of the call
+    #   until   = response.json.statusId >= 2 # over an answer: the outcome has come
+    #   every   = "30s"                       # about how often to ask
+    #   for     = "24h"                       # then it is given up
+    #   key     = response.json.id            # what a webhook says that tells of the outcome too
+    #   ended_by {
+    #     source = "orders"                   # through which it comes
+    #     key    = json.messageId
+    #   }
+    # }
+
     retry {                                   # of what could not be delivered
       for = "72h"                             # since it was recorded, or its target came back; "0s": one attempt only
       min = "1s"                              # about the first wait; it doubles from there

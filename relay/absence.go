@@ -37,7 +37,7 @@ func (t *target) away() bool {
 func (t *target) outlook(s sent) outlook {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return outlook{away: s.away, off: s.unexpected, held: t.breaker.open(), back: t.back}
+	return outlook{away: s.away, off: s.unmet != nil, held: t.breaker.open(), back: t.back}
 }
 
 // keep notes that a delivery waits for a target that is away, and tells so once.

@@ -13,13 +13,23 @@ import (
 // expected is a finding of the attempt, and has failed it where the block says so. One that could not be kept, or for
 // which there is no memory, is taken as it is: nothing is known of it.
 func (t *target) judge(s *sent, kept *store.Spool) {
-	expect := t.config().Expect
-	if expect == nil || s.lost || s.attempt.Error != "" || s.attempt.Status/100 != 2 {
+	if t.follows() {
+		t.hear(s, kept)
+		return
+	}
+	expect, follow := t.config().Expect, t.config().Follow
+	if expect == nil && follow == nil || s.lost || s.attempt.Error != "" || s.attempt.Status/100 != 2 {
 		return
 	}
 	var held holding
 	defer held.giveBack()
 	view, err := t.exchange(s, kept, &held)
+	if err == nil && follow != nil {
+		s.promised = t.promise(s, view)
+	}
+	if expect == nil {
+		return
+	}
 	holds := false
 	if err == nil {
 		holds, err = expect.When.Bool(view)
@@ -36,7 +46,9 @@ func (t *target) judge(s *sent, kept *store.Spool) {
 		return
 	}
 	s.attempt.Finding = expect.When.Shown()
-	s.unexpected = expect.OnFail == config.RetryUnexpected
+	if expect.OnFail == config.RetryUnexpected {
+		s.unmet, s.promised = errUnexpected(s.attempt.Finding), nil
+	}
 	a.metrics.unexpected(t.key)
 	a.complain("response is not as expected", t.key, fmt.Errorf("not %s", s.attempt.Finding), "record", s.attempt.Record)
 }

@@ -172,11 +172,14 @@ func (r *reception) finish(s sent, o store.Outcome) {
 	r.owed.Attempts = 1
 	s.describe(&r.owed)
 	r.owed.State = store.Failed // the sender was told, and owns the retry
-	if took(s.attempt.Status, s.unexpected) {
+	if took(s.attempt.Status, s.unmet != nil) {
 		r.owed.State = store.Delivered
 	}
-	o.Deliveries = []store.Delivery{r.owed}
-	r.store.Settle(r.rec.ID, o)
+	o.Deliveries = s.deliveries(r.owed)
+	committed := r.store.Settle(r.rec.ID, o)
+	if s.promised != nil && committed.Wait() == nil {
+		r.target.wakeFollower(&s)
+	}
 	r.rec.Answer = o.Answer
 	r.done(r.rec)
 }

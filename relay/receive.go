@@ -37,6 +37,7 @@ type reception struct {
 	inquiry *inquiry               // into who sent it; nil: there is none
 	coded   func() ([]byte, error) // the body as view.Body, but in the coding that it came in: what was signed
 	entered []*target              // where the request is counted in target.arriving
+	ended   *target                // asks for the outcome that the request tells; nil: nobody does
 	first   store.ID               // of which the request is a duplicate; zero: it is none
 	leave   func()                 // lets an equal request go on; nil: none waits
 	room    room                   // in memory, while it is under way
@@ -226,6 +227,7 @@ func (r *reception) commit() error {
 		r.noteTrace(first) // which is what the app works on
 		r.first, r.rec.Verdict, r.rec.Reason, r.rec.Answer = first, store.Duplicate, store.DuplicateOf(first), nil
 	}
+	r.endFollow()
 	if since, turned, ended := r.outage.end(); ended {
 		r.log.Info("recording again", "away", r.now().Sub(since).String(), "turned-away", turned)
 	}

@@ -19,6 +19,7 @@
 //	                  └─► target.go  everything else: deliveries, one worker a target
 //	                        │ send.go     one attempt over wire.Client
 //	                        │ rewrite.go  what it sends in the place of what was recorded
+//	                        │ follow.go   asks for what a response only promises
 //	                        │ retry.go    what an attempt made of a delivery   pure
 //	                        │ breaker.go  whether the target can be reached    pure
 //	                        └ backlog.go  what may wait for it, and how long
@@ -173,7 +174,14 @@ func (a *Agent) Apply(cfg *config.Config) {
 		for _, ct := range cs.Targets {
 			key := targetKey{cs.Name, ct.Name}
 			t := a.target(key)
-			t.aim.Store(newAim(cs, ct))
+			to := newAim(cs, ct)
+			if ct.Follow != nil {
+				to.follower = a.target(targetKey{cs.Name, ct.Name + followSuffix})
+				to.follower.aim.Store(newFollower(cs, ct))
+				to.follower.gone.Store(false)
+				kept[to.follower.key] = to.follower
+			}
+			t.aim.Store(to)
 			t.gone.Store(false)
 			kept[key] = t
 			s.targets = append(s.targets, t)

@@ -65,6 +65,21 @@ func (a *Agent) keepBody(body []byte, s *sent) (func() (io.ReadCloser, error), e
 // outcome is what is written down of the attempt.
 func (s *sent) outcome() store.Outcome { return store.Outcome{Attempt: s.attempt, Sent: s.body} }
 
+// deliveries are the one that the attempt belongs to, and that which waits for what its response promises.
+func (s *sent) deliveries(d store.Delivery) []store.Delivery {
+	if s.promised == nil {
+		return []store.Delivery{d}
+	}
+	return []store.Delivery{d, *s.promised}
+}
+
+// wakeFollower tells who asks for what the response promises that there is something to ask for.
+func (t *target) wakeFollower(s *sent) {
+	if follower := t.aim.Load().follower; s.promised != nil && follower != nil {
+		follower.rouse()
+	}
+}
+
 // discard lets go of what was kept of the attempt; it is on the tape then, or is to be forgotten.
 func (s *sent) discard() {
 	if s.body != nil {

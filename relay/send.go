@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/hooktape/hooktape/relay/config"
@@ -77,8 +78,9 @@ func (a *Agent) load(id store.ID) (message, error) {
 // aim is a configured target made ready to send to.
 type aim struct {
 	config.Target
-	at       string // Target.URL, made text once
-	outbound bool   // of the source
+	at       string  // Target.URL, made text once
+	outbound bool    // of the source
+	follower *target // asks for what this one promises; nil: nothing is followed
 	route    wire.Route
 	timeouts wire.Timeouts
 }
@@ -113,16 +115,17 @@ func (a *aim) outgoing(m message) (*wire.Outgoing, error) {
 
 // sent is an attempt of which the head of the response has come, or nothing will come.
 type sent struct {
-	message    message
-	attempt    *store.Attempt
-	response   *wire.Response // nil: none came, attempt.Error says why
-	away       bool           // no connection came about: the target did not see the message
-	silent     bool           // the target took the connection, and gave nothing of an answer
-	lost       bool           // the response's bytes could not be recorded
-	hopeless   bool           // the message can't be sent to this target at all
-	unexpected bool           // the response is not what the target's expect block wants, and the attempt has failed
-	body       *store.Spool   // what was sent in the place of the record's body; nil: nothing
-	timeout    bool
+	message  message
+	attempt  *store.Attempt
+	response *wire.Response  // nil: none came, attempt.Error says why
+	away     bool            // no connection came about: the target did not see the message
+	silent   bool            // the target took the connection, and gave nothing of an answer
+	lost     bool            // the response's bytes could not be recorded
+	hopeless bool            // the message can't be sent to this target at all
+	unmet    error           // what the response was to be and is not; it has failed the attempt
+	promised *store.Delivery // what the response says is to come; nil: nothing
+	body     *store.Spool    // what was sent in the place of the record's body; nil: nothing
+	timeout  bool
 }
 
 // send makes an attempt to bring a message to a target. The caller reads or closes the response.
@@ -153,6 +156,9 @@ func (a *Agent) send(ctx context.Context, t *target, m message) sent {
 
 // prepare makes the message as the target is to get it.
 func (a *Agent) prepare(to *aim, m message, s *sent) (*wire.Outgoing, error) {
+	if strings.HasSuffix(to.Name, followSuffix) {
+		return a.question(to, m, s)
+	}
 	out, err := to.outgoing(m)
 	if err != nil {
 		s.hopeless = true
@@ -167,8 +173,8 @@ func (a *Agent) prepare(to *aim, m message, s *sent) (*wire.Outgoing, error) {
 // describe says in a delivery what its last attempt came to.
 func (s *sent) describe(d *store.Delivery) {
 	d.Status, d.Error, d.Finding = s.attempt.Status, s.attempt.Error, s.attempt.Finding
-	if s.unexpected {
-		d.Error = errUnexpected(d.Finding).Error()
+	if s.unmet != nil {
+		d.Error = s.unmet.Error()
 	}
 }
 

@@ -283,13 +283,16 @@ func (t *target) settle(d store.Delivery, s sent) {
 		t.keep()
 	}
 	o := s.outcome()
-	o.Deliveries = []store.Delivery{d}
+	o.Deliveries = s.deliveries(d)
 	if d.State != store.Delivered {
 		o.From = store.Pending // somebody may have dropped it meanwhile
 	}
 	s.keep(&o, kept)
 	if t.write(d, o) {
-		t.tellFailure(d)
+		t.wakeFollower(&s)
+		if s.unmet != errNotYet || d.State != store.Pending {
+			t.tellFailure(d)
+		}
 		a.log.Debug("attempt made", "record", d.Record, "source", d.Source, "target", d.Target, "attempt", d.Attempts,
 			"status", d.Status, "state", d.State, "error", d.Error)
 		t.caughtUp(d, s)

@@ -86,8 +86,9 @@ func (t *ties) cause(id string) (cause store.ID, by store.CauseBy) {
 func (a *Agent) loadTies() {
 	a.ties.loading.Do(func() {
 		var newest []*store.Record
+		seen := 0
 		for rec, err := range a.store.Records(store.Query{Newest: true, NoRaw: true}) {
-			if err != nil || len(newest) == tracesRead {
+			if seen++; err != nil || seen > tracesRead {
 				break // what can't be read ties nothing
 			}
 			if src := a.routes.Load().named(rec.Source); rec.Trace != "" && src != nil && src.Direction != config.Outbound {
@@ -120,5 +121,9 @@ func (r *reception) tie() {
 	if r.src.Direction == config.Outbound {
 		r.loadTies()
 		r.rec.Cause, r.rec.CauseBy = r.ties.cause(r.rec.Trace)
+		return
+	}
+	if id, follower := r.awaited(); follower != nil && r.found.verdict == store.Accepted {
+		r.ended, r.rec.Cause, r.rec.CauseBy = follower, id, store.ByKey
 	}
 }

@@ -79,7 +79,7 @@ type Record struct {
 	Event         string   // the first of Events
 	Events        []string // where one record has several; nil: it has at most Event
 	Trace         string
-	Cause         ID      // of an outbound call: the inbound record that made the app call; zero: not known
+	Cause         ID      // of an outbound call: the inbound record that made the app call; of a webhook: the call whose outcome it tells; zero: not known
 	CauseBy       CauseBy // how that is known; "": it is not
 
 	Verdict  Verdict
@@ -115,6 +115,7 @@ type CauseBy string
 const (
 	ByTrace CauseBy = "trace" // it has the same trace
 	ByTime  CauseBy = "time"  // it was the only one that an app was working on
+	ByKey   CauseBy = "key"   // it waited for the outcome that the record tells
 )
 
 // Peer is the address, without its port, of who brought the request to the agent: the proxy, or else the sender.

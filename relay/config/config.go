@@ -193,6 +193,7 @@ type Target struct {
 	Primary     bool
 	Rewrite     *Rewrite // nil: what was recorded is sent
 	Expect      *Expect  // nil: every 2xx will do
+	Follow      *Follow  // nil: a response is all there is to come
 	Retry       Retry
 	Hold        time.Duration // how long a delivery waits for a target that is away; 0: for ever
 	MaxPending  int           // deliveries that may wait; 0: any number

@@ -135,6 +135,8 @@ func places() []placeNames {
 		{targetSchema.place, targetSchema.names()},
 		{rewriteSchema.place, rewriteSchema.names()},
 		{expectSchema.place, expectSchema.names()},
+		{followSchema.place, followSchema.names()},
+		{endedBySchema.place, endedBySchema.names()},
 		{retrySchema.place, retrySchema.names()},
 		{subscribeSchema.place, subscribeSchema.names()},
 		{callSchema.place, callSchema.names()},

@@ -141,6 +141,7 @@ var targetSchema = schema[Target]{
 	blocks: map[string]func(*decoder, *Target, *hclsyntax.Block){
 		"rewrite": decodeRewrite,
 		"expect":  decodeExpect,
+		"follow":  decodeFollow,
 		"retry": func(d *decoder, t *Target, b *hclsyntax.Block) {
 			d.unlabeled(b)
 			decodeBody(d, &t.Retry, b.Body, &retrySchema)
@@ -290,6 +291,7 @@ func decodeTarget(d *decoder, s *Source, b *hclsyntax.Block) {
 
 // checkConfig checks and completes what only shows when all of the file is known.
 func (d *decoder) checkConfig(c *Config) {
+	d.checkFollows(c)
 	for i := range c.Sources {
 		if c.Sources[i].MaxBody == 0 {
 			c.Sources[i].MaxBody = c.Limits.MaxBody

@@ -1,0 +1,93 @@
+package config
+
+import (
+	"time"
+
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+
+	"github.com/hooktape/hooktape/relay/expr"
+	"github.com/hooktape/hooktape/relay/wire"
+)
+
+// Follow says how an outcome is learned that a target only promises: it is asked until it has come.
+type Follow struct {
+	When    *expr.Expr // over the call and its response; nil: status 202
+	URL     *expr.Expr // likewise: where to ask, of which path and query count; nil: what Location says
+	Headers []Header   // likewise, of the question, beside the call's Authorization
+	Key     *expr.Expr // likewise: what EndedBy's key is to be; nil: nothing ends it but an answer
+	Until   *expr.Expr // over the call and an answer: the outcome has come
+	Every   time.Duration
+	For     time.Duration // since the response; then it is given up
+	EndedBy *EndedBy      // nil: nothing ends it but an answer
+}
+
+// EndedBy says which requests tell of the outcome, too.
+type EndedBy struct {
+	Source string
+	Key    *expr.Expr // over the request
+}
+
+var followSchema = schema[Follow]{
+	place: "follow",
+	keys: map[string]func(*decoder, *Follow, *hclsyntax.Attribute){
+		"when":    func(d *decoder, f *Follow, a *hclsyntax.Attribute) { d.condition(a, &f.When) },
+		"url":     func(d *decoder, f *Follow, a *hclsyntax.Attribute) { d.template(a.Expr, &f.URL) },
+		"headers": func(d *decoder, f *Follow, a *hclsyntax.Attribute) { d.headers(a, &f.Headers) },
+		"key":     func(d *decoder, f *Follow, a *hclsyntax.Attribute) { d.template(a.Expr, &f.Key) },
+		"until":   func(d *decoder, f *Follow, a *hclsyntax.Attribute) { d.condition(a, &f.Until) },
+		"every":   func(d *decoder, f *Follow, a *hclsyntax.Attribute) { d.duration(a, minTimeout, &f.Every) },
+		"for":     func(d *decoder, f *Follow, a *hclsyntax.Attribute) { d.duration(a, minTimeout, &f.For) },
+	},
+	blocks: map[string]func(*decoder, *Follow, *hclsyntax.Block){"ended_by": decodeEndedBy},
+}
+
+var endedBySchema = schema[EndedBy]{
+	place: "ended_by",
+	keys: map[string]func(*decoder, *EndedBy, *hclsyntax.Attribute){
+		"source": func(d *decoder, e *EndedBy, a *hclsyntax.Attribute) { d.textInto(a, &e.Source) },
+		"key":    func(d *decoder, e *EndedBy, a *hclsyntax.Attribute) { d.template(a.Expr, &e.Key) },
+	},
+}
+
+func decodeFollow(d *decoder, t *Target, b *hclsyntax.Block) {
+	d.unlabeled(b)
+	if t.Follow != nil {
+		d.fail(b.TypeRange, "a second follow block in this target")
+	}
+	t.Follow = &Follow{Every: 30 * time.Second, For: 24 * time.Hour}
+	decodeBody(d, t.Follow, b.Body, &followSchema)
+	if b.Body.Attributes["until"] == nil {
+		d.fail(b.TypeRange, `follow needs to know when the outcome has come: until = response.json.status == "done"`)
+	}
+	if t.Follow.EndedBy != nil && b.Body.Attributes["key"] == nil {
+		d.fail(b.TypeRange, "what ends it has a key, so follow needs the same: key = response.json.id")
+	}
+}
+
+func decodeEndedBy(d *decoder, f *Follow, b *hclsyntax.Block) {
+	d.unlabeled(b)
+	if f.EndedBy != nil {
+		d.fail(b.TypeRange, "a second ended_by block in this follow")
+	}
+	f.EndedBy = new(EndedBy)
+	decodeBody(d, f.EndedBy, b.Body, &endedBySchema)
+	if b.Body.Attributes["source"] == nil || b.Body.Attributes["key"] == nil {
+		d.fail(b.TypeRange, `ended_by needs "source", through which what ends it comes, and "key", over that request`)
+	}
+}
+
+// checkFollows finds sources that end something and are not there.
+func (d *decoder) checkFollows(c *Config) {
+	for _, s := range c.Sources {
+		for _, t := range s.Targets {
+			if t.Follow == nil || t.Follow.EndedBy == nil || t.Follow.EndedBy.Source == "" || c.Source(t.Follow.EndedBy.Source) != nil {
+				continue
+			}
+			at := d.seen["source "+s.Name]
+			d.fail(at, "target %q: there is no source %q to end what is followed", t.Name, t.Follow.EndedBy.Source)
+		}
+	}
+}
+
+// Fields are the header fields of a question.
+func (f *Follow) Fields(v *expr.View) (wire.Fields, error) { return fieldsOf(f.Headers, v) }
