@@ -33,7 +33,7 @@ func (r *recognition) of(tape *store.Store, event relay.Event) string {
 		r.told = map[string]bool{}
 	}
 	r.told[p.Name] = true
-	return fmt.Sprintf("this looks like %s; to check who it is from: %s --provider %s --secret-file FILE", p.Title, r.command, p.Name)
+	return fmt.Sprintf("this looks like %s; to check who it is from: %s %s", p.Title, r.command, flagsFor(p))
 }
 
 // readHead reads the head of a record from the tape: events come without it.

@@ -74,6 +74,11 @@ func (f *senderFlags) sender() (*provider.Provider, *provider.Setting, error) {
 		return nil, nil, misused("put the secret into a file and name it with --secret-file",
 			"%s signs what it sends, and no secret is given to check it with", p.Title)
 	}
+	for _, name := range p.Needs {
+		if s.Params[name] == "" {
+			return nil, nil, misused("see "+p.Doc, "%s can't be checked without --param %s=VALUE", p.Title, name)
+		}
+	}
 	for i, secret := range s.Secrets {
 		if err := p.CheckSecret(secret); err != nil {
 			return nil, nil, misused("see "+p.Doc, "--secret-file %s is no secret of %s: %w", f.secretFiles[i], p.Title, err)
@@ -115,6 +120,18 @@ func (f *senderFlags) over(s *config.Source) error {
 		return err
 	}
 	return s.SentBy(p, *setting)
+}
+
+// flagsFor are the flags with which requests of p are checked.
+func flagsFor(p *provider.Provider) string {
+	flags := "--provider " + p.Name
+	for _, name := range p.Needs {
+		flags += " --param " + name + "=VALUE"
+	}
+	if p.Scheme != nil && !p.Keyless {
+		flags += " --secret-file FILE"
+	}
+	return flags
 }
 
 func (f *senderFlags) named() (*provider.Provider, error) {

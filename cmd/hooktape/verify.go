@@ -179,7 +179,7 @@ func (v *verification) adopt(cfg *config.Config, name string) {
 func (v *verification) unknown(r *evidence, cfg *config.Config, source string) error {
 	hint := "name it with --provider and --secret-file, or give the config file of its source with -c"
 	if p := provider.Recognise(r.Head); p != nil {
-		hint = fmt.Sprintf("it looks like %s: hooktape verify %s --provider %s --secret-file FILE", p.Title, r.name, p.Name)
+		hint = fmt.Sprintf("it looks like %s: hooktape verify %s %s", p.Title, r.name, flagsFor(p))
 	}
 	if cfg != nil && source != "" {
 		return misused(hint, "verify: source %q has no provider in the configuration", source)
