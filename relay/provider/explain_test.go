@@ -44,11 +44,15 @@ func TestExplainSaysWhatWasDone(t *testing.T) {
 		{name: "encoding", change: set("X-Signature", "sha256=hello"), want: "X-Signature is not hex, 5 characters"},
 		{
 			name: "length", change: set("X-Signature", "sha256=abcdef"),
-			want: "X-Signature has 3 bytes (6 characters of hex), a signature has 32",
+			want: "a signature has 32 bytes, X-Signature has 3 (6 characters of hex)",
 		},
 		{
 			name: "late", change: func(r *Request) { r.Time = now.Add(time.Hour) },
 			want: "the timestamp is 1h0m0s old, 55m0s more than the tolerance of 5m0s; the signature is right",
+		},
+		{
+			name: "a little late", change: func(r *Request) { r.Time = now.Add(5*time.Minute + 40*time.Millisecond) },
+			want: "the timestamp is 5m0s old, 40ms more than the tolerance of 5m0s; the signature is right",
 		},
 		{
 			name: "early", change: func(r *Request) { r.Time = now.Add(-6 * time.Minute) },

@@ -83,7 +83,7 @@ func (c *signed) signature(text string) ([]byte, error) {
 		return nil, misshapen("%s %w, %d characters", c.At, err, len(text))
 	}
 	if want := c.algorithm().size(); want != 0 && len(b) != want {
-		return nil, misshapen("%s has %d bytes (%d characters of %s), a signature has %d", c.At, len(b), len(text), c.Encoding, want)
+		return nil, misshapen("a signature has %d bytes, %s has %d (%d characters of %s)", want, c.At, len(b), len(text), c.Encoding)
 	}
 	return b, nil
 }

@@ -66,7 +66,14 @@ func (s stamp) judge(at, now time.Time, configured time.Duration) *Failure {
 	if off < 0 {
 		age = "in the future"
 	}
-	off = off.Abs().Round(time.Second)
 	return &Failure{Kind: Expired, Reason: fmt.Sprintf("the timestamp is %s %s, %s more than the tolerance of %s; the signature is right",
-		off, age, off-tolerance, tolerance)}
+		rounded(off.Abs()), age, rounded(off.Abs()-tolerance), tolerance)}
+}
+
+// rounded leaves out what nobody reads: fractions of seconds, unless there is little else.
+func rounded(d time.Duration) time.Duration {
+	if d < 10*time.Second {
+		return max(d.Round(time.Millisecond), time.Millisecond)
+	}
+	return d.Round(time.Second)
 }
