@@ -6,6 +6,15 @@ source "bitrix24" {
   secrets  = [env("SECRET")] # what the events carry in auth[application_token]: a fake in tests
   respond  = "target"
 
+  subscribe "bot" { # once; imbot.update when the public URL changes
+    params = {
+      rest = "${env("API_URL")}/rest"
+      auth = file("portal.token")
+      code = "teachbase"
+      name = "Teachbase"
+    }
+  }
+
   target "app" {
     url = "${env("APP_URL")}/v1/bitrix/events"
   }

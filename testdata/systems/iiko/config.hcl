@@ -3,11 +3,29 @@
 source "iiko" {
   path     = "/api/v1/webhooks/iiko"
   provider = "iiko" # the token in either field, the two answers, the names of events, what is a repeat
-  secrets  = [env("SECRET")]
+  secrets  = [env("SECRET"), file("kazan.token")]
   trace    = coalesce(json.iikoOrderDetails.iikoOrderId, json[0].eventInfo.id) # the order: calls about it belong to it
 
   dedupe {
     window = "24h"
+  }
+
+  # Each organization has a login and a token of its own. They are registered at every start, and when the public URL changes.
+  subscribe "moscow" {
+    params = {
+      api          = "${env("API_URL")}/api/1"
+      organization = "7bc05553-4b68-44e8-b7bc-37be63c6d9e9"
+      login        = file("moscow.login")
+      auth_token   = env("SECRET")
+    }
+  }
+  subscribe "kazan" {
+    params = {
+      api          = "${env("API_URL")}/api/1"
+      organization = "0d2fa1a1-9d27-4b0e-a9a2-5d1f2f5c6f01"
+      login        = file("kazan.login")
+      auth_token   = file("kazan.token")
+    }
   }
 
   target "app" {
