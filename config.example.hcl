@@ -104,7 +104,7 @@ source "orders" {
   # status {                                  # a GET of the source's path with this one behind it asks what became of a record
   #   path    = "/status"
   #   record  = query.batch_id                # the id of the record, which an ack can tell: "{\"batch_id\": \"${id}\"}"; not found: 404
-  #   target  = "app"                         # whose delivery is told of; not given: the first target's
+  #   target  = "app"                         # whose delivery is told of, or the one that follows what it promised; not given: the first target's
   #   headers = { "Cache-Control" = "no-store" }
   #   body    = jsonencode({ state = delivery.state, error = delivery.error, upload = response.json.id })   # over that record, its delivery, the last response
   # }

@@ -62,7 +62,7 @@ func (r *reception) status() (wire.Answer, error) {
 }
 
 // progress is what expressions see of a record that is being delivered: the delivery to the named target ("": the
-// source's first), and the last response to it.
+// source's first), and the last response to it. What the target has promised and is followed takes its place.
 func (r *reception) progress(m message, target string) (*expr.View, error) {
 	if target == "" && len(r.src.targets) > 0 {
 		target = r.src.targets[0].key.name
@@ -77,13 +77,13 @@ func (r *reception) progress(m message, target string) (*expr.View, error) {
 		return nil, err
 	}
 	for i := range deliveries {
-		if deliveries[i].Target == target {
+		if of := deliveries[i].Target; of == target && view.Delivery == nil || of == target+followSuffix {
 			view.Delivery = &expr.Delivery{Delivery: deliveries[i], Updated: deliveries[i].Created}
 		}
 	}
 	for i := range attempts {
 		at := &attempts[i]
-		if at.Target != target || at.Replay {
+		if at.Target != target && at.Target != target+followSuffix || at.Replay {
 			continue
 		}
 		if view.Delivery != nil {

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
@@ -29,6 +30,7 @@ type metrikaAPI struct {
 	mu      sync.Mutex // guards what follows
 	broken  int        // so many uploads are answered 503
 	uploads []upload
+	outcome string // the status of every upload; "": it is worked on
 }
 
 type upload struct {
@@ -41,43 +43,85 @@ func newMetrikaAPI(t *testing.T, tokens map[string]string) *metrikaAPI {
 	api := &metrikaAPI{tokens: tokens}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /management/v1/counter/{counter}/offline_conversions/upload", api.upload)
+	mux.HandleFunc("GET /management/v1/counter/{counter}/offline_conversions/uploading/{id}", api.uploading)
 	api.Server = httptest.NewServer(mux)
 	t.Cleanup(api.Close)
 	return api
 }
 
+// refuse answers as the API does to what it does not take.
+func refuse(w http.ResponseWriter, status int, why string) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	fmt.Fprintf(w, `{"errors":[{"error_type":"x","message":%q}],"code":%d,"message":%[1]q}`, why, status)
+}
+
+// allowed says whether a call has the token of its counter.
+func (api *metrikaAPI) allowed(w http.ResponseWriter, r *http.Request) bool {
+	token := api.tokens[r.PathValue("counter")]
+	if token == "" || r.Header.Get("Authorization") != "OAuth "+token {
+		refuse(w, http.StatusForbidden, "Access is denied")
+		return false
+	}
+	return true
+}
+
+// tell answers with what is known of an upload.
+func (api *metrikaAPI) tell(w http.ResponseWriter, id, lines int, status string) {
+	w.Header().Set("Content-Type", "application/json")
+	fmt.Fprintf(w, `{"uploading":{"id":%d,"create_time":"2025-07-01T12:35:10+03:00","source_quantity":%d,"line_quantity":%[2]d,"client_id_type":"CLIENT_ID","status":%q}}`,
+		id, lines, status)
+}
+
+// uploading tells how far an upload is.
+func (api *metrikaAPI) uploading(w http.ResponseWriter, r *http.Request) {
+	api.mu.Lock()
+	defer api.mu.Unlock()
+	if !api.allowed(w, r) {
+		return
+	}
+	for i, u := range api.uploads {
+		if id := firstUpload + i; u.counter == r.PathValue("counter") && fmt.Sprint(id) == r.PathValue("id") {
+			api.tell(w, id, len(u.rows)-1, cmp.Or(api.outcome, "EXPORTED"))
+			return
+		}
+	}
+	refuse(w, http.StatusNotFound, "Entity not found")
+}
+
+// firstUpload is the id of the first upload.
+const firstUpload = 987654
+
 func (api *metrikaAPI) upload(w http.ResponseWriter, r *http.Request) {
 	api.mu.Lock()
 	defer api.mu.Unlock()
-	counter := r.PathValue("counter")
-	refuse := func(status int, why string) {
-		w.Header().Set("Content-Type", "application/json")
-		w.WriteHeader(status)
-		fmt.Fprintf(w, `{"errors":[{"error_type":"x","message":%q}],"code":%d,"message":%[1]q}`, why, status)
-	}
 	if api.broken > 0 {
 		api.broken--
-		refuse(http.StatusServiceUnavailable, "Backend error")
+		refuse(w, http.StatusServiceUnavailable, "Backend error")
 		return
 	}
-	if r.Header.Get("Authorization") != "OAuth "+api.tokens[counter] || api.tokens[counter] == "" {
-		refuse(http.StatusForbidden, "Access is denied")
+	if !api.allowed(w, r) {
 		return
 	}
 	file, header, err := r.FormFile("file")
 	if err != nil {
-		refuse(http.StatusBadRequest, err.Error())
+		refuse(w, http.StatusBadRequest, err.Error())
 		return
 	}
 	rows, err := csv.NewReader(file).ReadAll()
 	if err != nil || len(rows) < 2 || header.Header.Get("Content-Type") != "text/csv" {
-		refuse(http.StatusBadRequest, fmt.Sprint("no CSV file: ", err))
+		refuse(w, http.StatusBadRequest, fmt.Sprint("no CSV file: ", err))
 		return
 	}
-	api.uploads = append(api.uploads, upload{counter, r.FormValue("comment"), rows, r.Header})
-	w.Header().Set("Content-Type", "application/json")
-	fmt.Fprintf(w, `{"uploading":{"id":%d,"create_time":"2025-07-01T12:35:10+03:00","source_quantity":%d,"line_quantity":%[2]d,"client_id_type":"CLIENT_ID","status":"UPLOADED"}}`,
-		987653+len(api.uploads), len(rows)-1)
+	api.uploads = append(api.uploads, upload{r.PathValue("counter"), r.FormValue("comment"), rows, r.Header})
+	api.tell(w, firstUpload+len(api.uploads)-1, len(rows)-1, "UPLOADED")
+}
+
+// finish ends the work on all uploads.
+func (api *metrikaAPI) finish(outcome string) {
+	api.mu.Lock()
+	defer api.mu.Unlock()
+	api.outcome = outcome
 }
 
 func (api *metrikaAPI) breakDown(times int) {
@@ -221,18 +265,34 @@ func (m *metrika) status(w webhook, batch string) (s batchStatus) {
 	return s
 }
 
-// until waits for the delivery of a batch to be in a state, with an attempt behind it, and asks for the status then.
-func (m *metrika) until(w webhook, batch, state, status string) batchStatus {
+// deliveries are how far a batch is, by target.
+func (m *metrika) deliveries(batch string) map[string]delivered {
 	m.t.Helper()
-	var d struct {
-		State    string
-		Attempts int
+	all := map[string]delivered{}
+	for line := range bytes.Lines(m.run("deliveries", "list", batch, "--json")) {
+		var d delivered
+		if err := json.Unmarshal(line, &d); err != nil {
+			m.t.Fatal(err)
+		}
+		all[d.Target] = d
 	}
+	return all
+}
+
+type delivered struct {
+	Target, State string
+	Attempts      int
+}
+
+// until waits for the delivery of a batch to a target to be in a state, with an attempt behind it, and asks for the
+// status then.
+func (m *metrika) until(w webhook, batch, target, state, status string) batchStatus {
+	m.t.Helper()
 	if err := poll(func() bool {
-		out := m.run("deliveries", "list", batch, "--json")
-		return json.Unmarshal(out, &d) == nil && d.State == state && d.Attempts > 0
+		d := m.deliveries(batch)[target]
+		return d.State == state && d.Attempts > 0
 	}); err != nil {
-		m.t.Fatalf("batch %s never was %s: %+v", batch, state, d)
+		m.t.Fatalf("batch %s never was %s at %s: %+v", batch, state, target, m.deliveries(batch))
 	}
 	s := m.status(w, batch)
 	if s.Status != status {
@@ -256,7 +316,11 @@ func TestMetrikaTakesBatchesForSourcesMadeAtRunTime(t *testing.T) {
 	if id := newestAccepted(t, m.user); id != batch {
 		t.Errorf("the batch is %s, its record %s", batch, id)
 	}
-	s := m.until(crm, batch, "delivered", "uploaded")
+	if s := m.until(crm, batch, "upload/follow", "pending", "processing"); s.Upload != "987654" || s.Processed != 0 || s.Errors != nil {
+		t.Errorf("%+v", s)
+	}
+	m.api.finish("PROCESSED")
+	s := m.until(crm, batch, "upload/follow", "delivered", "completed")
 	if s.BatchID != batch || s.WebhookID != crm.ID || s.Counter != 12345678 || s.Upload != "987654" || s.Total != 2 || s.Processed != 2 || s.Errors != nil {
 		t.Errorf("%+v", s)
 	}
@@ -265,16 +329,16 @@ func TestMetrikaTakesBatchesForSourcesMadeAtRunTime(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	m.until(shop, m.batch(m.request("batch-python.http", shop)), "delivered", "uploaded")
+	m.until(shop, m.batch(m.request("batch-python.http", shop)), "upload/follow", "delivered", "completed")
 	m.checkUploads(batch)
 
 	// After a restart it is all there.
 	m.agent.stop(syscall.SIGTERM)
 	m.begin()
-	if again := m.status(crm, batch); again.Status != "uploaded" || again.Upload != "987654" {
+	if again := m.status(crm, batch); again.Status != "completed" || again.Upload != "987654" {
 		t.Errorf("after a restart: %+v", again)
 	}
-	m.until(crm, m.batch(m.request("batch.http", crm)), "delivered", "uploaded")
+	m.until(crm, m.batch(m.request("batch.http", crm)), "upload/follow", "delivered", "completed")
 	m.checkNoSecrets(crm, shop)
 }
 
@@ -337,23 +401,31 @@ func TestMetrikaTellsWhatWentWrongWithABatch(t *testing.T) {
 	crm := m.create("crm", "12345678", metrikaToken)
 	m.api.breakDown(1 << 20)
 	batch := m.batch(m.request("batch.http", crm))
-	s := m.until(crm, batch, "pending", "pending")
+	s := m.until(crm, batch, "upload", "pending", "pending")
 	if len(s.Errors) != 1 || s.Errors[0] != "Backend error" || s.Processed != 0 || s.Upload != "" || s.Total != 2 {
 		t.Errorf("%+v", s)
 	}
+	m.api.finish("PROCESSED")
 	m.api.breakDown(0)
-	if s := m.until(crm, batch, "delivered", "uploaded"); s.Errors != nil || s.Processed != 2 {
+	if s := m.until(crm, batch, "upload/follow", "delivered", "completed"); s.Errors != nil || s.Processed != 2 {
 		t.Errorf("%+v", s)
 	}
 
 	// A token of another counter: it stays pending until somebody drops it.
 	wrong := m.create("wrong", "42", metrikaToken)
 	batch = m.batch(m.request("batch.http", wrong))
-	if s := m.until(wrong, batch, "pending", "pending"); len(s.Errors) != 1 || s.Errors[0] != "Access is denied" {
+	if s := m.until(wrong, batch, "upload", "pending", "pending"); len(s.Errors) != 1 || s.Errors[0] != "Access is denied" {
 		t.Errorf("%+v", s)
 	}
 	m.run("deliveries", "drop", batch)
-	if s := m.until(wrong, batch, "dropped", "error"); s.Errors[0] != "Access is denied" {
+	if s := m.until(wrong, batch, "upload", "dropped", "error"); s.Errors[0] != "Access is denied" {
+		t.Errorf("%+v", s)
+	}
+
+	// What Metrica makes of it may be an error, too.
+	m.api.finish("LINKAGE_FAILURE")
+	failed := m.batch(m.request("batch.http", crm))
+	if s := m.until(crm, failed, "upload/follow", "delivered", "error"); len(s.Errors) != 1 || s.Upload == "" || s.Processed != 0 {
 		t.Errorf("%+v", s)
 	}
 
@@ -366,6 +438,7 @@ func TestMetrikaTellsWhatWentWrongWithABatch(t *testing.T) {
 func TestMetrikaRefusesWhatIsBeyondItsLimits(t *testing.T) {
 	t.Parallel()
 	m := newMetrika(t)
+	m.api.finish("PROCESSED")
 	crm := m.create("crm", "12345678", metrikaToken)
 	for _, name := range []string{"batch-wrong-secret.http", "batch-without-secret.http"} {
 		request := m.request(name, crm)
@@ -400,7 +473,7 @@ func TestMetrikaRefusesWhatIsBeyondItsLimits(t *testing.T) {
 	if status, _, body := m.send(conversions(crm, 1001)); status != 400 || !strings.Contains(string(body), `"field":"conversions"`) {
 		t.Errorf("1001 conversions: %d %s", status, body)
 	}
-	m.until(crm, m.batch(conversions(crm, 1000)), "delivered", "uploaded")
+	m.until(crm, m.batch(conversions(crm, 1000)), "upload/follow", "delivered", "completed")
 	if rows := m.api.got()[0].rows; len(rows) != 1001 || rows[1000][1] != "user999" {
 		t.Errorf("%d rows were uploaded", len(rows))
 	}
@@ -420,12 +493,12 @@ func TestMetrikaRefusesWhatIsBeyondItsLimits(t *testing.T) {
 		t.Errorf("recorded of it: %s", out)
 	}
 	m.run("source", "enable", "crm")
-	m.until(crm, m.batch(m.request("batch.http", crm)), "delivered", "uploaded")
+	m.until(crm, m.batch(m.request("batch.http", crm)), "upload/follow", "delivered", "completed")
 
 	// 60 a minute: another source is not slowed down by it.
 	busy := m.create("busy", "42", otherToken)
 	m.checkRate(busy)
-	m.until(crm, m.batch(m.request("batch.http", crm)), "delivered", "uploaded")
+	m.until(crm, m.batch(m.request("batch.http", crm)), "upload/follow", "delivered", "completed")
 }
 
 // conversions is a batch of so many.

@@ -18,18 +18,25 @@ source "offline-conversions" {
   status {
     record = query.batch_id
     body = jsonencode({
-      batch_id          = id
-      status            = delivery.state == "delivered" ? "uploaded" : delivery.state != "pending" ? "error" : delivery.attempts > 0 ? "pending" : "accepted"
+      batch_id = id
+      status = (
+        delivery.state != "pending" && delivery.state != "delivered" ? "error" :
+        delivery.target == "upload" ? (delivery.state == "delivered" ? "uploaded" : delivery.attempts > 0 ? "pending" : "accepted") :
+        delivery.state == "pending" ? (delivery.attempts > 0 ? "processing" : "uploaded") :
+        response.json.uploading.status == "PROCESSED" ? "completed" : "error"
+      )
       webhook_id        = params.id
       counter_id        = tonumber(params.counter_id)
       created_at        = time
       updated_at        = delivery.updated
       metrika_upload_id = response.json.uploading.id == null ? null : tostring(response.json.uploading.id)
       total             = length(json.conversions)
-      processed         = delivery.state == "delivered" ? response.json.uploading.line_quantity : 0
-      errors = delivery.state == "delivered" || delivery.attempts == 0 ? null : [
-        coalesce(response.json.message, delivery.error, "the upload was answered with ${delivery.status}")
-      ]
+      processed         = response.json.uploading.status == "PROCESSED" ? response.json.uploading.line_quantity : 0
+      errors = (
+        response.json.message != null ? [response.json.message] :
+        response.json.uploading.status == "LINKAGE_FAILURE" ? ["none of the conversions could be tied to a visit"] :
+        delivery.target == "upload" && delivery.error != null ? [delivery.error] : null
+      )
     })
   }
 
@@ -54,6 +61,13 @@ source "offline-conversions" {
     }
     expect {
       when = response.json.uploading.id != null
+    }
+    follow {                               # the upload is worked on for up to two hours
+      when    = response.status == 200
+      url     = "/management/v1/counter/${urlencode(params.counter_id)}/offline_conversions/uploading/${response.json.uploading.id}"
+      headers = { "Authorization" = "OAuth ${params.token}" }
+      until   = contains(["PROCESSED", "LINKAGE_FAILURE"], response.json.uploading.status)
+      every   = "200ms"                    # better "1m"
     }
     retry {
       min = "100ms"
