@@ -202,7 +202,7 @@ func (f *triggerFlags) signed(e *env, p *provider.Provider, request *replay.Requ
 		}, setting, ulid.Make().String())
 	})
 	if err != nil {
-		return nil, cannot("", "sign as %s: %w", p.Title, err)
+		return nil, cannot("without --secret-file it is sent as it is, not signed", "sign as %s: %w", p.Title, err)
 	}
 	return signed, nil
 }
