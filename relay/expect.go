@@ -64,12 +64,19 @@ func (t *target) exchange(s *sent, kept *store.Spool, held *holding) (*expr.View
 	return view, nil
 }
 
-// responseView is what expressions see of a response whose bytes are raw.
+// responseMost is how large a response may be without its content coding, in bytes, for expressions to look into it.
+const responseMost = decodedFactor * (32 << 20)
+
+// responseView is what expressions see of a response whose bytes are raw. Clients that ask for gzip get it from most
+// servers: it is decoded.
 func (a *Agent) responseView(head *wire.ResponseHead, raw store.Raw, held *holding) *expr.Response {
 	size := int64(len(head.Raw))
-	return &expr.Response{Head: head, Body: func() ([]byte, error) {
-		return a.wholeBody(head.Framing, raw, size, raw.Size-size, held)
-	}}
+	body := func() ([]byte, error) { return a.wholeBody(head.Framing, raw, size, raw.Size-size, held) }
+	view := &expr.Response{Head: head, Body: body}
+	if wire.IsCoded(head.Fields) {
+		view.Body = func() ([]byte, error) { return a.decoded(head.Fields, body, responseMost, held) }
+	}
+	return view
 }
 
 // errUnexpected is a condition that does not hold for a response.

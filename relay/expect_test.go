@@ -1,12 +1,21 @@
 package relay
 
 import (
+	"compress/gzip"
 	"fmt"
 	"strings"
 	"testing"
 
 	"github.com/hooktape/hooktape/store"
 )
+
+func gzipped(text string) string {
+	var b strings.Builder
+	w := gzip.NewWriter(&b)
+	_, _ = w.Write([]byte(text)) // into memory
+	w.Close()
+	return b.String()
+}
 
 func TestWhatIsExpectedOfAResponse(t *testing.T) {
 	large := strings.Repeat(" ", 200<<10) // of a response in pieces
@@ -24,10 +33,15 @@ func TestWhatIsExpectedOfAResponse(t *testing.T) {
 		"passed on, record":     {"target", "record", `response.json.n == 1`, `{"n":2` + large + `}`, store.Delivered, true},
 		"it can't be told":      {"ack", "record", `response.json.n.m + 1 > 0`, `{"n":2}`, store.Delivered, true},
 		"neither text nor JSON": {"ack", "record", `response.json != null`, "\xff", store.Delivered, true},
+		"in gzip":               {"target", "retry", `response.json.n == 1`, gzipped(`{"n":1}`), store.Delivered, false},
 		"status and header":     {"target", "retry", `response.status == 200 && response.header.x-kind == "a"`, ``, store.Delivered, false},
 	} {
 		t.Run(what, func(t *testing.T) {
-			a := startApp(t, always(fmt.Sprintf("HTTP/1.1 200 OK\r\nX-Kind: a\r\nContent-Length: %d\r\n\r\n%s", len(c.response), c.response)))
+			coding := ""
+			if strings.HasPrefix(c.response, "\x1f\x8b") {
+				coding = "Content-Encoding: gzip\r\n"
+			}
+			a := startApp(t, always(fmt.Sprintf("HTTP/1.1 200 OK\r\nX-Kind: a\r\n"+coding+"Content-Length: %d\r\n\r\n%s", len(c.response), c.response)))
 			r := start(t, configured(t, fmt.Sprintf(`
 source "s" {
   path     = "/"

@@ -33,7 +33,7 @@ func (a *Agent) viewOf(m message, body func() ([]byte, error), held *holding) *e
 		view.Params, most = src.Setting.Params, src.MaxBody
 	}
 	if wire.IsCoded(m.head.Fields) {
-		view.Body = sync.OnceValues(func() ([]byte, error) { return a.decoded(m, body, decodedFactor*most, held) })
+		view.Body = sync.OnceValues(func() ([]byte, error) { return a.decoded(m.head.Fields, body, decodedFactor*most, held) })
 	}
 	return view
 }
@@ -42,12 +42,12 @@ func (a *Agent) viewOf(m message, body func() ([]byte, error), held *holding) *e
 const decodedFactor = 8
 
 // decoded is a body without its content coding. What can't be decoded is taken as it is.
-func (a *Agent) decoded(m message, read func() ([]byte, error), most int64, held *holding) ([]byte, error) {
+func (a *Agent) decoded(fields wire.Fields, read func() ([]byte, error), most int64, held *holding) ([]byte, error) {
 	body, err := read()
 	if err != nil {
 		return nil, err
 	}
-	size, err := wire.ContentSize(m.head.Fields, body, most)
+	size, err := wire.ContentSize(fields, body, most)
 	switch {
 	case errors.Is(err, wire.ErrContentTooLarge):
 		return nil, err
@@ -56,7 +56,7 @@ func (a *Agent) decoded(m message, read func() ([]byte, error), most int64, held
 	case size > inlineMost && !held.take(a.memory.Load().whole, copies*size):
 		return nil, errNoRoom
 	}
-	return wire.DecodeContent(m.head.Fields, body, size)
+	return wire.DecodeContent(fields, body, size)
 }
 
 // wholeBody is the decoded body behind the first skip bytes of raw; it is not longer than size.
