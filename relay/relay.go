@@ -166,7 +166,7 @@ func (a *Agent) Apply(cfg *config.Config) {
 		if cs.Template {
 			continue
 		}
-		s := &source{Source: cs, limiter: limiterFor(cs.Rate, a.limiters[cs.Name]), setting: cs.Setting}
+		s := &source{Source: cs, limiter: limiterFor(cs.Rate, a.limiters[cs.Name]), setting: cs.Setting.Prepared()}
 		s.setting.Fetch = a.keys.get
 		s.key = a.keyFor(&cs)
 		s.setting.Path, s.publicURL = cs.Path, cmp.Or(cs.PublicURL, cfg.PublicURL)

@@ -46,6 +46,8 @@ type Setting struct {
 	// name keys that don't exist, and is called while a request waits. Nil: nothing can be fetched, and what needs it is
 	// unverifiable.
 	Fetch func(url string, post []byte) ([]byte, error)
+
+	ring *keyring // nil: keys are made for each request
 }
 
 // Signature is what signing changes of a request.

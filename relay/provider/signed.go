@@ -120,6 +120,7 @@ func (v *signedVerifier) begin() {
 
 // Verify implements Verifier.
 func (v *signedVerifier) Verify() *Failure {
+	defer v.end()
 	if v.whole {
 		v.begin()
 		if v.body {
@@ -145,6 +146,16 @@ func (v *signedVerifier) Verify() *Failure {
 	return v.scheme.Stamp.judge(v.letter.at, v.request.Time, v.setting.Tolerance)
 }
 
+// end lets go of the checks.
+func (v *signedVerifier) end() {
+	for _, c := range v.checks {
+		if kept, ok := c.(*keptCheck); ok {
+			kept.done()
+		}
+	}
+	v.checks = nil
+}
+
 func (v *signedVerifier) mismatch() *Failure {
 	c := v.scheme
 	got := c.Prefix + masked(c.Encoding.encode(v.letter.signatures[0]))
@@ -157,9 +168,16 @@ func (v *signedVerifier) mismatch() *Failure {
 
 // keys returns the keys of all secrets that are any.
 func (c *signed) keys(s *Setting) ([]key, error) {
+	if keys := s.ring.keys(c, s); keys != nil {
+		return keys, nil
+	}
+	return c.makeKeys(s.Secrets)
+}
+
+func (c *signed) makeKeys(secrets []string) ([]key, error) {
 	var keys []key
 	reason := errNoKey
-	for _, secret := range s.Secrets {
+	for _, secret := range secrets {
 		if secret == "" {
 			continue
 		}
