@@ -11,8 +11,10 @@ var slack = Provider{
 		Stamp:   stamp{At: "X-Slack-Request-Timestamp", Tolerance: usualTolerance},
 	},
 	Methods: []string{"POST"},
-	Event:   `json.type == "event_callback" ? json.event.type : json.type != null ? json.type : form.command`,
-	Dedupe:  "json.event_id",
+	// Events, commands and interactions: https://docs.slack.dev/interactivity/handling-user-interaction
+	Event: `json.type == "event_callback" ? json.event.type : json.type != null ? json.type : ` +
+		`form.command != null ? form.command : try(jsondecode(form.payload).type, null)`,
+	Dedupe: "json.event_id",
 	// https://docs.slack.dev/reference/events/url_verification
 	Handshake: slackChallenge,
 	Headers:   []string{"x-slack-signature", "x-slack-request-timestamp"},
