@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -135,11 +136,20 @@ func (f *sourceFlags) gather() error {
 		f.Params[name] = value
 	}
 	if f.secretFile == "" {
-		return nil
+		return f.checkSecret()
 	}
 	var err error
 	f.Secret, err = readSecret(f.secretFile)
 	return err
+}
+
+// checkSecret finds providers for which no secret can be made up: theirs is a key that they show.
+func (f *sourceFlags) checkSecret() error {
+	p, ok := provider.Named(f.Provider)
+	if !ok || slices.ContainsFunc(inspect.NewSecrets(), func(secret string) bool { return p.CheckSecret(secret) == nil }) {
+		return nil
+	}
+	return misused("give it with --secret-file FILE", "create source: the secret of %s is a key of its own", p.Title)
 }
 
 // readSecret reads a text from a file, without the line end that editors put behind it.

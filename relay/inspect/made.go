@@ -175,17 +175,11 @@ func (s *Server) createSource(w http.ResponseWriter, r *http.Request) error {
 	}
 	source := store.Source{
 		Name: q.Name, ID: newSourceID(), Provider: q.Provider, Template: q.Template, Path: q.Path, To: q.To,
-		Secret: cmp.Or(q.Secret, newSecret()), Params: q.Params, Created: s.now(),
+		Secret: q.Secret, Params: q.Params, Created: s.now(),
 	}
-	if s.Setup == nil {
-		return refuse(Misused, "no agent runs, and no config is given that says where the source would be")
-	}
-	planned, refused := s.Setup.Plan(append(made, source))
-	if err := refused[source.Name]; err != nil {
-		return refuse(Misused, "%s", err)
-	}
-	if planned[source.Name].Provider == "" {
-		source.Secret = "" // nobody would look at it
+	planned, err := s.planNew(made, &source)
+	if err != nil {
+		return err
 	}
 	if err := s.Store.PutSource(source); err != nil {
 		return err
@@ -193,7 +187,32 @@ func (s *Server) createSource(w http.ResponseWriter, r *http.Request) error {
 	if err := s.apply(); err != nil {
 		return err
 	}
-	return reply(w, MadeSource{Name: source.Name, ID: source.ID, URL: planned[source.Name].URL, Secret: source.Secret})
+	return reply(w, MadeSource{Name: source.Name, ID: source.ID, URL: planned.URL, Secret: source.Secret})
+}
+
+// planNew plans a source beside those that are there, and gives it a secret
+// where it has none: in the form that its provider takes.
+func (s *Server) planNew(made []store.Source, source *store.Source) (Source, error) {
+	if s.Setup == nil {
+		return Source{}, refuse(Misused, "no agent runs, and no config is given that says where the source would be")
+	}
+	secrets := []string{source.Secret}
+	if source.Secret == "" {
+		secrets = NewSecrets()
+	}
+	var refusal error
+	for _, source.Secret = range secrets {
+		planned, refused := s.Setup.Plan(append(made[:len(made):len(made)], *source))
+		err := refused[source.Name]
+		if err == nil {
+			if planned[source.Name].Provider == "" {
+				source.Secret = "" // nobody would look at it
+			}
+			return planned[source.Name], nil
+		}
+		refusal = cmp.Or(refusal, err)
+	}
+	return Source{}, refuse(Misused, "%s", refusal)
 }
 
 // newSourceID is a random UUID (RFC 9562 section 5.4).
@@ -204,11 +223,13 @@ func newSourceID() string {
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
 
-// newSecret is 256 random bits in letters that need no escaping anywhere.
-func newSecret() string {
+// NewSecrets are 256 random bits: in letters that need no escaping anywhere,
+// which most providers take, and in the form of Standard Webhooks. Providers
+// that take neither have keys of their own.
+func NewSecrets() []string {
 	var b [32]byte
 	rand.Read(b[:])
-	return base64.RawURLEncoding.EncodeToString(b[:])
+	return []string{base64.RawURLEncoding.EncodeToString(b[:]), "whsec_" + base64.StdEncoding.EncodeToString(b[:])}
 }
 
 // sourceChanges are what can be done to a source that was made at run time.
