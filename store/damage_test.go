@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"testing"
+	"time"
 
 	bolt "go.etcd.io/bbolt"
 
@@ -146,5 +147,27 @@ func useEverything(path string) {
 			d.State = store.Delivered
 			s.Settle(d.Record, store.Outcome{Deliveries: []store.Delivery{d}}).Wait()
 		}
+	}
+}
+
+func TestADamagedDeliveryHoldsUpNoOtherOfItsKey(t *testing.T) {
+	for name, leave := range map[string]func(*store.Store, store.ID) error{
+		"delivered": func(s *store.Store, id store.ID) error {
+			return s.Settle(id, store.Outcome{Deliveries: []store.Delivery{{Source: "iiko", Target: "app", State: store.Delivered}}}).Wait()
+		},
+		"deleted": func(s *store.Store, id store.ID) error {
+			_, err := s.Delete(id)
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := openStore(t, tape(t), store.Options{})
+			first := keep(t, s, fromIiko(), nil, to("app", "order", 0)).ID
+			damaged := keep(t, s, fromIiko(), nil, to("app", "order", 0)).ID
+			last := keep(t, s, fromIiko(), nil, to("app", "order", 0)).ID
+			s = spoil(t, s, "deliveries", damaged[:])
+			noError(t, leave(s, first))
+			wantIDs(t, "behind the damaged one", readyIDs(t, s, "app", time.Minute), last)
+		})
 	}
 }

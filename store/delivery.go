@@ -217,33 +217,31 @@ func (t *txn) postpone(old, d *Delivery) error {
 	return t.putReady(d)
 }
 
-// promote makes the one behind d the first of its key.
+// promote makes the one behind d the first of its key. Those that can't be read are passed over, and wait for nothing any
+// more: they must hold up neither d nor those behind them.
 func (t *txn) promote(d *Delivery) error {
 	waiting := t.Bucket(bucketWaiting)
 	prefix := waitingKey(nil, d)
 	first := append(bytes.Clone(prefix), waitingFirst)
 	behind := append(bytes.Clone(prefix), waitingBehind)
-	k, _ := waiting.Cursor().Seek(behind)
-	if !bytes.HasPrefix(k, behind) {
-		return waiting.Delete(first)
+	for {
+		k, _ := waiting.Cursor().Seek(behind)
+		if !bytes.HasPrefix(k, behind) {
+			return waiting.Delete(first)
+		}
+		k = bytes.Clone(k)
+		next, unreadable := getDelivery(t.Tx, &Delivery{Record: ID(k[len(behind):]), Source: d.Source, Target: d.Target})
+		if err := waiting.Delete(k); err != nil {
+			return err
+		}
+		if unreadable != nil {
+			continue
+		}
+		if err := waiting.Put(first, bytes.Clone(next.Record[:])); err != nil {
+			return err
+		}
+		return t.putReady(next)
 	}
-	k = bytes.Clone(k)
-	next := Delivery{Record: ID(k[len(behind):]), Source: d.Source, Target: d.Target}
-	key := deliveryKey(nil, &next)
-	row, err := readDelivery(key, t.Bucket(bucketDeliveries).Get(key))
-	if err != nil {
-		return err
-	}
-	if row == nil {
-		return fmt.Errorf("delivery of %s to %q waits, but is not there: %w", next.Record, next.Target, ErrDamaged)
-	}
-	if err := waiting.Delete(k); err != nil {
-		return err
-	}
-	if err := waiting.Put(first, bytes.Clone(next.Record[:])); err != nil {
-		return err
-	}
-	return t.putReady(row)
 }
 
 func (t *txn) isFirst(d *Delivery) bool {
