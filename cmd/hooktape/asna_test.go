@@ -248,7 +248,7 @@ func (p *pharmacy) refusals() {
 		"a changed body":     {bytes.Replace(good, []byte("Processed"), []byte("Prozessed"), 1), "X-Signature does not match"},
 		"a wrong key":        {p.signed("another"), "X-Signature does not match"},
 		"a missing header":   {bytes.Replace(good, []byte("X-Signature"), []byte("X-Other"), 1), "X-Signature is missing"},
-		"a misshapen header": {bytes.Replace(good, sign, []byte("sha256=37B1"), 1), "X-Signature has 2 bytes"},
+		"a misshapen header": {bytes.Replace(good, sign, []byte("sha256=37B1"), 1), "a signature has 32 bytes, X-Signature has 2"},
 		"no prefix":          {bytes.Replace(good, []byte("sha256="), nil, 1), "X-Signature has nothing that begins with"},
 	} {
 		status, rec := p.send(c.request)
