@@ -90,8 +90,8 @@ const serverReserve = 64 << 20
 //	listen ──────► relay.Agent ──────► targets
 //	                │  ▲    └─events─► show (http: the terminal)
 //	                ▼  │ Apply
-//	              store │ config.Watch (run)
-//	                ▲   │
+//	              store │ setup ◄── config.Watch (run)
+//	                ▲   │   ▲ sources made at run time
 //	                │ inspect.Server ◄── PATH.sock, the commands
 //	inspect ──────► inspect.Health, with the metrics
 //

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
 	"slices"
 	"sync"
@@ -137,7 +138,11 @@ func sourceURL(cfg *config.Config, c *config.Source, base string) string {
 		base = cfg.PublicURL
 	case c.Host != "":
 		if u, err := url.Parse(base); err == nil {
-			u.Host = c.Host
+			at := c.Host
+			if port := u.Port(); port != "" {
+				at = net.JoinHostPort(at, port)
+			}
+			u.Host = at
 			base = u.String()
 		}
 	}
