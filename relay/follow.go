@@ -148,21 +148,19 @@ func (t *target) hear(s *sent, kept *store.Spool) {
 
 // awaited is the record whose promised outcome the request tells, and the target that follows it; nil: there is none.
 func (r *reception) awaited() (id store.ID, of *target) {
-	for _, s := range r.routes.Load().sources {
-		for _, t := range s.targets {
-			by := endedBy(t)
-			if by == nil || by.Source != r.src.Name {
-				continue
-			}
-			key, err := by.Key.String(r.view)
-			r.failed(by.Key, err)
-			if key == "" {
-				continue
-			}
-			id, err := r.store.PendingOf(s.Name, t.key.name+followSuffix, key)
-			if err == nil && id != (store.ID{}) {
-				return id, t.aim.Load().follower
-			}
+	for _, t := range r.routes.Load().followed[r.src.Name] {
+		by := endedBy(t)
+		if by == nil { // the configuration was changed in this moment
+			continue
+		}
+		key, err := by.Key.String(r.view)
+		r.failed(by.Key, err)
+		if key == "" {
+			continue
+		}
+		id, err := r.store.PendingOf(t.key.source, t.key.name+followSuffix, key)
+		if err == nil && id != (store.ID{}) {
+			return id, t.aim.Load().follower
 		}
 	}
 	return store.ID{}, nil

@@ -80,8 +80,11 @@ func (a *Agent) complain(phrase string, of targetKey, err error, more ...any) {
 	if !tell {
 		return
 	}
-	if of != (targetKey{}) {
-		more = append(more, "source", of.source, "target", of.name)
+	if of.source != "" {
+		more = append(more, "source", of.source)
+	}
+	if of.name != "" {
+		more = append(more, "target", of.name)
 	}
 	if times > 0 {
 		more = append(more, "times-since", times)

@@ -19,6 +19,8 @@ import (
 type routes struct {
 	sources []*source
 	trusted []netip.Prefix // proxies that may say who a request is from
+
+	followed map[string][]*target // by the source whose requests tell what they promised
 }
 
 // source is a configured source with the workers of its targets.
@@ -64,7 +66,15 @@ func newRoutes(sources []*source, trusted []netip.Prefix) *routes {
 		}
 		return cmp.Compare(len(b.Path), len(a.Path))
 	})
-	return &routes{sources: sources, trusted: trusted}
+	r := &routes{sources: sources, trusted: trusted, followed: make(map[string][]*target)}
+	for _, s := range sources {
+		for _, t := range s.targets {
+			if by := endedBy(t); by != nil {
+				r.followed[by.Source] = append(r.followed[by.Source], t)
+			}
+		}
+	}
+	return r
 }
 
 // match finds the source that a request belongs to; nil when there is none.
