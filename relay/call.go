@@ -58,7 +58,8 @@ func (c *call) head() (*wire.RequestHead, error) {
 	return wire.ParseRequestHead([]byte(b.String()))
 }
 
-// call makes a call. An error says why there is no response, or none that could be read to its end.
+// call makes a call. An error says why there is no response, or none that could be read to its end; then the reply has
+// the record alone, or is nil where there is none.
 func (a *Agent) call(ctx context.Context, c *call) (*reply, error) {
 	head, err := c.head()
 	if err != nil {
@@ -105,6 +106,9 @@ func (a *Agent) exchange(ctx context.Context, c *call, head *wire.RequestHead, r
 			Status: s.attempt.Status, Time: a.now(), Raw: store.InlineRaw([]byte(s.response.Head.Raw)), FromAttempt: store.ThisAttempt,
 			Duration: a.now().Sub(rec.Time),
 		}
+	}
+	if err != nil {
+		got = &reply{record: rec.ID}
 	}
 	s.keep(&outcome, kept)
 	if err := a.store.Settle(rec.ID, outcome).Wait(); err != nil {

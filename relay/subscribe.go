@@ -388,10 +388,13 @@ func (e *enrolment) do(ctx context.Context, what step, c *config.Call) (v *expr.
 	got, err := e.agent.call(ctx, &call{
 		source: e.source.Name, event: "subscription." + string(what), method: c.Method, url: u, headers: headers, body: body,
 	})
+	if got != nil {
+		r.Record = got.record
+	}
 	if err != nil {
 		return nil, err
 	}
-	r.Record, r.Status = got.record, got.head.Status
+	r.Status = got.head.Status
 	v.Response = &expr.Response{Head: got.head, Body: func() ([]byte, error) { return got.body, nil }}
 	if c.Succeeded(v) {
 		return v, nil

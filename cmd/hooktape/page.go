@@ -56,6 +56,9 @@ func (p *page) facts() {
 	if r.Proxy != "" {
 		from += ", through " + r.Proxy
 	}
+	if r.Via == store.ViaAgent {
+		from = "hooktape itself"
+	}
 	p.fact("from", from)
 	p.fact("host", r.Host)
 	p.fact("source", r.Source)
