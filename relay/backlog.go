@@ -158,9 +158,9 @@ func (b *batch) wait() {
 	for _, c := range b.commits {
 		if err := c.Wait(); err != nil {
 			b.fail(err)
-			continue
+		} else if !c.Stale() {
+			b.done++
 		}
-		b.done++
 	}
 	b.commits = b.commits[:0]
 }

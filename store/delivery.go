@@ -120,17 +120,19 @@ func (t *txn) addDelivery(r *deliveryRow) error {
 	return t.enlist(&r.Delivery)
 }
 
-// putDelivery writes a delivery that may be there already; with from, only one that is there in this state.
-func (t *txn) putDelivery(d Delivery, from State) error {
+// putDelivery writes a delivery that may be there already; with from, only one that is there in this state. It says
+// whether it did.
+func (t *txn) putDelivery(d Delivery, from State) (put bool, err error) {
 	key := deliveryKey(nil, &d)
-	b := t.tail(bucketDeliveries)
-	old, err := readDelivery(key, b.Get(key))
-	if err != nil {
-		return err
+	old, err := readDelivery(key, t.Bucket(bucketDeliveries).Get(key))
+	if err != nil || from != "" && (old == nil || old.State != from) {
+		return false, err
 	}
-	if from != "" && (old == nil || old.State != from) {
-		return nil
-	}
+	return true, t.replaceDelivery(key, old, d)
+}
+
+// replaceDelivery writes a delivery in the place of the one that is there under its key; nil: of none.
+func (t *txn) replaceDelivery(key []byte, old *Delivery, d Delivery) error {
 	if old != nil {
 		d.Key = old.Key
 		if d.Created.IsZero() {
@@ -138,7 +140,7 @@ func (t *txn) putDelivery(d Delivery, from State) error {
 		}
 	}
 	d = withDefaults(d)
-	if err := t.putFacts(b, key, newDeliveryFacts(&d)); err != nil {
+	if err := t.putFacts(t.tail(bucketDeliveries), key, newDeliveryFacts(&d)); err != nil {
 		return err
 	}
 	if d.State != Pending && (old == nil || old.State != d.State) {

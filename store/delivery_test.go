@@ -120,6 +120,32 @@ func TestASettledDeliveryKeepsItsKeyAndItsAge(t *testing.T) {
 	}
 }
 
+func TestADeliveryThatLeftItsStateStaysWhatItIs(t *testing.T) {
+	s := openStore(t, tape(t), store.Options{})
+	rec := keep(t, s, fromIiko(), nil, to("app", "", 0))
+	d := deliveryOf(t, s, rec.ID)
+	for _, step := range []struct {
+		from, to store.State
+		stale    bool
+	}{
+		{store.Failed, store.Dropped, true},
+		{store.Pending, store.Delivered, false},
+		{store.Pending, store.Dropped, true},
+		{"", store.Pending, false},
+	} {
+		before := deliveryOf(t, s, rec.ID)
+		d.State = step.to
+		c := s.Settle(rec.ID, store.Outcome{From: step.from, Deliveries: []store.Delivery{d}})
+		noError(t, c.Wait())
+		if c.Stale() != step.stale {
+			t.Errorf("%+v: stale is %v", step, c.Stale())
+		}
+		if is := deliveryOf(t, s, rec.ID); step.stale && !cmp.Equal(before, is) || !step.stale && is.State != step.to {
+			t.Errorf("%+v: it is %+v, was %+v", step, is, before)
+		}
+	}
+}
+
 func TestPendingIsCountedInMemoryAndAgainAtOpen(t *testing.T) {
 	s := openStore(t, tape(t), store.Options{})
 	want := func(n int, oldest store.ID) {

@@ -22,6 +22,7 @@ type Commit struct {
 	filled bool
 	change change // nil: nothing to write, only its place in the queue counts
 	first  ID     // the record that this one repeats; zero: none
+	stale  bool   // a delivery was not in the state that it was to be changed from
 	err    error
 	done   sync.WaitGroup
 }

@@ -75,7 +75,7 @@ func (c *rejudgeChange) apply(t *txn) error {
 	}
 	for _, d := range deliveries {
 		d.Record, d.Source = c.id, to.Source
-		if err := t.putDelivery(d, ""); err != nil {
+		if _, err := t.putDelivery(d, ""); err != nil {
 			return err
 		}
 	}

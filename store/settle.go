@@ -31,12 +31,14 @@ func (s *Store) Settle(id ID, o Outcome) *Commit {
 		ch.release(err)
 		return failed(err)
 	}
+	ch.commit = c
 	s.queue.fill(c, ch, c.size, nil)
 	return c
 }
 
 type settleChange struct {
 	id           ID
+	commit       *Commit
 	attempt      *Attempt      // to be told its number
 	attemptValue *bytes.Buffer // packed: its key is not known before it has a number
 	sent         taken
@@ -106,13 +108,20 @@ func (c *settleChange) apply(t *txn) error {
 	if err := c.applyAnswer(t, number, more); err != nil {
 		return err
 	}
+	c.commit.stale = false // the transaction may have been tried before
 	for _, d := range c.deliveries {
-		if err := t.putDelivery(d, c.from); err != nil {
+		put, err := t.putDelivery(d, c.from)
+		if err != nil {
 			return err
 		}
+		c.commit.stale = c.commit.stale || !put
 	}
 	return nil
 }
+
+// Stale says that a delivery was not in Outcome.From any more, and stays what it is. It may be called when Wait has
+// returned nil.
+func (c *Commit) Stale() bool { return c.stale }
 
 // replied says whether a record has attempts or a late answer. Most have none when their answer comes: then there is
 // nothing to count on from, nor to take away.

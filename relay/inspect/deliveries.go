@@ -144,10 +144,11 @@ func (s *Server) changeDeliveries(w http.ResponseWriter, r *http.Request) error 
 	return sendLines(w, func(line func(any) error) error {
 		c := changer{server: s, line: line}
 		err := s.eachDelivery(q, ids, func(d store.Delivery) (bool, error) {
+			from := d.State
 			if !change(&d, s) {
 				return true, nil
 			}
-			c.changed = append(c.changed, d)
+			c.settle(d, from)
 			if len(c.changed) == q.Limit || len(c.changed) == changeBatch {
 				return len(c.changed) != q.Limit, c.commit()
 			}
@@ -185,31 +186,53 @@ var changes = map[string]func(*store.Delivery, *Server) bool{
 type changer struct {
 	server  *Server
 	line    func(any) error
-	changed []store.Delivery
+	changed []changed
 }
 
+type changed struct {
+	delivery store.Delivery
+	commit   *store.Commit
+}
+
+// settle queues the change of a delivery. When an attempt that is under way brings it to another state first, it is left
+// alone: what was delivered just now must not be sent again.
+func (c *changer) settle(d store.Delivery, from store.State) {
+	commit := c.server.Store.Settle(d.Record, store.Outcome{From: from, Deliveries: []store.Delivery{d}})
+	c.changed = append(c.changed, changed{d, commit})
+}
+
+// commit waits for the changes and tells of each. Their targets are woken whatever comes of the others.
 func (c *changer) commit() error {
-	var commits []*store.Commit
-	for _, d := range c.changed {
-		commits = append(commits, c.server.Store.Settle(d.Record, store.Outcome{Deliveries: []store.Delivery{d}}))
-	}
-	type target struct{ source, target string }
-	wake := map[target]bool{}
-	for i, commit := range commits {
-		if err := commit.Wait(); err != nil {
+	waiting := c.changed
+	c.changed = nil
+	defer c.wake(waiting)
+	for _, w := range waiting {
+		switch err := w.commit.Wait(); {
+		case errors.Is(err, store.ErrNotFound): // deleted in this moment
+			continue
+		case err != nil:
 			return err
+		case w.commit.Stale():
+			continue
 		}
-		d := c.changed[i]
-		wake[target{d.Source, d.Target}] = true
-		if err := c.line(c.server.listDelivery(d)); err != nil {
+		if err := c.line(c.server.listDelivery(w.delivery)); err != nil {
 			return err
-		}
-	}
-	c.changed = c.changed[:0]
-	for t := range wake {
-		if c.server.Agent != nil {
-			c.server.Agent.Wake(t.source, t.target)
 		}
 	}
 	return nil
+}
+
+func (c *changer) wake(waiting []changed) {
+	if c.server.Agent == nil {
+		return
+	}
+	type target struct{ source, name string }
+	woken := map[target]bool{}
+	for _, w := range waiting {
+		t := target{w.delivery.Source, w.delivery.Target}
+		if !woken[t] {
+			woken[t] = true
+			c.server.Agent.Wake(t.source, t.name)
+		}
+	}
 }

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -433,6 +434,95 @@ func TestDeliveriesAreChosenRetriedAndDropped(t *testing.T) {
 		listed, err := collect(d.Deliveries(t.Context(), DeliveryQuery{State: state}))
 		if err != nil || len(listed) != want {
 			t.Errorf("%d %s, want %d (%v)", len(listed), state, want, err)
+		}
+	}
+}
+
+// What an attempt comes to between the look at a delivery and its change wins: nothing is sent twice.
+func TestADeliveryThatIsDeliveredMeanwhileIsNotRetried(t *testing.T) {
+	d := newDeck(t, newFakeAgent())
+	delivery := store.Delivery{Source: "shop", Target: "app", State: store.Pending, Created: t0}
+	id := d.put(store.Record{Source: "shop"}, order, delivery)
+	other := d.put(store.Record{Source: "shop"}, order, delivery)
+	delivery.State = store.Delivered
+	d.server.Now = func() time.Time { // is asked in between
+		if err := d.store.Settle(id, store.Outcome{Deliveries: []store.Delivery{delivery}}).Wait(); err != nil {
+			t.Error(err)
+		}
+		return t0
+	}
+	changed, err := collect(d.RetryDeliveries(t.Context(), DeliveryQuery{}))
+	if err != nil || len(changed) != 1 || changed[0].Record != other {
+		t.Errorf("told of %+v (%v), want only %s", changed, err, other)
+	}
+	if all, err := d.store.Deliveries(id); err != nil || all[0].State != store.Delivered {
+		t.Errorf("%+v (%v), want it delivered", all, err)
+	}
+}
+
+// States and filters: what each choice of deliveries comes to. In each state there is one to "app" and one to "other".
+func TestWhatIsRetriedAndDroppedOfEachState(t *testing.T) {
+	states := []store.State{store.Pending, store.Delivered, store.Failed, store.Expired, store.Dropped, store.Orphaned}
+	for _, state := range states {
+		for verb, took := range map[string]bool{
+			"retry": state != store.Delivered,
+			"drop":  state != store.Delivered && state != store.Dropped,
+		} {
+			for filter, want := range map[string]int{
+				"none": 2, "state": 2, "target": 1, "source": 2, "record": 2, "record and target": 1,
+				"another state": 0, "another source": 0, "another record": 0,
+			} {
+				t.Run(fmt.Sprint(verb, " ", state, " by ", filter), func(t *testing.T) {
+					d := newDeck(t, newFakeAgent())
+					id := d.put(store.Record{Source: "shop"}, order,
+						store.Delivery{Source: "shop", Target: "app", State: state, Attempts: 3, Created: t0.Add(-time.Hour)},
+						store.Delivery{Source: "shop", Target: "other", State: state, Attempts: 3, Created: t0.Add(-time.Hour)})
+					none := d.put(store.Record{Source: "shop"}, order)
+					anotherState := states[(slices.Index(states, state)+1)%len(states)]
+					q := map[string]DeliveryQuery{
+						"state": {State: state}, "target": {Target: "app"}, "source": {Source: "shop"},
+						"record": {Records: []string{id.String()}}, "record and target": {Records: []string{id.String()}, Target: "app"},
+						"another state": {State: anotherState}, "another source": {Source: "till"}, "another record": {Records: []string{none.String()}},
+					}[filter]
+					if !took {
+						want = 0
+					}
+					d.wantChanged(verb, q, id, want)
+				})
+			}
+		}
+	}
+}
+
+// wantChanged wants that as many deliveries of a record are changed, told of, and what the verb makes of them.
+func (d *deck) wantChanged(verb string, q DeliveryQuery, id store.ID, want int) {
+	d.t.Helper()
+	before, err := d.store.Deliveries(id)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	change, to := d.RetryDeliveries, store.Pending
+	if verb == "drop" {
+		change, to = d.DropDeliveries, store.Dropped
+	}
+	told, err := collect(change(d.t.Context(), q))
+	if err != nil || len(told) != want {
+		d.t.Errorf("told of %+v (%v), want %d", told, err, want)
+	}
+	after, err := d.store.Deliveries(id)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	for i, was := range before {
+		is := after[i]
+		changed := slices.ContainsFunc(told, func(r RecordDelivery) bool { return r.Target == is.Target })
+		switch {
+		case !changed && (is.State != was.State || !is.Due.Equal(was.Due)):
+			d.t.Errorf("%+v, was %+v, and nobody was told", is, was)
+		case changed && is.State != to:
+			d.t.Errorf("%+v, want it %s", is, to)
+		case changed && verb == "retry" && (!is.Due.Equal(t0) || (is.Attempts == 0) != (was.State != store.Pending)):
+			d.t.Errorf("%+v, want it due now, and anew if it was given up", is)
 		}
 	}
 }
