@@ -59,7 +59,7 @@ func (e *env) salvage(from, to string) error {
 		fmt.Fprintf(e.stdout, "%s without some of the bytes\n", counted(done.Incomplete, "record"))
 	}
 	if done.Lost > 0 {
-		fmt.Fprintf(e.stdout, "%s could not be read\n", counted(done.Lost, "page or value"))
+		fmt.Fprintf(e.stdout, "%s could not be read\n", count(done.Lost, "page or value", "pages or values"))
 	}
 	return nil
 }
