@@ -16,14 +16,15 @@ type Secret struct {
 
 // The work of one explanation is bounded, to about a second.
 const (
-	explainBytes = 32 << 20 // of bodies that are checked
+	explainBytes = 32 << 20 // of what is checked: bodies and URLs
+	explainGuess = 4 << 10  // what a guess counts for beside them, so that a stranger's header fields can't make any number
 	explainBody  = 4 << 20  // the size of the largest body of which changes are undone
 )
 
 // Explain says in one sentence why a request fails the check of p: what Verify says, and where the signature is another
 // one, what was done to the request since it was signed, as far as that can be found out by trying. r.Body must be
-// whole. It is for a person who asks, not for each request that fails. others are secrets of other sources. It is empty for a request that is right. What it finds out never makes a
-// request right.
+// whole. It is for a person who asks, not for each request that fails. others are secrets of other sources. It is empty
+// for a request that is right. What it finds out never makes a request right.
 func Explain(p *Provider, r *Request, s *Setting, others []Secret) string {
 	failure := p.Verify(r, s)
 	if failure == nil {
@@ -33,8 +34,8 @@ func Explain(p *Provider, r *Request, s *Setting, others []Secret) string {
 		return failure.Reason
 	}
 	left := explainBytes
-	for g := range guesses(p, r, s, others) {
-		if left -= len(g.request.Body); left < 0 {
+	for g := range guesses(p, r, s, others, failure.Token) {
+		if left -= len(g.request.Body) + len(g.request.URL) + explainGuess; left < 0 {
 			break
 		}
 		if f := p.Verify(g.request, g.setting); f == nil || f.Kind == Expired {
@@ -54,8 +55,9 @@ type guess struct {
 	setting *Setting
 }
 
-// guesses are all of them, the likely and cheap ones first.
-func guesses(p *Provider, r *Request, s *Setting, others []Secret) iter.Seq[guess] {
+// guesses are all of them, the likely and cheap ones first. token says that the check is of a credential, which no change
+// of the body or the URL turns into another: only other secrets are tried.
+func guesses(p *Provider, r *Request, s *Setting, others []Secret, token bool) iter.Seq[guess] {
 	return func(yield func(guess) bool) {
 		if !fetchesKeys(p.Scheme) {
 			for g := range guessSecrets(r, s, others) {
@@ -63,6 +65,9 @@ func guesses(p *Provider, r *Request, s *Setting, others []Secret) iter.Seq[gues
 					return
 				}
 			}
+		}
+		if token {
+			return
 		}
 		if signsWithURL(p.Scheme) {
 			for url := range guessURLs(r) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"encoding/json"
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -208,6 +209,47 @@ func TestExplainOfALargeBodyEnds(t *testing.T) {
 		if got := Explain(&asna, r, &Setting{Secrets: []string{usualSecret}}, nil); !strings.Contains(got, "does not match") {
 			t.Error(got)
 		}
+	}
+}
+
+// TestExplainIsBounded: a stranger chooses how deep a body is and how many names of hosts come with it, and a reason is
+// looked for at once.
+func TestExplainIsBounded(t *testing.T) {
+	deep := strings.Repeat(`{"a":`, 9000) + "1" + strings.Repeat("}", 9000)
+	for what, body := range guessJSON([]byte(deep)) {
+		if len(body) > 16*len(deep) {
+			t.Errorf("%s: %d bytes of %d", what, len(body), len(deep))
+		}
+	}
+	r := request(t, "POST", "/", "")
+	for i := range 5000 {
+		r.Head.Fields = append(r.Head.Fields, wire.Field{Name: "X-Forwarded-Host", Value: fmt.Sprintf("%d.example.com", i)})
+	}
+	checks := new(countingScheme)
+	Explain(&Provider{Scheme: checks}, r, new(Setting), nil)
+	if most := explainBytes / explainGuess; checks.n < 1000 || checks.n > most {
+		t.Errorf("%d checks, at most %d were expected", checks.n, most)
+	}
+}
+
+// countingScheme refuses, and counts how often.
+type countingScheme struct{ n int }
+
+func (c *countingScheme) signsURL() bool { return true }
+
+func (c *countingScheme) Verifier(*Request, *Setting) Verifier {
+	c.n++
+	return judged{&Failure{Kind: Mismatch}}
+}
+
+func (c *countingScheme) Sign(*Request, *Setting, string) (*Signature, error) { return nil, errPublic }
+
+// TestATokenIsNotExplainedByTheBody: a mark in front of a form hides its first parameter, and with it a wrong token.
+func TestATokenIsNotExplainedByTheBody(t *testing.T) {
+	const body = "auth[application_token]=bad&auth[application_token]=t0ken"
+	got := Explain(&bitrix24, request(t, "POST", "/", body), &Setting{Secrets: []string{"t0ken"}}, nil)
+	if want := "auth[application_token] of the form is another token than the configured one"; got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
 	}
 }
 

@@ -168,11 +168,41 @@ var jsonLayouts = []struct {
 func indentJSON(by string) func([]byte) []byte {
 	return func(text []byte) []byte {
 		var b bytes.Buffer
-		if json.Indent(&b, text, "", by) != nil {
+		if indentedSize(text, len(by)) > inflation*len(text)+indentFree || json.Indent(&b, text, "", by) != nil {
 			return text
 		}
 		return b.Bytes()
 	}
+}
+
+// indentFree is how many bytes indentation may add to a body of any size, beside inflation: what is small may be deep.
+const indentFree = 64 << 10
+
+// indentedSize is at least the size of compact JSON once it is indented by so many bytes a level. That grows with the
+// square of the levels: 20 KB of brackets become 400 MB.
+func indentedSize(text []byte, by int) int {
+	size, level, quoted := len(text), 0, false
+	for i := 0; i < len(text); i++ {
+		c := text[i]
+		switch {
+		case c == '"':
+			quoted = !quoted
+		case quoted && c == '\\':
+			i++
+		case quoted:
+		case c == '{' || c == '[':
+			level++
+			size += 1 + by*level
+		case c == '}' || c == ']':
+			level--
+			size += 1 + by*level
+		case c == ',':
+			size += 1 + by*level
+		case c == ':':
+			size++
+		}
+	}
+	return size
 }
 
 // spacedJSON is how Python's json module prints.
