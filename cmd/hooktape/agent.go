@@ -95,7 +95,8 @@ const serverReserve = 64 << 20
 //	                │ inspect.Server ◄── PATH.sock, the commands
 //	inspect ──────► inspect.Health, with the metrics
 //
-// Each box is an actor: it runs until the context ends, and serve waits for all of them.
+// Each box is an actor: it runs until the context ends, or below the agent until the agent has ended, and serve waits for
+// all of them.
 type session struct {
 	env     *env
 	flags   *agentFlags
@@ -150,6 +151,8 @@ func (s *session) serve(ctx context.Context) error {
 	}
 	api := &inspect.Server{Store: tape, Agent: watched{agent}, Signer: agent, Setup: setup, Subscriber: agent, Started: s.env.now(), Version: programVersion().Version}
 	g, ctx := errgroup.WithContext(ctx)
+	looking, stopLooking := context.WithCancel(context.WithoutCancel(ctx)) // while the agent finishes what is under way, too
+	defer stopLooking()
 	if s.show != nil {
 		events, stop := agent.Watch(watching)
 		defer stop()
@@ -158,9 +161,12 @@ func (s *session) serve(ctx context.Context) error {
 	if s.reload != nil {
 		g.Go(func() error { return s.reload(ctx, log, setup) })
 	}
-	g.Go(func() error { return api.Serve(ctx, control) })
-	g.Go(func() error { return inspect.ServeHealth(ctx, inspecting, agent.Ready, agent.Metrics()) })
-	g.Go(func() error { return agent.Run(ctx, receiving) })
+	g.Go(func() error { return api.Serve(looking, control) })
+	g.Go(func() error { return inspect.ServeHealth(looking, inspecting, agent.Ready, agent.Metrics()) })
+	g.Go(func() error {
+		defer stopLooking()
+		return agent.Run(ctx, receiving)
+	})
 	return g.Wait()
 }
 

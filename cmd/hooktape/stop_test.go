@@ -86,30 +86,58 @@ func TestWhatDoesNotFinishWithinTheGraceStaysPending(t *testing.T) {
 	}
 }
 
-func TestASecondSignalEndsAtOnce(t *testing.T) {
-	t.Parallel()
-	app := startApp(t)
-	u := newUser(t)
-	agent := u.start("http", portOf(app.addr), "--grace", "1h")
+// startStopping starts an agent, has a request come that the app does not answer, and tells the agent to stop. What it
+// gives is closed when the sender has an answer, or none is to come.
+func (u *user) startStopping(app *rawApp) (agent *agentProcess, answered <-chan struct{}) {
+	u.t.Helper()
+	agent = u.start("http", portOf(app.addr), "--grace", "1h")
 	app.hold()
-	answered := make(chan bool)
+	got := make(chan struct{})
 	go func() {
-		exchange(agent.addr, mustRead(t, "../../testdata/http/form-body.http"), inOneWrite)
-		close(answered)
+		exchange(agent.addr, mustRead(u.t, "../../testdata/http/form-body.http"), inOneWrite)
+		close(got)
 	}()
 	if _, err := app.await(1); err != nil {
-		t.Fatal(err)
+		u.t.Fatal(err)
 	}
 	if err := agent.process.Signal(syscall.SIGTERM); err != nil {
-		t.Fatal(err)
+		u.t.Fatal(err)
 	}
-	err := poll(func() bool { // the first is taken when nothing new is
+	err := poll(func() bool { // the signal is taken when nothing new is
 		_, err := exchange(agent.addr, nil, inOneWrite)
 		return err != nil
 	})
 	if err != nil {
-		t.Fatal("it goes on receiving")
+		u.t.Fatal("it goes on receiving")
 	}
+	return agent, got
+}
+
+// Who looks in while the agent stops sees what it waits for.
+func TestAnAgentThatStopsCanBeLookedAtToTheEnd(t *testing.T) {
+	t.Parallel()
+	app := startApp(t)
+	u := newUser(t)
+	agent, answered := u.startStopping(app)
+	ready, err := exchange(agent.inspect, []byte("GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"), inOneWrite)
+	if err != nil || !bytes.Contains(ready[0], []byte(" 503 ")) || !bytes.Contains(ready[0], []byte("stopping")) {
+		t.Errorf("readiness: %q %v", ready, err)
+	}
+	if out, err := u.try("list", "--json"); err != nil || bytes.Count(out, []byte("\n")) != 1 {
+		t.Errorf("list: %s %v", out, err)
+	}
+	app.letGo()
+	<-answered
+	if err := agent.stop(syscall.Signal(0)); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestASecondSignalEndsAtOnce(t *testing.T) {
+	t.Parallel()
+	app := startApp(t)
+	u := newUser(t)
+	agent, answered := u.startStopping(app)
 	if err := agent.process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
