@@ -97,6 +97,9 @@ func (f *file) upToDate(path string, o Options) error {
 
 // openBolt opens path with bbolt. Where the address space is limited, it maps no more than the file.
 func openBolt(path string, o Options) (*file, error) {
+	if info, err := os.Stat(path); o.ReadOnly && err == nil && info.Mode().IsRegular() && info.Size() == 0 {
+		return nil, fmt.Errorf("%s is empty: %w", path, fs.ErrNotExist) // whoever writes makes a database of it
+	}
 	f, err := mapBolt(path, o, mmapSize(o.ReadOnly))
 	if errors.Is(err, syscall.ENOMEM) {
 		return mapBolt(path, o, 0)

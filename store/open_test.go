@@ -177,3 +177,12 @@ func TestMetaIsKept(t *testing.T) {
 		t.Errorf("gone: %v", err)
 	}
 }
+
+func TestAnEmptyFileIsNoDatabaseYet(t *testing.T) {
+	path := tape(t)
+	noError(t, os.WriteFile(path, nil, 0o600))
+	if _, err := store.Open(path, store.Options{ReadOnly: true}); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("read: %v", err)
+	}
+	keep(t, openStore(t, path, store.Options{}), fromIiko(), nil)
+}
