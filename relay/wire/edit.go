@@ -23,7 +23,7 @@ type Edit struct {
 var ofOldBody = []string{"Transfer-Encoding", "Trailer", "Content-Encoding", "Content-MD5", "Content-Digest", "Repr-Digest", "Digest"}
 
 // Head returns the head with the changes. The error is a *SyntaxError when that is no head any more; values can't break
-// out of their fields.
+// out of their fields, nor the target out of its line.
 func (e Edit) Head(raw string) (string, error) {
 	h, err := ParseRequestHead([]byte(raw))
 	if err != nil {
@@ -31,6 +31,9 @@ func (e Edit) Head(raw string) (string, error) {
 	}
 	if e.Method != "" && !validToken(e.Method) {
 		return "", refuse(400, "malformed method")
+	}
+	if strings.ContainsFunc(e.Target, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
+		return "", refuse(400, "the target has a space or a line break in it") // and could be read as several lines
 	}
 	for _, f := range e.Set {
 		if !validToken(f.Name) || !validValue(f.Value) {

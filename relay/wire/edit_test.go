@@ -52,6 +52,8 @@ func TestAnEditCannotBreakTheHead(t *testing.T) {
 		"a method with a space":   {Method: "GET /x HTTP/1.1\r\nA:"},
 		"a target with a space":   {Target: "/ HTTP/1.1\r\nX: y\r\n\r\nGET /"},
 		"a target with a line":    {Target: "/\r\nX:"},
+		"a target with a field":   {Target: "/ HTTP/1.1\r\nX:"},
+		"a target with a request": {Target: "/ HTTP/1.1\r\nHost: h\r\n\r\nGET / HTTP/1.1\r\nX:"},
 		"a second host":           {Set: Fields{{"Host", "a"}, {"Host", "b"}}},
 		"two framings":            {Set: Fields{{"Transfer-Encoding", "chunked"}, {"Content-Length", "5"}}},
 	} {
