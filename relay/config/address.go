@@ -12,6 +12,8 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
+
+	"github.com/hooktape/hooktape/relay/wire"
 )
 
 // minTimeout keeps a timeout or wait from being no time at all.
@@ -97,7 +99,7 @@ func (d *decoder) targetURL(a *hclsyntax.Attribute, into **url.URL) {
 	if !ok {
 		return
 	}
-	if hasDotSegment(u.EscapedPath()) {
+	if wire.HasDotSegment(u.EscapedPath()) {
 		d.fail(a.Expr.Range(), `the path of %q cannot have "." or ".." in it`, a.Name)
 		return
 	}
@@ -129,20 +131,11 @@ func (d *decoder) sourcePath(a *hclsyntax.Attribute, into *string) {
 		d.fail(a.Expr.Range(), `%q cannot have "?" or "#" in it: all queries match`, a.Name)
 	case strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r >= 0x7f }):
 		d.fail(a.Expr.Range(), "%q is as it is sent: write spaces and letters beyond ASCII as %%XX", a.Name)
-	case hasDotSegment(text):
+	case wire.HasDotSegment(text):
 		d.fail(a.Expr.Range(), `%q cannot have "." or ".." in it`, a.Name)
 	default:
 		*into = text
 	}
-}
-
-func hasDotSegment(path string) bool {
-	for segment := range strings.SplitSeq(path, "/") {
-		if plain, err := url.PathUnescape(segment); err == nil && (plain == "." || plain == "..") {
-			return true
-		}
-	}
-	return false
 }
 
 func (d *decoder) host(a *hclsyntax.Attribute, into *string) {

@@ -96,8 +96,20 @@ func (r *Rewrite) target(v *expr.View, base *url.URL) (string, error) {
 		return "", nil
 	}
 	text, err := r.URL.String(v)
-	if err != nil || text == "" || strings.HasPrefix(text, "/") {
-		return text, err
+	if err != nil || text == "" {
+		return "", err
+	}
+	target, err := onHost(text, base)
+	if path, _, _ := strings.Cut(target, "?"); err == nil && wire.HasDotSegment(path) {
+		return "", wire.ErrDotSegments
+	}
+	return target, err
+}
+
+// onHost is the path and query of what may be a whole URL.
+func onHost(text string, base *url.URL) (string, error) {
+	if strings.HasPrefix(text, "/") {
+		return text, nil
 	}
 	u, err := url.Parse(text)
 	switch {

@@ -146,7 +146,7 @@ func (r Route) path(path string) (string, error) {
 	switch {
 	case base == strings.TrimSuffix(r.Prefix, "/"):
 		return path, nil
-	case hasDotSegment(rest):
+	case HasDotSegment(rest):
 		return "", ErrDotSegments
 	case rest == "" && to == "":
 		return "/", nil
@@ -172,10 +172,10 @@ func MatchPrefix(path, prefix string) (rest string, ok bool) {
 	return "", false
 }
 
-// hasDotSegment says whether a segment of path is "." or ".." to some server:
+// HasDotSegment says whether a segment of path is "." or ".." to some server:
 // dots and separators may be encoded, a backslash taken for a slash (URL
 // Standard, section 4.4), and parameters cut off behind ";" (servlets).
-func hasDotSegment(path string) bool {
+func HasDotSegment(path string) bool {
 	dots, other := 0, false
 	for path != "" {
 		c := path[0]
