@@ -10,6 +10,9 @@ inspect = "127.0.0.1:7071"                    # health and metrics, for this mac
 data    = "hooktape.db"                       # the tape; beside this file, unless the path is absolute
 # public_url = "https://hooks.example.com"    # what senders see, when a proxy or tunnel stands before hooktape
 
+# mask = ["phone", "X-Customer-Id"]           # hidden in lists, pages and logs like tokens and passwords: the values of these header
+                                              # fields, parameters and keys of bodies, at any depth and in any style (customerId, customer_id)
+
 # trusted_proxies = ["127.0.0.1"]             # addresses and networks whose X-Forwarded-For and -Proto say who sent a request
 
 # tls {                                       # not given: plain HTTP; what stands before hooktape often speaks TLS for it

@@ -43,11 +43,11 @@ func (f finding) countable() bool {
 }
 
 // checkHead judges a request by its head alone, before a byte of its body is read. src is nil when no source matched.
-// remote is who sends it: an address, with or without a port.
-func checkHead(src *config.Source, h *wire.RequestHead, remote string) finding {
+// remote is who sends it: an address, with or without a port; names are what reasons hide beside the defaults.
+func checkHead(src *config.Source, h *wire.RequestHead, remote string, names mask.Names) finding {
 	switch {
 	case src == nil:
-		return finding{verdict: store.NoSource, reason: "no source takes " + mask.Target(h.Path()), status: http.StatusNotFound}
+		return finding{verdict: store.NoSource, reason: "no source takes " + names.Target(h.Path()), status: http.StatusNotFound}
 	case src.Allow != nil && !addressAllowed(src.Allow, remote):
 		return finding{
 			verdict: store.AddressNotAllowed,

@@ -14,20 +14,28 @@ const complainEvery = time.Minute
 // done tells of a request that is recorded, and answered or refused. In the log it is one line, for those who want it.
 func (a *Agent) done(rec *store.Record) { a.doneWith(Event{Kind: Answered, Record: rec}) }
 
+// hidden are the names of what is masked beside the defaults.
+func (a *Agent) hidden() mask.Names {
+	if names := a.mask.Load(); names != nil {
+		return *names
+	}
+	return nil
+}
+
 // doneWith is done where there is more to say about it.
 func (a *Agent) doneWith(e Event) {
 	if a.log.IsDebug() {
-		a.log.Debug("request recorded", requestLine(e.Record)...)
+		a.log.Debug("request recorded", requestLine(e.Record, a.hidden())...)
 	}
 	a.metrics.answered(e.Record)
 	a.watch.tell(e)
 }
 
-// requestLine is a request in a line of the log: what lists show, with secrets masked.
-func requestLine(rec *store.Record) []any {
+// requestLine is a request in a line of the log: what lists show, with the secrets of these names masked.
+func requestLine(rec *store.Record, names mask.Names) []any {
 	line := []any{
 		"record", rec.ID, "source", rec.Source, "verdict", rec.Verdict, "remote", rec.Remote,
-		"method", rec.Method, "path", mask.Target(rec.Target), "size", rec.Raw.Size,
+		"method", rec.Method, "path", names.Target(rec.Target), "size", rec.Raw.Size,
 	}
 	if rec.Reason != "" {
 		line = append(line, "reason", rec.Reason)

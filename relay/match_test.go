@@ -59,7 +59,7 @@ func TestAHeadIsJudgedBeforeItsBody(t *testing.T) {
 		{"no source", nil, "POST", 1 << 40, store.NoSource, 404},
 	} {
 		h := &wire.RequestHead{Method: c.method, Target: "/x", Framing: wire.Framing{Length: c.length}}
-		got := checkHead(c.src, h, "192.0.2.1:1234")
+		got := checkHead(c.src, h, "192.0.2.1:1234", nil)
 		if got.verdict != c.verdict || got.status != c.status || got.refused() && got.reason == "" {
 			t.Errorf("%s: %+v", c.name, got)
 		}

@@ -81,7 +81,7 @@ func (a *Agent) serve(x *wire.Exchange) {
 
 // check judges the request by its head.
 func (r *reception) check() {
-	r.found = checkHead(r.config(), r.x.Head, r.from.remote)
+	r.found = checkHead(r.config(), r.x.Head, r.from.remote, r.hidden())
 	if !r.found.refused() && r.src.limiter != nil {
 		r.found = r.src.limiter.check(r.now())
 	}

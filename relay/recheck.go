@@ -75,7 +75,7 @@ func (a *Agent) newRehearing(m message) *reception {
 
 // rehear checks the request as when it came. An error means that it can't be told.
 func (r *reception) rehear(m message) error {
-	r.found = checkHead(r.config(), m.head, r.from.remote)
+	r.found = checkHead(r.config(), m.head, r.from.remote, r.hidden())
 	if !r.found.refused() {
 		r.found = r.src.checkPath(m.head)
 	}

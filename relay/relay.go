@@ -44,6 +44,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/hooktape/hooktape/relay/config"
+	"github.com/hooktape/hooktape/relay/mask"
 	"github.com/hooktape/hooktape/relay/wire"
 	"github.com/hooktape/hooktape/store"
 )
@@ -90,6 +91,7 @@ type Agent struct {
 	exchanges atomic.Int64 // requests that have no answer yet
 
 	certificate atomic.Pointer[tls.Certificate] // that senders see
+	mask        atomic.Pointer[mask.Names]      // what logs and reasons hide beside the defaults
 	metrics     *metrics
 	complaints  complaints
 
@@ -159,6 +161,7 @@ func (a *Agent) Apply(cfg *config.Config) {
 	if b := a.memory.Load(); b == nil || b.size != cfg.Limits.Memory {
 		a.memory.Store(newBudget(cfg.Limits.Memory))
 	}
+	a.mask.Store(&cfg.Mask)
 	kept := make(map[targetKey]*target)
 	limiters := make(map[string]*limiter)
 	var sources []*source

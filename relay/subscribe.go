@@ -277,7 +277,7 @@ func (a *Agent) register(ctx context.Context, s *source, sub *config.Subscriptio
 	} else {
 		r.State, r.URL = store.Subscribed, url
 	}
-	a.log.Info("told the provider where to send", "source", s.Name, "subscription", r.Name, "step", what, "url", mask.Target(url))
+	a.log.Info("told the provider where to send", "source", s.Name, "subscription", r.Name, "step", what, "url", a.hidden().Target(url))
 }
 
 // paramsFor are what the calls of a registration know.
@@ -400,13 +400,13 @@ func (e *enrolment) do(ctx context.Context, what step, c *config.Call) (v *expr.
 		return v, nil
 	}
 	e.after = retryAfter(got.head.Fields, e.agent.now())
-	return v, got.failure()
+	return v, got.failure(e.agent.hidden())
 }
 
-// failure is what a provider said to a call that did not succeed.
-func (r *reply) failure() error {
+// failure is what a provider said to a call that did not succeed, with the secrets of these names masked.
+func (r *reply) failure(names mask.Names) error {
 	contentType, _ := r.head.Fields.Get("Content-Type")
-	said := strings.Fields(string(mask.Body(contentType, r.body[:min(len(r.body), saidMax)])))
+	said := strings.Fields(string(names.Body(contentType, r.body[:min(len(r.body), saidMax)])))
 	if len(said) == 0 {
 		return fmt.Errorf("the provider answered %d", r.head.Status)
 	}

@@ -21,8 +21,9 @@ type rendering struct{ kind, text string }
 
 // renderBody makes the body of a message readable: JSON and XML indented, form
 // fields one a line, other text as it is, everything else as hex. It shows
-// what came: no value is changed but for secrets, which are masked.
-func renderBody(m *message, reveal bool) rendering {
+// what came: no value is changed but for secrets, which are
+// masked, those of names among them.
+func renderBody(m *message, names mask.Names, reveal bool) rendering {
 	contentType, _ := m.fields.Get("Content-Type")
 	body, note := m.body, ""
 	if text, ok := wire.DecodeStart(m.fields, body, shownBody); ok {
@@ -33,16 +34,16 @@ func renderBody(m *message, reveal bool) rendering {
 		return rendering{orDash(contentType) + ", binary" + note, hexDump(body)}
 	}
 	if !reveal {
-		body = mask.Body(contentType, body)
+		body = names.Body(contentType, body)
 	}
 	return rendering{orDash(contentType) + note, readable(contentType, body)}
 }
 
 // renderJunk shows bytes that never became a message: as text where they are
 // text, which they are when only a rule of HTTP was broken.
-func renderJunk(junk []byte, reveal bool) string {
+func renderJunk(junk []byte, names mask.Names, reveal bool) string {
 	if !reveal {
-		junk = []byte(mask.Head(string(junk)))
+		junk = []byte(names.Head(string(junk)))
 	}
 	if textual(junk) {
 		return string(junk)

@@ -61,7 +61,7 @@ func (e *env) check() error {
 	}
 	fmt.Fprintf(e.stdout, "%s: %s, all right\n", e.config, counted(len(cfg.Sources), "source"))
 	for _, s := range cfg.Sources {
-		fmt.Fprintf(e.stdout, "  %s: %s\n", s.Name, describeSource(s))
+		fmt.Fprintf(e.stdout, "  %s: %s\n", s.Name, describeSource(s, cfg.Mask))
 	}
 	if t := cfg.TLS; t != nil {
 		fmt.Fprintf(e.stdout, "tls %s: for %s, until %s\n", t.Cert, strings.Join(t.Names(), ", "), t.Certificate.Leaf.NotAfter.Local().Format(time.DateTime))
@@ -71,7 +71,7 @@ func (e *env) check() error {
 }
 
 // describeSource says in a line where a source's requests go.
-func describeSource(s config.Source) string {
+func describeSource(s config.Source, names mask.Names) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s%s", s.Host, s.Path)
 	if s.Template {
@@ -83,7 +83,7 @@ func describeSource(s config.Source) string {
 		b.WriteString(", hooktape answers")
 	}
 	for _, t := range s.Targets {
-		fmt.Fprintf(&b, ", to %s at %s", t.Name, mask.Target(t.URL.String()))
+		fmt.Fprintf(&b, ", to %s at %s", t.Name, names.Target(t.URL.String()))
 	}
 	return b.String()
 }

@@ -99,10 +99,10 @@ func lineOf(r *inspect.Record) recordLine {
 	return l
 }
 
-// lineOfStored is lineOf for a record as the agent has it.
-func lineOfStored(r *store.Record) recordLine {
+// lineOfStored is lineOf for a record as the agent has it, with the secrets of these names masked.
+func lineOfStored(r *store.Record, names mask.Names) recordLine {
 	l := recordLine{
-		Time: r.Time, ID: r.ID, Method: r.Method, Path: mask.Target(r.Target), Verdict: r.Verdict, Size: r.BodySize, Count: r.Count,
+		Time: r.Time, ID: r.ID, Method: r.Method, Path: names.Target(r.Target), Verdict: r.Verdict, Size: r.BodySize, Count: r.Count,
 	}
 	if r.Answer != nil {
 		l.Status, l.Duration = r.Answer.Status, r.Answer.Duration

@@ -200,7 +200,7 @@ func (s *screen) show(event relay.Event) {
 	}
 	switch event.Kind {
 	case relay.Answered:
-		line := lineOfStored(event.Record)
+		line := lineOfStored(event.Record, nil)
 		line.Kept = event.TookOver
 		fmt.Fprint(s, s.ink.line(line))
 		switch event.Record.Verdict { // why a check failed is what the developer looks for

@@ -18,6 +18,7 @@ import (
 type page struct {
 	now    time.Time
 	ink    ink
+	names  mask.Names // what is masked beside the defaults
 	reveal bool
 
 	record   inspect.Record
@@ -155,7 +156,7 @@ func (p *page) section(title, about string) {
 func (p *page) message(m *message, truncated bool) {
 	if m.start == "" {
 		p.section("bytes", "these never became a request")
-		p.lines(renderJunk(m.junk, p.reveal))
+		p.lines(renderJunk(m.junk, p.names, p.reveal))
 		return
 	}
 	if len(m.fields) > 0 {
@@ -174,7 +175,7 @@ func (p *page) fields(fields wire.Fields) {
 	for _, f := range fields {
 		value := f.Value
 		if !p.reveal {
-			value = mask.Field(f.Name, value)
+			value = p.names.Field(f.Name, value)
 		}
 		fmt.Fprintf(&p.b, "  %s %s\n", p.ink.dim(clean(f.Name)+":"), clean(value))
 	}
@@ -184,7 +185,7 @@ func (p *page) body(m *message, truncated bool) {
 	if len(m.body) == 0 {
 		return
 	}
-	shown := renderBody(m, p.reveal)
+	shown := renderBody(m, p.names, p.reveal)
 	about := shown.kind
 	switch {
 	case truncated:
@@ -234,7 +235,7 @@ func (p *page) answered() {
 	p.fields(p.answer.fields)
 	if len(p.answer.body) > 0 {
 		p.b.WriteByte('\n')
-		p.lines(renderBody(p.answer, p.reveal).text)
+		p.lines(renderBody(p.answer, p.names, p.reveal).text)
 		if !p.answer.bodyWhole {
 			fmt.Fprintf(&p.b, "  %s\n", p.ink.dim("(only its beginning; --answer gives all of it)"))
 		}

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hooktape/hooktape/relay/inspect"
+	"github.com/hooktape/hooktape/relay/mask"
 	"github.com/hooktape/hooktape/relay/provider"
 	"github.com/hooktape/hooktape/relay/wire"
 	"github.com/hooktape/hooktape/replay"
@@ -110,6 +111,7 @@ type replayer struct {
 	to     *url.URL // nil: the sources' own targets
 	tape   *inspect.Client
 	sender replay.Sender
+	names  mask.Names // what is masked beside the defaults
 
 	sources []inspect.Source
 	tally   tally
@@ -126,6 +128,9 @@ type tally struct {
 
 func (r *replayer) run(ctx context.Context, args []string) error {
 	var err error
+	if r.names, err = r.tape.Mask(ctx); err != nil {
+		return apiError("replay", err)
+	}
 	if r.sources, err = r.tape.Sources(ctx); err != nil {
 		return apiError("replay", err)
 	}

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/hooktape/hooktape/relay/inspect"
-	"github.com/hooktape/hooktape/relay/mask"
 	"github.com/hooktape/hooktape/relay/wire"
 	"github.com/hooktape/hooktape/replay"
 	"github.com/hooktape/hooktape/store"
@@ -194,7 +193,7 @@ type responseJSON struct {
 
 // count makes up what is printed about a send, and adds it to the tally.
 func (r *replayer) count(rec *inspect.Record, a aim, then *past, now *replay.Result) sendJSON {
-	s := sendJSON{Record: rec.ID, Target: a.target, URL: mask.Target(now.URL.String()), request: rec.Method + " " + rec.Path}
+	s := sendJSON{Record: rec.ID, Target: a.target, URL: r.names.Target(now.URL.String()), request: rec.Method + " " + rec.Path}
 	if then != nil {
 		s.Then = &responseJSON{then.Status, inspect.Milliseconds(then.took), then.Size}
 	}

@@ -52,6 +52,9 @@ func (s *setup) apply() error {
 		return nil
 	}
 	s.agent.Apply(with)
+	if err := inspect.SaveMask(s.tape, with.Mask); err != nil {
+		return fmt.Errorf("write to the tape what is masked: %w", err)
+	}
 	sources := s.sources(with)
 	err := inspect.SaveSources(s.tape, sources)
 	if errors.Is(err, store.ErrTooLarge) {

@@ -147,6 +147,9 @@ func (s *shower) json(ctx context.Context) error {
 func (s *shower) page(ctx context.Context) error {
 	p := &page{now: s.env.now(), ink: s.env.inkFor(s.env.stdout), reveal: s.reveal}
 	var err error
+	if p.names, err = s.client.Mask(ctx); err != nil {
+		return apiError("show", err)
+	}
 	if p.record, err = s.client.Record(ctx, s.name, s.reveal); err != nil {
 		return apiError("show", err)
 	}

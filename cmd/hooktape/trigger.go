@@ -264,7 +264,7 @@ func (f *triggerFlags) print(e *env, p *provider.Provider, event string, to *url
 	if r.Unreachable() {
 		return cannot("start the app, or name another place with --to URL", "send to %s: %w", to.Redacted(), r.Err)
 	}
-	t := triggered{Provider: p.Name, Event: event, URL: mask.Target(to.String()), Duration: inspect.Milliseconds(r.Duration)}
+	t := triggered{Provider: p.Name, Event: event, URL: mask.Names(nil).Target(to.String()), Duration: inspect.Milliseconds(r.Duration)}
 	if r.Err != nil {
 		t.Error = r.Err.Error()
 	}

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/hooktape/hooktape/relay/expr"
+	"github.com/hooktape/hooktape/relay/mask"
 	"github.com/hooktape/hooktape/relay/provider"
 	"github.com/hooktape/hooktape/relay/shape"
 	"github.com/hooktape/hooktape/relay/wire"
@@ -32,6 +33,8 @@ type Config struct {
 	Retain    Retain
 	Sources   []Source
 	Files     []File // the config file and those that were read for it: what Watch looks at
+
+	Mask mask.Names // what is hidden from people's eyes beside the defaults; nil: nothing
 
 	TrustedProxies []netip.Prefix // whose X-Forwarded-For and X-Forwarded-Proto count
 }

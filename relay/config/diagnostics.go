@@ -75,14 +75,16 @@ func message(d *hcl.Diagnostic) string {
 	return ourWords.Replace(expr.Message(d))
 }
 
-// problems makes Diagnostics of HCL's. HCL's own writer prints the values of expressions, which may be secrets.
+// problems makes Diagnostics of HCL's. HCL's own writer prints the values of expressions, which may be secrets;
+// those that stand in the text are hidden.
 func problems(name string, text []byte, diags hcl.Diagnostics) []Problem {
 	made := make([]Problem, 0, len(diags))
+	shown := withoutSecrets(text)
 	for _, d := range diags {
 		p := Problem{File: name, Line: 1, Column: 1, Message: message(d)}
 		if d.Subject != nil {
 			p.Line, p.Column = d.Subject.Start.Line, d.Subject.Start.Column
-			p.Source, p.Carets = expr.Excerpt(text, *d.Subject)
+			p.Source, p.Carets = expr.Excerpt(shown, *d.Subject)
 		}
 		made = append(made, p)
 	}

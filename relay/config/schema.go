@@ -27,6 +27,7 @@ var topSchema = schema[Config]{
 		"listen":          func(d *decoder, c *Config, a *hclsyntax.Attribute) { d.address(a, &c.Listen) },
 		"inspect":         func(d *decoder, c *Config, a *hclsyntax.Attribute) { d.address(a, &c.Inspect) },
 		"data":            func(d *decoder, c *Config, a *hclsyntax.Attribute) { d.path(a, &c.Data) },
+		"mask":            func(d *decoder, c *Config, a *hclsyntax.Attribute) { d.mask(a, &c.Mask) },
 		"trusted_proxies": func(d *decoder, c *Config, a *hclsyntax.Attribute) { d.networks(a, &c.TrustedProxies) },
 		"public_url":      func(d *decoder, c *Config, a *hclsyntax.Attribute) { d.publicURL(a, &c.PublicURL) },
 	},

@@ -7,7 +7,6 @@ import (
 	"mime/multipart"
 	"net/http"
 
-	"github.com/hooktape/hooktape/relay/mask"
 	"github.com/hooktape/hooktape/store"
 )
 
@@ -30,9 +29,17 @@ func (s *Server) attempts(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	reveal := r.URL.Query().Get("reveal") == "true"
+	names, err := s.names()
+	if err != nil {
+		return err
+	}
 	return sendLines(w, func(line func(any) error) error {
 		for i := range attempts {
-			if err := line(showAttempt(&attempts[i], reveal)); err != nil {
+			shown := showAttempt(&attempts[i])
+			if !reveal {
+				shown.URL = names.Target(shown.URL)
+			}
+			if err := line(shown); err != nil {
 				return err
 			}
 		}
@@ -40,16 +47,13 @@ func (s *Server) attempts(w http.ResponseWriter, r *http.Request) error {
 	})
 }
 
-func showAttempt(a *store.Attempt, reveal bool) Attempt {
-	shown := Attempt{
+// showAttempt is the JSON of an attempt. Nothing is masked.
+func showAttempt(a *store.Attempt) Attempt {
+	return Attempt{
 		Number: a.Number, Source: a.Source, Target: a.Target, Replay: a.Replay, Edited: a.Edited, URL: a.URL,
 		Time: Time{a.Time}, Status: a.Status, Error: a.Error, Finding: a.Finding, FirstByte: Milliseconds(a.FirstByte),
 		Duration: Milliseconds(a.Duration), HeadSize: a.HeadSize, Size: a.Response.Size,
 	}
-	if !reveal {
-		shown.URL = mask.Target(a.URL)
-	}
-	return shown
 }
 
 // The parts of a posted attempt, in this order.
@@ -91,7 +95,7 @@ func (s *Server) addAttempt(w http.ResponseWriter, r *http.Request) error {
 	if err := s.Store.Settle(rec.ID, o).Wait(); err != nil {
 		return err
 	}
-	return reply(w, showAttempt(attempt, true))
+	return reply(w, showAttempt(attempt))
 }
 
 // multipartOf is r.MultipartReader, which takes multipart/form-data and mixed alike.

@@ -18,6 +18,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/hooktape/hooktape/relay/mask"
 	"github.com/hooktape/hooktape/relay/provider"
 	"github.com/hooktape/hooktape/relay/wire"
 	"github.com/hooktape/hooktape/store"
@@ -88,6 +89,11 @@ func (c *Client) Close() { c.http.CloseIdleConnections() }
 // Status says who answers.
 func (c *Client) Status(ctx context.Context) (Status, error) {
 	return object[Status](c.get(ctx, "/v1/status", nil))
+}
+
+// Mask is what those who show bytes hide beside the defaults.
+func (c *Client) Mask(ctx context.Context) (mask.Names, error) {
+	return object[mask.Names](c.get(ctx, "/v1/mask", nil))
 }
 
 // Records lists records.

@@ -64,6 +64,7 @@ func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
 	for pattern, answer := range map[string]func(http.ResponseWriter, *http.Request) error{
 		"GET /v1/status":                                    s.status,
+		"GET /v1/mask":                                      s.mask,
 		"GET /v1/sources":                                   s.listSources,
 		"POST /v1/sources":                                  s.createSource,
 		"POST /v1/sources/{name}/{verb}":                    s.changeSource,

@@ -77,13 +77,17 @@ func (s *Server) listSources(w http.ResponseWriter, _ *http.Request) error {
 		return err
 	}
 	var listed []ListedSource
+	names, err := s.names()
+	if err != nil {
+		return err
+	}
 	for _, source := range remembered {
 		if !source.Made {
-			listed = append(listed, listConfigured(source))
+			listed = append(listed, listConfigured(source, names))
 		}
 	}
 	made, damaged := s.Store.Sources()
-	listed = append(listed, s.listMade(made, remembered)...)
+	listed = append(listed, s.listMade(made, remembered, names)...)
 	return sendLines(w, func(line func(any) error) error {
 		for _, source := range listed {
 			if source.Subscriptions, err = s.Store.Registrations(source.Name); err != nil {
@@ -97,8 +101,8 @@ func (s *Server) listSources(w http.ResponseWriter, _ *http.Request) error {
 	})
 }
 
-func listConfigured(source Source) ListedSource {
-	listed := ListedSource{Source: source.masked(), State: Active}
+func listConfigured(source Source, names mask.Names) ListedSource {
+	listed := ListedSource{Source: source.masked(names), State: Active}
 	if source.Template {
 		listed.State = Template
 	}
@@ -107,7 +111,7 @@ func listConfigured(source Source) ListedSource {
 
 // listMade are sources that were made at run time, by the configuration; where
 // none is known, as the last agent had them.
-func (s *Server) listMade(made []store.Source, remembered []Source) []ListedSource {
+func (s *Server) listMade(made []store.Source, remembered []Source, names mask.Names) []ListedSource {
 	planned, refused := map[string]Source{}, map[string]error{}
 	for _, source := range remembered {
 		if source.Made {
@@ -123,7 +127,7 @@ func (s *Server) listMade(made []store.Source, remembered []Source) []ListedSour
 		if !ok || source.ID != m.ID {
 			source = Source{Name: m.Name, ID: m.ID, Made: true, Path: m.Path, Provider: m.Provider, Params: m.Params}
 		}
-		listed[i] = ListedSource{Source: source.masked(), State: Active, Created: &Time{m.Created}}
+		listed[i] = ListedSource{Source: source.masked(names), State: Active, Created: &Time{m.Created}}
 		if m.Disabled {
 			listed[i].State = Disabled
 		}
@@ -144,15 +148,15 @@ func (s *Server) apply() error {
 
 // masked is a source for people's eyes: what its params and URLs hold of
 // secrets is hidden.
-func (source Source) masked() Source {
+func (source Source) masked(names mask.Names) Source {
 	params := make(map[string]string, len(source.Params))
 	for name, value := range source.Params {
-		params[name] = mask.Field(name, value)
+		params[name] = names.Field(name, value)
 	}
 	source.Params = params
 	source.Targets = slices.Clone(source.Targets)
 	for i := range source.Targets {
-		source.Targets[i].URL = mask.Target(source.Targets[i].URL)
+		source.Targets[i].URL = names.Target(source.Targets[i].URL)
 	}
 	return source
 }
@@ -256,13 +260,17 @@ func (s *Server) changeSource(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	names, err := s.names()
+	if err != nil {
+		return err
+	}
 	if err := change(s.Store, &source); err != nil {
 		return err
 	}
 	if err := s.apply(); err != nil {
 		return err
 	}
-	return reply(w, s.listMade([]store.Source{source}, remembered)[0])
+	return reply(w, s.listMade([]store.Source{source}, remembered, names)[0])
 }
 
 // madeSource finds a source that was made at run time.

@@ -133,7 +133,14 @@ func (s *Server) show(rec *store.Record, reveal bool) (*Record, error) {
 	if err != nil && !errors.Is(err, store.ErrDamaged) {
 		return nil, err
 	}
-	shown := newRecord(rec, reveal)
+	names, unread := s.names()
+	if unread != nil {
+		return nil, unread
+	}
+	shown := newRecord(rec)
+	if !reveal {
+		shown.Path = names.Target(rec.Target)
+	}
 	for _, d := range deliveries {
 		shown.Deliveries = append(shown.Deliveries, s.showDelivery(d))
 	}
@@ -145,8 +152,8 @@ func (s *Server) show(rec *store.Record, reveal bool) (*Record, error) {
 }
 
 // newRecord is the JSON of a record, but for its deliveries, and Auth, which
-// stands in its bytes.
-func newRecord(rec *store.Record, reveal bool) *Record {
+// stands in its bytes. Nothing is masked.
+func newRecord(rec *store.Record) *Record {
 	shown := &Record{
 		ID: rec.ID, Time: Time{rec.Time}, Source: rec.Source, Session: rec.Session, Trace: rec.Trace,
 		Via: rec.Via, Remote: rec.Remote, Proxy: rec.Proxy, Proto: rec.Proto, TLS: rec.TLS, Method: rec.Method, Path: rec.Target,
@@ -159,9 +166,6 @@ func newRecord(rec *store.Record, reveal bool) *Record {
 	}
 	if shown.Session == nil {
 		shown.Session = []string{}
-	}
-	if !reveal {
-		shown.Path = mask.Target(rec.Target)
 	}
 	if rec.Answer != nil {
 		shown.Answer = &Answer{rec.Answer.Status, Milliseconds(rec.Answer.Duration), rec.Answer.Error}

@@ -17,13 +17,14 @@ type Credentials struct {
 	Expires time.Time // when a JSON Web Token says that it ends; zero: nothing says so
 }
 
-// Auth finds the credentials in header fields: Authorization, else the first field with a secret name. Cookies are none.
+// Auth finds the credentials in header fields: Authorization, else the first field with a secret name, of the
+// defaults: what else is hidden need not be a credential. Cookies are none.
 func Auth(fields wire.Fields) Credentials {
 	if value, ok := fields.Get("Authorization"); ok {
 		return credentials("Authorization", value)
 	}
 	for _, f := range fields {
-		if isSecret(f.Name) && !strings.HasSuffix(plain(f.Name), "cookie") {
+		if Names(nil).IsSecret(f.Name) && !strings.HasSuffix(plain(f.Name), "cookie") {
 			return credentials(f.Name, f.Value)
 		}
 	}
@@ -35,7 +36,7 @@ func credentials(name, value string) Credentials {
 	return Credentials{
 		Scheme:  s,
 		Present: true,
-		Masked:  Field(name, value),
+		Masked:  Names(nil).Field(name, value),
 		Expires: expiry(strings.TrimSpace(rest)),
 	}
 }

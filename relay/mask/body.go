@@ -10,7 +10,7 @@ import (
 // Body is a body with the values of secret names hidden: in JSON, urlencoded and multipart forms. It need not be
 // well-formed or complete; in any other text, what looks like "name": "value" is hidden too. The given bytes are not
 // changed, and are what is returned when there is nothing to hide.
-func Body(contentType string, body []byte) []byte {
+func (n Names) Body(contentType string, body []byte) []byte {
 	kind, params, err := mime.ParseMediaType(contentType)
 	if err != nil {
 		kind, _, _ = strings.Cut(strings.ToLower(contentType), ";")
@@ -20,13 +20,13 @@ func Body(contentType string, body []byte) []byte {
 	masked := text
 	switch {
 	case strings.HasPrefix(kind, "multipart/"):
-		masked = parts(text, params["boundary"])
+		masked = n.parts(text, params["boundary"])
 	case kind == "application/x-www-form-urlencoded" && !stdjson.Valid(body):
-		masked = json(form(text, false), 0)
+		masked = n.json(n.form(text, false), 0)
 	case looksLikeForm(text):
-		masked = form(text, false)
+		masked = n.form(text, false)
 	default:
-		masked = json(text, 0)
+		masked = n.json(text, 0)
 	}
 	if masked == text {
 		return body
@@ -49,16 +49,16 @@ var partName = regexp.MustCompile(`(?i)[;\s]name\s*=\s*(?:"([^"\n]*)|([^;\s"]+))
 
 // parts hides the content of the parts of a multipart body that have secret names, and what is secret inside of the
 // others.
-func parts(text, boundary string) string {
+func (n Names) parts(text, boundary string) string {
 	if boundary == "" || !strings.Contains(text, "--"+boundary) {
 		boundary = guessBoundary(text)
 	}
 	if boundary == "" {
-		return json(text, 0)
+		return n.json(text, 0)
 	}
 	pieces := strings.Split(text, "--"+boundary)
 	for i, piece := range pieces[1:] {
-		pieces[i+1] = part(piece)
+		pieces[i+1] = n.part(piece)
 	}
 	return strings.Join(pieces, "--"+boundary)
 }
@@ -70,7 +70,7 @@ func guessBoundary(text string) string {
 	return boundary
 }
 
-func part(piece string) string {
+func (n Names) part(piece string) string {
 	end := strings.Index(piece, "\r\n\r\n")
 	skip := len("\r\n\r\n")
 	if lf := strings.Index(piece, "\n\n"); end < 0 || lf >= 0 && lf < end {
@@ -81,9 +81,9 @@ func part(piece string) string {
 	}
 	head, content := piece[:end+skip], piece[end+skip:]
 	value := strings.TrimRight(content, "\r\n")
-	masked := json(value, 0)
+	masked := n.json(value, 0)
 	for _, m := range partName.FindAllStringSubmatch(head, -1) {
-		if key, found := secretKey(m[1] + m[2]); found {
+		if key, found := n.secretKey(m[1] + m[2]); found {
 			masked = named(key, value)
 		}
 	}

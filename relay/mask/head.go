@@ -3,7 +3,7 @@ package mask
 import "strings"
 
 // Field is the value of a header field with its secret hidden.
-func Field(name, value string) string {
+func (n Names) Field(name, value string) string {
 	switch p := plain(name); {
 	case p == "cookie":
 		return cookies(value)
@@ -15,10 +15,10 @@ func Field(name, value string) string {
 		return cookie(pair) + attributes
 	case isPassword(name):
 		return named(name, value)
-	case isSecret(name):
+	case n.IsSecret(name):
 		return authorization(value)
 	case locations[p]:
-		return Target(value)
+		return n.Target(value)
 	}
 	return value
 }
@@ -84,7 +84,7 @@ func cookie(pair string) string {
 
 // Head is a raw head, of a request or a response, with the secrets in its start line and fields hidden. It need not be
 // well-formed: a CR alone ends a line as well, for some parser may have it so.
-func Head(raw string) string {
+func (n Names) Head(raw string) string {
 	var b strings.Builder
 	b.Grow(len(raw))
 	first, hidden := true, false
@@ -97,13 +97,13 @@ func Head(raw string) string {
 		switch {
 		case line == "":
 		case first:
-			line, first = startLine(line), false
+			line, first = n.startLine(line), false
 		case line[0] == ' ' || line[0] == '\t': // a folded field goes on
 			if hidden {
 				line = line[:1] + stars
 			}
 		default:
-			line, hidden = fieldLine(line)
+			line, hidden = n.fieldLine(line)
 		}
 		b.WriteString(line)
 		next := min(end+1, len(raw))
@@ -114,30 +114,30 @@ func Head(raw string) string {
 }
 
 // startLine hides the secrets of a request target.
-func startLine(line string) string {
+func (n Names) startLine(line string) string {
 	if strings.HasPrefix(line, "HTTP/") {
 		return line
 	}
 	method, rest, ok := strings.Cut(line, " ")
 	if !ok {
-		return Target(line)
+		return n.Target(line)
 	}
 	target, proto := rest, ""
 	if i := strings.LastIndex(rest, " HTTP/"); i >= 0 {
 		target, proto = rest[:i], rest[i:]
 	}
-	return method + " " + Target(target) + proto
+	return method + " " + n.Target(target) + proto
 }
 
 // fieldLine hides a field's secret in place.
-func fieldLine(line string) (masked string, hidden bool) {
+func (n Names) fieldLine(line string) (masked string, hidden bool) {
 	name, value, ok := strings.Cut(line, ":")
 	if !ok {
 		return line, false
 	}
 	bare := strings.Trim(value, " \t")
 	start := strings.Index(value, bare)
-	m := Field(strings.TrimSpace(name), bare)
-	secretName := isSecret(strings.TrimSpace(name))
+	m := n.Field(strings.TrimSpace(name), bare)
+	secretName := n.IsSecret(strings.TrimSpace(name))
 	return name + ":" + value[:start] + m + value[start+len(bare):], secretName
 }

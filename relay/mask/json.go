@@ -13,8 +13,8 @@ const maxEmbedded = 3
 
 // json hides the values of secret keys in JSON, or in text that has JSON in it. It follows no grammar, only strings: what
 // is cut short or broken is masked as far as it goes.
-func json(text string, depth int) string {
-	m := jsonMasker{text: text, depth: depth, broken: !stdjson.Valid([]byte(text))}
+func (n Names) json(text string, depth int) string {
+	m := jsonMasker{names: n, text: text, depth: depth, broken: !stdjson.Valid([]byte(text))}
 	m.run()
 	if m.kept == 0 {
 		return text
@@ -24,6 +24,7 @@ func json(text string, depth int) string {
 }
 
 type jsonMasker struct {
+	names  Names
 	text   string
 	broken bool // it is not JSON: a quote may begin a string where it seems to end one
 	depth  int  // of embedding
@@ -47,7 +48,7 @@ func (m *jsonMasker) run() {
 		end := m.endOfString(i)
 		value, isKey := m.valueBehind(end)
 		switch {
-		case isKey && isSecret(m.inner(i, end)):
+		case isKey && m.names.IsSecret(m.inner(i, end)):
 			i = m.hide(m.inner(i, end), value)
 		case isKey:
 			i = value
@@ -104,7 +105,7 @@ func (m *jsonMasker) hide(key string, i int) int {
 	case '"':
 		return m.hideString(key, i)
 	case '{', '[':
-		if !isGroup(key) {
+		if !m.names.isGroup(key) {
 			return i + 1 // its keys speak for themselves
 		}
 		return m.hideNest(key, i)
@@ -171,7 +172,7 @@ func (m *jsonMasker) hideNest(key string, i int) int {
 
 // embedded masks a string that is itself JSON.
 func (m *jsonMasker) embedded(start, end int) bool {
-	masked, changed := embedded(m.inner(start, end), m.depth+1)
+	masked, changed := m.names.embedded(m.inner(start, end), m.depth+1)
 	if changed {
 		m.put(start, end, quote(masked))
 	}
@@ -179,11 +180,11 @@ func (m *jsonMasker) embedded(start, end int) bool {
 }
 
 // embedded masks text that is JSON, found inside of a form or of JSON.
-func embedded(text string, depth int) (masked string, changed bool) {
+func (n Names) embedded(text string, depth int) (masked string, changed bool) {
 	if depth > maxEmbedded || !looksLikeJSON(text) {
 		return text, false
 	}
-	masked = json(text, depth)
+	masked = n.json(text, depth)
 	return masked, masked != text
 }
 

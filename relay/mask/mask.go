@@ -17,9 +17,15 @@
 package mask
 
 import (
+	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
+
+// Names are those that are secret beside the defaults, as whole names in any style; nil: the defaults alone. What masks
+// is a method of theirs, so that whoever shows something says by which names. They may be used by many goroutines at once.
+type Names []string
 
 const (
 	stars      = "****"
@@ -55,12 +61,10 @@ func named(name, value string) string {
 func plain(name string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
-		case 'A' <= r && r <= 'Z':
-			return r + 'a' - 'A'
 		case r == '-' || r == '_' || r == ' ' || r == '.' || r == '\t':
 			return -1
 		}
-		return r
+		return unicode.ToLower(r)
 	}, name)
 }
 
@@ -74,13 +78,16 @@ var secretEndings = []string{
 // secretWords are secret as whole names only.
 var secretWords = map[string]bool{"auth": true, "pass": true, "xauth": true, "pin": true, "otp": true}
 
-// isSecret says whether a name tells of a secret.
-func isSecret(name string) bool {
+// IsSecret says whether a name tells of a secret.
+func (n Names) IsSecret(name string) bool {
 	p := plain(name)
 	if secretWords[p] {
 		return true
 	}
 	p = strings.TrimSuffix(p, "s")
+	if n.has(p) {
+		return true
+	}
 	for _, ending := range secretEndings {
 		if strings.HasSuffix(p, ending) {
 			return true
@@ -91,7 +98,15 @@ func isSecret(name string) bool {
 
 // isGroup says whether what is nested below a name is secret as a whole. What is below auth has names of its own:
 // auth[domain], auth[application_token].
-func isGroup(name string) bool { return isSecret(name) && !secretWords[plain(name)] }
+func (n Names) isGroup(name string) bool {
+	p := plain(name)
+	return n.IsSecret(name) && (!secretWords[p] || n.has(strings.TrimSuffix(p, "s")))
+}
+
+// has says whether a name, plain and without a plural s, is one of those beside the defaults.
+func (n Names) has(p string) bool {
+	return p != "" && slices.ContainsFunc(n, func(own string) bool { return strings.TrimSuffix(plain(own), "s") == p })
+}
 
 func isPassword(name string) bool {
 	p := strings.TrimSuffix(plain(name), "s")

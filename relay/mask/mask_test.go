@@ -37,7 +37,7 @@ func TestFields(t *testing.T) {
 		{"X-Signature", "sha256=" + token, "sha256=" + token}, {"X-Hub-Signature-256", token, token}, {"Idempotency-Key", token, token}, {"Sec-WebSocket-Key", token, token},
 		{"WWW-Authenticate", `Bearer realm="x"`, `Bearer realm="x"`}, {"User-Agent", token, token}, {"Content-Type", "a/b", "a/b"}, {"X-Request-Id", token, token},
 	} {
-		if got := Field(c.name, c.value); got != c.want {
+		if got := Names(nil).Field(c.name, c.value); got != c.want {
 			t.Errorf("%s: %s: %q, want %q", c.name, c.value, got, c.want)
 		}
 	}
@@ -83,7 +83,7 @@ func TestTargets(t *testing.T) {
 		"/cb#access_token=" + token + "&state=1":                   "/cb#access_token=****1234&state=1",
 		"/?payload=%7B%22token%22%3A%22" + token + "%22%7D":        "/?payload=" + url.QueryEscape(`{"token":"****1234"}`),
 	} {
-		if got := Target(target); got != want {
+		if got := Names(nil).Target(target); got != want {
 			t.Errorf("%s: %s, want %s", target, got, want)
 		}
 	}
@@ -103,7 +103,7 @@ func TestHeads(t *testing.T) {
 		"\x16\x03\x01\x02\x00":                      "\x16\x03\x01\x02\x00",
 		"":                                          "",
 	} {
-		if got := Head(raw); got != want {
+		if got := Names(nil).Head(raw); got != want {
 			t.Errorf("%q:\n got %q\nwant %q", raw, got, want)
 		}
 	}
@@ -147,7 +147,7 @@ func TestBodies(t *testing.T) {
 	} {
 		before := strings.Clone(c.body)
 		body := []byte(c.body)
-		if got := string(Body(c.contentType, body)); got != c.want {
+		if got := string(Names(nil).Body(c.contentType, body)); got != c.want {
 			t.Errorf("%s: %s:\n got %s\nwant %s", c.contentType, c.body, got, c.want)
 		}
 		if string(body) != before {
@@ -158,7 +158,7 @@ func TestBodies(t *testing.T) {
 
 func TestMaskedJSONIsStillJSONAndElseTheSame(t *testing.T) {
 	body := `{"a":1.50,"token":"` + token + `","n":{"password":5,"tokens":[true,null,{"x":-1e5}]},"z":"é\n"}`
-	masked := Body("application/json", []byte(body))
+	masked := Names(nil).Body("application/json", []byte(body))
 	if !stdjson.Valid(masked) {
 		t.Errorf("%s", masked)
 	}
@@ -237,7 +237,7 @@ func document(t *rapid.T) string {
 func TestNoValueOfASecretKeyGetsThrough(t *testing.T) {
 	t.Run("json", rapid.MakeCheck(func(t *rapid.T) {
 		body := document(t)
-		masked := string(Body("application/json", []byte(body)))
+		masked := string(Names(nil).Body("application/json", []byte(body)))
 		if strings.Contains(masked, marker) || !stdjson.Valid([]byte(masked)) {
 			t.Fatalf("%s\n%s", body, masked)
 		}
@@ -245,7 +245,7 @@ func TestNoValueOfASecretKeyGetsThrough(t *testing.T) {
 	t.Run("json cut short", rapid.MakeCheck(func(t *rapid.T) {
 		body := document(t)
 		cut := rapid.IntRange(0, len(body)).Draw(t, "cut")
-		if masked := string(Body("", []byte(body[:cut]))); strings.Contains(masked, marker) {
+		if masked := string(Names(nil).Body("", []byte(body[:cut]))); strings.Contains(masked, marker) {
 			t.Fatalf("%s\n%s", body[:cut], masked)
 		}
 	}))
@@ -254,7 +254,7 @@ func TestNoValueOfASecretKeyGetsThrough(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if masked := string(Body("application/json", inner)); strings.Contains(masked, marker) {
+		if masked := string(Names(nil).Body("application/json", inner)); strings.Contains(masked, marker) {
 			t.Fatalf("%s\n%s", inner, masked)
 		}
 	}))
@@ -263,7 +263,7 @@ func TestNoValueOfASecretKeyGetsThrough(t *testing.T) {
 		name = rapid.SampledFrom([]string{name, "a[" + name + "]", name + "[]", name + "[x][y]"}).Draw(t, "nested")
 		form := url.Values{name: {secretValue().Draw(t, "value")}, rapid.String().Draw(t, "other"): {rapid.String().Draw(t, "value")}, "payload": {document(t)}}
 		text := form.Encode()
-		for _, masked := range []string{string(Body("application/x-www-form-urlencoded", []byte(text))), Target("/x?" + text), Head("GET /x?" + text + " HTTP/1.1\r\n\r\n")} {
+		for _, masked := range []string{string(Names(nil).Body("application/x-www-form-urlencoded", []byte(text))), Names(nil).Target("/x?" + text), Names(nil).Head("GET /x?" + text + " HTTP/1.1\r\n\r\n")} {
 			if strings.Contains(masked, marker) {
 				t.Fatalf("%s\n%s", text, masked)
 			}
@@ -273,7 +273,7 @@ func TestNoValueOfASecretKeyGetsThrough(t *testing.T) {
 		name, value := secretName().Draw(t, "name"), strings.ReplaceAll(secretValue().Draw(t, "value"), "\n", "")
 		scheme := rapid.SampledFrom([]string{"", "Bearer ", "Basic ", "Token ", "bearer\t"}).Draw(t, "scheme")
 		head := "GET / HTTP/1.1\r\n" + name + rapid.SampledFrom([]string{":", ": ", " :\t"}).Draw(t, "colon") + scheme + value + "\r\n\r\n"
-		if masked := Head(head); strings.Contains(masked, marker) {
+		if masked := Names(nil).Head(head); strings.Contains(masked, marker) {
 			t.Fatalf("%q\n%q", head, masked)
 		}
 	}))
@@ -284,11 +284,11 @@ func TestLargeBodiesTakeLinearTime(t *testing.T) {
 	for _, piece := range []string{"\"", "\\\"", "{", "[\"token\":", ";", ";a=", "a={;", "&", "\" \"", "\"{", "{\"token\":[", "%7B%22", "a: b\r\n", "/bot1:", "\r", " "} {
 		text := strings.Repeat(piece, (1<<20)/len(piece))
 		for _, contentType := range []string{"application/json", "application/x-www-form-urlencoded", "multipart/form-data; boundary=B"} {
-			_ = Body(contentType, []byte(text))
+			_ = Names(nil).Body(contentType, []byte(text))
 		}
-		_ = Head(text)
-		_ = Target("/?" + text)
-		_ = Target(text)
+		_ = Names(nil).Head(text)
+		_ = Names(nil).Target("/?" + text)
+		_ = Names(nil).Target(text)
 	}
 }
 
@@ -298,17 +298,38 @@ func FuzzMaskingNeverPanics(f *testing.F) {
 	f.Add("application/x-www-form-urlencoded", "%&;=[]&token=%4&a[b=1")
 	f.Add("", "GET http://@/?;token=1;#token=x HTTP/1.1\r\n \r\n:\r\nCookie:=;;=")
 	f.Fuzz(func(t *testing.T, contentType, text string) {
-		_ = Body(contentType, []byte(text))
-		_ = Head(text)
-		_ = Target(text)
-		_ = Field(contentType, text)
-		_ = Field("Authorization", text)
-		_ = Field("Cookie", text)
+		_ = Names(nil).Body(contentType, []byte(text))
+		_ = Names(nil).Head(text)
+		_ = Names(nil).Target(text)
+		_ = Names(nil).Field(contentType, text)
+		_ = Names(nil).Field("Authorization", text)
+		_ = Names(nil).Field("Cookie", text)
 		_ = Auth(wire.Fields{{Name: "Authorization", Value: text}, {Name: contentType, Value: text}})
 		if stdjson.Valid([]byte(text)) {
-			if masked := Body("application/json", []byte(text)); !stdjson.Valid(masked) && !looksLikeForm(text) {
+			if masked := Names(nil).Body("application/json", []byte(text)); !stdjson.Valid(masked) && !looksLikeForm(text) {
 				t.Errorf("%s became %s", text, masked)
 			}
 		}
 	})
+}
+
+func TestNamesAreHiddenBesideTheDefaults(t *testing.T) {
+	names := Names{"phone", "Customer-ID", "Телефон", "auth"}
+	for _, c := range []struct{ got, want string }{
+		{names.Target("/in?Phone=79990001122&page=2"), "/in?Phone=****&page=2"},
+		{names.Target("/in?customer%5Bphones%5D=79990001122"), "/in?customer%5Bphones%5D=****"},
+		{names.Field("X-Token", "abc"), "****"},
+		{names.Field("CUSTOMER_ID", "12345678901234567890"), "****7890"},
+		{names.Field("X-Customer-ID", "1234"), "1234"},
+		{names.Head("POST /?customerId=1 HTTP/1.1\r\nphone: 79990001122\r\nA: b\r\n\r\n"), "POST /?customerId=**** HTTP/1.1\r\nphone: ****\r\nA: b\r\n\r\n"},
+		{string(names.Body("application/json", []byte(`{"a":[{"customer_id":7,"ТЕЛЕФОН":"1","phoned":"2"}]}`))), `{"a":[{"customer_id":"****","ТЕЛЕФОН":"****","phoned":"2"}]}`},
+		{string(names.Body("application/json", []byte(`{"phone":{"home":"1"},"auth":{"domain":"x"}}`))), `{"phone":{"home":"****"},"auth":{"domain":"****"}}`},
+		{string(names.Body("application/x-www-form-urlencoded", []byte("phone=1&data={\"phone\":\"1\"}"))), "phone=****&data=%7B%22phone%22%3A%22%2A%2A%2A%2A%22%7D"},
+		{string(names.Body("multipart/form-data; boundary=b", []byte("--b\r\nContent-Disposition: form-data; name=\"phone\"\r\n\r\n1\r\n--b--"))),
+			"--b\r\nContent-Disposition: form-data; name=\"phone\"\r\n\r\n****\r\n--b--"},
+	} {
+		if c.got != c.want {
+			t.Errorf("got  %s\nwant %s", c.got, c.want)
+		}
+	}
 }

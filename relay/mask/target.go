@@ -11,7 +11,7 @@ const (
 )
 
 // Target is a request target or URL with the secrets in its user information, path and query hidden.
-func Target(target string) string {
+func (n Names) Target(target string) string {
 	path, query, hasQuery := strings.Cut(target, "?")
 	fragment := ""
 	if i := strings.IndexByte(path, '#'); i >= 0 {
@@ -19,18 +19,18 @@ func Target(target string) string {
 	} else if i := strings.IndexByte(query, '#'); i >= 0 {
 		query, fragment = query[:i], query[i:]
 	}
-	masked := maskPath(path)
+	masked := n.maskPath(path)
 	if hasQuery {
-		masked += "?" + form(query, true)
+		masked += "?" + n.form(query, true)
 	}
 	if fragment != "" { // OAuth's implicit flow puts tokens here
-		masked += "#" + form(fragment[1:], true)
+		masked += "#" + n.form(fragment[1:], true)
 	}
 	return masked
 }
 
 // maskPath hides secrets in a path, which may have a scheme and authority before it.
-func maskPath(path string) string {
+func (n Names) maskPath(path string) string {
 	authority := ""
 	if i := strings.Index(path, "://"); i >= 0 {
 		start := i + len("://")
@@ -49,12 +49,12 @@ func maskPath(path string) string {
 		if i > 0 {
 			before = segments[i-1]
 		}
-		segments[i] = segment(before, s)
+		segments[i] = n.segment(before, s)
 	}
 	return authority + strings.Join(segments, "/")
 }
 
-func segment(before, s string) string {
+func (n Names) segment(before, s string) string {
 	text := s
 	if decoded, err := url.PathUnescape(s); err == nil {
 		text = decoded
@@ -63,7 +63,7 @@ func segment(before, s string) string {
 		return bot + ":" + tail(token)
 	}
 	switch {
-	case isJWT(text), len(text) >= longSegment && isSecret(before), isRandom(text):
+	case isJWT(text), len(text) >= longSegment && n.IsSecret(before), isRandom(text):
 		return tail(text)
 	}
 	return s
@@ -120,26 +120,26 @@ func unreserved(c byte) bool {
 }
 
 // form hides the values of secret names in name=value pairs, as in queries and form bodies.
-func form(text string, query bool) string {
+func (n Names) form(text string, query bool) string {
 	pairs := strings.Split(text, "&")
 	for i := range pairs {
-		pairs[i] = pair(pairs[i], query)
+		pairs[i] = n.pair(pairs[i], query)
 	}
 	return strings.Join(pairs, "&")
 }
 
 // pair is one of them. Behind a ; there may be another, as HTML 4 had it; but a secret value goes on to the end.
-func pair(text string, query bool) string {
-	if name, value, ok := strings.Cut(text, "="); ok && !secretPair(name, query) {
-		if masked, changed := embedded(unescape(value), 0); changed {
+func (n Names) pair(text string, query bool) string {
+	if name, value, ok := strings.Cut(text, "="); ok && !n.secretPair(name, query) {
+		if masked, changed := n.embedded(unescape(value), 0); changed {
 			return name + "=" + url.QueryEscape(masked)
 		}
 	}
 	var b strings.Builder
 	for rest := text; ; {
 		piece, after, more := strings.Cut(rest, ";")
-		if name, value, ok := strings.Cut(piece, "="); ok && secretPair(name, query) {
-			b.WriteString(name + "=" + pairValue(name, value+rest[len(piece):]))
+		if name, value, ok := strings.Cut(piece, "="); ok && n.secretPair(name, query) {
+			b.WriteString(name + "=" + n.pairValue(name, value+rest[len(piece):]))
 			return b.String()
 		}
 		b.WriteString(piece)
@@ -153,25 +153,25 @@ func pair(text string, query bool) string {
 
 // secretPair says whether the value of a parameter is secret. ?key= is how API keys are sent, ?code= how Azure has its
 // keys, and OAuth its grants.
-func secretPair(name string, query bool) bool {
+func (n Names) secretPair(name string, query bool) bool {
 	decoded := unescape(name)
-	_, found := secretKey(decoded)
+	_, found := n.secretKey(decoded)
 	return found || query && (plain(decoded) == "key" || plain(decoded) == "code")
 }
 
-func pairValue(name, value string) string {
-	if key, found := secretKey(unescape(name)); found && isPassword(key) && value != "" {
+func (n Names) pairValue(name, value string) string {
+	if key, found := n.secretKey(unescape(name)); found && isPassword(key) && value != "" {
 		return stars
 	}
 	return tail(unescape(value))
 }
 
 // secretKey finds the secret one among the keys of auth[application_token].
-func secretKey(name string) (key string, found bool) {
+func (n Names) secretKey(name string) (key string, found bool) {
 	keys := strings.FieldsFunc(name, func(r rune) bool { return r == '[' || r == ']' })
 	for i, key := range keys {
 		last := i == len(keys)-1
-		if last && isSecret(key) || isGroup(key) {
+		if last && n.IsSecret(key) || n.isGroup(key) {
 			return key, true
 		}
 	}

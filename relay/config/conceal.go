@@ -1,0 +1,78 @@
+package config
+
+import (
+	"bytes"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+
+	"github.com/hooktape/hooktape/relay/mask"
+)
+
+// withoutSecrets is the text of a config file with a star for each byte of the texts in quotes that keys with secret
+// names have: places in it stay where they are. What calls get (env("NAME")) is shown.
+func withoutSecrets(text []byte) []byte {
+	tokens, _ := hclsyntax.LexConfig(text, "", hcl.InitialPos)
+	c := concealer{shown: bytes.Clone(text)}
+	for i, t := range tokens {
+		c.take(t, tokens[:i])
+	}
+	return c.shown
+}
+
+type concealer struct {
+	shown  []byte
+	secret bool // the value of a secret name is being read
+	nested int  // lists and objects in it
+	calls  int  // that it stands in the arguments of
+}
+
+// take goes on by a token; before are those that came before it.
+func (c *concealer) take(t hclsyntax.Token, before hclsyntax.Tokens) {
+	if !c.secret {
+		assigns := t.Type == hclsyntax.TokenEqual || t.Type == hclsyntax.TokenColon
+		c.secret = assigns && mask.Names(nil).IsSecret(lastName(before))
+		c.nested, c.calls = 0, 0
+		return
+	}
+	switch t.Type {
+	case hclsyntax.TokenOParen:
+		if c.calls > 0 || before[len(before)-1].Type == hclsyntax.TokenIdent {
+			c.calls++
+		}
+	case hclsyntax.TokenCParen:
+		c.calls = max(0, c.calls-1)
+	case hclsyntax.TokenOBrack, hclsyntax.TokenOBrace:
+		c.nested++
+	case hclsyntax.TokenCBrack, hclsyntax.TokenCBrace:
+		c.nested--
+		c.secret = c.nested >= 0
+	case hclsyntax.TokenNewline, hclsyntax.TokenComma:
+		c.secret = c.nested > 0 || c.calls > 0
+	case hclsyntax.TokenQuotedLit, hclsyntax.TokenStringLit:
+		if c.calls == 0 {
+			c.hide(t.Range)
+		}
+	}
+}
+
+// hide puts stars over a range. Lines keep their ends.
+func (c *concealer) hide(at hcl.Range) {
+	for i := at.Start.Byte; i < at.End.Byte; i++ {
+		if c.shown[i] != '\n' && c.shown[i] != '\r' {
+			c.shown[i] = '*'
+		}
+	}
+}
+
+// lastName is the key that tokens end with, with quotes or without; "" when they end with none.
+func lastName(tokens hclsyntax.Tokens) string {
+	n := len(tokens)
+	switch {
+	case n > 0 && tokens[n-1].Type == hclsyntax.TokenIdent:
+		return string(tokens[n-1].Bytes)
+	case n > 1 && tokens[n-1].Type == hclsyntax.TokenCQuote:
+		return string(tokens[n-2].Bytes)
+	}
+	return ""
+}

@@ -1,0 +1,35 @@
+package config
+
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+
+	"github.com/hooktape/hooktape/relay/mask"
+)
+
+// maxMaskName is how many characters a name in mask may have: more than any key that people choose.
+const maxMaskName = 128
+
+// mask reads the names of what is hidden beside the defaults.
+func (d *decoder) mask(a *hclsyntax.Attribute, into *mask.Names) {
+	d.texts(a, func(name string, at hcl.Range) {
+		switch {
+		case utf8.RuneCountInString(name) > maxMaskName:
+			d.fail(at, "a name has at most %d characters", maxMaskName)
+		case strings.ContainsAny(name, ".[]/"):
+			d.fail(at, "this is a path: give a name alone, which hides its value wherever it stands")
+		case strings.ContainsFunc(name, notOfName) || strings.Trim(name, "-_") == "":
+			d.fail(at, "a name is made of letters, digits, dashes and underscores")
+		default:
+			*into = append(*into, name)
+		}
+	})
+}
+
+func notOfName(r rune) bool {
+	return !unicode.IsLetter(r) && !unicode.IsDigit(r) && r != '-' && r != '_'
+}

@@ -1,0 +1,57 @@
+package inspect
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+
+	"github.com/hooktape/hooktape/relay/mask"
+	"github.com/hooktape/hooktape/store"
+)
+
+// maskKey is the name under which the store keeps what is masked beside the defaults.
+const maskKey = "mask"
+
+// SaveMask puts onto the tape what is masked beside the defaults, so that it is when no agent runs, too. The agent does
+// it at start and at every reload. A tape that has the same names already is not written to.
+func SaveMask(s *store.Store, names mask.Names) error {
+	if now, err := loadMask(s); err == nil && slices.Equal(now, names) {
+		return nil
+	}
+	text, err := json.Marshal(names)
+	if err != nil {
+		return err
+	}
+	return s.PutMeta(maskKey, text)
+}
+
+// loadMask reads what SaveMask wrote; none when there was no agent yet.
+func loadMask(s *store.Store) (mask.Names, error) {
+	text, err := s.Meta(maskKey)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var names mask.Names
+	if err := json.Unmarshal(text, &names); err != nil {
+		return nil, fmt.Errorf("read the names of what is masked on the tape: %w", err)
+	}
+	return names, nil
+}
+
+// names are what is masked beside the defaults. They are read for every question: a reload changes them. With an error
+// nothing can be shown, for it could be what is to be hidden.
+func (s *Server) names() (mask.Names, error) { return loadMask(s.Store) }
+
+// mask sends the names, for those who show bytes.
+func (s *Server) mask(w http.ResponseWriter, _ *http.Request) error {
+	names, err := s.names()
+	if err != nil {
+		return err
+	}
+	return reply(w, names)
+}
