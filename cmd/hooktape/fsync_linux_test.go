@@ -16,10 +16,10 @@ import (
 // its sender lies a sync of the database that came after the write.
 func TestEverySuccessIsAnsweredAfterItsRecordIsSynced(t *testing.T) {
 	t.Parallel()
-	app := startApp(t)
 	u := newUser(t)
 	trace := filepath.Join(u.dir, "trace.txt")
-	config := u.writes("hooktape.hcl", strings.Replace(passingOn(app.addr), `respond = "target"`, `respond = "ack"`, 1))
+	// Without a target: the attempts of deliveries have the marks too, and may be written before an answer that is slow.
+	config := u.writes("hooktape.hcl", "source \"all\" {\n  path = \"/\"\n}\n")
 	agent := u.launchTraced([]string{
 		"-y", "-s", "262144", "-o", trace, "-e", "trace=pwrite64,write,writev,sendto,sendmsg,fdatasync,fsync",
 	}, "run", "--config", config)
