@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/netip"
 	neturl "net/url"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -86,10 +87,25 @@ func publicOnly(_, address string, _ syscall.RawConn) error {
 	if err != nil {
 		return err
 	}
-	if a := at.Addr().Unmap(); !a.IsGlobalUnicast() || a.IsPrivate() {
+	if !isPublic(at.Addr()) {
 		return errNotPublic
 	}
 	return nil
+}
+
+// special are the networks that the IANA registries of special-purpose addresses (RFC 6890) don't count as reachable by
+// all, and that netip has no name for: shared by a carrier's or cloud's hosts, for benchmarks, or standing for others.
+var special = []netip.Prefix{
+	netip.MustParsePrefix("0.0.0.0/8"), netip.MustParsePrefix("100.64.0.0/10"), netip.MustParsePrefix("192.0.0.0/24"),
+	netip.MustParsePrefix("198.18.0.0/15"), netip.MustParsePrefix("240.0.0.0/4"),
+	netip.MustParsePrefix("64:ff9b::/96"), netip.MustParsePrefix("64:ff9b:1::/48"), netip.MustParsePrefix("2002::/16"),
+}
+
+// isPublic says whether an address is one that everybody may reach.
+func isPublic(a netip.Addr) bool {
+	a = a.Unmap()
+	return a.IsGlobalUnicast() && !a.IsPrivate() &&
+		!slices.ContainsFunc(special, func(p netip.Prefix) bool { return p.Contains(a) })
 }
 
 // get is provider.Setting.Fetch.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -144,6 +145,20 @@ func TestAHandshakeThatAsksForAVisitIsAnsweredAfterIt(t *testing.T) {
 		rec := r.wait(Answered).Record
 		if !strings.HasPrefix(answer, want) || rec.Verdict != store.Handshake || len(side.asked) != 1 {
 			t.Errorf("%d: %q, %s, asked %q", status, answer, rec.Verdict, side.asked)
+		}
+	}
+}
+
+func TestKeysAreFetchedFromPublicAddressesOnly(t *testing.T) {
+	for address, want := range map[string]bool{
+		"93.184.216.34": true, "2606:2800:220:1::1": true, "::ffff:93.184.216.34": true, "100.128.0.1": true, "198.20.0.1": true,
+		"127.0.0.1": false, "10.0.0.1": false, "172.16.0.1": false, "192.168.1.1": false, "169.254.169.254": false, "0.1.2.3": false,
+		"100.64.0.1": false, "100.100.100.200": false, "192.0.0.192": false, "198.19.255.255": false, "255.255.255.255": false,
+		"240.0.0.1": false, "224.0.0.1": false, "::1": false, "fe80::1": false, "fd00:ec2::254": false, "::ffff:100.64.0.1": false,
+		"64:ff9b::a00:1": false, "64:ff9b:1::1": false, "2002:a00:1::": false,
+	} {
+		if got := isPublic(netip.MustParseAddr(address)); got != want {
+			t.Errorf("%s is public: %t", address, got)
 		}
 	}
 }
