@@ -31,6 +31,7 @@ const maxFailures = 2
 type tally struct {
 	commits, changes, failures, reopened int64
 	failing                              int64 // failures since the last success
+	told                                 bool  // the log has the first of them
 }
 
 // run is the committer.
@@ -121,6 +122,9 @@ func (s *Store) transact(group []*Commit) error {
 	if t.applied || t.Tx == nil || panicked(err) {
 		err = s.heal(txid, err)
 	}
+	if t.applied && err != nil && s.file != nil {
+		err = s.file.whyNotLarger(err)
+	}
 	s.spoil(group, err)
 	if s.aside.Load() > aside && s.file != nil {
 		return s.transact(group) // into the new database
@@ -153,10 +157,10 @@ func (s *Store) heal(txid int, cause error) error {
 // count takes over what a committed transaction counted.
 func (s *Store) count(t *txn, changes int) {
 	s.countMu.Lock()
-	failed := s.tally.failing
+	failed, told := s.tally.failing, s.tally.told
 	s.tally.commits++
 	s.tally.changes += int64(changes)
-	s.tally.failing = 0
+	s.tally.failing, s.tally.told = 0, false
 	s.skew = t.skew
 	for target, n := range t.pending {
 		if s.pending[target] += n; s.pending[target] == 0 {
@@ -164,7 +168,7 @@ func (s *Store) count(t *txn, changes int) {
 		}
 	}
 	s.countMu.Unlock()
-	if failed > 0 {
+	if told {
 		s.options.Log("database commits again", "path", s.path, "failed", failed)
 	}
 }
@@ -176,9 +180,10 @@ func (s *Store) countFailure(err error) error {
 	s.countMu.Lock()
 	s.tally.failures++
 	s.tally.failing++
-	first := s.tally.failing == 1
+	tell := !s.tally.told && !(s.short.Load() && diskFull(err)) // that the disk is full was told
+	s.tally.told = s.tally.told || tell
 	s.countMu.Unlock()
-	if first {
+	if tell {
 		s.options.Log("database could not commit", "path", s.path, "error", err)
 	}
 	return fmt.Errorf("commit: %w", err)

@@ -194,6 +194,29 @@ func (f *file) update(fn func(*bolt.Tx) error) (txid int, err error) {
 	return txid, err
 }
 
+// whyNotLarger is the error of a commit that failed, or the reason why the file may not grow, if that is why: of that
+// error bbolt keeps only the text. Committer only.
+func (f *file) whyNotLarger(cause error) error {
+	if diskFull(cause) {
+		return cause
+	}
+	if err := f.mayGrow(); diskFull(err) {
+		return err
+	}
+	return cause
+}
+
+// mayGrow tries whether the file can be made as much larger as bbolt makes it. Committer only.
+func (f *file) mayGrow() error {
+	info, err := f.os.Stat()
+	if err != nil {
+		return err
+	}
+	err = f.os.Truncate(info.Size() + int64(f.db.AllocSize))
+	_ = f.os.Truncate(info.Size()) // what stays too large is used by the next commits
+	return err
+}
+
 // room is how many bytes of the file are taken, which retention by size goes by, and how many can be used again.
 // Committer only, or where none runs.
 func (f *file) room() (used, free int64) {

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 )
 
 // The end of the disk. A file beside the database holds room that nothing else can take. When a commit finds the disk
@@ -13,7 +14,8 @@ import (
 // database are free.
 
 // reserveSpare is how much more than the reserve must be free before records are taken again, so that this does not
-// change with every record; and as much must be free inside the database when the reserve can't be made.
+// change with every record; and as much must be free inside the database when the reserve can't be made, or the file may
+// not grow for another reason.
 const reserveSpare = 16 << 20
 
 func (s *Store) reservePath() string { return s.path + ".reserve" }
@@ -79,6 +81,7 @@ func (s *Store) runShort(cause error) bool {
 	if s.short.Swap(true) {
 		return false
 	}
+	s.capped.Store(errors.Is(cause, syscall.EFBIG))
 	released := "released"
 	if err := os.Remove(s.reservePath()); errors.Is(err, fs.ErrNotExist) {
 		released = "none"
@@ -96,9 +99,31 @@ func (s *Store) regain() {
 		return
 	}
 	reserved := s.keepReserve()
-	if !reserved && s.evictor.free.Load() < reserveSpare {
+	if (!reserved || s.capped.Load() && !s.mayGrow()) && s.evictor.free.Load() < reserveSpare {
 		return
 	}
 	s.short.Store(false)
 	s.options.Log("disk has room again, records are taken", "path", s.path, "reserve", reserved)
 }
+
+// mayGrow has the committer try whether the file can grow.
+func (s *Store) mayGrow() bool {
+	c, err := s.queue.enter(0)
+	if err != nil {
+		return false
+	}
+	s.queue.fill(c, &growChange{s}, 0, nil)
+	return c.Wait() == nil
+}
+
+// growChange writes nothing. It is refused when the file can't grow.
+type growChange struct{ s *Store }
+
+func (c *growChange) apply(*txn) error {
+	if err := c.s.file.mayGrow(); err != nil {
+		return &refusal{err}
+	}
+	return nil
+}
+
+func (c *growChange) release(error) {}

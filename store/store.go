@@ -80,6 +80,7 @@ type Store struct {
 	evictor *evictor
 
 	short    atomic.Bool  // the disk is full: no records are taken
+	capped   atomic.Bool  // and not for want of room on it: the file may not grow
 	backupMu sync.Mutex   // held while a backup is made
 	aside    atomic.Int64 // damaged databases that were set aside
 	spoiled  int          // appends in a row that bbolt could not make, though it had just opened the file. Committer only

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // launchTraced runs an agent behind strace. Use is what strace is to look at and to do.
@@ -70,6 +72,39 @@ func TestADiskThatFailsLosesNothingThatWasAcknowledged(t *testing.T) {
 			received, _ := app.received()
 			book.compare(t, "at the app", received)
 		})
+	}
+}
+
+// A tape that may not become any larger, though the disk has room: senders get 503, that is told once, and requests of
+// any size are taken again as soon as it may.
+func TestATapeThatMayNotGrowTurnsAwayAllAndSaysSoOnce(t *testing.T) {
+	t.Parallel()
+	u := newUser(t)
+	agent := u.start("run", "--config", u.writes("hooktape.hcl", "source \"all\" {\n  path = \"/\"\n}\n"))
+	limit := func(size uint64) {
+		if err := unix.Prlimit(agent.process.Pid, unix.RLIMIT_FSIZE, &unix.Rlimit{Cur: size, Max: unix.RLIM_INFINITY}, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	limit(20 << 20)
+	large, small := requestOfSize(900_000), requestOfSize(0)
+	for n := 0; u.acknowledged(agent.addr, large); n++ {
+		if n == 20 {
+			t.Fatal("more is on the tape than may be")
+		}
+	}
+	for range 5 {
+		if u.acknowledged(agent.addr, small) || u.acknowledged(agent.addr, large) {
+			t.Error("one was taken that happened to find room")
+		}
+	}
+	limit(unix.RLIM_INFINITY)
+	if err := poll(func() bool { return u.acknowledged(agent.addr, large) }); err != nil {
+		t.Error(err)
+	}
+	log := agent.errs.String()
+	if err := eachOutageIsToldOnce(log); err != nil || strings.Count(log, outages[1][0]) != 1 || strings.Contains(log, outages[0][0]) {
+		t.Errorf("%v\n%s", err, log)
 	}
 }
 
