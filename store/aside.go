@@ -22,9 +22,6 @@ const asideMark = ".damaged-"
 // setAside gives the database that could not be opened another name and makes a new one. before is the file that was
 // tried: another process may have done the same.
 func (s *Store) setAside(before fs.FileInfo, cause error) error {
-	if !looksLikeTape(s.path) {
-		return cause // somebody's letter
-	}
 	now, err := os.Stat(s.path)
 	if err != nil || !os.SameFile(before, now) {
 		return errors.Join(cause, err)
@@ -55,29 +52,6 @@ func freeName(name string) (string, error) {
 		}
 		free = fmt.Sprintf("%s-%d", name, n)
 	}
-}
-
-// tapePages is how many pages are looked at to tell a damaged database from another file.
-const tapePages = 256
-
-// looksLikeTape says whether a file has pages, whole ones or not.
-func looksLikeTape(path string) bool {
-	f, err := os.Open(path)
-	if err != nil {
-		return false
-	}
-	defer f.Close()
-	found := 0
-	var head [pageHead]byte
-	for id := range uint64(tapePages) {
-		if _, err := f.ReadAt(head[:], int64(id)*pageSize); err != nil {
-			break
-		}
-		if g, err := parseHead(head[:]); id >= 2 && err == nil && g.id == id {
-			found++
-		}
-	}
-	return found >= 2
 }
 
 // carryMeta copies what PutMeta has put into the database set aside, and the sources, as far as it can be read.

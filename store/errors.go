@@ -16,6 +16,8 @@ var (
 	// ErrDamaged is wrapped by errors about bytes that are not what was written: a checksum that does not hold, a
 	// page that can't be read.
 	ErrDamaged = errors.New("damaged")
+	// ErrNoTape is wrapped by errors about a file that has not a page of a tape, nor ever had, as far as can be seen.
+	ErrNoTape = errors.New("no tape of hooktape")
 	// ErrFull is returned by Append while the tape is far beyond its size and holds nothing that may be evicted.
 	ErrFull = errors.New("the tape is full of records whose deliveries are pending")
 	// ErrDiskFull is returned by Append, and by the writing of large bodies, from when a commit found the disk full until

@@ -97,7 +97,13 @@ func (f *file) upToDate(path string, o Options) error {
 
 // openBolt opens path with bbolt. Where the address space is limited, it maps no more than the file.
 func openBolt(path string, o Options) (*file, error) {
-	if info, err := os.Stat(path); o.ReadOnly && err == nil && info.Mode().IsRegular() && info.Size() == 0 {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return nil, err
+	case !info.Mode().IsRegular():
+		return nil, fmt.Errorf("%w: not a file", ErrNoTape)
+	case o.ReadOnly && info.Size() == 0:
 		return nil, fmt.Errorf("%s is empty: %w", path, fs.ErrNotExist) // whoever writes makes a database of it
 	}
 	f, err := mapBolt(path, o, mmapSize(o.ReadOnly))
@@ -138,9 +144,19 @@ func mapBolt(path string, o Options, size int) (*file, error) {
 		pid, command := lockHolder(path)
 		return nil, &LockedError{Path: path, PID: pid, Command: command}
 	case errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrChecksum), errors.Is(err, berrors.ErrVersionMismatch):
-		return nil, fmt.Errorf("%w, or no hooktape database: %w; move it aside to begin a new one", ErrDamaged, err)
+		return nil, invalid(path, err)
 	}
 	return nil, err
+}
+
+// invalid is the error about a file that bbolt does not take for a database: it is damaged, or another thing.
+func invalid(path string, cause error) error {
+	f, _, err := openToSalvage(path)
+	if err != nil {
+		return err
+	}
+	f.Close()
+	return fmt.Errorf("%w: %w; move it aside to begin a new one", ErrDamaged, cause)
 }
 
 // atPath makes sure that f is still what path names: while we waited for its lock, compacting may have put another file
@@ -332,7 +348,7 @@ func (f *file) checkFormat(path string) (format int, err error) {
 		}
 		meta := tx.Bucket(bucketMeta)
 		if meta == nil || len(meta.Get(metaFormat)) != 4 {
-			return errors.New("a bbolt database, but no tape of hooktape: choose another file")
+			return fmt.Errorf("%w, but another's bbolt database", ErrNoTape)
 		}
 		format = int(binary.BigEndian.Uint32(meta.Get(metaFormat)))
 		if format > formatVersion {

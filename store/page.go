@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"io"
+	"os"
 )
 
 // Pages as bbolt writes them, read without bbolt: from the file, not from memory that is mapped, and trusting no byte.
@@ -198,6 +199,60 @@ func inline(bucket []byte) (root uint64, g *page, err error) {
 		return 0, nil, errElements
 	}
 	return 0, g, g.check()
+}
+
+// openToSalvage opens a file in which pages are to be looked for, whole ones or not. The error wraps ErrNoTape when it can't have
+// any.
+func openToSalvage(path string) (*os.File, int64, error) {
+	info, err := os.Stat(path) // first, since opening a pipe would wait for its writer
+	if err != nil {
+		return nil, 0, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, 0, fmt.Errorf("%w: not a file", ErrNoTape)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, 0, err
+	}
+	if err := isTape(f, info.Size()); err != nil {
+		f.Close()
+		return nil, 0, err
+	}
+	return f, info.Size(), nil
+}
+
+// isTape makes sure that a file is a tape, damaged or not, and neither somebody's letter nor another's database. The error
+// wraps ErrNoTape.
+func isTape(f io.ReaderAt, size int64) error {
+	p, err := openPages(f, size)
+	if errors.Is(err, errNoMeta) {
+		return p.anyPage()
+	}
+	root, err := p.read(p.meta.root)
+	if err != nil || root.flags != flagLeaf || root.count == 0 {
+		return nil
+	}
+	for i := range root.count {
+		if bytes.Equal(root.key(i), bucketRecords) {
+			return nil
+		}
+	}
+	return fmt.Errorf("%w, but another's bbolt database", ErrNoTape)
+}
+
+// anyPage makes sure that there is a page at all. A page begins with its number.
+func (p *pages) anyPage() error {
+	var head [pageHead]byte
+	for id := uint64(2); id < p.meta.high; id++ {
+		if _, err := p.from.ReadAt(head[:], int64(id)*pageSize); err != nil {
+			return err
+		}
+		if g, err := parseHead(head[:]); err == nil && g.id == id {
+			return nil
+		}
+	}
+	return fmt.Errorf("%w: it has no page of one", ErrNoTape)
 }
 
 // free are the pages that are free, by their ids.

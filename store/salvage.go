@@ -25,12 +25,12 @@ const salvageGroup = 8 << 20
 // Salvage copies every record that can still be read from the damaged database at from, with its attempts and
 // deliveries, into a new one at to, which must not be there. All indexes are made anew. Where the way to a page is
 // damaged, the page is found nevertheless; then records that were deleted, but not written over, may come back. The
-// damaged file is only read.
+// damaged file is only read. The error wraps ErrNoTape when it is something else.
 func Salvage(from, to string, o Options) (Salvaged, error) {
 	if _, err := os.Lstat(to); err == nil {
 		return Salvaged{}, fmt.Errorf("%s: %w", to, os.ErrExist)
 	}
-	f, err := os.Open(from)
+	f, size, err := openToSalvage(from)
 	if err != nil {
 		return Salvaged{}, err
 	}
@@ -46,7 +46,7 @@ func Salvage(from, to string, o Options) (Salvaged, error) {
 	}
 	defer into.Close()
 	s := &salvage{into: into}
-	err = s.copy(f)
+	err = s.copy(f, size)
 	if err == nil && s.done.Lost > 0 {
 		err = s.putRight()
 	}
@@ -78,16 +78,12 @@ type salvagedRow struct {
 }
 
 // copy takes the rows whose checksums hold: first those in their places, then those on pages that nothing leads to.
-func (s *salvage) copy(f *os.File) error {
-	info, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	p, err := openPages(f, info.Size())
+func (s *salvage) copy(f *os.File, size int64) error {
+	p, err := openPages(f, size)
 	w := &pageWalk{pages: p, damaged: func(error) { s.done.Lost++ }, seen: map[uint64]bool{}, row: s.row}
 	if err != nil {
 		s.done.Lost++
-		p.meta.high = uint64(info.Size() / pageSize)
+		p.meta.high = uint64(size / pageSize)
 	}
 	var free map[uint64]bool
 	if err == nil {

@@ -89,7 +89,7 @@ type Store struct {
 
 // Open opens the database at path, and makes it when there is none. It never waits longer than the timeout: a
 // database that another process has open is a *LockedError, one of a later format a *NewerError, one that can't be
-// read wraps ErrDamaged, and one to be read that is not there wraps fs.ErrNotExist. One of an earlier format is
+// read wraps ErrDamaged, what is none of ours ErrNoTape, and one to be read that is not there wraps fs.ErrNotExist. One of an earlier format is
 // migrated, and kept beside as it was; to be read only it is an *OlderError. Pieces whose record never came are swept.
 func Open(path string, o Options) (*Store, error) {
 	if o.Timeout <= 0 {

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"os"
 )
 
 // Report is what Verify found.
@@ -28,19 +27,16 @@ func (r *Report) damaged(err error) {
 }
 
 // Verify reads the whole database at path and checks every page, the order of every key, and the checksum of every
-// value. Nobody may have it open. Damage is in the report; an error is about the file as such.
+// value. Nobody may have it open. Damage is in the report; an error is about the file as such, and
+// wraps ErrNoTape when it is something else.
 func Verify(path string) (*Report, error) {
-	f, err := os.Open(path)
+	f, size, err := openToSalvage(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	r := &Report{Pages: info.Size() / pageSize}
-	p, err := openPages(f, info.Size())
+	r := &Report{Pages: size / pageSize}
+	p, err := openPages(f, size)
 	if err != nil {
 		r.damaged(err)
 	}

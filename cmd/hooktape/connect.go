@@ -113,6 +113,8 @@ func tapeError(path string, err error) error {
 			"open the tape: %w", err)
 	case isOlder:
 		return cannot("start hooktape http or run on it once: the tape as it is now is kept beside it", "open the tape: %w", err)
+	case errors.Is(err, store.ErrNoTape):
+		return cannot("name another file", "open the tape: %w", err)
 	case errors.Is(err, store.ErrDamaged):
 		return cannot("hooktape check --data FILE says where; hooktape salvage FILE copies what can be read",
 			"open the tape: %w", err)

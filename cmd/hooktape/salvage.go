@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -64,13 +65,14 @@ func (e *env) salvage(from, to string) error {
 	return nil
 }
 
-// unused makes sure that nobody has a tape open, as far as it can be opened at all.
+// unused makes sure that there is a tape, damaged or not, and that nobody has it open.
 func unused(path string) error {
 	s, err := store.Open(path, store.Options{ReadOnly: true})
 	if err == nil {
 		return s.Close()
 	}
-	if _, locked := errors.AsType[*store.LockedError](err); locked {
+	_, locked := errors.AsType[*store.LockedError](err)
+	if locked || errors.Is(err, store.ErrNoTape) || errors.Is(err, fs.ErrNotExist) {
 		return tapeError(path, err)
 	}
 	return nil
