@@ -1,0 +1,113 @@
+package tape
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// metaVersion is that of the JSON of a recording. What a later one adds, an earlier reader leaves out; only a change of
+// meaning takes a new number.
+const metaVersion = 1
+
+// assembly is a recording of ours whose parts are being read.
+type assembly struct {
+	*Recording
+	request string // the id of its first part
+	left    int    // parts that are to come
+	offset  int64
+	has     bool // the first part is there
+}
+
+// begin begins a recording with its metadata.
+func (r *Reader) begin(p *warcPart) {
+	facts := struct {
+		*Recording
+		Version int `json:"version"`
+		Parts   int `json:"parts"`
+	}{Recording: &Recording{Known: true, URL: p.get(fieldTarget)}}
+	if !r.decode(p, &facts) {
+		return
+	}
+	if facts.Version > metaVersion {
+		r.damaged(p.offset, facts.ID, errNewer)
+		return
+	}
+	r.current = &assembly{Recording: facts.Recording, request: p.get(fieldConcurrent), left: facts.Parts, offset: p.offset}
+}
+
+// owns says whether p is one of the parts.
+func (a *assembly) owns(p *warcPart) bool {
+	return p.get(fieldPart) != "" && (p.get(fieldID) == a.request || p.get(fieldConcurrent) == a.request)
+}
+
+// add adds a part. One whose digest does not hold is left out.
+func (r *Reader) add(p *warcPart) {
+	a := r.current
+	a.left--
+	if p.bad == nil {
+		a.put(p)
+	} else {
+		r.damaged(p.offset, a.ID, fmt.Errorf("%s: %w", p.get(fieldPart), p.bad))
+	}
+	if a.left == 0 {
+		r.current = nil
+		r.giveAssembly(a)
+	}
+}
+
+// giveAssembly gives a recording, unless there is none without its first part.
+func (r *Reader) giveAssembly(a *assembly) {
+	if a.has {
+		a.settle()
+		r.complete(a.Recording)
+	}
+}
+
+func (a *assembly) put(p *warcPart) {
+	name, number, _ := strings.Cut(p.get(fieldPart), " ")
+	switch name {
+	case partRequest:
+		a.Request, a.has = p.block, true
+		return
+	case partAnswer:
+		if a.Answer != nil {
+			a.Answer.Response = p.block
+		}
+		return
+	}
+	n, _ := strconv.Atoi(number) // no attempt has the number 0
+	for i := range a.Attempts {
+		attempt := &a.Attempts[i]
+		switch {
+		case attempt.Number != n:
+		case name == partSent:
+			attempt.Sent = &p.block
+		case name == partResponse:
+			attempt.Response = p.block
+		}
+	}
+}
+
+// settle makes the facts fit the parts that are there, where some are not.
+func (a *assembly) settle() {
+	if a.Answer != nil && a.Answer.Response.Size == 0 {
+		a.Answer.HeadSize = 0
+	}
+	for i := range a.Attempts {
+		if attempt := &a.Attempts[i]; attempt.Response.Size == 0 {
+			attempt.HeadSize = 0
+		}
+	}
+}
+
+// abandon gives the recording at hand as far as it came: its next part is not there.
+func (r *Reader) abandon() {
+	a := r.current
+	if a == nil {
+		return
+	}
+	r.current = nil
+	r.damaged(a.offset, a.ID, errMissing)
+	r.giveAssembly(a)
+}

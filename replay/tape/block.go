@@ -1,0 +1,99 @@
+package tape
+
+import (
+	"bytes"
+	"io"
+)
+
+// Block is bytes that are read from their beginning as often as needed. The zero Block is empty.
+type Block struct {
+	Size   int64
+	inline []byte
+	open   func() (io.ReadCloser, error) // nil: the bytes are inline
+}
+
+// Bytes is b as a Block. It is not copied.
+func Bytes(b []byte) Block { return Block{Size: int64(len(b)), inline: b} }
+
+// Opened is a Block of size bytes that open reads.
+func Opened(size int64, open func() (io.ReadCloser, error)) Block {
+	return Block{Size: size, open: open}
+}
+
+// Open reads the bytes from their beginning. It fails with io.ErrUnexpectedEOF where there are fewer than Size.
+func (b Block) Open() (io.ReadCloser, error) {
+	if b.open == nil {
+		return io.NopCloser(bytes.NewReader(b.inline)), nil
+	}
+	r, err := b.open()
+	if err != nil {
+		return nil, err
+	}
+	return &wholeReader{r, b.Size}, nil
+}
+
+// Inline is all of the bytes where they are in memory; ok is false where they are not.
+func (b Block) Inline() (all []byte, ok bool) { return b.inline, b.open == nil }
+
+// ReadAll reads all of the bytes into memory.
+func (b Block) ReadAll() ([]byte, error) {
+	if b.open == nil {
+		return b.inline, nil
+	}
+	r, err := b.Open()
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	all := make([]byte, b.Size)
+	_, err = io.ReadFull(r, all)
+	return all, err
+}
+
+// Start is the first n bytes, or all of them where there are fewer.
+func (b Block) Start(n int64) ([]byte, error) {
+	n = min(n, b.Size)
+	if b.open == nil {
+		return b.inline[:n], nil
+	}
+	r, err := b.Open()
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	start := make([]byte, n)
+	_, err = io.ReadFull(r, start)
+	return start, err
+}
+
+// writeTo writes all of the bytes.
+func (b Block) writeTo(w io.Writer) error {
+	if b.open == nil {
+		_, err := w.Write(b.inline)
+		return err
+	}
+	r, err := b.Open()
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	_, err = io.Copy(w, r)
+	return err
+}
+
+// wholeReader gives exactly so many bytes.
+type wholeReader struct {
+	io.ReadCloser
+	left int64
+}
+
+func (r *wholeReader) Read(p []byte) (int, error) {
+	if r.left == 0 {
+		return 0, io.EOF
+	}
+	n, err := r.ReadCloser.Read(p[:min(int64(len(p)), r.left)])
+	if r.left -= int64(n); err == io.EOF && r.left > 0 {
+		err = io.ErrUnexpectedEOF
+	}
+	return n, err
+}

@@ -1,0 +1,331 @@
+package tape
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"strings"
+	"time"
+
+	"github.com/hooktape/hooktape/relay/wire"
+)
+
+// Reader reads a tape file of any form. It is one goroutine's at a time, and must be closed.
+type Reader struct {
+	in      input
+	scratch scratch
+	info    Info
+	number  int  // of the WARC record at hand
+	lost    bool // the text at hand is not where a WARC record begins
+	current *assembly
+	halves  []*half
+	skipped Skipped
+	fresh   []found
+}
+
+// Skipped counts the WARC records of other tools that are no part of a recording.
+type Skipped struct {
+	Alone int            // responses whose request is not there
+	Other map[string]int // by their type: revisit, conversion
+}
+
+// NewReader begins to read a tape file. It fails when the first bytes are of no form that it knows. What it keeps on the
+// disk meanwhile lies in the folder for temporary files.
+func NewReader(r io.Reader) (*Reader, error) {
+	start := bufio.NewReaderSize(r, inputBuffer)
+	kind, err := sniff(start)
+	if err != nil {
+		return nil, err
+	}
+	t := &Reader{skipped: Skipped{Other: map[string]int{}}}
+	switch kind {
+	case kindWARC:
+		t.in = newPlainInput(start)
+	case kindGzip:
+		t.in = newGzipInput(start)
+	}
+	return t, nil
+}
+
+// Close deletes what was kept on the disk.
+func (r *Reader) Close() error { return r.scratch.Close() }
+
+// Info is what the file says about itself, as far as it has been read: before its first recording in files of ours.
+func (r *Reader) Info() Info { return r.info }
+
+// Skipped is what was passed over so far.
+func (r *Reader) Skipped() Skipped { return r.skipped }
+
+// Recordings gives the recordings in the order of the file, once. Blocks are valid until the next one is given. An error
+// that is a *Damage is about one place; any other is the last to come.
+func (r *Reader) Recordings() iter.Seq2[*Recording, error] {
+	return r.readWARC
+}
+
+func (r *Reader) readWARC(yield func(*Recording, error) bool) {
+	for {
+		err := r.step()
+		if r.lost && r.in.seek() != nil {
+			err = io.EOF
+		}
+		r.lost = false
+		if err == io.EOF {
+			r.abandon()
+			r.flush(0)
+		}
+		if !r.give(yield) {
+			return
+		}
+		if err != nil {
+			if err != io.EOF {
+				yield(nil, err)
+			}
+			return
+		}
+	}
+}
+
+// found is what is to be given next: a recording, or what is damaged.
+type found struct {
+	*Recording
+	damage *Damage
+}
+
+// give gives what is found.
+func (r *Reader) give(yield func(*Recording, error) bool) bool {
+	for _, f := range r.fresh {
+		var err error
+		if f.damage != nil {
+			err = f.damage
+		}
+		if !yield(f.Recording, err) {
+			return false
+		}
+	}
+	clear(r.fresh)
+	r.fresh = r.fresh[:0]
+	if r.current == nil && len(r.halves) == 0 {
+		r.scratch.clear()
+	}
+	return true
+}
+
+func (r *Reader) complete(recording *Recording) {
+	r.fresh = append(r.fresh, found{Recording: recording})
+}
+
+// damaged says what can't be read.
+func (r *Reader) damaged(offset int64, id string, err error) {
+	r.fresh = append(r.fresh, found{damage: &Damage{Offset: offset, Record: r.number, ID: id, Err: err}})
+}
+
+// warcPart is a WARC record that was read.
+type warcPart struct {
+	*warcHead
+	block  Block
+	offset int64
+	bad    error // its digest does not hold
+}
+
+// step reads one WARC record. io.EOF is the end of the file; another error is that of reading it. With r.lost, the next
+// record must be looked for.
+func (r *Reader) step() error {
+	text := r.in.text()
+	skipBlank(text)
+	p := warcPart{offset: r.in.offset()}
+	var err error
+	if p.warcHead, err = readWARCHead(text); err == io.EOF && r.in.failed() == nil {
+		return io.EOF
+	}
+	r.number++
+	if err == nil {
+		err = r.readBlock(&p)
+	}
+	if err != nil {
+		return r.broken(&p, err)
+	}
+	r.take(&p)
+	return nil
+}
+
+// skipBlank passes over the line ends between WARC records.
+func skipBlank(r *bufio.Reader) {
+	for {
+		b, err := r.Peek(1)
+		if err != nil || b[0] != '\r' && b[0] != '\n' {
+			return
+		}
+		_, _ = r.Discard(1) // it was peeked at
+	}
+}
+
+// broken is what a WARC record is that can't be read to its end.
+func (r *Reader) broken(p *warcPart, err error) error {
+	if cause := r.in.unread(); cause != nil {
+		return fmt.Errorf("read the tape file: %w", cause)
+	}
+	r.lost = true
+	cause := r.in.failed()
+	switch {
+	case cause != nil && cause != io.ErrUnexpectedEOF:
+		err = cause
+	case err == io.EOF || err == io.ErrUnexpectedEOF:
+		err = errCut
+	}
+	id := ""
+	if r.current != nil {
+		id = r.current.ID
+	}
+	r.damaged(p.offset, id, err)
+	if a := r.current; a != nil {
+		r.current = nil
+		r.giveAssembly(a)
+	}
+	return nil
+}
+
+// What else is wrong with a file.
+var (
+	errCut     = fmt.Errorf("the file ends in the middle of it: %w", io.ErrUnexpectedEOF)
+	errMissing = errors.New("parts of it are missing")
+	errNewer   = errors.New("a later hooktape wrote it")
+)
+
+// readBlock reads the block of p and what is behind it, and checks its digest.
+func (r *Reader) readBlock(p *warcPart) error {
+	text := io.LimitReader(r.in.text(), p.length)
+	if !p.wanted() {
+		n, err := io.Copy(io.Discard, text)
+		if err == nil && n < p.length {
+			err = io.ErrUnexpectedEOF
+		}
+		return err
+	}
+	block := newDigest(p.get(fieldBlockDigest))
+	if block != nil {
+		text = io.TeeReader(text, block)
+	}
+	var err error
+	if p.block, err = r.scratch.keep(text, p.length); err != nil {
+		return err
+	}
+	switch {
+	case block == nil:
+		p.bad = p.checkPayload()
+	case !block.holds():
+		p.bad = wrongDigest(fieldBlockDigest)
+	}
+	return nil
+}
+
+// checkPayload is for records whose payload alone has a digest. Writers don't agree whether it is that of the bytes before
+// or behind the transfer coding, so that of a chunked message says nothing.
+func (p *warcPart) checkPayload() error {
+	payload := newDigest(p.get(fieldPayloadDigest))
+	if payload == nil || !p.isHTTP() {
+		return nil
+	}
+	start, err := p.block.Start(headMax)
+	if err != nil {
+		return err
+	}
+	end := wire.HeadEnd(start, 0)
+	if end < 0 || bytes.Contains(bytes.ToLower(start[:end]), []byte("transfer-encoding")) {
+		return nil
+	}
+	if err := p.block.writeTo(&behind{skip: end, to: payload}); err != nil {
+		return err
+	}
+	if !payload.holds() {
+		return wrongDigest(fieldPayloadDigest)
+	}
+	return nil
+}
+
+func (p *warcPart) isType(name string) bool { return strings.EqualFold(p.get(fieldType), name) }
+
+func (p *warcPart) isContent(name string) bool {
+	return strings.EqualFold(strings.ReplaceAll(p.get(fieldContentType), " ", ""), strings.ReplaceAll(name, " ", ""))
+}
+
+// isHTTP says whether the block is a message. WARC files also have DNS lookups and the like.
+func (p *warcPart) isHTTP() bool {
+	kind, _, _ := strings.Cut(p.get(fieldContentType), ";")
+	return (p.isType("request") || p.isType("response")) && strings.EqualFold(strings.TrimSpace(kind), "application/http")
+}
+
+// wanted says whether the block is needed.
+func (p *warcPart) wanted() bool {
+	return p.isHTTP() || p.isType("warcinfo") || p.get(fieldPart) != "" || p.isContent(typeTape) || p.isContent(typeRecording)
+}
+
+// time is WARC-Date; zero where it is none.
+func (p *warcPart) time() Time {
+	t, _ := time.Parse(time.RFC3339Nano, p.get(fieldDate))
+	return Time{t}
+}
+
+// take puts a WARC record where it belongs.
+func (r *Reader) take(p *warcPart) {
+	switch {
+	case r.current != nil && r.current.owns(p):
+		r.add(p)
+		return
+	case p.isContent(typeRecording):
+		r.abandon()
+		r.flush(0) // what is left of a recording whose metadata is damaged
+		r.begin(p)
+		return
+	}
+	r.abandon()
+	switch {
+	case p.isType("warcinfo"):
+		r.takeInfo(p)
+	case p.isContent(typeTape):
+		r.decode(p, &r.info)
+	case p.isHTTP() && p.standsAlone():
+		r.pair(p)
+	case p.get(fieldPart) == "":
+		r.skipped.Other[strings.ToLower(p.get(fieldType))]++
+	}
+}
+
+// takeInfo reads the fields of a warcinfo record.
+func (r *Reader) takeInfo(p *warcPart) {
+	var h warcHead
+	if text, ok := r.whole(p); ok {
+		for line := range strings.Lines(string(text)) {
+			h.addLine(strings.TrimRight(line, "\r\n"))
+		}
+	}
+	r.info.Software, r.info.Session = h.get("software"), h.get("isPartOf")
+}
+
+// decode reads a block that is JSON. It says what is wrong with one that can't be read.
+func (r *Reader) decode(p *warcPart, into any) bool {
+	text, ok := r.whole(p)
+	if !ok {
+		return false
+	}
+	if err := json.Unmarshal(text, into); err != nil {
+		r.damaged(p.offset, "", err)
+		return false
+	}
+	return true
+}
+
+// whole is a block in memory, when its digest holds.
+func (r *Reader) whole(p *warcPart) (text []byte, ok bool) {
+	text, err := p.block.ReadAll()
+	if p.bad != nil {
+		err = p.bad
+	}
+	if err != nil {
+		r.damaged(p.offset, "", err)
+	}
+	return text, err == nil
+}

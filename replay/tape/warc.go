@@ -1,0 +1,202 @@
+package tape
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/sha1"
+	"crypto/sha256"
+	"crypto/sha512"
+	"encoding/base32"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"strconv"
+	"strings"
+)
+
+// The fields of WARC records that are used here (ISO 28500 section 5), and one of our own.
+const (
+	fieldType          = "WARC-Type"
+	fieldID            = "WARC-Record-ID"
+	fieldDate          = "WARC-Date"
+	fieldTarget        = "WARC-Target-URI"
+	fieldConcurrent    = "WARC-Concurrent-To"
+	fieldRefersTo      = "WARC-Refers-To"
+	fieldAddress       = "WARC-IP-Address"
+	fieldTruncated     = "WARC-Truncated"
+	fieldBlockDigest   = "WARC-Block-Digest"
+	fieldPayloadDigest = "WARC-Payload-Digest"
+	fieldContentType   = "Content-Type"
+	fieldLength        = "Content-Length"
+	fieldPart          = "Hooktape-Part"
+)
+
+// Content types of blocks.
+const (
+	typeRequest   = "application/http; msgtype=request"
+	typeResponse  = "application/http; msgtype=response"
+	typeFields    = "application/warc-fields"
+	typeRecording = "application/vnd.hooktape.recording+json"
+	typeTape      = "application/vnd.hooktape.tape+json"
+	typeBytes     = "application/octet-stream"
+)
+
+// warcHead is the head of a WARC record.
+type warcHead struct {
+	fields []warcField
+	length int64 // of the block
+}
+
+type warcField struct{ name, value string }
+
+// get is the first value of a field; names are the same in either case.
+func (h *warcHead) get(name string) string {
+	for _, f := range h.fields {
+		if strings.EqualFold(f.name, name) {
+			return f.value
+		}
+	}
+	return ""
+}
+
+// all are the values of a field that may be repeated.
+func (h *warcHead) all(name string) (values []string) {
+	for _, f := range h.fields {
+		if strings.EqualFold(f.name, name) {
+			values = append(values, f.value)
+		}
+	}
+	return values
+}
+
+func (h *warcHead) add(name, value string) {
+	if value != "" {
+		h.fields = append(h.fields, warcField{name, value})
+	}
+}
+
+const (
+	// headMax bounds the head of a WARC record. URLs of several KiB are real; more than this is no head.
+	headMax = 1 << 20
+	// versionStart is what every WARC record begins with.
+	versionStart = "WARC/"
+)
+
+// Why a WARC record can't be read.
+var (
+	errNoRecord = errors.New("no WARC record begins here")
+	errHeadLong = errors.New("the head of the WARC record does not end")
+	errLength   = errors.New("the WARC record has no Content-Length")
+)
+
+// readWARCHead reads a head, through its blank line. Line ends may be LF alone, as some writers have them.
+// io.EOF means that nothing was there.
+func readWARCHead(r *bufio.Reader) (*warcHead, error) {
+	line, err := readWARCLine(r)
+	if err == io.EOF && line == "" {
+		return nil, io.EOF
+	}
+	if !strings.HasPrefix(line, versionStart) {
+		if err != nil && strings.HasPrefix(versionStart, line) {
+			return nil, io.ErrUnexpectedEOF
+		}
+		return nil, errNoRecord
+	}
+	h, size := &warcHead{}, len(line)
+	for {
+		if err != nil {
+			return nil, cutShort(err)
+		}
+		if line, err = readWARCLine(r); line == "" && err == nil {
+			return h, h.setLength()
+		}
+		if size += len(line); size > headMax {
+			return nil, errHeadLong
+		}
+		h.addLine(line)
+	}
+}
+
+func (h *warcHead) addLine(line string) {
+	if line != "" && (line[0] == ' ' || line[0] == '\t') && len(h.fields) > 0 { // folded
+		h.fields[len(h.fields)-1].value += " " + strings.Trim(line, " \t")
+		return
+	}
+	if name, value, ok := strings.Cut(line, ":"); ok {
+		h.fields = append(h.fields, warcField{strings.TrimSpace(name), strings.Trim(value, " \t")})
+	}
+}
+
+func (h *warcHead) setLength() error {
+	n, err := strconv.ParseInt(h.get(fieldLength), 10, 64)
+	if err != nil || n < 0 {
+		return errLength
+	}
+	h.length = n
+	return nil
+}
+
+// readWARCLine reads a line without its end. With an error it is what came before that.
+func readWARCLine(r *bufio.Reader) (string, error) {
+	var long []byte
+	for {
+		part, err := r.ReadSlice('\n')
+		if err == bufio.ErrBufferFull {
+			if long = append(long, part...); len(long) > headMax {
+				return "", errHeadLong
+			}
+			continue
+		}
+		line := part
+		if long != nil {
+			line = append(long, part...)
+		}
+		return string(bytes.TrimRight(line, "\r\n")), err
+	}
+}
+
+// cutShort is the error for an end in the middle.
+func cutShort(err error) error {
+	if err == io.EOF {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+// digest is one that a WARC record names: "sha1:3I42H3S6NNFQ2MSVX7XZKYAYSCX5QBYJ". The standard leaves the algorithms
+// open; these are the ones in use, in base32, as most have it, base16 or base64.
+type digest struct {
+	name string
+	want string
+	hash.Hash
+}
+
+var digests = map[string]func() hash.Hash{"sha1": sha1.New, "sha256": sha256.New, "sha-256": sha256.New, "sha512": sha512.New}
+
+// newDigest is what a field asks for; nil where it is empty or of an algorithm that is not known.
+func newDigest(value string) *digest {
+	name, want, _ := strings.Cut(value, ":")
+	begin := digests[strings.ToLower(name)]
+	if begin == nil || want == "" {
+		return nil
+	}
+	return &digest{name, want, begin()}
+}
+
+// holds says whether what was written is what the field says.
+func (d *digest) holds() bool {
+	sum := d.Sum(nil)
+	want := strings.TrimRight(d.want, "=")
+	return strings.EqualFold(want, hex.EncodeToString(sum)) ||
+		strings.EqualFold(want, base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(sum)) ||
+		want == base64.RawStdEncoding.EncodeToString(sum) || want == base64.RawURLEncoding.EncodeToString(sum)
+}
+
+// digestText is a digest as we write it.
+func digestText(sum []byte) string { return "sha256:" + hex.EncodeToString(sum) }
+
+// wrongDigest says which of them does not hold.
+func wrongDigest(field string) error { return fmt.Errorf("the bytes are not those of its %s", field) }

@@ -1,0 +1,349 @@
+package tape
+
+import (
+	"bufio"
+	"bytes"
+	"cmp"
+	"compress/gzip"
+	"crypto/sha1"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"hash"
+	"io"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Writer writes a tape file in WARC 1.1. It is one goroutine's at a time.
+type Writer struct {
+	out     *bufio.Writer
+	info    Info
+	member  *gzip.Writer // nil: it is not compressed
+	plain   bool         // without digests
+	begun   bool
+	head    bytes.Buffer // of the WARC record under way
+	block   hash.Hash
+	payload hash.Hash
+}
+
+// NewWriter begins a tape file. Nothing is written before the first Write or Close.
+func NewWriter(w io.Writer, info Info) *Writer {
+	info.Software = cmp.Or(info.Software, "hooktape")
+	return &Writer{out: bufio.NewWriterSize(w, 128<<10), info: info, block: sha256.New(), payload: sha256.New()}
+}
+
+// NewGzipWriter begins a tape file with a gzip member for each WARC record, as tools that seek in them want it.
+func NewGzipWriter(w io.Writer, info Info) *Writer {
+	tw := NewWriter(w, info)
+	// Compression is what costs: the best level takes five times as long as the fastest, for a tenth of the size.
+	tw.member, _ = gzip.NewWriterLevel(tw.out, gzip.BestSpeed) // the level is one that there is
+	return tw
+}
+
+// NewStreamWriter begins a tape file without digests: for a pipe within one machine, whose two ends are ours.
+func NewStreamWriter(w io.Writer, info Info) *Writer {
+	tw := NewWriter(w, info)
+	tw.plain = true
+	return tw
+}
+
+// Close writes what is buffered. A tape without recordings still says what it is.
+func (w *Writer) Close() error {
+	if err := w.begin(); err != nil {
+		return err
+	}
+	return w.out.Flush()
+}
+
+// begin writes the warcinfo record, and behind it what is ours alone to know about the file.
+func (w *Writer) begin() error {
+	if w.begun {
+		return nil
+	}
+	w.begun = true
+	created := w.info.Created
+	if created.IsZero() {
+		created = time.Unix(0, 0)
+	}
+	var text strings.Builder
+	fmt.Fprintf(&text, "software: %s\r\nformat: WARC File Format 1.1\r\n", oneLine(w.info.Software))
+	if w.info.Session != "" {
+		fmt.Fprintf(&text, "isPartOf: %s\r\n", oneLine(w.info.Session))
+	}
+	about := warcRecord{kind: "warcinfo", contentType: typeFields, time: Time{created}, block: Bytes([]byte(text.String()))}
+	if err := w.write(&about); err != nil {
+		return err
+	}
+	facts, err := json.Marshal(w.info)
+	if err != nil {
+		return err
+	}
+	return w.write(&warcRecord{kind: "metadata", contentType: typeTape, time: about.time, block: Bytes(facts)})
+}
+
+// oneLine makes a value of a named field.
+func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
+
+// warcRecord is one to be written.
+type warcRecord struct {
+	kind, contentType  string
+	id                 string // of the record; "": made of its bytes
+	time               Time
+	url, peer          string
+	concurrent, refers string
+	truncated          string
+	part               string
+	headSize           int // of an HTTP message; 0: it is none, or has no payload
+	block              Block
+}
+
+// Write adds a recording.
+func (w *Writer) Write(r *Recording) error {
+	if err := w.begin(); err != nil {
+		return err
+	}
+	parts := r.parts()
+	facts, err := json.Marshal(struct {
+		*Recording
+		Version int `json:"version"`
+		Parts   int `json:"parts"`
+	}{r, metaVersion, len(parts)})
+	if err != nil {
+		return err
+	}
+	request := recordID(r, parts[0].part)
+	about := warcRecord{
+		kind: "metadata", contentType: typeRecording, id: recordID(r, ""), time: r.Time, url: parts[0].url,
+		concurrent: request, refers: request, block: Bytes(facts),
+	}
+	if err := w.write(&about); err != nil {
+		return err
+	}
+	for i := range parts {
+		p := &parts[i]
+		if p.id = recordID(r, p.part); i > 0 {
+			p.concurrent = request
+		}
+		if err := w.write(p); err != nil {
+			return fmt.Errorf("record %s: %s: %w", r.ID, p.part, err)
+		}
+	}
+	return nil
+}
+
+// The names of parts. Those of attempts have their number behind them.
+const (
+	partRequest  = "request"
+	partAnswer   = "answer"
+	partSent     = "sent"
+	partResponse = "response"
+)
+
+// parts are the blocks of a recording, each as a WARC record. The first is what came.
+func (r *Recording) parts() []warcRecord {
+	parts := []warcRecord{r.requestPart()}
+	if a := r.Answer; a != nil && a.Response.Size > 0 {
+		parts = append(parts, warcRecord{
+			kind: "response", contentType: typeResponse, time: firstTime(a.Time, r.Time), url: r.uri(), peer: address(r.Remote),
+			part: partAnswer, headSize: a.HeadSize, block: a.Response,
+		})
+	}
+	for i := range r.Attempts {
+		a := &r.Attempts[i]
+		number := " " + strconv.Itoa(a.Number)
+		if a.Sent != nil {
+			parts = append(parts, warcRecord{
+				kind: "resource", contentType: typeBytes, time: firstTime(a.Time, r.Time), url: cleanURI(a.URL),
+				part: partSent + number, block: *a.Sent,
+			})
+		}
+		if a.Response.Size > 0 {
+			parts = append(parts, warcRecord{
+				kind: "response", contentType: typeResponse, time: firstTime(a.Time, r.Time), url: cleanURI(a.URL),
+				part: partResponse + number, headSize: a.HeadSize, block: a.Response,
+			})
+		}
+	}
+	return parts
+}
+
+// requestPart is what came: a request, or the beginning of one, or bytes that never became one.
+func (r *Recording) requestPart() warcRecord {
+	p := warcRecord{
+		kind: "request", contentType: typeRequest, time: r.Time, url: r.uri(), peer: address(r.Remote),
+		part: partRequest, headSize: r.HeadSize, block: r.Request,
+	}
+	if !r.IsRequest() {
+		p.kind, p.contentType, p.headSize = "resource", typeBytes, 0
+	}
+	switch {
+	case r.Verdict == "incomplete":
+		p.truncated = "disconnect"
+	case r.Truncated:
+		p.truncated = "length"
+	}
+	return p
+}
+
+// uri is WARC-Target-URI, which must be there.
+func (r *Recording) uri() string {
+	switch {
+	case r.URL != "":
+		return cleanURI(r.URL)
+	case !r.IsRequest() || r.Host == "":
+		return "urn:hooktape:record:" + r.ID
+	case strings.Contains(r.Target, "://"):
+		return cleanURI(r.Target)
+	case r.TLS:
+		return cleanURI("https://" + r.Host + r.Target)
+	}
+	return cleanURI("http://" + r.Host + r.Target)
+}
+
+// cleanURI escapes what may not stand in a URI and would break the line.
+func cleanURI(s string) string {
+	if s == "" {
+		return "urn:hooktape:nowhere"
+	}
+	clean := true
+	for i := range len(s) {
+		clean = clean && uriByte(s[i])
+	}
+	if clean {
+		return s
+	}
+	var b strings.Builder
+	for i := range len(s) {
+		if uriByte(s[i]) {
+			b.WriteByte(s[i])
+		} else {
+			fmt.Fprintf(&b, "%%%02X", s[i])
+		}
+	}
+	return b.String()
+}
+
+func uriByte(c byte) bool { return c > ' ' && c < 0x7f && strings.IndexByte("<>\"\\^`{|}", c) < 0 }
+
+// address is the one of ip:port.
+func address(remote string) string {
+	host, _, err := net.SplitHostPort(remote)
+	if err != nil {
+		host = remote
+	}
+	if _, err := netip.ParseAddr(host); err != nil {
+		return ""
+	}
+	return host
+}
+
+func firstTime(t, otherwise Time) Time {
+	if t.IsZero() {
+		return otherwise
+	}
+	return t
+}
+
+// recordID names a WARC record. It is made of what it is about, so that the same tape gives the same file.
+func recordID(r *Recording, part string) string { return uuid(r.ID, r.Time.String(), r.Target, part) }
+
+// uuid is one by name (RFC 9562 section 5.5).
+func uuid(names ...string) string {
+	h := sha1.New()
+	for _, name := range names {
+		io.WriteString(h, name)
+		h.Write([]byte{0})
+	}
+	b := h.Sum(nil)[:16]
+	b[6], b[8] = b[6]&0x0f|0x50, b[8]&0x3f|0x80
+	return fmt.Sprintf("<urn:uuid:%x-%x-%x-%x-%x>", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+}
+
+// write writes one WARC record, in a gzip member of its own where there are members.
+func (w *Writer) write(p *warcRecord) error {
+	var h warcHead
+	h.add(fieldType, p.kind)
+	h.add(fieldDate, p.time.String())
+	h.add(fieldTarget, p.url)
+	h.add(fieldConcurrent, p.concurrent)
+	h.add(fieldRefersTo, p.refers)
+	h.add(fieldAddress, p.peer)
+	h.add(fieldTruncated, p.truncated)
+	h.add(fieldPart, p.part)
+	h.add(fieldContentType, p.contentType)
+	if !w.plain || p.id == "" {
+		if err := w.digest(&h, p); err != nil {
+			return err
+		}
+	}
+	h.add(fieldID, cmp.Or(p.id, uuid(p.kind, p.time.String(), h.get(fieldBlockDigest))))
+	w.head.Reset()
+	w.head.WriteString("WARC/1.1\r\n")
+	for _, f := range h.fields {
+		w.head.WriteString(f.name)
+		w.head.WriteString(": ")
+		w.head.WriteString(f.value)
+		w.head.WriteString("\r\n")
+	}
+	fmt.Fprintf(&w.head, "%s: %d\r\n\r\n", fieldLength, p.block.Size)
+	return w.emit(p.block)
+}
+
+// emit writes the head and a block.
+func (w *Writer) emit(block Block) error {
+	to := io.Writer(w.out)
+	if w.member != nil {
+		w.member.Reset(w.out)
+		to = w.member
+	}
+	if _, err := to.Write(w.head.Bytes()); err != nil {
+		return err
+	}
+	if err := block.writeTo(to); err != nil {
+		return err
+	}
+	if _, err := io.WriteString(to, "\r\n\r\n"); err != nil || w.member == nil {
+		return err
+	}
+	return w.member.Close()
+}
+
+// digest adds those of the block, and of the payload: what is behind the head, in its transfer coding, as warcio and wget
+// have it.
+func (w *Writer) digest(h *warcHead, p *warcRecord) error {
+	w.block.Reset()
+	to := io.Writer(w.block)
+	if p.headSize > 0 {
+		w.payload.Reset()
+		to = io.MultiWriter(w.block, &behind{skip: p.headSize, to: w.payload})
+	}
+	if err := p.block.writeTo(to); err != nil {
+		return err
+	}
+	h.add(fieldBlockDigest, digestText(w.block.Sum(nil)))
+	if p.headSize > 0 {
+		h.add(fieldPayloadDigest, digestText(w.payload.Sum(nil)))
+	}
+	return nil
+}
+
+// behind passes on what is written behind the first bytes.
+type behind struct {
+	skip int
+	to   io.Writer
+}
+
+func (b *behind) Write(p []byte) (int, error) {
+	n := min(b.skip, len(p))
+	b.skip -= n
+	if n < len(p) {
+		if _, err := b.to.Write(p[n:]); err != nil {
+			return 0, err
+		}
+	}
+	return len(p), nil
+}
