@@ -190,27 +190,29 @@ func (r *reception) unreached(s sent) {
 	if s.timeout {
 		f.status = http.StatusGatewayTimeout
 	}
-	a := r.fit(refusal(f))
-	bytes := wire.AppendResponse(nil, a)
-	answer := answered(r.rec, a.Status, bytes, r.now())
-	if _, err := r.x.Write(bytes); err != nil {
-		answer.Error = err.Error()
-	}
+	answer := r.refuseNow(f)
 	o := s.outcome()
 	defer s.discard()
 	o.Answer = answer
 	r.finish(s, o)
 }
 
-// tooMany answers when patience is over and no more deliveries may wait for the target. What an attempt under way comes
-// to is kept; the sender owns the retry.
-func (r *reception) tooMany(flying <-chan sent) {
-	a := r.fit(refusal(full(r.target)))
+// refuseNow gives the sender a refusal that is recorded afterwards.
+func (r *reception) refuseNow(f finding) *store.Answer {
+	a := r.fit(refusal(f))
 	bytes := wire.AppendResponse(nil, a)
 	answer := answered(r.rec, a.Status, bytes, r.now())
 	if _, err := r.x.Write(bytes); err != nil {
 		answer.Error = err.Error()
 	}
+	answer.Duration, answer.Early = r.now().Sub(r.rec.Time), false
+	return answer
+}
+
+// tooMany answers when patience is over and no more deliveries may wait for the target. What an attempt under way comes
+// to is kept; the sender owns the retry.
+func (r *reception) tooMany(flying <-chan sent) {
+	answer := r.refuseNow(full(r.target))
 	if flying == nil {
 		r.finish(sent{attempt: new(store.Attempt)}, store.Outcome{Answer: answer})
 		r.raw.Discard()

@@ -369,13 +369,20 @@ func (r *reception) acknowledge() {
 	r.wrote(Event{Kind: Answered, Record: r.rec, TookOver: r.tookOver}, err)
 }
 
+// earlyMax is how much later than its record says an answer may have been written. To write all of these times down
+// would cost each request a second change of the tape.
+const earlyMax = 50 * time.Millisecond
+
 // wrote tells how the writing of an answer ended that its record already holds.
 func (a *Agent) wrote(e Event, err error) {
 	rec := e.Record
-	rec.Answer.Duration = a.now().Sub(rec.Time)
+	made := rec.Answer.Duration
+	rec.Answer.Duration, rec.Answer.Early = a.now().Sub(rec.Time), false
 	if err != nil {
 		a.log.Debug("answer could not be sent", "record", rec.ID, "error", err)
 		rec.Answer.Error = err.Error()
+	}
+	if err != nil || rec.Answer.Duration-made > earlyMax {
 		a.store.Settle(rec.ID, store.Outcome{Answer: rec.Answer})
 	}
 	a.doneWith(e)
@@ -395,7 +402,7 @@ func (a *Agent) cantRecord(err error) {
 	}
 }
 
-// answered is the answer of a record as the store keeps it.
+// answered is the answer of a record as the store keeps it, before it is written.
 func answered(rec *store.Record, status int, bytes []byte, now time.Time) *store.Answer {
-	return &store.Answer{Status: status, Time: now, Duration: now.Sub(rec.Time), Raw: store.InlineRaw(bytes)}
+	return &store.Answer{Status: status, Time: now, Duration: now.Sub(rec.Time), Early: true, Raw: store.InlineRaw(bytes)}
 }

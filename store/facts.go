@@ -78,18 +78,19 @@ type answerFacts struct {
 	Inline      []byte `cbor:"6,keyasint,omitempty"`
 	Pieces      []byte `cbor:"7,keyasint,omitempty"`
 	Size        int64  `cbor:"8,keyasint,omitempty"`
+	Early       bool   `cbor:"9,keyasint,omitempty"`
 }
 
 func newAnswerFacts(a *Answer) *answerFacts {
 	return &answerFacts{
 		Status: a.Status, Time: nanos(a.Time), Duration: int64(a.Duration), FromAttempt: a.FromAttempt, Error: a.Error,
-		Inline: a.Raw.Inline, Pieces: piecesOf(a.Raw), Size: a.Raw.Size,
+		Inline: a.Raw.Inline, Pieces: piecesOf(a.Raw), Size: a.Raw.Size, Early: a.Early,
 	}
 }
 
 func (f *answerFacts) answer() *Answer {
 	return &Answer{
-		Status: f.Status, Time: fromNanos(f.Time), Duration: time.Duration(f.Duration),
+		Status: f.Status, Time: fromNanos(f.Time), Duration: time.Duration(f.Duration), Early: f.Early,
 		FromAttempt: f.FromAttempt, Error: f.Error, Raw: rawOf(f.Inline, f.Pieces, f.Size),
 	}
 }

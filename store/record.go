@@ -132,7 +132,9 @@ type Answer struct {
 	Status   int
 	Time     time.Time     // first byte of it
 	Duration time.Duration // first byte of the request to last byte of the answer
-	Raw      Raw
+	// Early says that Duration ends where the answer was made: the commit that it is in and its writing came later.
+	Early bool
+	Raw   Raw
 	// FromAttempt, when positive, says that Raw holds the head only, and the body is that attempt's response body.
 	// ThisAttempt stands for the attempt of the same Outcome.
 	FromAttempt int

@@ -63,7 +63,7 @@ func familyCells(m *inspect.Traced, first time.Time) []cell {
 		{text: orDash(m.Source)},
 		{text: strings.Repeat("  ", m.Depth) + strings.TrimSpace(l.Method+" "+l.Path)},
 		{text: strings.TrimSpace(statusText(l.Status)), paint: func(i ink, s string) string { return i.status(l.Status, s) }},
-		{text: took(l.Duration, l.Status)},
+		{text: l.took()},
 		{text: about, paint: paintState(state)},
 	}
 }

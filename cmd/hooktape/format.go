@@ -84,6 +84,7 @@ type recordLine struct {
 	Verdict      store.Verdict
 	Status       int // 0: not answered
 	Duration     time.Duration
+	Early        bool  // the commit is not in Duration
 	Size         int64 // bytes of the body
 	Kept         bool  // hooktape answered in the place of the app, and delivers
 	Count        int   // requests that a roll-up stands for; 0: it is about one
@@ -94,7 +95,7 @@ func lineOf(r *inspect.Record) recordLine {
 		Time: r.Time.Time, ID: r.ID, Method: r.Method, Path: r.Path, Verdict: r.Verdict, Size: r.BodySize, Count: r.Count,
 	}
 	if r.Answer != nil {
-		l.Status, l.Duration = r.Answer.Status, r.Answer.Duration.Duration()
+		l.Status, l.Duration, l.Early = r.Answer.Status, r.Answer.Duration.Duration(), r.Answer.Early
 	}
 	return l
 }
@@ -105,7 +106,7 @@ func lineOfStored(r *store.Record, names mask.Names) recordLine {
 		Time: r.Time, ID: r.ID, Method: r.Method, Path: names.Target(r.Target), Verdict: r.Verdict, Size: r.BodySize, Count: r.Count,
 	}
 	if r.Answer != nil {
-		l.Status, l.Duration = r.Answer.Status, r.Answer.Duration
+		l.Status, l.Duration, l.Early = r.Answer.Status, r.Answer.Duration, r.Answer.Early
 	}
 	return l
 }
@@ -125,7 +126,7 @@ func (i ink) line(l recordLine) string {
 		i.dim(l.Time.Local().Format("15:04:05.000")),
 		i.bold(pad(clean(orDash(l.Method)), 6)), pad(clean(orDash(l.Path)), pathWidth),
 		i.status(l.Status, statusText(l.Status)),
-		padLeft(took(l.Duration, l.Status), 8), padLeft(size(l.Size), 8),
+		padLeft(l.took(), 8), padLeft(size(l.Size), 8),
 		i.dim(ending(l.ID)), remark)
 }
 
@@ -144,12 +145,15 @@ func statusText(status int) string {
 	return strconv.Itoa(status)
 }
 
-// took is the time an answer took; a dash when there was none.
-func took(d time.Duration, status int) string {
-	if status == 0 {
+// took is the time an answer took; a dash when there was none, a plus when a commit came on top.
+func (l *recordLine) took() string {
+	switch {
+	case l.Status == 0:
 		return "-"
+	case l.Early:
+		return milliseconds(l.Duration) + "+"
 	}
-	return milliseconds(d)
+	return milliseconds(l.Duration)
 }
 
 // endingSize is how many letters of an id lists show.

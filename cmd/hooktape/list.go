@@ -24,7 +24,12 @@ func newList(e *env) *cobra.Command {
 		Aliases: []string{"ls"},
 		Short:   "List the newest records",
 		Long: `List the newest records, the newest last, right above the prompt; with --json
-in the same order. The id column is enough to name a record to other commands.`,
+in the same order. The id column is enough to name a record to other commands.
+
+TOOK is the time from the first byte of the request to the last byte of the
+answer. With a plus it is without the commit that the answer waited for: that
+time is not on the tape unless it was over 50 ms, and then without a plus; tail,
+logs and metrics have it always.`,
 		Example: `  hooktape list --since 1h --verdict no_source,malformed
   hooktape list --where 'json.amount > 100 && header["X-Event"] == "paid"'`,
 		Args: noArguments,
@@ -140,7 +145,7 @@ func listCells(r *inspect.Record) []cell {
 		{text: orDash(l.Method)},
 		{text: orDash(l.Path)},
 		{text: strings.TrimSpace(statusText(l.Status)), paint: func(i ink, s string) string { return i.status(l.Status, s) }},
-		{text: took(l.Duration, l.Status)},
+		{text: l.took()},
 		{text: size(l.Size)},
 		{text: state, paint: paintState(state)},
 	}

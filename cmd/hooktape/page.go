@@ -224,7 +224,11 @@ func (p *page) answered() {
 		p.section("answer", "none")
 		return
 	}
-	p.section("answer", fmt.Sprintf("%s after %s", p.ink.status(a.Status, statusText(a.Status)), milliseconds(a.Duration.Duration())))
+	after := milliseconds(a.Duration.Duration())
+	if a.Early {
+		after += " and its commit"
+	}
+	p.section("answer", fmt.Sprintf("%s after %s", p.ink.status(a.Status, statusText(a.Status)), after))
 	if a.Error != "" {
 		fmt.Fprintf(&p.b, "  %s\n", p.ink.red("the sender may not have got all of it: "+clean(a.Error)))
 	}

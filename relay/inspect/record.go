@@ -55,6 +55,7 @@ type Auth struct {
 type Answer struct {
 	Status   int          `json:"status"`
 	Duration Milliseconds `json:"duration_ms"`     // first byte of the request to last byte of the answer
+	Early    bool         `json:"early,omitempty"` // duration_ms ends before the commit that the answer waited for
 	Error    string       `json:"error,omitempty"` // why the sender may not have got all of it
 }
 

@@ -168,7 +168,7 @@ func newRecord(rec *store.Record) *Record {
 		shown.Session = []string{}
 	}
 	if rec.Answer != nil {
-		shown.Answer = &Answer{rec.Answer.Status, Milliseconds(rec.Answer.Duration), rec.Answer.Error}
+		shown.Answer = &Answer{rec.Answer.Status, Milliseconds(rec.Answer.Duration), rec.Answer.Early, rec.Answer.Error}
 	}
 	return shown
 }
