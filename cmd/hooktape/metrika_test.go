@@ -470,11 +470,13 @@ func TestMetrikaRefusesWhatIsBeyondItsLimits(t *testing.T) {
 		}
 	}
 
-	if status, _, body := m.send(conversions(crm, 1001)); status != 400 || !strings.Contains(string(body), `"field":"conversions"`) {
+	if status, _, body := m.send(conversions(crm, 1001, "")); status != 400 || !strings.Contains(string(body), `"field":"conversions"`) {
 		t.Errorf("1001 conversions: %d %s", status, body)
 	}
-	m.until(crm, m.batch(conversions(crm, 1000)), "upload/follow", "delivered", "completed")
-	if rows := m.api.got()[0].rows; len(rows) != 1001 || rows[1000][1] != "user999" {
+	// As many as there may be, and more bytes than expressions decode at once.
+	order := strings.Repeat("9", 2000)
+	m.until(crm, m.batch(conversions(crm, 1000, order)), "upload/follow", "delivered", "completed")
+	if rows := m.api.got()[0].rows; len(rows) != 1001 || rows[1000][1] != "user999" || rows[1000][7] != order {
 		t.Errorf("%d rows were uploaded", len(rows))
 	}
 	large := fmt.Sprintf("POST /webhook/offline-conversions/%s HTTP/1.1\r\nHost: h\r\nX-Webhook-Secret: %s\r\nExpect: 100-continue\r\nContent-Length: 10000001\r\n\r\n", crm.ID, crm.Secret)
@@ -501,15 +503,15 @@ func TestMetrikaRefusesWhatIsBeyondItsLimits(t *testing.T) {
 	m.until(crm, m.batch(m.request("batch.http", crm)), "upload/follow", "delivered", "completed")
 }
 
-// conversions is a batch of so many.
-func conversions(w webhook, n int) []byte {
+// conversions is a batch of so many, each with the id of a purchase.
+func conversions(w webhook, n int, purchase string) []byte {
 	var b bytes.Buffer
 	b.WriteString(`{"conversions":[`)
 	for i := range n {
 		if i > 0 {
 			b.WriteByte(',')
 		}
-		fmt.Fprintf(&b, `{"user_id":"user%d","target":"registration","date_time":"2025-07-01T12:30:00"}`, i)
+		fmt.Fprintf(&b, `{"user_id":"user%d","target":"registration","date_time":"2025-07-01T12:30:00","purchase_id":%q}`, i, purchase)
 	}
 	b.WriteString(`]}`)
 	return fmt.Appendf(nil, "POST /webhook/offline-conversions/%s HTTP/1.1\r\nHost: h\r\nX-Webhook-Secret: %s\r\nContent-Length: %d\r\n\r\n%s", w.ID, w.Secret, b.Len(), b.Bytes())

@@ -230,6 +230,33 @@ func TestABodyIsReadOnceAndOnlyWhenNeeded(t *testing.T) {
 	}
 }
 
+// A batch of offline conversions may have 10 MB: more than is decoded at once.
+func TestALoopGoesOverALongerArrayThanIsDecodedAtOnce(t *testing.T) {
+	const n = 1000
+	conversion := `{"client_id":"1.2","target":"purchase","date_time":"2025-07-01T12:34:56","price":1500,"note":"` + strings.Repeat("x", 9800) + `"}`
+	v := viewOf("application/json", `{"conversions":[`+strings.TrimSuffix(strings.Repeat(conversion+",", n), ",")+`]}`)
+	for _, src := range []string{
+		`length([for c in json.conversions : c.note]) == 1000`,
+		`[for i, c in json.conversions : i if c.price > 1][999] == 999`,
+		`csv(concat([["a"]], [for c in json.conversions : [c.client_id, unixtime(c.date_time, "Europe/Moscow"), c.note]])) != ""`,
+		`multipart("b", [{ name = "f", filename = "f.csv", type = "text/csv", value = csv(concat([["a"]], [for c in json.conversions : [c.client_id, c.note]])) }]) != ""`,
+		`length({ for i, c in json.conversions : i => c.target }) == 1000`,
+	} {
+		if !holds(t, src, v) {
+			t.Errorf("%s does not hold", src)
+		}
+	}
+	for _, src := range []string{`json.conversions == []`, `[for c in json : 1] == []`, `[for a in [1] : [for c in json.conversions : 1]] == []`} {
+		e, err := Parse(src)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := e.Bool(v); err == nil {
+			t.Errorf("%s decodes all of it", src)
+		}
+	}
+}
+
 func TestABodyThatCannotBeReadFailsTheExpression(t *testing.T) {
 	v := viewOf("", "")
 	broken := errors.New("disk")

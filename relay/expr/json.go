@@ -17,7 +17,7 @@ const (
 	maxExponent = 400     // beyond any float64
 )
 
-var errTooBig = errors.New("the JSON is too big to be used whole: over 1 MiB or 65536 values")
+var errTooBig = errors.New("the JSON is too big to be used whole: over 1 MiB or 65536 values; a for loop may go over a longer array")
 
 // document is JSON that was found valid and not too deep, from its first byte that is no space; "" is none.
 type document string

@@ -2,6 +2,7 @@ package expr
 
 import (
 	"errors"
+	"iter"
 
 	"github.com/zclconf/go-cty/cty"
 )
@@ -22,27 +23,85 @@ type loop struct {
 }
 
 func (l *loop) eval(s *scope) (cty.Value, error) {
-	coll, err := l.over.eval(s)
-	if err != nil {
-		return cty.NilVal, err
-	}
-	if !coll.IsNull() && !coll.CanIterateElements() {
-		return cty.NilVal, l.over.locate(errNoLoop)
-	}
 	into := result{keyed: l.key != nil, grouped: l.grouped}
-	if coll.IsNull() { // what is missing has no elements
-		return into.value(), nil
-	}
 	depth := len(s.locals)
 	defer func() { s.locals = s.locals[:depth] }()
-	for it := coll.ElementIterator(); it.Next(); {
-		k, v := it.Element()
-		s.locals = append(s.locals[:depth], k, v)
+	for e, err := range elementsOf(s, l.over) {
+		if err != nil {
+			return cty.NilVal, err
+		}
+		s.locals = append(s.locals[:depth], e.key, e.value)
 		if err := l.turn(s, &into); err != nil {
 			return cty.NilVal, err
 		}
 	}
 	return into.value(), nil
+}
+
+// element is one of a list or object: key is its place, or its name.
+type element struct{ key, value cty.Value }
+
+// elementsOf gives the elements of a list or object, or why there is none to be had. What is missing has none. A long
+// array of the record is decoded an element at a time: a batch may be larger than what is decoded at once.
+func elementsOf(s *scope, t term) iter.Seq2[element, error] {
+	return func(yield func(element, error) bool) {
+		coll, long, err := collectionOf(s, t)
+		if err == nil && !coll.IsNull() && !coll.CanIterateElements() {
+			err = errNoLoop
+		}
+		switch {
+		case err != nil:
+			yield(element{}, t.locate(err))
+		case long != "":
+			n := int64(0)
+			for v, err := range long.decoded(s) {
+				if !yield(element{cty.NumberIntVal(n), v}, t.locate(err)) {
+					return
+				}
+				n++
+			}
+		case !coll.IsNull():
+			for it := coll.ElementIterator(); it.Next(); {
+				k, v := it.Element()
+				if !yield(element{k, v}, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// collectionOf is what a loop goes over: a value, or an array of the record that is too long to be one.
+func collectionOf(s *scope, t term) (coll cty.Value, long document, err error) {
+	l, ok := t.node.(*lookup)
+	if !ok || l.slot >= 0 { // inside another loop it is decoded once for all turns
+		coll, err = t.eval(s)
+		return coll, "", err
+	}
+	f, err := l.find(s)
+	if err != nil {
+		return cty.NilVal, "", err
+	}
+	if j, ok := f.(jsonFound); ok && len(j.document) > maxWhole && j.document[0] == '[' {
+		return null, j.document, nil
+	}
+	coll, err = f.value()
+	return coll, "", err
+}
+
+// decoded gives the elements of an array, decoded one at a time.
+func (d document) decoded(s *scope) iter.Seq2[cty.Value, error] {
+	return func(yield func(cty.Value, error) bool) {
+		for _, raw := range d.elements {
+			v, err := cty.NilVal, s.spend(len(raw)/bytesPerStep)
+			if err == nil {
+				v, err = raw.value()
+			}
+			if !yield(v, err) {
+				return
+			}
+		}
+	}
 }
 
 // turn evaluates the loop's body for the element in s.locals.
