@@ -31,7 +31,7 @@ limits {
 }
 
 # The tape is bounded: the oldest records go, except those with pending deliveries, which may take half of max_size beyond it;
-# then new requests get 503 until some are delivered. Refused requests have 5 % of max_size for themselves.
+# then new requests get 503 until some are delivered. Refused requests and handshakes have 5 % of max_size for themselves.
 retain {
   max_age  = "30d"                            # since they came
   max_size = "10GiB"                          # that the tape takes in its file

@@ -27,17 +27,20 @@ type finding struct {
 	body    []byte      // of the answer to a handshake, or of a refusal that says more than its reason; nil: a line of text
 	unread  bool        // the body was not asked for, and won't be
 	ended   bool        // the sender has ended the connection, or its half of it
+	proven  bool        // of a handshake: the request had passed its check
 }
 
 func (f finding) refused() bool { return f.verdict.Refused() }
 
-// countable says whether requests refused like this may be rolled up, when there are too many of them. What a check of
-// its source has refused may not: all of it is kept, since the check may have been wrong (a secret, a schema, a list of
-// addresses), and it is delivered when it is judged again.
+// countable says whether requests judged like this may be rolled up, when there are too many of them: refused ones, and
+// handshakes with whoever asks. What a check of its source has refused may not: all of it is kept, since the check may have
+// been wrong (a secret, a schema, a list of addresses), and it is delivered when it is judged again.
 func (f finding) countable() bool {
 	switch f.verdict {
 	case store.NoSource, store.TooLarge, store.RateLimited, store.Malformed, store.Incomplete:
 		return true
+	case store.Handshake:
+		return !f.proven
 	}
 	return f.unread
 }

@@ -24,7 +24,7 @@ var (
 	descAnswers  = desc("answers_total", "Answers to senders, by the class of their status.", "source", "class")
 	descLast     = desc("last_request_timestamp_seconds", "When the last request came; absent until there is one.", sourceLabels...)
 	descFailures = desc("expression_failures_total", "Expressions that failed on a request and counted as false or empty.", sourceLabels...)
-	descRolledUp = desc("rolled_up_total", "Refused requests that came too fast for a record each: counted in requests_total, and in roll-ups on the tape.")
+	descRolledUp = desc("rolled_up_total", "Requests that were refused, or handshakes, and came too fast for a record each: counted in requests_total, and in roll-ups on the tape.")
 	descTurned   = desc("turned_away_total", "Requests that could not be recorded and were answered 503.")
 	descReady    = desc("ready", "1 while the agent takes requests, as /readyz says.")
 	descLost     = desc("events_lost_total", "Events that onlookers were too slow for: tails, terminals. Nothing of the tape is lost by it.")

@@ -97,7 +97,7 @@ func (r *reception) take() error {
 		r.skim()
 		return nil
 	}
-	if r.found.refused() {
+	if r.found.verdict != store.Accepted {
 		return r.read()
 	}
 	err := r.read()
@@ -211,7 +211,7 @@ func (r *reception) sourceName() string {
 func (r *reception) commit() error {
 	r.rec = r.newRecord()
 	defer r.leaveEntrance()
-	if err := r.examine(); err != nil {
+	if err := r.examine(); err != nil || r.rolled {
 		return err
 	}
 	plan, err := r.plan()
@@ -250,6 +250,7 @@ func (r *reception) examine() error {
 	r.name()
 	r.tie()
 	r.rec.Verdict, r.rec.Reason = r.found.verdict, r.found.reason
+	r.rolled = r.isOver() // it may be a handshake
 	return nil
 }
 

@@ -10,8 +10,8 @@ import (
 	"github.com/hooktape/hooktape/store"
 )
 
-// Refused requests of one kind are recorded one by one in bursts and at a steady rate that any test of a provider or an
-// app stays within; what comes faster is garbage, and is counted. All kinds together have a rate too, for floods that
+// Refused requests and handshakes of one kind are recorded one by one in bursts and at a steady rate that any test of a
+// provider or an app stays within; what comes faster is garbage, and is counted. All kinds together have a rate too, for floods that
 // come from everywhere.
 const (
 	recordBurst, recordRate       = 1000, 10  // of one kind; requests, and requests a second
@@ -29,7 +29,7 @@ const (
 	skimMax = 64 << 10
 )
 
-// kind is what a roll-up counts: requests that were refused with one verdict, of one source, from one host.
+// kind is what a roll-up counts: requests that got one verdict, of one source, from one host.
 type kind struct {
 	verdict store.Verdict
 	source  string
@@ -38,7 +38,7 @@ type kind struct {
 
 func kindOf(f finding, source, remote string) kind { return kind{f.verdict, source, hostname(remote)} }
 
-// rollups counts refused requests that come too fast for a record each.
+// rollups counts requests that come too fast for a record each.
 type rollups struct {
 	mu    sync.Mutex // guards what follows; held for moments only
 	kinds map[kind]*rollup
@@ -167,21 +167,21 @@ func (a *Agent) writeRollups() {
 		a.watch.tell(Event{Kind: Answered, Record: rec})
 	}
 	if over {
-		a.log.Info("refused requests are recorded one by one again", "lasted", a.now().Sub(since).String(), "rolled-up", total)
+		a.log.Info("requests are recorded one by one again", "lasted", a.now().Sub(since).String(), "rolled-up", total)
 	}
 }
 
-// counted notes a refused request that gets no record of its own.
+// counted notes a request that gets no record of its own.
 func (a *Agent) counted(k kind, rec *store.Record, raw string) {
 	a.metrics.answered(rec)
 	a.metrics.rolledUp.Add(1)
 	if a.rollups.count(k, rec, raw, a.now()) {
-		a.log.Warn("refused requests come too fast for a record each and are rolled up, told once",
+		a.log.Warn("requests come too fast for a record each and are rolled up, told once",
 			"verdict", k.verdict, "source", k.source, "remote", k.host, "reason", rec.Reason)
 	}
 }
 
-// isOver says whether the request is refused, and gets no record of its own.
+// isOver says whether the request gets no record of its own. It must be asked once for each that is countable.
 func (r *reception) isOver() bool {
 	return r.found.countable() && r.rollups.over(r.kind(), r.now())
 }
@@ -208,7 +208,7 @@ func (r *reception) skim() {
 // countOnly answers a request that gets no record of its own, once it is counted.
 func (r *reception) countOnly() {
 	r.rec = r.newRecord()
-	r.render(refusal(r.found))(r.rec)
+	r.render(verdictAnswer(r.found))(r.rec)
 	r.counted(r.kind(), r.rec, r.x.Head.Raw)
 	_, _ = r.x.Write(r.rec.Answer.Raw.Inline)
 }

@@ -134,6 +134,34 @@ func TestRollUpsAreWrittenAtTheEnd(t *testing.T) {
 	}
 }
 
+// Anybody may shake hands, so a flood of them is one of strangers; what was signed is recorded each time.
+func TestAFloodOfHandshakesIsRolledUp(t *testing.T) {
+	src := checking(acking(startApp(t, always(ok))), "secret")
+	src.Path, src.Methods, src.Provider = "/in", []string{"POST"}, greeting(t)
+	began := time.Now()
+	r := startWith(t, filepath.Join(t.TempDir(), "tape.db"), Options{Now: func() time.Time { return began }}, src)
+	for range recordBurst {
+		r.rollups.over(kind{store.Handshake, src.Name, "127.0.0.1"}, r.now())
+	}
+	in := func(request string) string { return strings.Replace(request, " /", " /in", 1) }
+	for request, want := range map[string]string{
+		"GET /in?hi HTTP/1.1\r\nHost: h\r\n\r\n":                                "\r\n\r\nhi",
+		"POST /in HTTP/1.1\r\nHost: h\r\nContent-Length: 11\r\n\r\nchallenge x": "\r\n\r\nchallenge x",
+		in(signed("secret", "hello")):                                           "HTTP/1.1 202 ",
+	} {
+		for range 2 {
+			if got := r.send(request); !strings.Contains(got, want) {
+				t.Errorf("%q is answered %q", request, got)
+			}
+		}
+	}
+	r.writeRollups()
+	records, rollups := r.onTape()
+	if len(rollups) != 1 || rollups[0].Count != 4 || rollups[0].Verdict != store.Handshake || records[store.Handshake] != 2 {
+		t.Errorf("%v and roll-ups %+v", records, rollups)
+	}
+}
+
 func TestRollUpsAreOfSoManyKindsOnly(t *testing.T) {
 	u, now := newRollups(), time.Now()
 	rec := &store.Record{Time: now, Verdict: store.NoSource, Remote: "x:1"}
@@ -180,7 +208,7 @@ func TestAllKindsTogetherHaveARate(t *testing.T) {
 func TestWhatMayBeJudgedAgainIsNeverRolledUp(t *testing.T) {
 	countable := []store.Verdict{store.NoSource, store.TooLarge, store.RateLimited, store.Malformed, store.Incomplete}
 	for _, v := range verdicts {
-		if got := (finding{verdict: v}).countable(); got != slices.Contains(countable, v) {
+		if got := (finding{verdict: v, proven: true}).countable(); got != slices.Contains(countable, v) {
 			t.Errorf("%s: %v", v, got)
 		}
 	}

@@ -144,6 +144,7 @@ func (r *reception) shake(reply *provider.Reply, unsigned bool) bool {
 		return false
 	}
 	r.found = r.shaken(reply)
+	r.found.proven = !unsigned
 	return true
 }
 

@@ -160,7 +160,7 @@ func TestOnlyAllowedAddressesAreListenedTo(t *testing.T) {
 	}
 }
 
-// greeting is a provider that asks who is there with GET and with POST, the second signed.
+// greeting is a provider that asks who is there with GET and with POST, of which only a hello is signed.
 func greeting(t *testing.T) *provider.Provider {
 	p, err := provider.Custom{Header: "X-Signature", Prefix: "sha256="}.Provider()
 	if err != nil {
@@ -173,6 +173,8 @@ func greeting(t *testing.T) *provider.Provider {
 			return &provider.Reply{Status: 200, Body: []byte(r.Head.Query()), Open: true}
 		case string(r.Body) == "hello":
 			return &provider.Reply{Status: 202}
+		case strings.HasPrefix(string(r.Body), "challenge "):
+			return &provider.Reply{Status: 200, Body: r.Body, Open: true}
 		}
 		return nil
 	}

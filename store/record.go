@@ -47,6 +47,10 @@ func (v Verdict) Refused() bool {
 	return true
 }
 
+// Unproven reports whether anybody can make records with this verdict, whoever they are: those that were refused, and
+// handshakes, since most are answered before it is known who asks. Retention gives them a budget of their own.
+func (v Verdict) Unproven() bool { return v.Refused() || v == Handshake }
+
 // Raw is bytes kept verbatim: in the value itself while they are few, else in pieces. Store.Open reads both.
 type Raw struct {
 	Inline []byte
@@ -59,11 +63,11 @@ func InlineRaw(b []byte) Raw { return Raw{Inline: b, Size: int64(len(b))} }
 
 // Record is one received request: its bytes on the wire, and what the agent found out about it.
 //
-// A record with a Count is a roll-up: it stands for so many refused requests of one kind, verdict, source and sender's
-// host, that came too fast for a record each. Time is when the first of them came and Until when the last one did; the
-// head of the first is kept, or its beginning, and its answer; Remote is the host, without a port, or "" where there
-// were too many to tell apart. A roll-up is written when its interval is over, so its id is later than its times. It
-// has no deliveries, and is no request that could be judged again.
+// A record with a Count is a roll-up: it stands for so many refused requests, or handshakes, of one kind, verdict, source
+// and sender's host, that came too fast for a record each. Time is when the first of them came and Until when the last
+// one did; the head of the first is kept, or its beginning, and its answer; Remote is the host, without a port, or ""
+// where there were too many to tell apart. A roll-up is written when its interval is over, so its id is later than its
+// times. It has no deliveries, and is no request that could be judged again.
 type Record struct {
 	ID     ID        // given by Store.Append
 	Time   time.Time // arrival of the first byte

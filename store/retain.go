@@ -13,8 +13,8 @@ import (
 // Retention bounds a tape. Its zero value keeps everything.
 //
 // Records go in the order in which they came, a few in each transaction, beside what is committed anyway; those that
-// were refused have a budget of their own, 5 % of MaxSize, and go first where they are beyond it, so that garbage never
-// evicts the real tape. A record with a pending delivery stays, and so does one that is being answered, for up to an
+// were refused, and handshakes, have a budget of their own, 5 % of MaxSize, and go first where they are beyond it, so that
+// garbage never evicts the real tape. A record with a pending delivery stays, and so does one that is being answered, for up to an
 // hour. They may take the tape half as far again as MaxSize: beyond that Append returns ErrFull, since what was
 // acknowledged is not given up for what was not.
 type Retention struct {
@@ -254,7 +254,7 @@ func (s *Store) evictableRefused(budget int64, now time.Time, n int) (ids []ID, 
 	return ids, err
 }
 
-// refusedLists are the records of each refused verdict, each list at its oldest.
+// refusedLists are the records of each verdict that proves nothing, each list at its oldest.
 func refusedLists(tx *bolt.Tx) (lists []*stateList) {
 	c := tx.Bucket(bucketByVerdict).Cursor()
 	for k, _ := c.First(); k != nil; {
@@ -263,7 +263,7 @@ func refusedLists(tx *bolt.Tx) (lists []*stateList) {
 			break
 		}
 		prefix := appendName(nil, verdict)
-		if Verdict(verdict).Refused() {
+		if Verdict(verdict).Unproven() {
 			l := &stateList{cursor: tx.Bucket(bucketByVerdict).Cursor(), prefix: prefix}
 			l.walk = walk{low: prefix, high: after(prefix)}
 			l.read(l.walk.first(l.cursor))

@@ -152,13 +152,13 @@ func TestPendingAndUnansweredRecordsStay(t *testing.T) {
 	}
 }
 
-func TestAFloodOfRefusedRecordsEvictsNoneOfTheOthers(t *testing.T) {
+func TestAFloodOfRefusedRecordsAndHandshakesEvictsNoneOfTheOthers(t *testing.T) {
 	const size = 8 << 20
 	s, _ := bounded(t, Retention{MaxSize: size})
 	var real []ID
 	for range 500 {
 		real = append(real, answered(t, s, Accepted, 4000))
-		for _, v := range []Verdict{NoSource, Malformed, Unauthorized} {
+		for _, v := range []Verdict{NoSource, Malformed, Unauthorized, Handshake} {
 			answered(t, s, v, 5000)
 			answered(t, s, v, 0)
 		}

@@ -8,7 +8,8 @@
 //	  → commit              the committer takes all that is filled, in order, up to 4 MiB: one
 //	                        transaction with its fsync, and tells every Commit of it
 //
-// Refused requests that come too fast for a record each are rolled up: one record counts many of them (see Record).
+// Refused requests and handshakes that come too fast for a record each are rolled up: one record counts many of them
+// (see Record).
 //
 // What Commit.Wait has returned nil for is on the disk and survives a kill at any instant and a power cut. Reads
 // run beside the committer in short read transactions and see what is committed; Sync waits for what is queued.

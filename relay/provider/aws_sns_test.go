@@ -102,7 +102,7 @@ func TestSNSRefuses(t *testing.T) {
 		{"nothing can be fetched", body, func(t *testing.T) *Setting { return &Setting{Params: snsSetting(t).Params} }, Unavailable},
 		{"no topic is configured", body, func(t *testing.T) *Setting { return &Setting{Fetch: snsSetting(t).Fetch} }, Unavailable},
 		{"another topic", body, func(t *testing.T) *Setting {
-			s := snsSetting(t)
+			s := notAsked(t)
 			s.Params = map[string]string{"topic": "arn:aws:sns:us-west-2:123456789012:others"}
 			return s
 		}, Mismatch},
