@@ -39,6 +39,42 @@ func decodeRewrite(d *decoder, t *Target, b *hclsyntax.Block) {
 	decodeBody(d, t.Rewrite, b.Body, &rewriteSchema)
 }
 
+// checkRewrite tells of what a rewrite block says of every record, and could never be sent.
+func (d *decoder) checkRewrite(t *Target, target *hclsyntax.Block) {
+	for _, b := range target.Body.Blocks {
+		if b.Type != "rewrite" || t.URL == nil {
+			continue
+		}
+		for name, problem := range t.Rewrite.constantProblems(t.URL) {
+			d.fail(b.Body.Attributes[name].Expr.Range(), "%q: %s", name, problem)
+		}
+	}
+}
+
+// constantProblems are those of keys that no record changes.
+func (r *Rewrite) constantProblems(base *url.URL) map[string]error {
+	problems := map[string]error{}
+	if isConstant(r.Method) {
+		if _, err := r.method(nil); err != nil {
+			problems["method"] = err
+		}
+	}
+	if isConstant(r.URL) {
+		if _, err := r.target(nil, base); err != nil {
+			problems["url"] = err
+		}
+	}
+	return problems
+}
+
+func isConstant(x *expr.Expr) bool {
+	if x == nil {
+		return false
+	}
+	_, ok := x.Constant()
+	return ok
+}
+
 var (
 	// errElsewhere keeps senders from choosing where requests go.
 	errElsewhere = errors.New("the URL is not on the host of the target's url")

@@ -56,16 +56,16 @@ func TestARewriteChangesWhatItNames(t *testing.T) {
 func TestARewriteThatCantBeComputedSaysWhichKey(t *testing.T) {
 	base := &url.URL{Scheme: "https", Host: "api.example"}
 	for keys, want := range map[string]string{
-		`method = json.m`:                    `rewrite method: the text is no method`,
-		`url = json.u`:                       `rewrite url: the URL is not on the host of the target's url`,
-		`url = "http://api.example/"`:        `rewrite url: the URL is not on the host of the target's url`,
-		`url = "https://me:pw@api.example/"`: `rewrite url: the URL is not on the host of the target's url`,
-		`url = "elsewhere"`:                  `rewrite url: the text is no URL and no path that begins with "/"`,
-		`url = "/in/${json.up}/x"`:           `rewrite url: path has dot segments and would be rewritten`,
-		`url = "https://api.example/..%2fx"`: `rewrite url: path has dot segments and would be rewritten`,
-		`headers = {"A" = json.line}`:        `rewrite headers: header "A": the value has a line break or NUL in it`,
-		`body = unixtime(json.m)`:            `rewrite body: unixtime(json.m): unixtime() failed: the text is no time like 2006-01-02T15:04:05Z`,
-		`body = hmac(json.none, json.m) + 1`: `rewrite body: hmac(json.none, json.m) + 1: the value is null`,
+		`method = json.m`:                             `rewrite method: the text is no method`,
+		`url = json.u`:                                `rewrite url: the URL is not on the host of the target's url`,
+		`url = "http://api.example${json.n}/"`:        `rewrite url: the URL is not on the host of the target's url`,
+		`url = "https://me:pw@api.example/${json.n}"`: `rewrite url: the URL is not on the host of the target's url`,
+		`url = json.m`:                                `rewrite url: the text is no URL and no path that begins with "/"`,
+		`url = "/in/${json.up}/x"`:                    `rewrite url: path has dot segments and would be rewritten`,
+		`url = "https://api.example/..%2fx${json.n}"`: `rewrite url: path has dot segments and would be rewritten`,
+		`headers = {"A" = json.line}`:                 `rewrite headers: header "A": the value has a line break or NUL in it`,
+		`body = unixtime(json.m)`:                     `rewrite body: unixtime(json.m): unixtime() failed: the text is no time like 2006-01-02T15:04:05Z`,
+		`body = hmac(json.none, json.m) + 1`:          `rewrite body: hmac(json.none, json.m) + 1: the value is null`,
 	} {
 		_, _, err := rewriting(t, keys).Edit(viewOf(`{"m":"a b","u":"https://elsewhere.example/","line":"a\nb","up":"../.."}`), base)
 		if err == nil || err.Error() != want {

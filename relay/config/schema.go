@@ -287,6 +287,7 @@ func decodeTarget(d *decoder, s *Source, b *hclsyntax.Block) {
 			}
 		}
 	}
+	d.checkRewrite(&t, b)
 	s.Targets = append(s.Targets, t)
 }
 

@@ -39,3 +39,25 @@ source "d" {
     url = "http://h"
   }
 }
+source "e" {
+  path = "/e"
+  target "up" {
+    url = "http://h/v1"
+    rewrite {
+      method = "P T"
+      url    = "/v1/../admin"
+    }
+  }
+  target "elsewhere" {
+    rewrite {
+      url = "https://other.example/v1"
+    }
+    url = "http://h/v1"
+  }
+  target "none" {
+    url = "http://h/v1"
+    rewrite {
+      url = "v1"
+    }
+  }
+}
