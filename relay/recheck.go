@@ -22,8 +22,8 @@ type Rejudged struct {
 var errNotWhole = errors.New("not all of its bytes were kept")
 
 // Recheck judges a refused record under today's configuration. When it passes it is accepted now, and delivered; its
-// sender was refused all the same. When it repeats a record that came after it and was accepted, it becomes the
-// duplicate of that. A record that does not pass stays as it is. With dry nothing is changed.
+// sender was refused all the same, and when it comes again that is a duplicate. When the record repeats one that came
+// after it and was accepted, it becomes the duplicate of that. A record that does not pass stays as it is. With dry nothing is changed.
 //
 // The error is for records that can't be judged: those that are not refused, or not whole.
 func (a *Agent) Recheck(id store.ID, dry bool) (Rejudged, error) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hooktape/hooktape/relay/config"
 	"github.com/hooktape/hooktape/store"
@@ -62,6 +63,38 @@ func TestRecheckDeliversNothingTwice(t *testing.T) {
 	until(t, "delivered", func() bool { return r.delivery(again.ID).State == store.Delivered })
 	if n := len(a.requests()); n != 1 {
 		t.Errorf("the app got %d requests", n)
+	}
+}
+
+// The sender was refused, so it comes again: it is told what it should have been told, and its request goes nowhere.
+func TestWhatRecheckHasAcceptedIsNotDeliveredAgain(t *testing.T) {
+	for what, answering := range map[string]func(*app) config.Source{
+		"acked": acking, "answered by the target": func(a *app) config.Source { return passing(a, time.Minute) },
+	} {
+		t.Run(what, func(t *testing.T) {
+			a := startApp(t, always(ok))
+			r := start(t, deduping(checking(answering(a), "typo")))
+			r.send(signed("secret", "hello"))
+			refused := r.wait(Answered).Record.ID
+			r.send(signed("secret", "hello"))
+			second := r.wait(Answered).Record.ID
+			r.corrected(deduping(checking(answering(a), "secret")))
+			if done, err := r.Recheck(refused, false); err != nil || done.Verdict != store.Accepted || done.Deliveries != 1 {
+				t.Fatalf("%+v, %v", done, err)
+			}
+			if done, err := r.Recheck(second, false); err != nil || done.Verdict != store.Duplicate || done.Reason != store.DuplicateOf(refused) {
+				t.Errorf("the second that was refused: %+v, %v", done, err)
+			}
+			answer := r.send(signed("secret", "hello"))
+			again := r.wait(Answered).Record
+			if !strings.HasPrefix(answer, "HTTP/1.1 200 ") || again.Verdict != store.Duplicate || again.Reason != store.DuplicateOf(refused) {
+				t.Errorf("it came again: %s, %q, answered %q", again.Verdict, again.Reason, answer)
+			}
+			until(t, "delivered", func() bool { return r.delivery(refused).State == store.Delivered })
+			if n := len(a.requests()); n != 1 {
+				t.Errorf("the app got %d requests", n)
+			}
+		})
 	}
 }
 

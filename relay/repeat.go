@@ -99,7 +99,7 @@ func underWay() finding {
 	}
 }
 
-// repeat answers a duplicate like the first, and records that.
+// repeat answers a duplicate like the first, or as the first would have been answered, and records that.
 func (r *reception) repeat() {
 	head, body, err := r.firstAnswer()
 	if err != nil { // it was deleted in this moment
@@ -135,8 +135,12 @@ func (r *reception) firstAnswer() (head string, body io.ReadCloser, err error) {
 	if err != nil {
 		return "", nil, err
 	}
-	if rec.Answer == nil {
+	switch {
+	case rec.Answer == nil:
 		return "", nil, fmt.Errorf("record %s has no answer", r.first)
+	case rec.Answer.Status/100 != 2: // it was refused at first, and judged again
+		ack := wire.AppendResponse(nil, r.fit(r.acknowledgement(r.ack())))
+		return string(ack), io.NopCloser(http.NoBody), nil
 	}
 	f := r.store.Open(rec.Answer.Raw)
 	start := make([]byte, min(rec.Answer.Raw.Size, answerHeadMax))

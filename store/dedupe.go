@@ -40,7 +40,7 @@ func newOnce(c *Commit, source string, o Once) *once {
 }
 
 // AppendOnce is Append, but when the tape has a record of the same source and key that came within the window and was
-// answered with a 2xx, the new one becomes a duplicate: its verdict and reason say so, it has no answer yet and no
+// answered with a 2xx, or accepted by Rejudge, the new one becomes a duplicate: its verdict and reason say so, it has no answer yet and no
 // delivery is made. That is decided in the transaction, so that of any number at once one is the first. Commit.First
 // tells. The first counts from the time of its id. What the tape has no record of any more is forgotten.
 func (s *Store) AppendOnce(rec *Record, raw *Spool, deliveries []Delivery, render func(*Record), o Once) *Commit {
@@ -57,14 +57,20 @@ func (o *once) find(t *txn, id ID) (first ID, found bool, err error) {
 	if err != nil {
 		return ID{}, false, err
 	}
-	now, slot := int64(id.Time()), o.window/generations
+	now := int64(id.Time())
 	if first, found := o.known(t, b, now); found {
 		return first, true, nil
 	}
 	if err := forget(b, now); err != nil {
 		return ID{}, false, err
 	}
-	return ID{}, false, b.Put(o.key((now/slot+generations+1)*slot), bytes.Clone(id[:]))
+	return ID{}, false, o.remember(b, id)
+}
+
+// remember makes id the first.
+func (o *once) remember(b *bolt.Bucket, id ID) error {
+	slot := o.window / generations
+	return b.Put(o.key((int64(id.Time())/slot+generations+1)*slot), bytes.Clone(id[:]))
 }
 
 // known is the record of the same key that came within the window before now, in milliseconds, and was well answered.
@@ -101,17 +107,22 @@ func forget(b *bolt.Bucket, now int64) error {
 	return nil
 }
 
-// wellAnswered says whether the sender of a record got a 2xx: it was acked, or its target took it.
+// wellAnswered says whether the sender of a record got a 2xx: it was acked, or its target took it; or else whether it
+// would get one now, since the record was accepted when it was judged again.
 func (t *txn) wellAnswered(id ID) bool {
-	var late answerFacts
+	var facts recordFacts
+	if _, err := unpack(id[:], t.Bucket(bucketRecords).Get(id[:]), &facts); err != nil || facts.Overruled {
+		return err == nil
+	}
+	answer := facts.Answer
 	key := appendNumbered(nil, id, lateAnswer)
 	if v := t.Bucket(bucketAttempts).Get(key); v != nil {
-		_, err := unpack(key, v, &late)
-		return err == nil && late.Status/100 == 2
+		answer = new(answerFacts)
+		if _, err := unpack(key, v, answer); err != nil {
+			return false
+		}
 	}
-	var facts recordFacts
-	_, err := unpack(id[:], t.Bucket(bucketRecords).Get(id[:]), &facts)
-	return err == nil && facts.Answer != nil && facts.Answer.Status/100 == 2
+	return answer != nil && answer.Status/100 == 2
 }
 
 // duplicate is the row of a record that turned out to be one.

@@ -32,6 +32,7 @@ type recordFacts struct {
 	Until     int64        `cbor:"25,keyasint,omitempty"`
 	Cause     []byte       `cbor:"26,keyasint,omitempty"`
 	CauseBy   CauseBy      `cbor:"27,keyasint,omitempty"`
+	Overruled bool         `cbor:"28,keyasint,omitempty"` // it was judged again and accepted, whatever its sender was told
 }
 
 func newRecordFacts(r *Record) *recordFacts {

@@ -20,8 +20,8 @@ type Judgement struct {
 // answer that its sender got stay. The error wraps ErrJudged when its verdict is not from any more.
 //
 // With o, a record of which the tape has another with the same key that was answered with a 2xx, within the window,
-// becomes its duplicate: no delivery is made, and Commit.First tells. Nothing is remembered for o, since the record
-// itself was answered with a refusal.
+// becomes its duplicate: no delivery is made, and Commit.First tells. Otherwise what comes again is a duplicate of this
+// one, if it is accepted now: its own sender was refused, and will come again.
 func (s *Store) Rejudge(id ID, from Verdict, j Judgement, deliveries []Delivery, o *Once) *Commit {
 	if err := checkAppend(&Record{Source: j.Source, Verdict: j.Verdict}, deliveries); err != nil {
 		return failed(err)
@@ -73,6 +73,9 @@ func (c *rejudgeChange) apply(t *txn) error {
 	if err := c.write(t, facts, raw, to); err != nil {
 		return err
 	}
+	if err := c.remember(t, to.Verdict); err != nil {
+		return err
+	}
 	for _, d := range deliveries {
 		d.Record, d.Source = c.id, to.Source
 		if _, err := t.putDelivery(d, ""); err != nil {
@@ -94,6 +97,18 @@ func (c *rejudgeChange) repeated(t *txn) ID {
 	return ID{}
 }
 
+// remember makes the record the first of its key, when it is accepted now.
+func (c *rejudgeChange) remember(t *txn, verdict Verdict) error {
+	if c.once == nil || verdict != Accepted {
+		return nil
+	}
+	b, err := t.CreateBucketIfNotExists(bucketDedupe)
+	if err != nil {
+		return err
+	}
+	return c.once.remember(b, c.id)
+}
+
 // write changes the record and its places in the indexes.
 func (c *rejudgeChange) write(t *txn, facts recordFacts, raw []byte, to Judgement) error {
 	var answer int64
@@ -106,6 +121,7 @@ func (c *rejudgeChange) write(t *txn, facts recordFacts, raw []byte, to Judgemen
 	t.counts.subtract(newCounts(facts.Verdict, facts.Size, answer))
 	facts.Source, facts.Verdict, facts.Reason = to.Source, to.Verdict, to.Reason
 	facts.Verified, facts.Event, facts.Events = to.Verified, to.Event, to.Events
+	facts.Overruled = to.Verdict == Accepted
 	t.counts.add(newCounts(facts.Verdict, facts.Size, answer))
 	packed, err := pack(&facts, raw)
 	if err != nil {
