@@ -15,6 +15,9 @@ const nameMax = 255
 // must not call the store. Nil renders nothing. Raw nil takes rec.Raw as it is, which must then be inline. The
 // deliveries get the record's id and source, and their defaults. When Append returns, nothing that was passed is read
 // any more, except that rec.Raw.Inline is the spool's until raw.Discard.
+//
+// The record is in every session that captures, unless it is imported, and in those that rec.Session names, which must
+// be there.
 func (s *Store) Append(rec *Record, raw *Spool, deliveries []Delivery, render func(*Record)) *Commit {
 	return s.append(rec, raw, deliveries, render, nil)
 }
@@ -86,8 +89,10 @@ type appendChange struct {
 	source string
 	raw    taken
 	recordRow
-	once    *once         // nil: not asked
-	instead *bytes.Buffer // the value of the duplicate that the record turned out to be
+	sessions []string      // that it is put into, whether they capture or not
+	imported bool          // then it is put into no others
+	once     *once         // nil: not asked
+	instead  *bytes.Buffer // the value of the duplicate that the record turned out to be
 }
 
 // recordRow is what is written for a record, beside its bytes.
@@ -101,6 +106,7 @@ type recordRow struct {
 // encode is done by the caller of Append, outside all locks.
 func (c *appendChange) encode(rec *Record, deliveries []Delivery) error {
 	c.time, c.source, c.verdict = rec.Time.UnixMilli(), rec.Source, rec.Verdict
+	c.sessions, c.imported = rec.Session, rec.Via == ViaImport
 	if len(deliveries) > 0 {
 		c.deliveries = make([]deliveryRow, len(deliveries))
 	}
@@ -136,6 +142,9 @@ func (c *appendChange) apply(t *txn) error {
 	if t.short {
 		return &refusal{ErrDiskFull}
 	}
+	if err := t.checkSessions(c.sessions); err != nil {
+		return err
+	}
 	row := c.recordRow
 	if c.once != nil {
 		first, found, err := c.once.find(t, c.id)
@@ -158,7 +167,7 @@ func (c *appendChange) apply(t *txn) error {
 	}
 	t.counts.add(row.counts)
 	t.observe(c.id, c.time)
-	return nil
+	return t.capture(c, row.counts)
 }
 
 // put writes the row, its indexes and its deliveries.

@@ -54,7 +54,8 @@ func freeName(name string) (string, error) {
 	}
 }
 
-// carryMeta copies what PutMeta has put into the database set aside, and the sources, as far as it can be read.
+// carryMeta copies what PutMeta has put into the database set aside, the sources, and the sessions that capture, as far
+// as it can be read.
 func (s *Store) carryMeta(aside string) error {
 	f, err := os.Open(aside)
 	if err != nil {
@@ -75,9 +76,13 @@ func (s *Store) carryMeta(aside string) error {
 	}
 	_, err = into.update(func(tx *bolt.Tx) error {
 		var errs []error
-		w := &pageWalk{pages: p, only: []string{string(bucketMeta), string(bucketSources)}, damaged: func(error) {}, seen: map[uint64]bool{}}
+		w := &pageWalk{pages: p, only: []string{string(bucketMeta), string(bucketSources), string(bucketSessions)}, damaged: func(error) {}, seen: map[uint64]bool{}}
 		w.row = func(bucket string, k, v []byte) {
 			if _, err := verify(k, v); err != nil || !checksummed(bucket, k) {
+				return
+			}
+			if bucket == string(bucketSessions) {
+				errs = append(errs, carrySession(tx, k, v))
 				return
 			}
 			b, err := bucketToFill(tx, []byte(bucket))
@@ -90,6 +95,17 @@ func (s *Store) carryMeta(aside string) error {
 		return errors.Join(errs...)
 	})
 	return errors.Join(err, into.close())
+}
+
+// carrySession makes a session of another tape anew in this one, without its records, when it captures.
+func carrySession(tx *bolt.Tx, k, v []byte) error {
+	var f sessionFacts
+	if _, err := unpack(k, v, &f); err != nil || !f.capturing() {
+		return nil
+	}
+	f.Records, f.Bytes = 0, 0
+	t := txn{Tx: tx}
+	return t.addSession(&f)
 }
 
 // spoiledMax is how many appends in a row bbolt may fail to make, each in a file that was just opened, before the

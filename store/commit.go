@@ -105,7 +105,7 @@ func (s *Store) transact(group []*Commit) error {
 			return s.countFailure(err)
 		}
 	}
-	t := txn{skew: s.skew, short: s.short.Load()}
+	t := txn{skew: s.skew, roster: s.roster, pinMax: s.evictor.pinMax(), now: s.options.Now, short: s.short.Load()}
 	began := time.Now()
 	txid, err := s.file.update(func(tx *bolt.Tx) error {
 		t.Tx = tx
@@ -161,13 +161,14 @@ func (s *Store) count(t *txn, changes int) {
 	s.tally.commits++
 	s.tally.changes += int64(changes)
 	s.tally.failing, s.tally.told = 0, false
-	s.skew = t.skew
+	s.skew, s.roster = t.skew, t.roster
 	for target, n := range t.pending {
 		if s.pending[target] += n; s.pending[target] == 0 {
 			delete(s.pending, target)
 		}
 	}
 	s.countMu.Unlock()
+	s.tellEnded(t.ended)
 	if told {
 		s.options.Log("database commits again", "path", s.path, "failed", failed)
 	}
@@ -192,14 +193,21 @@ func (s *Store) countFailure(err error) error {
 // txn is the transaction of a group, and what must be counted once it is committed.
 type txn struct {
 	*bolt.Tx
-	key     []byte         // scratch: bbolt copies keys
-	pending map[string]int // change of deliveries in state Pending, by target key
-	counts  counts         // change of what is on the tape
-	skew    skew
-	skewed  bool
-	settled []Delivery // that came to a state other than Pending
-	short   bool       // no records can be taken
-	applied bool       // all is written that should be; what fails now is the commit
+	key      []byte         // scratch: bbolt copies keys
+	pending  map[string]int // change of deliveries in state Pending, by target key
+	counts   counts         // change of what is on the tape
+	skew     skew
+	skewed   bool
+	settled  []Delivery // that came to a state other than Pending
+	short    bool       // no records can be taken
+	roster   roster
+	sessions map[uint32]sessionCount // change of what is in each session
+	pins     int64                   // change of what all records in sessions weigh
+	pinMax   int64                   // what they may weigh; 0: anything
+	ended    []string                // sessions whose capturing ended for want of room
+	now      func() time.Time
+
+	applied bool // all is written that should be; what fails now is the commit
 }
 
 func (t *txn) applyAll(group []*Commit) error {
@@ -228,10 +236,10 @@ func (t *txn) writeCounts() error {
 	if err := t.counts.write(t.Tx); err != nil {
 		return err
 	}
-	if t.skewed {
-		return t.skew.write(t.Tx)
+	if err := t.writeSessions(); err != nil || !t.skewed {
+		return err
 	}
-	return nil
+	return t.skew.write(t.Tx)
 }
 
 // tail is a bucket whose keys only grow, or nearly: pages are filled to the brim.

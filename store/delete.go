@@ -76,13 +76,13 @@ type deleteChange struct {
 	rest    []dropChange // pieces that are still to be deleted
 	pieces  uint32       // deleted in this transaction
 
-	records              *bolt.Cursor // one for all: finding the next record allocates nothing then
-	attempts, deliveries *rowsOf
+	records *bolt.Cursor // one for all: finding the next record allocates nothing then
+	rows    rowsOfRecord
 }
 
 func (c *deleteChange) apply(t *txn) error {
 	c.done, c.damaged, c.rest, c.pieces = Deleted{}, nil, nil, 0
-	c.attempts, c.deliveries = &rowsOf{bucket: bucketAttempts}, &rowsOf{bucket: bucketDeliveries}
+	c.rows = rowsOfRecord{rowsOf{bucket: bucketAttempts}, rowsOf{bucket: bucketDeliveries}, rowsOf{bucket: bucketMembers}}
 	c.records = t.Bucket(bucketRecords).Cursor()
 	for _, id := range c.ids {
 		if err := c.delete(t, id); err != nil {
@@ -107,7 +107,7 @@ func (c *deleteChange) delete(t *txn, id ID) error {
 	}
 	r := &removal{id: id, facts: &facts, counts: facts.counts()}
 	if err == nil {
-		err = r.read(t.Tx, c.attempts, c.deliveries)
+		err = r.read(t.Tx, &c.rows)
 	}
 	if err != nil {
 		c.damaged = append(c.damaged, fmt.Errorf("record %s: %w: %w", id, ErrDamaged, err))
@@ -172,15 +172,16 @@ type removal struct {
 	raws       []Raw
 	attempts   [][]byte // keys
 	deliveries []*Delivery
+	members    [][]byte // keys
 	pending    int
 }
 
-func (r *removal) read(tx *bolt.Tx, attempts, deliveries *rowsOf) error {
+func (r *removal) read(tx *bolt.Tx, rows *rowsOfRecord) error {
 	r.raws = append(r.raws, rawOf(nil, r.facts.Pieces, r.facts.Size))
 	if r.facts.Answer != nil {
 		r.raws = append(r.raws, rawOf(nil, r.facts.Answer.Pieces, r.facts.Answer.Size))
 	}
-	if err := attempts.each(tx, r.id, func(k, v []byte) error {
+	if err := rows.attempts.each(tx, r.id, func(k, v []byte) error {
 		raws, err := readReplies(k, v)
 		r.raws = append(r.raws, raws...)
 		r.counts.replies += sizeOfAll(raws)
@@ -189,7 +190,13 @@ func (r *removal) read(tx *bolt.Tx, attempts, deliveries *rowsOf) error {
 	}); err != nil {
 		return err
 	}
-	return deliveries.each(tx, r.id, func(k, v []byte) error {
+	if err := rows.members.each(tx, r.id, func(k, _ []byte) error {
+		r.members = append(r.members, bytes.Clone(k))
+		return nil
+	}); err != nil {
+		return err
+	}
+	return rows.deliveries.each(tx, r.id, func(k, v []byte) error {
 		d, err := readDelivery(k, v)
 		if err != nil {
 			return err
@@ -201,6 +208,9 @@ func (r *removal) read(tx *bolt.Tx, attempts, deliveries *rowsOf) error {
 		return nil
 	})
 }
+
+// rowsOfRecord are all the rows that hang on a record.
+type rowsOfRecord struct{ attempts, deliveries, members rowsOf }
 
 // rowsOf reads the rows of one record after another. It remembers how far the next ones are: most records that are
 // deleted together are neighbours, and have none.
@@ -214,7 +224,11 @@ func (r *rowsOf) each(tx *bolt.Tx, id ID, do func(k, v []byte) error) error {
 	if id.Compare(r.from) >= 0 && (r.end || id.Compare(r.to) < 0) && r.from != (ID{}) {
 		return nil
 	}
-	c := tx.Bucket(r.bucket).Cursor()
+	b := tx.Bucket(r.bucket)
+	if b == nil { // there was never a session
+		return nil
+	}
+	c := b.Cursor()
 	k, v := c.Seek(id[:])
 	for ; bytes.HasPrefix(k, id[:]); k, v = c.Next() {
 		if err := do(k, v); err != nil {
@@ -263,6 +277,9 @@ func (r *removal) delete(t *txn) error {
 		if err := t.Bucket(bucketAttempts).Delete(k); err != nil {
 			return err
 		}
+	}
+	if err := t.leaveAll(r.id, r.members, r.counts); err != nil {
+		return err
 	}
 	return t.unindex(r.id, r.facts.Source, r.facts.Verdict)
 }

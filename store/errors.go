@@ -25,6 +25,14 @@ var (
 	ErrDiskFull = errors.New("the disk is full")
 	// ErrJudged is wrapped by the error of Rejudge when the record has been judged again meanwhile.
 	ErrJudged = errors.New("it was judged meanwhile")
+	// ErrName is wrapped by errors about names that can't be given.
+	ErrName = errors.New("not a name")
+	// ErrExists is wrapped by errors about names that are taken.
+	ErrExists = errors.New("there is one by this name")
+	// ErrNotCapturing is wrapped by the error of StopSession when the session does not capture.
+	ErrNotCapturing = errors.New("it is not capturing")
+	// ErrSessionsFull is returned when the records of all sessions take the half of the tape that they may: see Retention.
+	ErrSessionsFull = errors.New("the records of sessions take half of the tape")
 	// ErrTooLarge is wrapped by errors about a change that no transaction can take.
 	ErrTooLarge = errors.New("too large")
 )

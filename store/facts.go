@@ -3,7 +3,7 @@ package store
 import "time"
 
 // recordFacts are a record as stored, without its id (the key) and raw bytes (behind the facts). Numbers are never
-// used again for something else; a reader that does not know one leaves it out.
+// used again for something else; a reader that does not know one leaves it out. 18 was never written.
 type recordFacts struct {
 	Time      int64        `cbor:"1,keyasint,omitempty"`
 	Source    string       `cbor:"2,keyasint,omitempty"`
@@ -22,7 +22,6 @@ type recordFacts struct {
 	HeadSize  int          `cbor:"15,keyasint,omitempty"`
 	BodySize  int64        `cbor:"16,keyasint,omitempty"`
 	Truncated bool         `cbor:"17,keyasint,omitempty"`
-	Session   []string     `cbor:"18,keyasint,omitempty"`
 	Pieces    []byte       `cbor:"19,keyasint,omitempty"`
 	Size      int64        `cbor:"20,keyasint,omitempty"`
 	Answer    *answerFacts `cbor:"21,keyasint,omitempty"`
@@ -33,6 +32,7 @@ type recordFacts struct {
 	Cause     []byte       `cbor:"26,keyasint,omitempty"`
 	CauseBy   CauseBy      `cbor:"27,keyasint,omitempty"`
 	Overruled bool         `cbor:"28,keyasint,omitempty"` // it was judged again and accepted, whatever its sender was told
+	Origin    string       `cbor:"29,keyasint,omitempty"`
 }
 
 func newRecordFacts(r *Record) *recordFacts {
@@ -40,7 +40,7 @@ func newRecordFacts(r *Record) *recordFacts {
 		Time: nanos(r.Time), Source: r.Source, Via: r.Via, Remote: r.Remote, Proxy: r.Proxy, TLS: r.TLS,
 		Proto: r.Proto, Method: r.Method, Target: r.Target, Host: r.Host, Event: r.Event, Events: r.Events, Trace: r.Trace,
 		Verdict: r.Verdict, Reason: r.Reason, Verified: r.Verified,
-		HeadSize: r.HeadSize, BodySize: r.BodySize, Truncated: r.Truncated, Session: r.Session,
+		HeadSize: r.HeadSize, BodySize: r.BodySize, Truncated: r.Truncated, Origin: r.Origin,
 		Pieces: piecesOf(r.Raw), Size: r.Raw.Size, Count: r.Count, Until: nanos(r.Until),
 	}
 	if r.Cause != (ID{}) {
@@ -57,7 +57,7 @@ func (f *recordFacts) record(id ID) *Record {
 		ID: id, Time: fromNanos(f.Time), Source: f.Source, Via: f.Via, Remote: f.Remote, Proxy: f.Proxy, TLS: f.TLS,
 		Proto: f.Proto, Method: f.Method, Target: f.Target, Host: f.Host, Event: f.Event, Events: f.Events, Trace: f.Trace,
 		Verdict: f.Verdict, Reason: f.Reason, Verified: f.Verified,
-		HeadSize: f.HeadSize, BodySize: f.BodySize, Truncated: f.Truncated, Session: f.Session,
+		HeadSize: f.HeadSize, BodySize: f.BodySize, Truncated: f.Truncated, Origin: f.Origin,
 		Count: f.Count, Until: fromNanos(f.Until),
 	}
 	if len(f.Cause) == len(r.Cause) {
@@ -115,6 +115,8 @@ type attemptFacts struct {
 
 	Sent    *sentFacts `cbor:"15,keyasint,omitempty"`
 	Finding string     `cbor:"16,keyasint,omitempty"`
+
+	Accepted bool `cbor:"17,keyasint,omitempty"`
 }
 
 // sentFacts are the body of an attempt that did not send its record's.
@@ -126,7 +128,7 @@ type sentFacts struct {
 
 func newAttemptFacts(a *Attempt) *attemptFacts {
 	f := &attemptFacts{
-		Source: a.Source, Target: a.Target, Replay: a.Replay, Edited: a.Edited, URL: a.URL, Time: nanos(a.Time),
+		Source: a.Source, Target: a.Target, Replay: a.Replay, Accepted: a.Accepted, Edited: a.Edited, URL: a.URL, Time: nanos(a.Time),
 		Head: a.Head, Status: a.Status, Error: a.Error, Finding: a.Finding, FirstByte: int64(a.FirstByte), Duration: int64(a.Duration),
 		HeadSize: a.HeadSize, Pieces: piecesOf(a.Response), Size: a.Response.Size,
 	}
@@ -138,7 +140,7 @@ func newAttemptFacts(a *Attempt) *attemptFacts {
 
 func (f *attemptFacts) attempt(id ID, number int, response []byte) Attempt {
 	a := Attempt{
-		Record: id, Number: number, Source: f.Source, Target: f.Target, Replay: f.Replay, Edited: f.Edited, URL: f.URL,
+		Record: id, Number: number, Source: f.Source, Target: f.Target, Replay: f.Replay, Accepted: f.Accepted, Edited: f.Edited, URL: f.URL,
 		Time: fromNanos(f.Time), Head: f.Head, Status: f.Status, Error: f.Error, Finding: f.Finding,
 		FirstByte: time.Duration(f.FirstByte), Duration: time.Duration(f.Duration),
 		HeadSize: f.HeadSize, Response: rawOf(response, f.Pieces, f.Size),

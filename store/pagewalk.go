@@ -135,25 +135,53 @@ func (f *file) check(readOnly bool) error {
 
 func (p *pages) checkRoot() error {
 	var damaged []error
-	for _, last := range []bool{false, true} {
-		root, err := p.edge(p.meta.root, last)
-		if err != nil {
-			return err
-		}
+	err := p.leaves(p.meta.root, depthMax, func(root *page) error {
 		for i := range root.count {
 			if !root.isBucket(i) {
 				return fmt.Errorf("page %d: %q is no bucket", root.id, root.key(i))
 			}
-			id, _, err := inline(root.value(i))
-			if err == nil && id != 0 {
-				_, err = p.edge(id, last)
-			}
-			if err != nil {
+			if err := p.checkEdges(root.value(i)); err != nil {
 				damaged = append(damaged, fmt.Errorf("bucket %q: %w", root.key(i), err))
 			}
 		}
+		return nil
+	})
+	return errors.Join(append(damaged, err)...)
+}
+
+// checkEdges reads the pages on the way to the first and the last row of a bucket.
+func (p *pages) checkEdges(bucket []byte) error {
+	id, _, err := inline(bucket)
+	if err != nil || id == 0 {
+		return err
 	}
-	return errors.Join(damaged...)
+	_, first := p.edge(id, false)
+	_, last := p.edge(id, true)
+	return firstError(first, last)
+}
+
+// leaves visits the leaves below a page, in order. The list of buckets has a few, where some are so small that they lie
+// in it.
+func (p *pages) leaves(id uint64, depth int, visit func(*page) error) error {
+	g, err := p.read(id)
+	switch {
+	case err != nil:
+		return err
+	case g.flags == flagLeaf && g.count == 0 && depth < depthMax:
+		return fmt.Errorf("page %d: has no rows", id) // only a root may
+	case g.flags == flagLeaf:
+		return visit(g)
+	case g.flags == flagFreelist:
+		return fmt.Errorf("page %d: not what was written", id)
+	case depth == 0:
+		return fmt.Errorf("page %d: too deep", id)
+	}
+	for i := range g.count {
+		if err := p.leaves(g.child(i), depth-1, visit); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // edge is the first or the last leaf below a page.

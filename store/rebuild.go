@@ -3,6 +3,7 @@ package store
 import (
 	"bytes"
 	"errors"
+	"fmt"
 
 	bolt "go.etcd.io/bbolt"
 )
@@ -13,6 +14,9 @@ const rebuildGroup = 1000
 // rebuild makes the indexes and counts of a tape that has only rows: records, pieces, attempts and deliveries. What
 // belongs to no record is taken away.
 func (s *salvage) rebuild() error {
+	if _, err := s.into.file.update(emptySessions); err != nil {
+		return err
+	}
 	after := []byte{}
 	for after != nil {
 		t := txn{skew: s.into.skew}
@@ -29,7 +33,7 @@ func (s *salvage) rebuild() error {
 		s.into.skew = t.skew
 	}
 	_, err := s.into.file.update(func(tx *bolt.Tx) error {
-		return errors.Join(s.orphans(tx, bucketAttempts), s.orphans(tx, bucketDeliveries), s.markUnused(tx))
+		return errors.Join(s.orphans(tx, bucketAttempts), s.orphans(tx, bucketDeliveries), s.orphans(tx, bucketMembers), s.markUnused(tx))
 	})
 	return err
 }
@@ -62,7 +66,8 @@ func (s *salvage) indexRecord(t *txn, id ID, value []byte) error {
 	if facts.Answer != nil {
 		answer = facts.Answer.Size
 	}
-	t.counts.add(newCounts(facts.Verdict, facts.Size, answer))
+	count, replies := newCounts(facts.Verdict, facts.Size, answer), t.counts.replies
+	t.counts.add(count)
 	t.observe(id, facts.Time/1e6)
 	if err := t.index(id, facts.Source, facts.Verdict); err != nil {
 		return err
@@ -81,7 +86,54 @@ func (s *salvage) indexRecord(t *txn, id ID, value []byte) error {
 			break
 		}
 	}
-	return s.indexDeliveries(t, id)
+	count.replies = t.counts.replies - replies
+	return errors.Join(t.rejoin(id, count), s.indexDeliveries(t, id))
+}
+
+// emptySessions makes the sessions that were found ready for their records, which are counted anew.
+func emptySessions(tx *bolt.Tx) error {
+	if tx.Bucket(bucketSessions) == nil && tx.Bucket(bucketMembers) == nil {
+		return nil
+	}
+	t := txn{Tx: tx}
+	if err := t.makeSessionBuckets(); err != nil {
+		return err
+	}
+	found := map[uint32]*sessionFacts{}
+	var last uint32
+	if err := eachSession(tx, func(number uint32, f *sessionFacts, err error) {
+		found[number], last = f, max(last, number) // its checksum held when it was copied
+	}); err != nil {
+		return err
+	}
+	for number, f := range found {
+		f.Records, f.Bytes = 0, 0
+		if err := t.putSession(number, f); err != nil {
+			return err
+		}
+	}
+	return tx.Bucket(bucketSessions).SetSequence(uint64(last))
+}
+
+// rejoin puts a record into the index of its sessions. A session that is lost itself gets another name.
+func (t *txn) rejoin(id ID, c counts) error {
+	var errs []error
+	in := false
+	eachMember(t.Tx, id, func(number uint32) {
+		in = true
+		if _, err := readSessionRow(t.Tx, number); err != nil {
+			b := t.Bucket(bucketSessions)
+			errs = append(errs, b.SetSequence(max(b.Sequence(), uint64(number))),
+				t.putSession(number, &sessionFacts{Name: fmt.Sprint("salvaged-", number), Created: nanos(timeOf(id))}))
+		}
+		t.key = appendBySessionKey(t.key[:0], number, id)
+		errs = append(errs, t.Bucket(bucketBySession).Put(t.key, nil))
+		t.countSession(number, sessionCount{1, c.bytes + c.replies})
+	})
+	if in {
+		t.pins += c.weight()
+	}
+	return errors.Join(errs...)
 }
 
 func (s *salvage) indexReplies(t *txn, id ID, raws []Raw) ([]Raw, error) {
@@ -135,6 +187,9 @@ func wholePieces(tx *bolt.Tx, raw Raw) bool {
 // orphans deletes the rows of a bucket whose record is not there.
 func (s *salvage) orphans(tx *bolt.Tx, bucket []byte) error {
 	var gone [][]byte
+	if tx.Bucket(bucket) == nil {
+		return nil
+	}
 	c := tx.Bucket(bucket).Cursor()
 	for k, _ := c.First(); k != nil; k, _ = c.Next() {
 		if tx.Bucket(bucketRecords).Get(k[:len(ID{})]) == nil {

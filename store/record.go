@@ -72,7 +72,7 @@ type Record struct {
 	ID     ID        // given by Store.Append
 	Time   time.Time // arrival of the first byte
 	Source string    // "" when no source matched
-	Via    string    // direct, tunnel, ssh, import, or ViaAgent
+	Via    string    // direct, tunnel, ssh, ViaImport, or ViaAgent
 	Remote string    // ip:port of the sender; ip alone where Proxy told of it
 	Proxy  string    // ip:port of the trusted proxy that it came through; "" when it came itself
 	TLS    bool      // how the sender came
@@ -90,10 +90,11 @@ type Record struct {
 	Reason   string // of the verdict, for people
 	Verified bool   // a signature or token was checked and held
 
-	HeadSize  int   // bytes of Raw that are the head; 0 when there is none
-	BodySize  int64 // of the body without its chunk framing
-	Truncated bool  // Raw holds only the beginning of what came
-	Session   []string
+	HeadSize  int      // bytes of Raw that are the head; 0 when there is none
+	BodySize  int64    // of the body without its chunk framing
+	Truncated bool     // Raw holds only the beginning of what came
+	Session   []string // names of the sessions that it is in, in the order in which these were made
+	Origin    string   // the id that an imported record had where it was recorded; "": it is not imported, or not known
 	Raw       Raw
 	Answer    *Answer // nil: not answered yet
 
@@ -103,6 +104,10 @@ type Record struct {
 
 // ViaAgent is Record.Via of a call that the agent made by itself, to the API of its source's provider. Nobody delivers it.
 const ViaAgent = "agent"
+
+// ViaImport is Record.Via of a record that was read from a file. Its Time is when it was recorded, its ID is given when
+// it is imported.
+const ViaImport = "import"
 
 // AllEvents are the names of the record's events.
 func (r *Record) AllEvents() []string {
@@ -184,6 +189,7 @@ type Attempt struct {
 	Source    string
 	Target    string
 	Replay    bool
+	Accepted  bool // of a replay: somebody said that its response is right from now on
 	Edited    bool // what was sent is not what was recorded: an edit or a rewrite was asked for
 	URL       string
 	Time      time.Time // its beginning

@@ -17,6 +17,11 @@ import (
 // garbage never evicts the real tape. A record with a pending delivery stays, and so does one that is being answered, for up to an
 // hour. They may take the tape half as far again as MaxSize: beyond that Append returns ErrFull, since what was
 // acknowledged is not given up for what was not.
+//
+// A record in a session stays too, whatever its age. So that there is room for what comes, the records of all sessions
+// may weigh half of MaxSize, answers, responses and about 512 bytes each included: beyond that sessions end to capture,
+// and what is added to one by hand is refused with ErrSessionsFull. Where MaxSize was lowered under them, and nothing
+// else may go, the oldest of them do. Refused records keep to their budget in a session too.
 type Retention struct {
 	MaxAge  time.Duration // since a record came; zero: any
 	MaxSize int64         // bytes that are taken in the file, free pages not counted; zero: any
@@ -27,6 +32,10 @@ const (
 	refusedShare = 20
 	// fullShare is the part of MaxSize that the tape may take beyond it.
 	fullShare = 2
+	// pinShare is the part of MaxSize that the records of sessions may weigh: one in so many.
+	pinShare = 2
+	// releaseShare is the part of MaxSize that the tape is beyond it when records of sessions are let go.
+	releaseShare = 4
 	// answeringMax is how long a record without an answer counts as being answered.
 	answeringMax = time.Hour
 	// evictEvery is how often records are looked for that have become too old while nothing was committed.
@@ -64,6 +73,7 @@ type evictor struct {
 	at      ID         // all records before it had to stay, the last time they were looked at
 	passed  time.Time  // when that began
 	passing time.Duration
+	warned  bool // that the records of sessions take most of what they may
 }
 
 func newEvictor(r Retention) *evictor {
@@ -106,6 +116,7 @@ func (s *Store) evict() {
 	defer close(e.joined)
 	tick := time.NewTimer(evictEvery)
 	defer tick.Stop()
+	s.sweepOn()
 	for {
 		select {
 		case <-e.stop:
@@ -114,6 +125,7 @@ func (s *Store) evict() {
 		case <-e.wake:
 		}
 		s.evictAll()
+		s.sweepOn()
 		s.regain()
 		if s.short.Load() {
 			tick.Reset(regainEvery)
@@ -132,13 +144,18 @@ func (s *Store) evictAll() {
 		return
 	}
 	e.again(s.options.Now())
+	hold := true // the records of sessions stay
 	for n := evictMin; !e.stopped(); n = min(2*n, deleteMax) {
 		now, r := s.options.Now(), *e.retention.Load()
-		ids, err := s.evictable(r, now, n)
+		ids, stay, err := s.evictable(r, now, n, hold)
+		if err == nil && len(ids) == 0 && hold && s.hasSessions() && r.excess(e.used.Load(), false) > 0 {
+			hold, e.at = false, ID{} // nothing else may go
+			continue
+		}
 		if err != nil || len(ids) == 0 {
 			break // what can't be read now is looked at again in a while
 		}
-		done, _, err := s.delete(ids, stays(now))
+		done, _, err := s.delete(ids, stay)
 		e.evicted.Add(int64(done.Records))
 		if errors.Is(err, ErrClosed) {
 			break
@@ -150,6 +167,7 @@ func (s *Store) evictAll() {
 		}
 	}
 	s.judgeFull()
+	s.judgePins()
 }
 
 func (e *evictor) stopped() bool {
@@ -186,33 +204,44 @@ func (s *Store) judgeFull() {
 	}
 }
 
-// evictable finds up to n records that should go: refused ones beyond their budget, else the oldest.
-func (s *Store) evictable(r Retention, now time.Time, n int) (ids []ID, err error) {
+// excess is how many bytes should go of a tape that takes used: what is beyond MaxSize, and more, for records that need
+// not stay; for those of sessions only what is far beyond it.
+func (r *Retention) excess(used int64, hold bool) int64 {
+	switch {
+	case r.MaxSize <= 0:
+		return 0
+	case !hold:
+		return used - r.MaxSize - r.MaxSize/releaseShare
+	case used > r.MaxSize:
+		return used - r.MaxSize + min(evictAhead, r.MaxSize/aheadShare)
+	}
+	return 0
+}
+
+// evictable finds up to n records that should go, and says which of them stay nevertheless: refused ones beyond their
+// budget, else the oldest, and without hold the oldest of sessions too.
+func (s *Store) evictable(r Retention, now time.Time, n int, hold bool) (ids []ID, stay keeper, err error) {
 	if r.MaxSize > 0 {
-		if ids, err = s.evictableRefused(r.MaxSize/refusedShare, now, n); err != nil || len(ids) > 0 {
-			return ids, err
+		stay = stays(now, false)
+		if ids, err = s.evictableRefused(r.MaxSize/refusedShare, stay, n); err != nil || len(ids) > 0 {
+			return ids, stay, err
 		}
 	}
-	var over int64
-	if r.MaxSize > 0 {
-		if over = s.evictor.used.Load() - r.MaxSize; over > 0 {
-			over += min(evictAhead, r.MaxSize/aheadShare)
-		}
-	}
+	over := r.excess(s.evictor.used.Load(), hold)
 	var old ID
-	if r.MaxAge > 0 {
+	if r.MaxAge > 0 && hold {
 		old = floorID(now.Add(-r.MaxAge))
 	}
 	began := time.Now()
 	defer func() { s.evictor.passing += time.Since(began) }()
-	owing := s.owing()
+	owing, sessions := s.owing(), hold && s.hasSessions()
 	w := walk{bucket: bucketRecords, low: s.evictor.at[:]}
 	for err := range s.slices(&w, func(tx *bolt.Tx, k, v []byte) bool {
 		id := ID(k)
 		if over <= 0 && id.Compare(old) >= 0 || s.evictor.stopped() {
 			return w.end()
 		}
-		if !owing || !owed(tx, id) {
+		if !(owing && owed(tx, id)) && !(sessions && pinned(tx, id)) {
 			ids = append(ids, id) // the committer looks closer
 			over -= int64(len(v))
 		}
@@ -220,15 +249,14 @@ func (s *Store) evictable(r Retention, now time.Time, n int) (ids []ID, err erro
 		return len(ids) == n && w.end()
 	}) {
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
-	return ids, nil
+	return ids, stays(now, hold), nil
 }
 
 // evictableRefused finds the oldest refused records, when all of them weigh more than budget.
-func (s *Store) evictableRefused(budget int64, now time.Time, n int) (ids []ID, err error) {
-	stay := stays(now)
+func (s *Store) evictableRefused(budget int64, stay keeper, n int) (ids []ID, err error) {
 	err = s.view(func(tx *bolt.Tx) error {
 		over := readCounts(tx).refused - budget
 		lists := refusedLists(tx)
@@ -274,15 +302,16 @@ func refusedLists(tx *bolt.Tx) (lists []*stateList) {
 	return lists
 }
 
-// stays says which records retention keeps: those with a pending delivery, and those that are being answered.
-func stays(now time.Time) keeper {
+// stays says which records retention keeps: those with a pending delivery, those that are being answered, and with hold
+// those of sessions.
+func stays(now time.Time, hold bool) keeper {
 	return func(tx *bolt.Tx, id ID, facts *removalFacts) bool {
 		if facts.Answer == nil && !facts.Verdict.Refused() && now.Sub(timeOf(id)) < answeringMax {
 			if late, err := readLateAnswer(tx, id); late == nil || err != nil {
 				return true
 			}
 		}
-		return owed(tx, id)
+		return owed(tx, id) || hold && pinned(tx, id)
 	}
 }
 

@@ -148,9 +148,11 @@ func (s *salvage) flush() {
 	s.rows, s.bytes = nil, 0
 }
 
-// bucketToFill is a bucket of a new tape; nil when it is none of ours. Sources have theirs when there are some.
+// bucketToFill is a bucket of a new tape; nil when it is none of ours. Sources and sessions have theirs when there are
+// some.
 func bucketToFill(tx *bolt.Tx, name []byte) (*bolt.Bucket, error) {
-	if bytes.Equal(name, bucketSources) {
+	switch string(name) {
+	case string(bucketSources), string(bucketSessions), string(bucketMembers):
 		return tx.CreateBucketIfNotExists(name)
 	}
 	return tx.Bucket(name), nil
@@ -193,6 +195,10 @@ func bucketOf(k []byte) []byte {
 		return bucketMeta
 	case bytes.HasPrefix(k, []byte(sourceKey)):
 		return bucketSources
+	case bytes.HasPrefix(k, []byte(sessionKey)):
+		return bucketSessions
+	case len(k) == memberKeys && k[len(ID{})] == memberMark:
+		return bucketMembers
 	case len(k) == len(ID{}):
 		return bucketRecords
 	case len(k) == numberedKey || len(k) < len(ID{}):

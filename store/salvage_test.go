@@ -22,6 +22,7 @@ type sample struct {
 	raw     map[ID][]byte
 	pages   map[ID]map[uint64]bool // of the record itself
 	replies map[ID]map[uint64]bool // of its pieces, attempts and deliveries
+	members map[uint64]bool        // pages of who is in which session
 }
 
 func newSample(t *testing.T) *sample {
@@ -31,9 +32,12 @@ func newSample(t *testing.T) *sample {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sm := &sample{empty: map[uint64]bool{}, inner: map[uint64]bool{}, raw: map[ID][]byte{}, pages: map[ID]map[uint64]bool{}, replies: map[ID]map[uint64]bool{}}
+	sm := &sample{members: map[uint64]bool{}, empty: map[uint64]bool{}, inner: map[uint64]bool{}, raw: map[ID][]byte{}, pages: map[ID]map[uint64]bool{}, replies: map[ID]map[uint64]bool{}}
 	pieces := map[ID]ID{}
 	var last ID
+	if err := s.StartSession("qa", false); err != nil {
+		t.Fatal(err)
+	}
 	for i := range 60 {
 		raw := bytes.Repeat([]byte{byte(i)}, 80*i)
 		if i%30 == 29 {
@@ -91,6 +95,20 @@ func (sm *sample) locate(t *testing.T, path string, pieces map[ID]ID) {
 		t.Fatal(err)
 	}
 	sm.empty[p.meta.freelist] = true
+	w := &pageWalk{pages: p, seen: map[uint64]bool{}, damaged: func(err error) { t.Error(err) }}
+	if err := p.leaves(p.meta.root, depthMax, func(root *page) error {
+		sm.locateIn(p, w, root, pieces)
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if len(sm.pages) != len(sm.raw) {
+		t.Fatalf("%d of %d records were found", len(sm.pages), len(sm.raw))
+	}
+}
+
+// locateIn finds out what lies where in the buckets of a list.
+func (sm *sample) locateIn(p *pages, w *pageWalk, root *page, pieces map[ID]ID) {
 	note := func(in map[ID]map[uint64]bool, id ID, g *page) {
 		if in[id] == nil {
 			in[id] = map[uint64]bool{}
@@ -98,11 +116,6 @@ func (sm *sample) locate(t *testing.T, path string, pieces map[ID]ID) {
 		for n := range 1 + g.overflow {
 			in[id][g.id+n] = true
 		}
-	}
-	w := &pageWalk{pages: p, seen: map[uint64]bool{}, damaged: func(err error) { t.Error(err) }}
-	root, err := p.edge(p.meta.root, false)
-	if err != nil {
-		t.Fatal(err)
 	}
 	for i := range root.count {
 		name := string(root.key(i))
@@ -125,6 +138,8 @@ func (sm *sample) locate(t *testing.T, path string, pieces map[ID]ID) {
 				switch name {
 				case string(bucketRecords):
 					note(sm.pages, owner, g)
+				case string(bucketMembers):
+					sm.members[g.id] = true
 				case string(bucketPieces):
 					note(sm.replies, pieces[owner], g)
 				default:
@@ -132,9 +147,6 @@ func (sm *sample) locate(t *testing.T, path string, pieces map[ID]ID) {
 				}
 			}
 		})
-	}
-	if len(sm.pages) != len(sm.raw) {
-		t.Fatalf("%d of %d records were found", len(sm.pages), len(sm.raw))
 	}
 }
 
@@ -275,16 +287,24 @@ func (sm *sample) checkSalvage(t *testing.T, path string, id uint64) {
 		}
 		attempts, _ := s.Attempts(rec)
 		deliveries, _ := s.Deliveries(rec)
-		if len(attempts) != 1 || len(deliveries) != 1 || deliveries[0].Key == "" && id != 0 {
-			t.Errorf("page %d: record %s has %d attempts, %d deliveries", id, rec, len(attempts), len(deliveries))
+		if len(attempts) != 1 || len(deliveries) != 1 || deliveries[0].Key == "" && id != 0 || len(got.Session) != 1 && !sm.members[id] {
+			t.Errorf("page %d: record %s has %d attempts, %d deliveries, sessions %q", id, rec, len(attempts), len(deliveries), got.Session)
 		}
 	}
 	n := 0
+	members := map[string]int64{}
 	for r, err := range s.Records(Query{}) {
 		if err != nil || r == nil {
 			t.Errorf("page %d: %v", id, err)
+			return
+		}
+		for _, name := range r.Session {
+			members[name]++
 		}
 		n++
+	}
+	if all, err := s.Sessions(); err != nil || len(all) > 0 && all[0].Records != members[all[0].Name] {
+		t.Errorf("page %d: sessions %+v %v, but %v", id, all, err, members)
 	}
 	if n != done.Records || whole == 0 {
 		t.Errorf("page %d: %d records in the list of %d, %d whole", id, n, done.Records, whole)
@@ -368,6 +388,9 @@ func TestATapeThatIsDamagedWhileItIsOpenIsSetAside(t *testing.T) {
 	if err := s.PutSource(Source{Name: "crm"}); err != nil {
 		t.Fatal(err)
 	}
+	if err := s.StartSession("qa", false); err != nil {
+		t.Fatal(err)
+	}
 	info, err := s.file.os.Stat()
 	if err != nil {
 		t.Fatal(err)
@@ -394,6 +417,9 @@ func TestATapeThatIsDamagedWhileItIsOpenIsSetAside(t *testing.T) {
 	}
 	if made, err := s.Sources(); err != nil || len(made) != 1 {
 		t.Errorf("the sources did not come along: %+v %v", made, err)
+	}
+	if qa, err := s.Session("qa"); err != nil || !qa.Capturing() || qa.Records == 0 {
+		t.Errorf("the session does not go on: %+v %v", qa, err)
 	}
 	aside, err := SetAside(path)
 	if err != nil || len(aside) != 1 {

@@ -118,6 +118,7 @@ func after(prefix []byte) []byte {
 type Query struct {
 	Source  string
 	Verdict Verdict
+	Session string // name
 	// Since and Until bound Record.Time: at or after the one, before the other.
 	Since, Until time.Time
 	// After goes on behind a record: only later ones, or with Newest only earlier ones.
@@ -128,10 +129,14 @@ type Query struct {
 
 // Records goes through the records that q chooses, in the order of their ids. It sees those committed before it
 // began, and perhaps later ones. A record that is damaged comes as an error that names it and wraps ErrDamaged; the
-// next ones follow. Errors of another kind are the last to come.
+// next ones follow. Errors of another kind are the last to come: one that wraps ErrNotFound when there is no such session.
 func (s *Store) Records(q Query) iter.Seq2[*Record, error] {
 	return func(yield func(*Record, error) bool) {
-		w := s.recordWalk(&q)
+		w, err := s.recordWalk(&q)
+		if err != nil {
+			yield(nil, err)
+			return
+		}
 		page := recordPage{q: &q}
 		for err := range s.slices(&w, page.visit) {
 			for _, f := range page.found {
@@ -150,16 +155,21 @@ func (s *Store) Records(q Query) iter.Seq2[*Record, error] {
 }
 
 // recordWalk chooses the shortest way to what q asks for.
-func (s *Store) recordWalk(q *Query) walk {
-	w := walk{bucket: bucketRecords, newest: q.Newest}
+func (s *Store) recordWalk(q *Query) (w walk, err error) {
+	w.bucket = bucketRecords
 	var prefix []byte
 	switch {
+	case q.Session != "":
+		if w, err = s.sessionWalk(q.Session); err != nil {
+			return w, err
+		}
+		prefix = w.low
 	case indexed(q.Verdict):
 		w.bucket, prefix = bucketByVerdict, appendName(nil, string(q.Verdict))
 	case q.Source != "":
 		w.bucket, prefix = bucketBySource, appendName(nil, q.Source)
 	}
-	w.low, w.high = prefix, after(prefix)
+	w.low, w.high, w.newest = prefix, after(prefix), q.Newest
 	s.countMu.Lock()
 	skew := s.skew
 	s.countMu.Unlock()
@@ -172,7 +182,7 @@ func (s *Store) recordWalk(q *Query) walk {
 		w.high = append(bytes.Clone(prefix), id[:]...)
 	}
 	if q.After == (ID{}) {
-		return w
+		return w, nil
 	}
 	bound := append(bytes.Clone(prefix), q.After[:]...)
 	if q.Newest {
@@ -182,7 +192,7 @@ func (s *Store) recordWalk(q *Query) walk {
 	} else if bound = append(bound, 0); bytes.Compare(bound, w.low) > 0 {
 		w.low = bound
 	}
-	return w
+	return w, nil
 }
 
 func (q *Query) match(f *recordFacts) bool {
@@ -194,9 +204,10 @@ func (q *Query) match(f *recordFacts) bool {
 
 // recordPage is what one slice found.
 type recordPage struct {
-	q     *Query
-	found []foundRecord
-	size  int
+	q       *Query
+	found   []foundRecord
+	size    int
+	members membership
 }
 
 type foundRecord struct {
@@ -210,6 +221,9 @@ func (p *recordPage) visit(tx *bolt.Tx, k, v []byte) (full bool) {
 		v = tx.Bucket(bucketRecords).Get(id[:])
 	}
 	r, err := readRecord(tx, id, v, p.q)
+	if r != nil {
+		r.Session = p.members.names(tx, id)
+	}
 	if r == nil && err == nil {
 		return false
 	}
@@ -266,7 +280,9 @@ func (s *Store) Get(id ID) (r *Record, err error) {
 		if value == nil {
 			return fmt.Errorf("record %s: %w", id, ErrNotFound)
 		}
-		r, err = readRecord(tx, id, value, &Query{})
+		if r, err = readRecord(tx, id, value, &Query{}); err == nil {
+			r.Session = new(membership).names(tx, id)
+		}
 		return err
 	})
 	return r, err

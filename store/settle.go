@@ -100,7 +100,7 @@ func (c *settleChange) apply(t *txn) error {
 	if t.Bucket(bucketRecords).Get(c.id[:]) == nil {
 		return refuse("record %s: %w", c.id, ErrNotFound)
 	}
-	more := t.replied(c.id)
+	more, replies := t.replied(c.id), t.counts.replies
 	number, err := c.applyAttempt(t, more)
 	if err != nil {
 		return err
@@ -108,6 +108,7 @@ func (c *settleChange) apply(t *txn) error {
 	if err := c.applyAnswer(t, number, more); err != nil {
 		return err
 	}
+	t.grow(c.id, t.counts.replies-replies)
 	c.commit.stale = false // the transaction may have been tried before
 	for _, d := range c.deliveries {
 		put, err := t.putDelivery(d, c.from)

@@ -76,6 +76,7 @@ type Store struct {
 	countMu sync.Mutex
 	pending map[string]int // deliveries in state Pending, by target key
 	skew    skew
+	roster  roster
 	tally   tally
 
 	evictor *evictor
@@ -83,6 +84,7 @@ type Store struct {
 	short    atomic.Bool  // the disk is full: no records are taken
 	capped   atomic.Bool  // and not for want of room on it: the file may not grow
 	backupMu sync.Mutex   // held while a backup is made
+	sweepMu  sync.Mutex   // held while deleted sessions are swept
 	aside    atomic.Int64 // damaged databases that were set aside
 	spoiled  int          // appends in a row that bbolt could not make, though it had just opened the file. Committer only
 	reopened atomic.Int64 // times that the file was or is about to be closed: a backup must not hold that up
@@ -173,9 +175,11 @@ func (s *Store) loadFile() (last ID, err error) {
 	}()
 	var pending map[string]int
 	var lag skew
+	var sessions roster
 	err = f.view(func(tx *bolt.Tx) error {
 		pending = countPending(tx)
 		lag = readSkew(tx)
+		sessions = readRoster(tx)
 		if k, _ := tx.Bucket(bucketRecords).Cursor().Last(); len(k) == len(last) {
 			last = ID(k)
 		}
@@ -185,7 +189,7 @@ func (s *Store) loadFile() (last ID, err error) {
 		return ID{}, err
 	}
 	s.countMu.Lock()
-	s.pending, s.skew = pending, lag
+	s.pending, s.skew, s.roster = pending, lag, sessions
 	s.countMu.Unlock()
 	s.file, s.closed = f, nil
 	return last, nil

@@ -91,7 +91,7 @@ func fullRecord() store.Record {
 		Time: arrival, Source: "iiko", Via: "tunnel", Remote: "203.0.113.7:4711", TLS: true,
 		Proto: "HTTP/1.1", Method: "POST", Target: "/hooks/\xffraw%20?a=1", Host: "Hooks.Example.com", Event: "UPDATE",
 		Trace: "4bf92f3577b34da6", Verdict: store.InvalidSignature, Reason: "no secret fits", Verified: true,
-		HeadSize: 17, BodySize: 42, Truncated: true, Session: []string{"a", "b"},
+		HeadSize: 17, BodySize: 42, Truncated: true, Origin: "01HZY0000000000000000000AB",
 	}
 }
 

@@ -82,6 +82,10 @@ func checksummed(bucket string, k []byte) bool {
 		return true
 	case string(bucketSources):
 		return bytes.HasPrefix(k, []byte(sourceKey))
+	case string(bucketSessions):
+		return bytes.HasPrefix(k, []byte(sessionKey))
+	case string(bucketMembers):
+		return len(k) == memberKeys
 	case string(bucketMeta):
 		return len(k) > len(metaUser) && string(k[:len(metaUser)]) == metaUser
 	}
@@ -99,6 +103,8 @@ func nameRow(bucket string, k []byte) string {
 		return "record " + id.String()
 	case string(bucketDeliveries):
 		return "delivery of record " + id.String()
+	case string(bucketMembers):
+		return "place in a session of record " + id.String()
 	case string(bucketAttempts), string(bucketPieces):
 		if n, ok := numberOf(k, id); ok && bucket == string(bucketPieces) {
 			return fmt.Sprintf("piece %d of %s", n, id)

@@ -48,7 +48,7 @@ var shownPages = map[string]func(*testing.T, *store.Store) store.ID{
 		return put(t, s, store.Record{}, "POST / HTTP/1.1\nHost: x\nTransfer-Encoding: chunked\n\n5;e=1\r\nhello\r\n0\r\nX-Checksum: 12\r\n\r\n")
 	},
 	"hostile": func(t *testing.T, s *store.Store) store.ID {
-		id := put(t, s, store.Record{Source: hostile, Event: hostile, Trace: hostile, Reason: hostile, Verdict: store.InvalidBody, Session: []string{hostile}},
+		id := put(t, s, store.Record{Source: hostile, Event: hostile, Trace: hostile, Reason: hostile, Verdict: store.InvalidBody},
 			"POST /\xff\u202e HTTP/1.1\nHost: x\nX-Evil: \u009b2J\u202e\xff\nContent-Type: text/plain\n\n\x1b[2Jline\r\n\rover\u009b\u202e\n",
 			store.Delivery{Source: hostile, Target: hostile, State: store.Failed, Attempts: 1, Error: hostile})
 		tried(t, s, id, store.Attempt{Target: hostile, URL: "http://x/" + hostile, Error: hostile}, "")

@@ -125,6 +125,11 @@ func put(t *testing.T, s *store.Store, rec store.Record, text string, deliveries
 		rec.Time = noon
 	}
 	rec.Via, rec.Remote = "direct", "192.0.2.7:40000"
+	for _, name := range rec.Session {
+		if err := s.CreateSession(name, true); err != nil {
+			t.Fatal(err)
+		}
+	}
 	if err := s.Append(&rec, spooled(t, s, raw), deliveries, nil).Wait(); err != nil {
 		t.Fatal(err)
 	}

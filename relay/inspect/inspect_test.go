@@ -121,9 +121,12 @@ const order = "POST /orders?n=1 HTTP/1.1\nHost: shop.example\nAuthorization: Bea
 
 func TestARecordIsTheJSONOfTheDesign(t *testing.T) {
 	d := newDeck(t, nil)
+	if err := d.store.StartSession("qa", false); err != nil {
+		t.Fatal(err)
+	}
 	id := d.put(store.Record{
 		Source: "shop", Via: "direct", Remote: "192.0.2.1:5", Proto: "HTTP/1.1", Method: "POST", Target: "/orders?n=1",
-		Host: "shop.example", Event: "paid", Trace: "t-1", Reason: "", Verified: true, Session: []string{"qa"},
+		Host: "shop.example", Event: "paid", Trace: "t-1", Reason: "", Verified: true,
 	}, order, store.Delivery{Source: "shop", Target: "app", State: store.Pending, Due: t0.Add(time.Minute), Attempts: 2, Status: 500, Error: "no"})
 	d.answer(id, 200, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi")
 	r, err := d.Record(t.Context(), "last", false)
