@@ -2,9 +2,17 @@
 // with what came back then.
 //
 //	Load      the recorded bytes of a request → Request
-//	Send      Request, Aim → Result           over the same wire.Client as deliveries
+//	With      Request, what is to be set → Request
+//	Signed    Request → Request as its sender would send it now
+//	Send      Request, Aim → Result              over the same wire.Client as deliveries
 //	ReadThen  the recorded bytes of a response → Response
-//	Compare   Response, Response → Difference pure
+//	Compare   Response, Response → Difference    pure
+//
+// Run does it for many: it reads Shots ahead, has each prepared shortly before
+// it is due (Load, With, Signed, ReadThen), sent when it is due (Send), and in
+// order, as a Pace says, which is pure as well. What comes behind the sending
+// (Compare, records, reports) is for others to do beside it, so that it holds up
+// no send.
 //
 // Where records come from and where attempts go is the caller's business.
 package replay

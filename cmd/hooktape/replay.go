@@ -2,16 +2,15 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"iter"
 	"net/url"
+	"sync/atomic"
 
 	"github.com/spf13/cobra"
 
 	"github.com/hooktape/hooktape/relay/inspect"
 	"github.com/hooktape/hooktape/relay/mask"
-	"github.com/hooktape/hooktape/relay/provider"
 	"github.com/hooktape/hooktape/relay/wire"
 	"github.com/hooktape/hooktape/replay"
 	"github.com/hooktape/hooktape/store"
@@ -62,7 +61,7 @@ when not, and 3 when the first target could not be reached.`,
 			defer t.Close()
 			defer r.sender.Client.Close()
 			r.tape = t.Client
-			return r.run(c.Context(), args)
+			return r.replay(c.Context(), args)
 		},
 	}
 	f.chosen.add(c)
@@ -103,7 +102,7 @@ func (f *replayFlags) replayer(e *env, ctx context.Context, args []string) (*rep
 	return r, nil
 }
 
-// replayer replays records, one behind the other.
+// replayer replays records.
 type replayer struct {
 	env    *env
 	flags  *replayFlags
@@ -114,19 +113,12 @@ type replayer struct {
 	names  mask.Names // what is masked beside the defaults
 
 	sources []inspect.Source
-	tally   tally
+	found   int         // records, so far
+	reached atomic.Bool // a target was
+	report  *reporter
 }
 
-// tally counts what became of the records and sends.
-type tally struct {
-	sent   int // sends that got a whole response
-	same   int // of them, those with the response of then
-	bad    int // sends without a response, or with a status that is neither 2xx nor that of then
-	unsent int // records that could not be sent
-	begun  bool
-}
-
-func (r *replayer) run(ctx context.Context, args []string) error {
+func (r *replayer) replay(ctx context.Context, args []string) error {
 	var err error
 	if r.names, err = r.tape.Mask(ctx); err != nil {
 		return apiError("replay", err)
@@ -137,17 +129,20 @@ func (r *replayer) run(ctx context.Context, args []string) error {
 	if err := r.mayGo(ctx); err != nil {
 		return err
 	}
-	found := 0
-	for rec, err := range r.records(ctx, args) {
-		if err != nil {
-			return apiError("replay", err)
-		}
-		found++
-		if err := r.replay(ctx, &rec); err != nil {
-			return err
-		}
+	playing, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	r.report = newReporter(r, stop)
+	err = replay.Run(playing, r.shots(playing, args), replay.Options{})
+	if failed := r.report.close(); failed != nil {
+		return failed
 	}
-	return r.sum(found)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if err != nil {
+		return err
+	}
+	return r.sum()
 }
 
 // mayGo makes sure that a replay does not go to strangers by a slip of the
@@ -191,70 +186,42 @@ func (r *replayer) records(ctx context.Context, names []string) iter.Seq2[inspec
 	}
 }
 
-// replay sends one record to all its targets.
-func (r *replayer) replay(ctx context.Context, rec *inspect.Record) error {
-	if rec.Truncated {
-		return r.skip(rec, "only the beginning of it was kept")
-	}
-	request, err := replay.Load(r.opener(ctx, rec))
-	if err != nil {
-		return r.skip(rec, err.Error())
-	}
-	if r.flags.resign {
-		if request, err = r.resign(ctx, rec, request); err != nil {
-			return r.skip(rec, err.Error())
+// shots are the records, each with every target that it goes to.
+func (r *replayer) shots(ctx context.Context, names []string) iter.Seq2[replay.Shot, error] {
+	return func(yield func(replay.Shot, error) bool) {
+		for rec, err := range r.records(ctx, names) {
+			var aims []aim
+			if err == nil {
+				r.found++
+				aims, err = r.aims(ctx, &rec)
+			}
+			if err != nil {
+				yield(nil, apiError("replay", err))
+				return
+			}
+			if len(aims) == 0 {
+				aims = []aim{{unfit: "its source has no target that takes it: name one with --to URL"}}
+			}
+			for _, a := range aims {
+				if !yield(&shot{of: r, rec: &rec, aim: a}, nil) {
+					return
+				}
+			}
 		}
 	}
-	aims, err := r.aims(ctx, rec)
-	if err != nil {
-		return apiError("replay", err)
-	}
-	if len(aims) == 0 {
-		return r.skip(rec, "its source has no target that takes it: name one with --to URL")
-	}
-	attempts, err := r.tape.Attempts(ctx, rec.ID.String(), false)
-	if err != nil {
-		return apiError("replay", err)
-	}
-	for _, a := range aims {
-		if err := r.send(ctx, rec, request, a, attempts); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// resign is the request as its sender would send it now.
-func (r *replayer) resign(ctx context.Context, rec *inspect.Record, request *replay.Request) (*replay.Request, error) {
-	if rec.Source == "" {
-		return nil, errors.New("it has no source, whose sender could sign it")
-	}
-	return request.Signed(func(head *wire.RequestHead, body []byte) (*provider.Signature, error) {
-		return r.tape.Sign(ctx, rec.Source, head, body)
-	})
-}
-
-// skip tells of a record that can't be sent.
-func (r *replayer) skip(rec *inspect.Record, why string) error {
-	r.tally.unsent++
-	if r.flags.asJSON {
-		return r.env.printJSON(sendJSON{Record: rec.ID, Error: "not sent: " + why})
-	}
-	_, err := fmt.Fprintf(r.env.stdout, "%s  not sent: %s\n", ending(rec.ID), clean(why))
-	return err
 }
 
 // sum ends a replay: what became of it all, and the exit code.
-func (r *replayer) sum(found int) error {
-	t := r.tally
-	if found == 0 {
+func (r *replayer) sum() error {
+	t := r.report.tally
+	if r.found == 0 {
 		fmt.Fprintln(r.env.stderr, "no record is like that, nothing was sent")
 		return nil
 	}
-	if !r.flags.asJSON && found > 1 {
+	if !r.flags.asJSON && r.found > 1 {
 		fmt.Fprintf(r.env.stderr, "%d sent, %d answered as then, %d not sent\n", t.sent, t.same, t.unsent)
 	}
-	if limit := r.flags.chosen.limit; limit > 0 && found == limit && r.flags.chosen.given() {
+	if limit := r.flags.chosen.limit; limit > 0 && r.found == limit && r.flags.chosen.given() {
 		fmt.Fprintf(r.env.stderr, "these were the newest %d; --limit 0 sends all\n", limit)
 	}
 	switch {

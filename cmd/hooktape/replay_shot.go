@@ -1,0 +1,184 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"time"
+
+	"github.com/hooktape/hooktape/relay/inspect"
+	"github.com/hooktape/hooktape/relay/provider"
+	"github.com/hooktape/hooktape/relay/wire"
+	"github.com/hooktape/hooktape/replay"
+)
+
+// replayTimeout bounds each wait for the target of --to; an app at a
+// breakpoint may take its time.
+const replayTimeout = 5 * time.Minute
+
+// aim is where a record is sent.
+type aim struct {
+	replay.Aim
+	source, target string // target is "" for --to
+	unfit          string // why nothing can be sent there
+}
+
+// aims are where a record goes: to --to, or to the targets of its source.
+func (r *replayer) aims(ctx context.Context, rec *inspect.Record) ([]aim, error) {
+	if r.to != nil {
+		route := wire.Route{Prefix: r.prefix(rec.Source), URL: r.to}
+		if r.to.EscapedPath() == "" {
+			route.Prefix = "" // the recorded path stays
+		}
+		return []aim{{Aim: replay.Aim{Route: route, Timeouts: timeouts(replayTimeout)}, source: rec.Source}}, nil
+	}
+	targets, err := r.tape.Targets(ctx, rec.ID.String())
+	if err != nil {
+		return nil, err
+	}
+	var aims []aim
+	for _, t := range targets {
+		u, err := url.Parse(t.URL)
+		if err != nil {
+			return nil, fmt.Errorf("target %q: %w", t.Name, err)
+		}
+		route := wire.Route{Prefix: t.Prefix, URL: u, KeepHost: t.KeepHost, Add: t.Add}
+		unfit := ""
+		if t.Rewrites {
+			unfit = fmt.Sprintf("target %q gets requests rewritten, and a replay sends what was recorded: name another place with --to URL", t.Name)
+		}
+		aims = append(aims, aim{replay.Aim{Route: route, Timeouts: timeouts(t.Timeout.Duration())}, rec.Source, t.Name, unfit})
+	}
+	return aims, nil
+}
+
+// prefix is the path of a source; "" when the tape does not know it.
+func (r *replayer) prefix(source string) string {
+	for _, s := range r.sources {
+		if s.Name == source && source != "" {
+			return s.Path
+		}
+	}
+	return ""
+}
+
+// timeouts are those of a target whose every wait is bounded.
+func timeouts(wait time.Duration) wire.Timeouts {
+	const dial = 5 * time.Second
+	if wait == 0 {
+		return wire.Timeouts{}
+	}
+	return wire.Timeouts{Dial: min(dial, wait), Write: wait, FirstByte: wait}
+}
+
+// shot is a record on its way to a target. It implements replay.Shot.
+type shot struct {
+	of  *replayer
+	rec *inspect.Record
+	aim aim
+
+	request *replay.Request
+	then    *past  // nil: nothing came back then
+	unfit   string // why it can't be sent
+}
+
+// Recorded implements replay.Shot.
+func (s *shot) Recorded() (at time.Time, key string) { return s.rec.Time.Time, "" }
+
+// Prepare implements replay.Shot.
+func (s *shot) Prepare(ctx context.Context) error {
+	r := s.of
+	if s.rec.Truncated {
+		s.unfit = "only the beginning of it was kept"
+		return nil
+	}
+	var err error
+	if s.request, err = r.load(ctx, s.rec); err != nil {
+		s.unfit = err.Error()
+		return nil
+	}
+	if s.unfit = s.aim.unfit; s.unfit != "" {
+		return nil
+	}
+	attempts, err := r.tape.Attempts(ctx, s.rec.ID.String(), false)
+	if err == nil {
+		s.then, err = r.then(ctx, s.rec, s.aim, attempts)
+	}
+	return apiError("replay", err)
+}
+
+// load is the request as it is to be sent, but for what each target changes.
+func (r *replayer) load(ctx context.Context, rec *inspect.Record) (*replay.Request, error) {
+	request, err := replay.Load(func() (io.ReadCloser, error) { return r.tape.Raw(ctx, rec.ID.String()) })
+	if err != nil || !r.flags.resign {
+		return request, err
+	}
+	if rec.Source == "" {
+		return nil, errors.New("it has no source, whose sender could sign it")
+	}
+	return request.Signed(func(head *wire.RequestHead, body []byte) (*provider.Signature, error) {
+		return r.tape.Sign(ctx, rec.Source, head, body)
+	})
+}
+
+// Send implements replay.Shot.
+func (s *shot) Send(ctx context.Context, due time.Time) error {
+	p := played{shot: s, due: due}
+	if s.unfit == "" {
+		var err error
+		if p.now, err = s.of.sender.Send(ctx, s.request, s.aim.Aim); err != nil {
+			s.unfit = err.Error()
+		}
+	}
+	s.of.report.add(p)
+	switch {
+	case p.now == nil:
+	case !p.now.Unreachable():
+		s.of.reached.Store(true)
+	case ctx.Err() == nil && !s.of.reached.Load():
+		return cannot("start the app, or name another place with --to URL", "send to %s: %w", p.now.URL.Redacted(), p.now.Err)
+	}
+	return nil
+}
+
+// past is what came back when the record was first sent.
+type past struct {
+	*replay.Response
+	took time.Duration
+}
+
+// then finds what a replay is compared with: the response to the last attempt
+// at the same target that was no replay, else to any target, else the answer
+// that the sender got. Nil: nothing came back then.
+func (r *replayer) then(ctx context.Context, rec *inspect.Record, a aim, attempts []inspect.Attempt) (*past, error) {
+	var last *inspect.Attempt
+	for i := range attempts {
+		candidate := &attempts[i]
+		if candidate.Replay || candidate.Status == 0 || a.target != "" && candidate.Target != a.target {
+			continue
+		}
+		last = candidate
+	}
+	id := rec.ID.String()
+	open, took := func() (io.ReadCloser, error) { return r.tape.Answer(ctx, id) }, time.Duration(0)
+	switch {
+	case last != nil:
+		open, took = func() (io.ReadCloser, error) { return r.tape.Response(ctx, id, last.Number) }, last.Duration.Duration()
+	case rec.Answer != nil:
+		took = rec.Answer.Duration.Duration()
+	default:
+		return nil, nil
+	}
+	raw, err := open()
+	if err != nil {
+		return nil, err
+	}
+	defer raw.Close()
+	response, err := replay.ReadThen(raw, rec.Method)
+	if err != nil {
+		return nil, err
+	}
+	return &past{response, took}, nil
+}
