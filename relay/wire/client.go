@@ -47,6 +47,10 @@ type Outgoing struct {
 	Head   string   // the head as it is to be on the wire, as Route.Head makes it
 	Method string   // of Head: whether the response has a body depends on it
 
+	// Dial makes a connection for this request alone, in the place of the client's: URL is not looked at, and the
+	// connection is closed with the response. Nil: the client's.
+	Dial func(ctx context.Context) (net.Conn, error)
+
 	// Body opens the body as it is to be on the wire; for each try anew. Nil: none.
 	// It is closed before the response is. Its Read must not wait for long: Do
 	// and Close wait for it.
@@ -98,14 +102,17 @@ const pooledTries = 2
 // From 300 on it ends the sending at once, others do when they are closed; the
 // connection is not used again.
 func (c *Client) Do(ctx context.Context, o *Outgoing) (*Response, error) {
-	at, err := addressOf(o.URL)
-	if err != nil {
-		return nil, &SendError{PhaseDial, err}
-	}
 	limits := o.Timeouts.withDefaults()
 	var end time.Time
 	if limits.Total > 0 {
 		end = time.Now().Add(limits.Total)
+	}
+	if o.Dial != nil {
+		return c.doAlone(ctx, o, limits, end)
+	}
+	at, err := addressOf(o.URL)
+	if err != nil {
+		return nil, &SendError{PhaseDial, err}
 	}
 	for tries := 1; ; tries++ {
 		if ctx.Err() != nil {
@@ -129,6 +136,21 @@ func (c *Client) Do(ctx context.Context, o *Outgoing) (*Response, error) {
 			return nil, err
 		}
 	}
+}
+
+// doAlone is Do on a connection of the request's own.
+func (c *Client) doAlone(ctx context.Context, o *Outgoing, limits Timeouts, end time.Time) (*Response, error) {
+	dialing, cancel := context.WithDeadline(ctx, earliest(time.Now().Add(limits.Dial), end))
+	defer cancel()
+	nc, err := o.Dial(dialing)
+	if err != nil {
+		return nil, &SendError{PhaseDial, causeOf(ctx, err)}
+	}
+	r := &Response{client: c, link: newLink(address{}, nc, limits.Write), out: o, limits: limits, end: end}
+	if err := r.start(ctx); err != nil {
+		return nil, err
+	}
+	return r, nil
 }
 
 // Close closes the idle connections. Those in use are closed with their response.

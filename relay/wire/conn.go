@@ -38,6 +38,7 @@ type conn struct {
 	arrived time.Time // when the last of it was read
 	began   time.Time // when the first byte of the request was read
 	linger  bool      // something was written that the peer must get
+	gone    bool      // Serve has taken the connection for itself
 
 	// idle is for the server: from when on (by its clock) the connection may be
 	// ended for want of requests, 0 while there is one, or connEnding. Who sets
@@ -87,7 +88,7 @@ func (c *conn) run() {
 // end closes the connection and tells of a panic, if that is why.
 func (c *conn) end() {
 	if v := recover(); v != nil {
-		c.linger = false
+		c.linger, c.gone = false, false
 		if c.server.Panicked != nil {
 			c.server.Panicked(v, debug.Stack())
 		}
@@ -95,7 +96,9 @@ func (c *conn) end() {
 	if c.linger {
 		c.drain()
 	}
-	_ = c.stream.Close()
+	if !c.gone {
+		_ = c.stream.Close()
+	}
 	c.in.release()
 	c.server.remove(c)
 }
@@ -234,7 +237,7 @@ func (e *cutError) Is(target error) bool { return target == io.ErrUnexpectedEOF 
 func (c *conn) exchange(head *RequestHead) bool {
 	x := newExchange(c, head)
 	c.server.Serve(x)
-	if !x.wrote || x.failed {
+	if c.gone || !x.wrote || x.failed {
 		return false
 	}
 	if x.canLiveOn() && !x.told {

@@ -17,6 +17,7 @@ type Exchange struct {
 	Remote net.Addr
 	Local  net.Addr
 	TLS    bool
+	Conn   net.Conn // as the listener accepted it, for what that knows of it; not to be read, written or closed
 
 	conn   *conn
 	framer Framer
@@ -33,7 +34,7 @@ type Exchange struct {
 
 func newExchange(c *conn, head *RequestHead) *Exchange {
 	x := &Exchange{
-		Head: head, Time: c.began, Remote: c.remote, Local: c.local, TLS: c.secure, conn: c,
+		Head: head, Time: c.began, Remote: c.remote, Local: c.local, TLS: c.secure, Conn: c.sock.Conn, conn: c,
 	}
 	x.framer.Reset(head.Framing)
 	return x

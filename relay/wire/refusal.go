@@ -17,8 +17,9 @@ type Refusal struct {
 	Remote    net.Addr
 	Local     net.Addr
 	TLS       bool
-	Status    int  // of the answer they deserve: 400, 408, 431, 501 or 505
-	Truncated bool // more has come, or was on its way, than is in Raw
+	Conn      net.Conn // as in an Exchange
+	Status    int      // of the answer they deserve: 400, 408, 431, 501 or 505
+	Truncated bool     // more has come, or was on its way, than is in Raw
 
 	// Cause is a *SyntaxError, io.ErrUnexpectedEOF (the connection ended first),
 	// os.ErrDeadlineExceeded (too slow), ErrTLSOnPlain, ErrPlainOnTLS, or a
@@ -61,7 +62,7 @@ func (c *conn) refusal(raw []byte, cause error) *Refusal {
 	}
 	return &Refusal{
 		Raw: bytes.Clone(raw), Time: c.began, Remote: c.remote, Local: c.local,
-		TLS: c.secure, Status: status, Truncated: cause == errHeadTooLarge, Cause: cause,
+		TLS: c.secure, Conn: c.sock.Conn, Status: status, Truncated: cause == errHeadTooLarge, Cause: cause,
 	}
 }
 

@@ -244,7 +244,7 @@ func (r *Response) Close() error {
 		return nil
 	}
 	r.closed = true
-	if r.release() && r.err == nil && r.framer.Done() && r.Head.KeepAlive && r.link.in.empty() && persists(r.out.Head) {
+	if r.release() && r.err == nil && r.framer.Done() && r.Head.KeepAlive && r.link.in.empty() && persists(r.out.Head) && r.out.Dial == nil {
 		c := r.client
 		c.pool.put(r.link, cmp.Or(c.MaxIdle, defaultMaxIdle), cmp.Or(c.IdleTimeout, defaultIdleTimeout))
 	} else {
