@@ -1,0 +1,289 @@
+package tunnel
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/gorilla/websocket"
+)
+
+const (
+	// gatherMost is how many bytes may wait for the message before them to be written. Then writing waits.
+	gatherMost = 128 << 10
+	// lazyMost is how many bytes of frames that nobody waits for may wait for one that somebody does.
+	lazyMost = 1 << 10
+	// messageMost bounds a message of the other end: what may wait, and the largest frame.
+	messageMost = 1 << 20
+	// writeTime is how long one message may take to be written: at this pace a line carries 4 KiB a second.
+	writeTime = time.Minute
+)
+
+var (
+	errSilent   = errors.New("nothing came any more")
+	errText     = errors.New("it sent a message of text")
+	errNonsense = errors.New("it sent a frame that is none")
+	errEnded    = errors.New("it was ended")
+)
+
+// A carrier makes a byte stream of a websocket, for yamux: what is written is gathered into messages of whole frames,
+// and the end of signs of life is the end of the stream. It owns its goroutines; they have ended when Close returns.
+type carrier struct {
+	ws      *websocket.Conn
+	timing  Timing
+	running sync.WaitGroup
+	closed  chan struct{}
+	in      io.Reader // of the message under way; nil: none. The reader's own
+	came    frames    // that were read; the reader's own
+
+	// mu guards the fields below. It is not held during I/O.
+	mu      sync.Mutex
+	room    sync.Cond // the writer has taken what waited, or all is over; with mu
+	due     sync.Cond // something is due to be written, or all is over; with mu
+	waiting []byte
+	urgent  bool   // of waiting, something is due
+	went    frames // that were written
+	err     error  // why nothing can be read or written any more: the first
+}
+
+func newCarrier(ws *websocket.Conn, timing Timing) *carrier {
+	c := &carrier{ws: ws, timing: timing, closed: make(chan struct{})}
+	c.room.L, c.due.L = &c.mu, &c.mu
+	ws.SetReadLimit(messageMost)
+	alive := func(string) error { return c.alive() }
+	ws.SetPingHandler(alive) // a pong would say no more than our own pings do
+	ws.SetPongHandler(alive)
+	c.running.Go(c.write)
+	c.running.Go(c.ping)
+	return c
+}
+
+// alive gives the other end time until the next sign of life.
+func (c *carrier) alive() error { return c.ws.SetReadDeadline(time.Now().Add(c.timing.Silence)) }
+
+// failure is why the carrier failed; nil when it has not, or was closed.
+func (c *carrier) failure() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err == errEnded {
+		return nil
+	}
+	return c.err
+}
+
+// fail ends reading and writing. Only the first cause is kept.
+func (c *carrier) fail(err error) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err == nil {
+		c.err = err
+		c.room.Broadcast()
+		c.due.Broadcast()
+	}
+	return c.err
+}
+
+// Read implements io.Reader for yamux, which reads in one goroutine.
+func (c *carrier) Read(p []byte) (int, error) {
+	for {
+		n, err := c.read(p)
+		if n > 0 {
+			if bad := c.came.scan(p[:n], c.police); bad != nil {
+				return 0, c.fail(bad)
+			}
+			return n, nil
+		}
+		if err != nil {
+			return 0, c.fail(err)
+		}
+	}
+}
+
+// read reads of the message under way, or of the next one.
+func (c *carrier) read(p []byte) (n int, err error) {
+	if err := c.alive(); err != nil {
+		return 0, c.plain(err)
+	}
+	if c.in == nil {
+		kind, r, err := c.ws.NextReader()
+		if err != nil {
+			return 0, c.plain(err)
+		}
+		if kind != websocket.BinaryMessage {
+			return 0, errText
+		}
+		c.in = r
+	}
+	n, err = c.in.Read(p)
+	if err == io.EOF {
+		c.in, err = nil, nil
+	}
+	return n, c.plain(err)
+}
+
+// plain says in an error of the websocket what has happened.
+func (c *carrier) plain(err error) error {
+	switch closed, ok := errors.AsType[*websocket.CloseError](err); {
+	case err == nil:
+		return nil
+	case ok && closed.Code == websocket.CloseAbnormalClosure:
+		return io.ErrUnexpectedEOF
+	case ok:
+		return fmt.Errorf("the other end closed it: %w", closed)
+	case isTimeout(err):
+		return fmt.Errorf("%w for %s", errSilent, c.timing.Silence)
+	}
+	return err
+}
+
+// police looks at the header of a frame that came. yamux would answer each ping in a goroutine of its own, and we send
+// none; nothing else of what a broken end can send costs more than the frame itself.
+func (c *carrier) police(h frameHeader) error {
+	if h.version() != 0 || h.kind() > kindGoAway || h.kind() == kindPing {
+		return errNonsense
+	}
+	return nil
+}
+
+// Write implements io.Writer for yamux, which writes the header of a frame and its data apart, in one goroutine. It
+// waits while too much waits to be written.
+func (c *carrier) Write(p []byte) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for len(c.waiting) > gatherMost && c.err == nil {
+		c.room.Wait()
+	}
+	if c.err != nil {
+		return 0, c.err
+	}
+	lazy := true
+	_ = c.went.scan(p, func(h frameHeader) error { lazy = lazy && h.lazy(); return nil })
+	c.waiting = append(c.waiting, p...)
+	if !lazy || !c.went.between() {
+		c.urgent = true
+	}
+	if c.went.between() && (c.urgent || len(c.waiting) > lazyMost) {
+		c.urgent = true
+		c.due.Signal()
+	}
+	return len(p), nil
+}
+
+// write writes what is due as one message after another.
+func (c *carrier) write() {
+	var spare []byte
+	for {
+		message, ok := c.gather(spare)
+		if !ok {
+			return
+		}
+		_ = c.ws.SetWriteDeadline(time.Now().Add(writeTime))
+		if err := c.ws.WriteMessage(websocket.BinaryMessage, message); err != nil {
+			_ = c.fail(err)
+			_ = c.ws.Close() // which ends a read under way
+			return
+		}
+		spare = message[:0]
+	}
+}
+
+// gather waits until something is due and takes all that waits, leaving spare in its place. It is false when all is over.
+func (c *carrier) gather(spare []byte) (message []byte, ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for c.err == nil && !(c.urgent && c.went.between()) {
+		c.due.Wait()
+	}
+	if c.err != nil {
+		return nil, false
+	}
+	message, c.waiting, c.urgent = c.waiting, spare, false
+	c.room.Signal()
+	return message, true
+}
+
+// ping gives signs of life. One that finds a message being written is left out: the message is one.
+func (c *carrier) ping() {
+	tick := time.NewTicker(c.timing.Ping)
+	defer tick.Stop()
+	for {
+		select {
+		case <-c.closed:
+			return
+		case <-tick.C:
+			_ = c.ws.WriteControl(websocket.PingMessage, nil, time.Now().Add(c.timing.Ping))
+		}
+	}
+}
+
+// Close ends everything. yamux calls it once.
+func (c *carrier) Close() error {
+	_ = c.fail(errEnded)
+	close(c.closed)
+	err := c.ws.Close()
+	c.running.Wait()
+	return err
+}
+
+// frameHeader is the header of a yamux frame: version, kind, flags, stream, length (its specification, "Framing").
+type frameHeader [12]byte
+
+const (
+	kindData   = 0
+	kindWindow = 1
+	kindPing   = 2
+	kindGoAway = 3
+
+	flagSYN = 1
+	flagACK = 2
+)
+
+func (h frameHeader) version() byte  { return h[0] }
+func (h frameHeader) kind() byte     { return h[1] }
+func (h frameHeader) flags() uint16  { return binary.BigEndian.Uint16(h[2:]) }
+func (h frameHeader) length() uint32 { return binary.BigEndian.Uint32(h[8:]) }
+
+// lazy says that nobody waits for a frame: it only says that a stream was opened, which its data says again, or accepted,
+// which matters when very many are.
+func (h frameHeader) lazy() bool {
+	return h.kind() == kindWindow && h.length() == 0 && (h.flags() == flagSYN || h.flags() == flagACK)
+}
+
+// frames finds the frames in a stream of bytes.
+type frames struct {
+	header frameHeader
+	have   int    // bytes of header
+	data   uint32 // bytes of the frame's data that are still to come
+}
+
+// between says that the last frame is whole.
+func (f *frames) between() bool { return f.have == 0 && f.data == 0 }
+
+// scan goes through the next bytes and shows every header that is whole with them, until seen returns an error.
+func (f *frames) scan(p []byte, seen func(frameHeader) error) error {
+	for len(p) > 0 {
+		if f.data > 0 {
+			n := min(uint32(len(p)), f.data)
+			f.data -= n
+			p = p[n:]
+			continue
+		}
+		n := copy(f.header[f.have:], p)
+		f.have += n
+		p = p[n:]
+		if f.have < len(f.header) {
+			return nil
+		}
+		f.have = 0
+		if f.header.kind() == kindData {
+			f.data = f.header.length()
+		}
+		if err := seen(f.header); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,74 @@
+package tunnel
+
+import (
+	"encoding/binary"
+	"fmt"
+	"io"
+
+	"github.com/fxamacker/cbor/v2"
+)
+
+// maxMessage bounds a preface and the messages on the laptop's stream, in bytes: a list of sources with an expression
+// each is the largest of them.
+const maxMessage = 32 << 10
+
+// Preface is what the edge says of a request before it: what the laptop could not find out by itself.
+type Preface struct {
+	Record  string `cbor:"1,keyasint,omitempty"` // id of the edge's record: the same whenever the request is sent again
+	Target  string `cbor:"2,keyasint,omitempty"` // source and target at the edge: one record may go to a laptop by two ways
+	Remote  string `cbor:"3,keyasint,omitempty"` // ip:port of the sender, or ip
+	Host    string `cbor:"4,keyasint,omitempty"` // that the sender asked for
+	Scheme  string `cbor:"5,keyasint,omitempty"` // http or https: how the sender came
+	Attempt int    `cbor:"6,keyasint,omitempty"` // from 1; 0: not known
+	Base    string `cbor:"7,keyasint,omitempty"` // the beginning of the path that names the tunnel and means nothing to an app; "": none
+	Probe   bool   `cbor:"8,keyasint,omitempty"` // no request of a sender's: the laptop asks whether its URL leads to itself
+}
+
+// encode is a message behind its length.
+func encode(v any) ([]byte, error) {
+	body, err := cbor.Marshal(v)
+	if err != nil {
+		return nil, err
+	}
+	if len(body) > maxMessage {
+		return nil, fmt.Errorf("a message has at most %d bytes, this one %d", maxMessage, len(body))
+	}
+	return append(binary.BigEndian.AppendUint32(nil, uint32(len(body))), body...), nil
+}
+
+// writeMessage writes a message in one piece.
+func writeMessage(w io.Writer, v any) error {
+	b, err := encode(v)
+	if err == nil {
+		_, err = w.Write(b)
+	}
+	return err
+}
+
+// readMessage reads what encode has made. The error is io.ErrUnexpectedEOF when the writer went away.
+func readMessage(r io.Reader, v any) error {
+	var size [4]byte
+	if _, err := io.ReadFull(r, size[:]); err != nil {
+		return unexpected(err)
+	}
+	n := binary.BigEndian.Uint32(size[:])
+	if n > maxMessage {
+		return fmt.Errorf("it says that it has %d bytes, of at most %d", n, maxMessage)
+	}
+	body := make([]byte, n)
+	if _, err := io.ReadFull(r, body); err != nil {
+		return unexpected(err)
+	}
+	if err := cbor.Unmarshal(body, v); err != nil {
+		return fmt.Errorf("it can't be read: %w", err)
+	}
+	return nil
+}
+
+// unexpected is the error of a read in the midst of a message.
+func unexpected(err error) error {
+	if err == io.EOF {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}

@@ -1,0 +1,365 @@
+// Package tunnel brings requests from an edge to an agent that nobody can reach: a laptop.
+//
+// The laptop opens one websocket to the edge and keeps it open; requests come back through it. It carries yamux streams,
+// and each stream is what a connection would be: a preface, then one plain HTTP/1.1 request, then its response.
+//
+//	edge                                                             laptop
+//	relay: match, record                                             relay: match, record, pass to the app
+//	   │                                                                ▲
+//	wire.Client ─ Outgoing.Dial                                      wire.Server ─ Run(listener)
+//	   │                                                                │
+//	Link.Open ── preface ┐                                   ┌ preface ── Link.Accept
+//	             yamux   ├── websocket (hooktape.1, TLS) ────┤   yamux
+//	             stream ─┘                                   └── stream
+//
+// So neither end has a second HTTP implementation: the edge's end is a dialer for its wire.Client, the laptop's end is a
+// listener for its wire.Server, and the bytes between them are those that the edge has recorded. The edge changes nothing
+// of a request, not even the fields of its connection; only the laptop rewrites, when it passes the request to the app.
+//
+// # Streams
+//
+// A stream takes one request, since its preface says whose request it is. Opening one costs no round trip: its first
+// frame, the preface and the request leave together. Data that a stream's reader has not taken is bounded by its window,
+// 256 KiB, so that a slow request holds up itself alone. A laptop opens one stream, the first: on it both ends say who
+// they are (Hello, Welcome, Begin) and the edge later what has changed.
+//
+// yamux writes the header of a frame and its data apart, and says with frames of their own that a stream was opened and
+// that it was accepted. The carrier below it gathers: a message of the websocket has whole frames, as many as came while
+// the one before was being written, and frames that nobody waits for go with the next one that somebody does.
+//
+// # Life and death
+//
+// Both ends send a ping every 10 s, whatever else they send, and take a link from which nothing came for 25 s for dead.
+// Pongs are not waited for: behind a large body on a slow line they would come late, while the body itself is proof of
+// life. A write that comes no further for a minute ends the link, too. The first cause is kept and told by Err.
+//
+// When a link ends, so do its streams, each with io.ErrUnexpectedEOF: yamux would call that io.EOF, and a response that
+// lasts until the end of its connection would seem to be whole.
+//
+// # What the other end may do
+//
+// Both ends take the other for hostile until it has shown its token, and for broken afterwards. Each of these ends the
+// link, and Err says which it was: a frame that is none, a message that is text or larger than messages get, a preface
+// that is too long, is none, or does not come, more streams than the edge may open, a second stream of the laptop.
+//
+// # Versions
+//
+// The subprotocol of the websocket has the version. An edge answers a version that it does not speak with its own, so
+// that the laptop can tell which end is to be upgraded (MismatchError). Fields can be added to the preface and the
+// messages without a new version: what an end does not know it ignores.
+package tunnel
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/gorilla/websocket"
+	"github.com/hashicorp/yamux"
+)
+
+// Path is where an edge takes tunnels.
+const Path = "/.hooktape/tunnel"
+
+// version is that of the protocol that this program speaks.
+const version = 1
+
+const (
+	// maxStreams is how many streams an edge opens at once.
+	maxStreams = 512
+	// streamSlack is how many more the laptop has open when the edge has that many: streams that the edge has closed, and
+	// the laptop not yet.
+	streamSlack = 256
+	// backlog is how many streams may be open and not accepted.
+	backlog = maxStreams + streamSlack
+	// stallTime is how long a frame may wait to be written while nothing else is: the carrier notices earlier.
+	stallTime = 5 * time.Minute
+	// closeTime is how long a stream waits for the other end to close it too, before it is cut off.
+	closeTime = 30 * time.Second
+	// prefaceTime is how long a stream may take to say what it is for.
+	prefaceTime = 10 * time.Second
+)
+
+var (
+	// ErrClosed is why a link ended that this end has closed.
+	ErrClosed = errors.New("the link was closed")
+	// ErrLost is what Open and the streams of a link that has ended fail with, beside the cause.
+	ErrLost = errors.New("the link is lost")
+
+	errTooManyStreams = fmt.Errorf("more than %d streams at once", backlog)
+	errUninvited      = errors.New("it opened a stream, which only the edge may")
+)
+
+// Timing says how often an end gives a sign of life, and when it takes the other for dead. The zero value of each is its
+// default.
+type Timing struct {
+	Ping    time.Duration // between signs of life; 10 s
+	Silence time.Duration // for which nothing came at all; 25 s
+}
+
+func (t Timing) withDefaults() Timing {
+	if t.Ping == 0 {
+		t.Ping = 10 * time.Second
+	}
+	if t.Silence == 0 {
+		t.Silence = 25 * time.Second
+	}
+	return t
+}
+
+// A Link is one websocket between an edge and a laptop. Its methods may be called from any goroutine. It owns its
+// goroutines; they have ended when Close returns.
+type Link struct {
+	carrier *carrier
+	session *yamux.Session
+	running sync.WaitGroup
+	done    chan struct{}
+
+	places   chan struct{} // of streams that this end opens: one for each that is open
+	accepted chan *Stream  // that the other end opened, and nobody has taken yet; those of the edge with their preface
+
+	talk *Stream // for messages; of the one goroutine that introduces the ends
+
+	// mu guards the fields below; it is held for moments only.
+	mu    sync.Mutex
+	cause error // why it ended: the first
+	open  int   // streams that the other end opened and this end has not closed
+}
+
+// side is the end of a link that this is.
+type side bool
+
+const (
+	edgeSide   side = false
+	laptopSide side = true
+)
+
+// newLink makes a link of a websocket. It owns ws.
+func newLink(ws *websocket.Conn, s side, timing Timing) (*Link, error) {
+	c := newCarrier(ws, timing.withDefaults())
+	l := &Link{
+		carrier: c, done: make(chan struct{}), places: make(chan struct{}, maxStreams), accepted: make(chan *Stream),
+	}
+	begin := yamux.Server
+	if s == laptopSide {
+		begin = yamux.Client
+	}
+	session, err := begin(c, &yamux.Config{
+		AcceptBacklog: backlog, KeepAliveInterval: time.Hour, // which is not enabled: the carrier sees to it
+		ConnectionWriteTimeout: stallTime, StreamCloseTimeout: closeTime, MaxStreamWindowSize: 256 << 10, LogOutput: io.Discard,
+	})
+	if err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
+	l.session = session
+	l.running.Go(l.watch)
+	if s == laptopSide {
+		l.running.Go(l.acceptStreams)
+	} else {
+		l.running.Go(l.acceptTalk)
+	}
+	return l, nil
+}
+
+// watch notes why the link ended, once it has.
+func (l *Link) watch() {
+	<-l.session.CloseChan()
+	cause := l.carrier.failure()
+	for range backlog + 1 { // yamux tells the cause to who accepts, but streams that were not accepted yet may come before
+		if cause != nil && cause != yamux.ErrSessionShutdown {
+			break
+		}
+		_, cause = l.session.AcceptStream()
+	}
+	l.end(cause)
+	close(l.done)
+}
+
+// end notes the cause, if it is the first.
+func (l *Link) end(cause error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.cause == nil {
+		l.cause = cause
+	}
+}
+
+// cut ends the link. It does not wait for its goroutines.
+func (l *Link) cut(cause error) {
+	l.end(cause)
+	_ = l.session.Close()
+}
+
+// Close ends the link and all its streams, and waits for its goroutines.
+func (l *Link) Close() error {
+	l.cut(ErrClosed)
+	l.running.Wait()
+	return nil
+}
+
+// Cut is Close with a cause for Err.
+func (l *Link) Cut(cause error) {
+	l.cut(cause)
+	l.running.Wait()
+}
+
+// Done is closed when the link has ended.
+func (l *Link) Done() <-chan struct{} { return l.done }
+
+// Err is why the link ended: ErrClosed when this end has closed it; nil while it has not ended.
+func (l *Link) Err() error {
+	select {
+	case <-l.done:
+	default:
+		return nil
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.cause
+}
+
+// Open opens a stream for one request and says in its preface whose it is. It waits while as many are open as may be.
+// The error is that of ctx, or wraps ErrLost.
+func (l *Link) Open(ctx context.Context, p Preface) (net.Conn, error) {
+	select {
+	case l.places <- struct{}{}:
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	case <-l.done:
+		return nil, l.lost()
+	}
+	release := func() { <-l.places }
+	inner, err := l.session.OpenStream()
+	if err != nil {
+		release()
+		return nil, l.lost()
+	}
+	s := &Stream{Stream: inner, link: l, preface: p, release: release}
+	if s.first, err = encode(&p); err != nil {
+		_ = s.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// lost is the error of what needed the link.
+func (l *Link) lost() error {
+	if err := l.Err(); err != nil {
+		return fmt.Errorf("%w: %w", ErrLost, err)
+	}
+	return ErrLost
+}
+
+// Accept returns the next stream that the edge opened, once its preface has come.
+func (l *Link) Accept() (*Stream, error) {
+	select {
+	case s := <-l.accepted:
+		return s, nil
+	case <-l.done:
+		return nil, l.lost()
+	}
+}
+
+// acceptStreams takes streams of the edge, each in a goroutine of its own until its preface has come.
+func (l *Link) acceptStreams() {
+	for {
+		inner, err := l.session.AcceptStream()
+		if err != nil {
+			return
+		}
+		if !l.count(1) {
+			l.cut(errTooManyStreams)
+			return
+		}
+		s := &Stream{Stream: inner, link: l, release: func() { l.count(-1) }}
+		l.running.Go(func() { l.introduce(s) })
+	}
+}
+
+// count changes how many streams of the other end are open, and says whether there may be so many.
+func (l *Link) count(n int) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.open += n
+	return l.open <= backlog
+}
+
+// introduce reads the preface of a stream and hands it to Accept.
+func (l *Link) introduce(s *Stream) {
+	_ = s.SetReadDeadline(time.Now().Add(prefaceTime))
+	if err := readMessage(s, &s.preface); err != nil {
+		_ = s.Close()
+		if !errors.Is(err, io.ErrUnexpectedEOF) || l.session.IsClosed() { // an edge may think better of it
+			l.cut(fmt.Errorf("preface: %w", err))
+		}
+		return
+	}
+	_ = s.SetReadDeadline(time.Time{})
+	select {
+	case l.accepted <- s:
+	case <-l.done:
+		_ = s.Close()
+	}
+}
+
+// A Stream is a net.Conn that carries one request and its response.
+type Stream struct {
+	*yamux.Stream
+	link    *Link
+	preface Preface
+	first   []byte // goes before what is written first, and with it; the writer's own
+	once    sync.Once
+	release func()
+}
+
+// Preface says whose request it is.
+func (s *Stream) Preface() Preface { return s.preface }
+
+// RemoteAddr is who sent the request to the edge.
+func (s *Stream) RemoteAddr() net.Addr { return addr(s.preface.Remote) }
+
+// Read reads what the other end has written. The error is io.EOF when that has closed the stream, and wraps
+// io.ErrUnexpectedEOF and ErrLost when the link has ended.
+func (s *Stream) Read(p []byte) (int, error) {
+	n, err := s.Stream.Read(p)
+	if err != nil && !isTimeout(err) && s.link.session.IsClosed() {
+		err = fmt.Errorf("%w: %w", io.ErrUnexpectedEOF, s.link.lost())
+	}
+	return n, err
+}
+
+// Write writes to the other end; it waits while that has not taken what was written before.
+func (s *Stream) Write(p []byte) (int, error) {
+	before := len(s.first)
+	if before > 0 {
+		p = append(s.first, p...)
+	}
+	n, err := s.Stream.Write(p)
+	s.first = s.first[min(n, before):]
+	n = max(0, n-before)
+	if err != nil && !isTimeout(err) && s.link.session.IsClosed() {
+		err = s.link.lost()
+	}
+	return n, err
+}
+
+// Close closes both directions.
+func (s *Stream) Close() error {
+	s.once.Do(s.release)
+	return s.Stream.Close()
+}
+
+func isTimeout(err error) bool {
+	timeout, ok := errors.AsType[net.Error](err)
+	return ok && timeout.Timeout()
+}
+
+// addr is an address as the edge has told it.
+type addr string
+
+func (a addr) Network() string { return "tcp" }
+func (a addr) String() string  { return string(a) }
