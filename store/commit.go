@@ -24,8 +24,20 @@ func (r *refusal) Unwrap() error { return r.error }
 
 func refuse(format string, args ...any) error { return &refusal{fmt.Errorf(format, args...)} }
 
-// maxFailures is how many changes of a failed group are tried alone before the disk is believed to be the cause.
+// maxFailures is how many commits of a failed group's changes, each alone, may fail before the disk is believed to be the
+// cause.
 const maxFailures = 2
+
+// unfitError is the error of a change that could not be applied, which says nothing about the disk: a row that it is
+// about is damaged, for example.
+type unfitError struct{ error }
+
+func (e *unfitError) Unwrap() error { return e.error }
+
+func unfit(err error) bool {
+	_, ok := errors.AsType[*unfitError](err)
+	return ok
+}
 
 // tally counts what the committer did since the store was opened.
 type tally struct {
@@ -70,9 +82,11 @@ func (s *Store) commitAlone(group []*Commit) {
 			continue
 		}
 		err := s.transact(group[i : i+1])
-		if err != nil {
+		switch {
+		case unfit(err):
+		case err != nil:
 			failures, last = failures+1, err
-		} else if c.change != nil {
+		case c.change != nil:
 			failures = 0
 		}
 		c.finish(firstError(err, c.err))
@@ -115,6 +129,7 @@ func (s *Store) transact(group []*Commit) error {
 		s.spoiled = 0
 		s.count(&t, changes)
 		s.observe(&t, group, time.Since(began))
+		s.tellPassedOver(t.passed)
 		s.evictor.look(s.file, t.counts.refused > 0)
 		return nil
 	}
@@ -181,7 +196,8 @@ func (s *Store) countFailure(err error) error {
 	s.countMu.Lock()
 	s.tally.failures++
 	s.tally.failing++
-	tell := !s.tally.told && !(s.short.Load() && diskFull(err)) // that the disk is full was told
+	known := unfit(err) || s.short.Load() && diskFull(err) // whoever made the change is told, or everybody was
+	tell := !s.tally.told && !known
 	s.tally.told = s.tally.told || tell
 	s.countMu.Unlock()
 	if tell {
@@ -199,6 +215,7 @@ type txn struct {
 	skew     skew
 	skewed   bool
 	settled  []Delivery // that came to a state other than Pending
+	passed   []unreadable
 	short    bool       // no records can be taken
 	roster   roster
 	sessions map[uint32]sessionCount // change of what is in each session
@@ -221,7 +238,7 @@ func (t *txn) applyAll(group []*Commit) error {
 		if _, refused := errors.AsType[*refusal](c.err); !refused {
 			err := c.err
 			c.err = nil
-			return err
+			return &unfitError{err}
 		}
 	}
 	if err := t.writeCounts(); err != nil {

@@ -103,8 +103,11 @@ func fromSortable(n uint64) time.Time { return time.Unix(0, int64(n^1<<63)).UTC(
 // waitingKey is the common beginning of all that waits for one key. The key is hashed: it may have any length.
 func waitingKey(dst []byte, d *Delivery) []byte {
 	sum := sha256.Sum256([]byte(d.Key))
-	return append(appendTargetKey(dst, d.Source, d.Target), sum[:16]...)
+	return append(appendTargetKey(dst, d.Source, d.Target), sum[:waitingHash]...)
 }
+
+// waitingHash is how many bytes of a key's hash there are.
+const waitingHash = 16
 
 const (
 	waitingFirst  = 0 // behind waitingKey: the value is the id of the first
@@ -128,7 +131,18 @@ func (t *txn) putDelivery(d Delivery, from State) (put bool, err error) {
 	if err != nil || from != "" && (old == nil || old.State != from) {
 		return false, err
 	}
+	if from == Pending && old.Attempts > d.Attempts {
+		d.catchUp(old)
+	}
 	return true, t.replaceDelivery(key, old, d)
+}
+
+// catchUp gives a delivery that was looked at before another attempt ended what that attempt came to.
+func (d *Delivery) catchUp(newer *Delivery) {
+	d.Attempts, d.Status = newer.Attempts, newer.Status
+	if d.State == Pending {
+		d.Error, d.Finding = newer.Error, newer.Finding
+	}
 }
 
 // replaceDelivery writes a delivery in the place of the one that is there under its key; nil: of none.
@@ -205,7 +219,7 @@ func (t *txn) delist(d *Delivery) error {
 	if err := t.deleteReady(d); err != nil {
 		return err
 	}
-	return t.promote(d)
+	return t.promote(waitingKey(nil, d), d)
 }
 
 // postpone moves a pending delivery to another time.
@@ -219,11 +233,10 @@ func (t *txn) postpone(old, d *Delivery) error {
 	return t.putReady(d)
 }
 
-// promote makes the one behind d the first of its key. Those that can't be read are passed over, and wait for nothing any
+// promote makes the one behind d the first of its key, whose rows begin with prefix. Those that can't be read are passed over, and wait for nothing any
 // more: they must hold up neither d nor those behind them.
-func (t *txn) promote(d *Delivery) error {
+func (t *txn) promote(prefix []byte, d *Delivery) error {
 	waiting := t.Bucket(bucketWaiting)
-	prefix := waitingKey(nil, d)
 	first := append(bytes.Clone(prefix), waitingFirst)
 	behind := append(bytes.Clone(prefix), waitingBehind)
 	for {
@@ -232,11 +245,13 @@ func (t *txn) promote(d *Delivery) error {
 			return waiting.Delete(first)
 		}
 		k = bytes.Clone(k)
-		next, unreadable := getDelivery(t.Tx, &Delivery{Record: ID(k[len(behind):]), Source: d.Source, Target: d.Target})
+		of := Delivery{Record: ID(k[len(behind):]), Source: d.Source, Target: d.Target}
+		next, damage := getDelivery(t.Tx, &of)
 		if err := waiting.Delete(k); err != nil {
 			return err
 		}
-		if unreadable != nil {
+		if damage != nil {
+			t.passed = append(t.passed, unreadable{of: of, err: damage})
 			continue
 		}
 		if err := waiting.Put(first, bytes.Clone(next.Record[:])); err != nil {

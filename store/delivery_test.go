@@ -146,6 +146,24 @@ func TestADeliveryThatLeftItsStateStaysWhatItIs(t *testing.T) {
 	}
 }
 
+// Who retries or drops a delivery may have looked at it before an attempt ended.
+func TestAnOlderLookTakesNoAttemptBack(t *testing.T) {
+	for state, wantError := range map[store.State]string{store.Pending: "reset", store.Expired: "too late"} {
+		s := openStore(t, tape(t), store.Options{})
+		rec := keep(t, s, fromIiko(), nil, to("app", "", 0))
+		looked := deliveryOf(t, s, rec.ID)
+		tried := looked
+		tried.Attempts, tried.Status, tried.Error, tried.Due = 3, 500, "reset", arrival.Add(time.Hour)
+		noError(t, s.Settle(rec.ID, store.Outcome{Deliveries: []store.Delivery{tried}}).Wait())
+		looked.State, looked.Error, looked.Due = state, "too late", arrival
+		noError(t, s.Settle(rec.ID, store.Outcome{From: store.Pending, Deliveries: []store.Delivery{looked}}).Wait())
+		is := deliveryOf(t, s, rec.ID)
+		if is.State != state || is.Attempts != 3 || is.Status != 500 || is.Error != wantError || !is.Due.Equal(arrival) {
+			t.Errorf("%s: %+v", state, is)
+		}
+	}
+}
+
 func TestPendingIsCountedInMemoryAndAgainAtOpen(t *testing.T) {
 	s := openStore(t, tape(t), store.Options{})
 	want := func(n int, oldest store.ID) {

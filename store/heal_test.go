@@ -134,10 +134,16 @@ func (c *oddChange) apply(t *txn) error {
 
 func (c *oddChange) release(error) {}
 
-func TestOneBadChangeFailsAlone(t *testing.T) {
+func TestABadChangeFailsAlone(t *testing.T) {
 	errOdd := errors.New("odd")
-	for name, bad := range map[string]*oddChange{
-		"an error": {err: errOdd}, "a panic": {panics: true}, "a refusal": {err: refuse("no: %w", errOdd)},
+	for name, of := range map[string]struct {
+		bad   oddChange
+		times int
+	}{
+		"an error":    {oddChange{err: errOdd}, 1},
+		"some errors": {oddChange{err: errOdd}, 2 * maxFailures},
+		"a panic":     {oddChange{panics: true}, 1},
+		"a refusal":   {oddChange{err: refuse("no: %w", errOdd)}, 1},
 	} {
 		s, _ := openTape(t)
 		first, err := s.queue.enter(0) // holds the group together until all are in line
@@ -145,18 +151,24 @@ func TestOneBadChangeFailsAlone(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, before := appendBytes(s, []byte("before"))
-		c, err := s.queue.enter(0)
-		if err != nil {
-			t.Fatal(err)
+		var bad []*Commit
+		for range of.times {
+			c, err := s.queue.enter(0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.queue.fill(c, &of.bad, 0, nil)
+			bad = append(bad, c)
 		}
-		s.queue.fill(c, bad, 0, nil)
 		_, behind := appendBytes(s, []byte("behind"))
 		s.queue.fill(first, nil, 0, nil)
 		if err := errors.Join(first.Wait(), before.Wait(), behind.Wait()); err != nil {
 			t.Errorf("%s: the others failed too: %v", name, err)
 		}
-		if err := c.Wait(); err == nil || !bad.panics && !errors.Is(err, errOdd) {
-			t.Errorf("%s: %v", name, err)
+		for _, c := range bad {
+			if err := c.Wait(); err == nil || !of.bad.panics && !errors.Is(err, errOdd) {
+				t.Errorf("%s: %v", name, err)
+			}
 		}
 		if st := s.Stats(); st.Records != 2 {
 			t.Errorf("%s: %d records", name, st.Records)

@@ -14,12 +14,29 @@ import (
 // the first, and none for which skip (nil: skips nothing) returns true. next is when the first of those that it left
 // out for another reason is due; zero when there is none. A caller whose skip knows what is under way sees each once.
 //
-// skip runs inside a read transaction: it must be quick and must not call the store. A damaged row is left out, and
-// the error says so beside the deliveries that are whole.
+// skip runs inside a read transaction: it must be quick and must not call the store. A delivery whose row is damaged is
+// passed over for good, which the log hears of, so that it holds up no other of its key. While that can't be written, the
+// error says so beside the deliveries that are whole.
 func (s *Store) Ready(source, target string, now time.Time, limit int, skip func(ID) bool) (due []Delivery, next time.Time, err error) {
+	var damaged []unreadable
+	due, next, damaged, err = s.ready(source, target, now, limit, skip)
+	if err != nil || len(damaged) == 0 {
+		return due, next, err
+	}
+	if err := s.passOver(damaged); err != nil {
+		return due, next, err
+	}
+	due, next, damaged, err = s.ready(source, target, now, limit, skip)
+	if err == nil && len(damaged) > 0 { // more of them: the next call sees to these
+		err = damaged[0].err
+	}
+	return due, next, err
+}
+
+// ready is Ready but for what it does with damaged rows.
+func (s *Store) ready(source, target string, now time.Time, limit int, skip func(ID) bool) (due []Delivery, next time.Time, damaged []unreadable, err error) {
 	prefix := appendTargetKey(nil, source, target)
 	w := walk{bucket: bucketReady, low: prefix, high: after(prefix)}
-	var damaged error
 	for err := range s.slices(&w, func(tx *bolt.Tx, k, _ []byte) bool {
 		at := fromSortable(binary.BigEndian.Uint64(k[len(prefix):]))
 		id := ID(k[len(prefix)+8:])
@@ -32,17 +49,17 @@ func (s *Store) Ready(source, target string, now time.Time, limit int, skip func
 		}
 		d, err := getDelivery(tx, &Delivery{Record: id, Source: source, Target: target})
 		if err != nil {
-			damaged = err
-			return false
+			damaged = append(damaged, unreadable{Delivery{Record: id, Source: source, Target: target}, bytes.Clone(k), err})
+			return len(damaged) == unreadablesMax && w.end()
 		}
 		due = append(due, *d)
 		return false
 	}) {
 		if err != nil {
-			return due, next, err
+			return due, next, damaged, err
 		}
 	}
-	return due, next, damaged
+	return due, next, damaged, nil
 }
 
 // getDelivery reads the row of a delivery that an index says is there.

@@ -212,5 +212,5 @@ type Outcome struct {
 	Answer     *Answer    // takes the place of the one before
 	AnswerRaw  *Spool     // the bytes of the answer; nil: Answer.Raw as it is
 	Deliveries []Delivery // made, or changed: a delivery that leaves Pending frees the next of its key
-	From       State      // only deliveries that are in this state are changed, and none is made; "": any
+	From       State      // only deliveries that are in this state are changed, and none is made; "": any. From Pending, more attempts are kept
 }
