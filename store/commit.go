@@ -216,7 +216,7 @@ type txn struct {
 	skewed   bool
 	settled  []Delivery // that came to a state other than Pending
 	passed   []unreadable
-	short    bool       // no records can be taken
+	short    bool // no records can be taken
 	roster   roster
 	sessions map[uint32]sessionCount // change of what is in each session
 	pins     int64                   // change of what all records in sessions weigh
