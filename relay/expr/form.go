@@ -108,7 +108,7 @@ type formParser struct {
 
 func (p *formParser) put(name, value string) error {
 	b := p.root
-	for _, key := range formKeys(name) {
+	for _, key := range FormKeys(name) {
 		if b.leaf { // a=1&a[b]=2: the later one counts
 			*b = branch{}
 		}
@@ -141,8 +141,9 @@ func (b *branch) add(key string) *branch {
 	return made
 }
 
-// formKeys splits data[PARAMS][MESSAGE] into its keys.
-func formKeys(name string) []string {
+// FormKeys splits the name of a field of a form into its keys, as PHP does: data[PARAMS][MESSAGE] is data, PARAMS and
+// MESSAGE, and tags[] is tags and "".
+func FormKeys(name string) []string {
 	first, rest, ok := strings.Cut(name, "[")
 	if !ok || first == "" || strings.Count(name, "[") > maxFormDepth {
 		return []string{name}

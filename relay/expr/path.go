@@ -2,6 +2,7 @@ package expr
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
@@ -27,4 +28,82 @@ func ParsePath(src string) (names []string, err error) {
 		names = append(names, s.name)
 	}
 	return names, nil
+}
+
+// ParsePattern is ParsePath for paths in which * stands for any characters of a name, or for any index:
+// json.items[*].id, header.x-trace-*, json.meta.*.
+func ParsePattern(src string) (names []string, err error) { return ParsePath(quoteWildcards(src)) }
+
+// quoteWildcards puts names with a * into brackets and quotes, where HCL takes them.
+func quoteWildcards(src string) string {
+	var b strings.Builder
+	for src != "" {
+		step, rest := firstStep(src)
+		name, dotted := strings.CutPrefix(step, ".")
+		switch fixed := strings.ReplaceAll(name, "*", ""); {
+		case step == "[*]":
+			step = `["*"]`
+		case dotted && fixed != name && hclsyntax.ValidIdentifier("x"+fixed):
+			step = `["` + name + `"]`
+		}
+		b.WriteString(step)
+		src = rest
+	}
+	return b.String()
+}
+
+// firstStep cuts .name or [index] off a path.
+func firstStep(src string) (first, rest string) {
+	quoted := false
+	for i := 1; i < len(src); i++ {
+		switch {
+		case src[i] == '\\' && quoted:
+			i++
+		case src[i] == '"':
+			quoted = !quoted
+		case !quoted && (src[i] == '.' || src[i] == '['):
+			return src[:i], src[i:]
+		}
+	}
+	return src, ""
+}
+
+// FormatPath writes a path as ParsePath reads it. Names of digits are written as indexes, which are the same.
+func FormatPath(names ...string) string {
+	var b strings.Builder
+	for i, name := range names {
+		_, counts := arrayIndex(name)
+		switch {
+		case i == 0:
+			b.WriteString(name)
+		case counts:
+			b.WriteString("[" + name + "]")
+		case hclsyntax.ValidIdentifier(name):
+			b.WriteString("." + name)
+		default:
+			b.WriteString(`["` + quoteName(name) + `"]`)
+		}
+	}
+	return b.String()
+}
+
+// quoteName escapes a name for the inside of quotes.
+func quoteName(name string) string {
+	var b strings.Builder
+	for i, r := range toUTF8(name) {
+		switch {
+		case r == '"' || r == '\\':
+			b.WriteByte('\\')
+		case r == '\n':
+			b.WriteString(`\n`)
+			continue
+		case r < ' ' || r == 0x7f:
+			fmt.Fprintf(&b, `\u%04x`, r)
+			continue
+		case (r == '$' || r == '%') && strings.HasPrefix(name[i+1:], "{"):
+			b.WriteRune(r) // doubled it begins no template
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
 }
