@@ -30,7 +30,7 @@ func renderBody(m *message, names mask.Names, reveal bool) rendering {
 		coding, _ := m.fields.Get("Content-Encoding")
 		body, note = text, ", shown without "+strings.ToLower(coding)
 	}
-	if !textual(body) {
+	if !wire.IsText(body) {
 		return rendering{orDash(contentType) + ", binary" + note, hexDump(body)}
 	}
 	if !reveal {
@@ -45,22 +45,10 @@ func renderJunk(junk []byte, names mask.Names, reveal bool) string {
 	if !reveal {
 		junk = []byte(names.Head(string(junk)))
 	}
-	if textual(junk) {
+	if wire.IsText(junk) {
 		return string(junk)
 	}
 	return hexDump(junk)
-}
-
-// textual says whether bytes are text: UTF-8, perhaps cut in its last
-// character, with no control characters but white space. An escape does not
-// make text binary: it is shown escaped.
-func textual(b []byte) bool {
-	for i := 0; i < utf8.UTFMax && len(b) > 0 && !utf8.Valid(b); i++ {
-		b = b[:len(b)-1]
-	}
-	return utf8.Valid(b) && !bytes.ContainsFunc(b, func(r rune) bool {
-		return r < 0x20 && !strings.ContainsRune("\t\n\v\f\r\x1b", r)
-	})
 }
 
 func readable(contentType string, body []byte) string {

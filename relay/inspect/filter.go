@@ -1,7 +1,6 @@
 package inspect
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"net/url"
@@ -206,23 +205,13 @@ func view(s *store.Store, rec *store.Record) *expr.View {
 		if err != nil {
 			return nil, err
 		}
-		return decoded(head.Fields, coded)
+		return wire.PlainContent(head.Fields, coded, decodedMost)
 	}}
 }
 
 // decodedMost bounds what is made of a body that came in gzip or deflate, in
 // bytes. The agent's own bound is that of the source.
 const decodedMost = 64 << 20
-
-// decoded is a body without its content coding. What can't be decoded is taken
-// as it is.
-func decoded(fields wire.Fields, body []byte) ([]byte, error) {
-	plain, err := wire.DecodeContent(fields, body, decodedMost)
-	if err != nil && !errors.Is(err, wire.ErrContentTooLarge) {
-		return body, nil
-	}
-	return plain, err
-}
 
 // readHead parses the head of a record.
 func readHead(s *store.Store, rec *store.Record) (*wire.RequestHead, error) {

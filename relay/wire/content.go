@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode/utf8"
 )
 
 // ErrContentTooLarge says that a coded body is larger than asked for when it is
@@ -48,6 +49,16 @@ func DecodeContent(fields Fields, body []byte, most int64) ([]byte, error) {
 	decoded := make([]byte, size)
 	_, err = io.ReadFull(r, decoded)
 	return decoded, err
+}
+
+// PlainContent is DecodeContent that takes a body as it is when it is not what
+// fields say: the error is ErrContentTooLarge, or nil.
+func PlainContent(fields Fields, body []byte, most int64) ([]byte, error) {
+	plain, err := DecodeContent(fields, body, most)
+	if err != nil && !errors.Is(err, ErrContentTooLarge) {
+		return body, nil
+	}
+	return plain, err
 }
 
 // ContentSize is how many bytes DecodeContent returns.
@@ -95,4 +106,16 @@ func DecodeStart(fields Fields, body []byte, most int64) (start []byte, ok bool)
 	}
 	start, _ = io.ReadAll(io.LimitReader(r, most)) // one that is cut short is shown as far as it goes
 	return start, len(start) > 0
+}
+
+// IsText says whether bytes are text: UTF-8, perhaps cut in its last character,
+// with no control characters but white space. An escape does not make text
+// binary.
+func IsText(b []byte) bool {
+	for i := 0; i < utf8.UTFMax && len(b) > 0 && !utf8.Valid(b); i++ {
+		b = b[:len(b)-1]
+	}
+	return utf8.Valid(b) && !bytes.ContainsFunc(b, func(r rune) bool {
+		return r < 0x20 && !strings.ContainsRune("\t\n\v\f\r\x1b", r)
+	})
 }
