@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -72,7 +71,7 @@ type benchReplay struct {
 func newBenchReplay(b *testing.B, recorded []byte, aim Aim) *benchReplay {
 	client := new(wire.Client)
 	b.Cleanup(client.Close)
-	then, err := ReadThen(strings.NewReader(wiretest.Response), "POST")
+	then, err := ReadThen(opener(wiretest.Response), "POST")
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -92,7 +91,7 @@ func (r *benchReplay) once(b *testing.B) error {
 		return result.Err
 	}
 	defer result.Kept.Close()
-	if d := Compare(r.then, result.Response); d.Any() {
+	if d := Compare(r.then, result.Response, nil); d.Any() {
 		return fmt.Errorf("the response differs: %+v", d)
 	}
 	return nil

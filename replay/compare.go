@@ -1,87 +1,98 @@
 package replay
 
 import (
-	"bytes"
-	"crypto/sha256"
-	"errors"
-	"fmt"
-	"io"
-	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/hooktape/hooktape/relay/wire"
 )
 
-// Response is a response as it is compared: its body by length and digest, so
-// that large ones cost no memory.
-type Response struct {
-	Status   int
-	Fields   wire.Fields
-	HeadSize int
-	Size     int64 // of the body without chunk framing
-	digest   [sha256.Size]byte
-}
-
-func newResponse(head *wire.ResponseHead) *Response {
-	return &Response{Status: head.Status, Fields: head.Fields, HeadSize: len(head.Raw)}
-}
-
-// ReadThen reads a recorded response from its exact bytes. method is that of
-// the request, on which it depends whether there is a body. A body that was
-// cut short then is compared as far as it came.
-func ReadThen(raw io.Reader, method string) (*Response, error) {
-	start, err := readStart(raw)
-	if err != nil {
-		return nil, fmt.Errorf("read the response: %w", err)
-	}
-	head, err := wire.ParseResponseHead(start, method)
-	if err != nil {
-		return nil, fmt.Errorf("read the response: %w", err)
-	}
-	r := newResponse(head)
-	rest := io.MultiReader(bytes.NewReader(start[len(head.Raw):]), raw)
-	digest := sha256.New()
-	r.Size, err = io.Copy(digest, wire.NewBodyReader(head.Framing, rest))
-	if _, broken := errors.AsType[*wire.SyntaxError](err); err != nil && !broken && !errors.Is(err, io.ErrUnexpectedEOF) {
-		return nil, fmt.Errorf("read the response: %w", err)
-	}
-	digest.Sum(r.digest[:0])
-	return r, nil
-}
-
-// Difference says in what two responses differ.
+// Difference says in what two messages differ.
 type Difference struct {
-	Status  bool     `json:"status"`
-	Headers []string `json:"headers"` // names of the fields that differ, in lower case, sorted; never nil
+	Line    []string `json:"line,omitempty"` // of requests: what of the request line differs, method, path and query
+	Status  bool     `json:"status"`         // of responses
+	Headers []string `json:"headers"`        // names of the fields that differ, in lower case, sorted; never nil
 	Body    bool     `json:"body"`
+	Changes []Change `json:"changes"`        // each of these, the first 100; never nil
+	More    int      `json:"more,omitempty"` // changes behind them
 }
 
 // Any says whether there is a difference.
-func (d Difference) Any() bool { return d.Status || d.Body || len(d.Headers) > 0 }
+func (d Difference) Any() bool {
+	return d.Status || d.Body || len(d.Headers) > 0 || len(d.Line) > 0
+}
+
+// Change is one thing in which two messages differ.
+type Change struct {
+	Where string  `json:"where"` // a path as expressions have it, or "line 7" of a body that is text: of the one then, or of the one now where there was none
+	Then  *string `json:"then"`  // JSON values as they were sent; nil: there was none
+	Now   *string `json:"now"`
+	After string  `json:"after,omitempty"` // the line before, in a body that is text
+}
 
 // Compare finds the differences between two responses.
-func Compare(then, now *Response) Difference {
-	return Difference{
-		Status:  then.Status != now.Status,
-		Headers: differing(then.Fields, now.Fields),
-		Body:    then.Size != now.Size || then.digest != now.digest,
+//
+// Fields are compared by their values in their order, but for those of the
+// clock, of the connection and of the body's length. Bodies are compared without
+// chunk framing and content coding: JSON by what it says, with numbers by their
+// value (1.0 is 1) and the last of keys that come twice; forms by their fields;
+// other text by line; anything else, and what is larger than 16 MiB, by size and
+// hash. Rules may leave something out, and nil rules don't.
+//
+// Messages that are the same cost no look at their bodies.
+func Compare(then, now *Response, rules *Rules) Difference {
+	c := newComparison(rules)
+	if then.Status != now.Status && !rules.at("status").ignored() {
+		c.Status = true
+		c.change(words("status"), text(strconv.Itoa(then.Status)), text(strconv.Itoa(now.Status)))
+	}
+	c.fields(then.Fields, now.Fields)
+	c.bodies(then.content(), now.content())
+	return c.Difference
+}
+
+// comparison is a Difference that is being made.
+type comparison struct {
+	Difference
+	rules *Rules
+}
+
+func newComparison(rules *Rules) *comparison {
+	return &comparison{Difference{Headers: []string{}, Changes: []Change{}}, rules}
+}
+
+// fields compares header fields.
+func (c *comparison) fields(then, now wire.Fields) {
+	if alike(then, now) { // as nearly always
+		return
+	}
+	a, b := byName(then), byName(now)
+	names := namesOf(a, b)
+	for _, name := range names {
+		if slices.Equal(a[name], b[name]) || c.rules.at("header", name).ignored() {
+			continue
+		}
+		c.Headers = append(c.Headers, name)
+		c.change(header(name), joined(a[name]), joined(b[name]))
 	}
 }
 
-// differing are the names of the fields whose values differ. Not compared are
-// the clock, and what belongs to the connection and to the length of the body,
-// which is compared itself.
-func differing(then, now wire.Fields) []string {
-	names := []string{}
-	if alike(then, now) { // as nearly always
-		return names
+// joined are the values of a name; nil when there are none.
+func joined(values []string) *string {
+	if values == nil {
+		return nil
 	}
-	a, b := byName(then), byName(now)
+	return text(strings.Join(values, ", "))
+}
+
+func text(s string) *string { return &s }
+
+// namesOf are the keys of both, sorted.
+func namesOf(a, b map[string][]string) []string {
+	var names []string
 	for name := range a {
-		if !slices.Equal(a[name], b[name]) {
-			names = append(names, name)
-		}
+		names = append(names, name)
 	}
 	for name := range b {
 		if _, both := a[name]; !both {
@@ -115,13 +126,15 @@ func nextCompared(fields wire.Fields) wire.Fields {
 	return fields
 }
 
+// byName are the values of the fields that are compared.
 func byName(fields wire.Fields) map[string][]string {
 	named := map[string][]string{}
 	for _, f := range fields {
-		name := strings.ToLower(f.Name)
-		named[name] = append(named[name], f.Value)
+		if isCompared(f.Name) {
+			name := strings.ToLower(f.Name)
+			named[name] = append(named[name], f.Value)
+		}
 	}
-	maps.DeleteFunc(named, func(name string, _ []string) bool { return !isCompared(name) })
 	return named
 }
 

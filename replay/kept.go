@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"math"
 	"os"
 )
 
@@ -12,7 +13,7 @@ import (
 const keptInMemory = 1 << 20
 
 // Kept holds the bytes of a response until they are on the tape. They are
-// written, then read once. The zero Kept is empty.
+// written, then read. The zero Kept is empty.
 type Kept struct {
 	memory bytes.Buffer
 	file   *os.File // what does not fit; nil: all does
@@ -38,15 +39,14 @@ func (k *Kept) Write(p []byte) (int, error) {
 	return n + m, err
 }
 
-// Reader reads all that was written.
-func (k *Kept) Reader() (io.Reader, error) {
+// Open reads all that was written, from its beginning. It can be called many
+// times, until Close.
+func (k *Kept) Open() (io.ReadCloser, error) {
+	memory := bytes.NewReader(k.memory.Bytes())
 	if k.file == nil {
-		return &k.memory, nil
+		return io.NopCloser(memory), nil
 	}
-	if _, err := k.file.Seek(0, io.SeekStart); err != nil {
-		return nil, err
-	}
-	return io.MultiReader(&k.memory, k.file), nil
+	return io.NopCloser(io.MultiReader(memory, io.NewSectionReader(k.file, 0, math.MaxInt64))), nil
 }
 
 // Close frees the bytes.

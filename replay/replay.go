@@ -4,9 +4,9 @@
 //	Load      the recorded bytes of a request → Request
 //	With      Request, what is to be set → Request
 //	Signed    Request → Request as its sender would send it now
-//	Send      Request, Aim → Result              over the same wire.Client as deliveries
+//	Send      Request, Aim → Result                  over the same wire.Client as deliveries
 //	ReadThen  the recorded bytes of a response → Response
-//	Compare   Response, Response → Difference    pure
+//	Compare   Response, Response, Rules → Difference
 //
 // Run does it for many: it reads Shots ahead, has each prepared shortly before
 // it is due (Load, With, Signed, ReadThen), sent when it is due (Send), and in

@@ -72,7 +72,7 @@ func (s *Sender) now() time.Time {
 func (r *Result) read(from *wire.Response) error {
 	defer from.Close()
 	r.Kept = new(Kept)
-	r.Response = newResponse(from.Head)
+	r.Response = newResponse(from.Head, r.Kept.Open)
 	digest := sha256.New()
 	from.SetDecoded(func(p []byte) { digest.Write(p) })
 	_, err := io.WriteString(r.Kept, from.Head.Raw)

@@ -112,7 +112,7 @@ func (r *reporter) record(ctx context.Context, s *shot, now *replay.Result) erro
 	}
 	if now.Response != nil {
 		attempt.Status, attempt.HeadSize = now.Response.Status, now.Response.HeadSize
-		response, err := now.Kept.Reader()
+		response, err := now.Kept.Open()
 		if err != nil {
 			return err
 		}
@@ -155,7 +155,7 @@ func (r *reporter) count(sent *shot, now *replay.Result) sendJSON {
 		s.Now = &responseJSON{now.Response.Status, inspect.Milliseconds(now.Duration), now.Response.Size}
 	}
 	if s.Then != nil && s.Now != nil {
-		differs := replay.Compare(then.Response, now.Response)
+		differs := replay.Compare(then.Response, now.Response, &replay.Rules{Names: r.of.names})
 		s.Differs = &differs
 	}
 	switch {

@@ -171,12 +171,7 @@ func (r *replayer) then(ctx context.Context, rec *inspect.Record, a aim, attempt
 	default:
 		return nil, nil
 	}
-	raw, err := open()
-	if err != nil {
-		return nil, err
-	}
-	defer raw.Close()
-	response, err := replay.ReadThen(raw, rec.Method)
+	response, err := replay.ReadThen(open, rec.Method)
 	if err != nil {
 		return nil, err
 	}

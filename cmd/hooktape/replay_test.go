@@ -108,7 +108,7 @@ func TestReplayComparesWithTheTargetsOwnResponse(t *testing.T) {
 		tried(t, s, id, store.Attempt{Source: "shop", Target: "app", URL: app.URL, Status: 503}, "HTTP/1.1 503 Service Unavailable\nContent-Type: text/plain\nContent-Length: 4\n\nbusy")
 	})
 	out := d.hooktape("replay", "last", "--json")
-	if out.code != exitDone || !strings.Contains(out.stdout, `"differs":{"status":false,"headers":[],"body":false}`) {
+	if out.code != exitDone || !strings.Contains(out.stdout, `"differs":{"status":false,"headers":[],"body":false,"changes":[]}`) {
 		t.Errorf("%+v", out)
 	}
 }

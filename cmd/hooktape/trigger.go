@@ -286,7 +286,7 @@ func (f *triggerFlags) print(e *env, p *provider.Provider, event string, to *url
 
 // answer is the beginning of the answer's body.
 func (f *triggerFlags) answer(request *replay.Request, r *replay.Result) string {
-	kept, err := r.Kept.Reader()
+	kept, err := r.Kept.Open()
 	if err != nil {
 		return ""
 	}
