@@ -70,7 +70,7 @@ func (f *senderFlags) sender() (*provider.Provider, *provider.Setting, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	if s.Secrets == nil && p.Scheme != nil && !p.Keyless && !p.Optional {
+	if s.Secrets == nil && p.TakesSecret() && !p.Optional {
 		return nil, nil, misused("put the secret into a file and name it with --secret-file",
 			"%s signs what it sends, and no secret is given to check it with", p.Title)
 	}
@@ -128,7 +128,7 @@ func flagsFor(p *provider.Provider) string {
 	for _, name := range p.Needs {
 		flags += " --param " + name + "=VALUE"
 	}
-	if p.Scheme != nil && !p.Keyless {
+	if p.TakesSecret() {
 		flags += " --secret-file FILE"
 	}
 	return flags

@@ -114,7 +114,7 @@ func (s *setup) sources(cfg *config.Config) []inspect.Source {
 func (s *setup) source(cfg *config.Config, c *config.Source) inspect.Source {
 	kept := inspect.Source{
 		Name: c.Name, Path: c.Path, Host: c.Host, URL: sourceURL(cfg, c, s.base), Made: c.ID != "", ID: c.ID, Template: c.Template,
-		Params: c.Setting.Params,
+		Params: c.Setting.Params, Secret: len(c.Setting.Secrets) > 0,
 	}
 	if c.Provider != nil {
 		kept.Provider = c.Provider.Name

@@ -79,6 +79,9 @@ func (c *Config) make(m store.Source) (Source, error) {
 			return Source{}, err
 		}
 	}
+	if m.Secret == "" || !own.Provider.TakesSecret() {
+		own.Setting.Secrets = nil
+	}
 	own.ID, own.Disabled = m.ID, m.Disabled
 	params := map[string]string{"id": m.ID}
 	maps.Copy(params, own.Setting.Params)
@@ -153,7 +156,9 @@ func decodeMade(m store.Source, withProvider bool) (Source, error) {
 	source.SetAttributeValue("path", cty.StringVal(m.Path))
 	if withProvider {
 		source.SetAttributeValue("provider", cty.StringVal(m.Provider))
-		source.SetAttributeValue("secrets", cty.TupleVal([]cty.Value{cty.StringVal(m.Secret)}))
+		if m.Secret != "" {
+			source.SetAttributeValue("secrets", cty.TupleVal([]cty.Value{cty.StringVal(m.Secret)}))
+		}
 	}
 	if len(m.Params) > 0 {
 		params := make(map[string]cty.Value, len(m.Params))

@@ -200,21 +200,25 @@ func (s *Server) planNew(made []store.Source, source *store.Source) (Source, err
 	if s.Setup == nil {
 		return Source{}, refuse(Misused, "no agent runs, and no config is given that says where the source would be")
 	}
-	secrets := []string{source.Secret}
-	if source.Secret == "" {
+	given := source.Secret
+	secrets := []string{given}
+	if given == "" {
 		secrets = NewSecrets()
 	}
 	var refusal error
 	for _, source.Secret = range secrets {
 		planned, refused := s.Setup.Plan(append(made[:len(made):len(made)], *source))
-		err := refused[source.Name]
-		if err == nil {
-			if planned[source.Name].Provider == "" {
-				source.Secret = "" // nobody would look at it
-			}
-			return planned[source.Name], nil
+		if err := refused[source.Name]; err != nil {
+			refusal = cmp.Or(refusal, err)
+			continue
 		}
-		refusal = cmp.Or(refusal, err)
+		switch checked := planned[source.Name].Secret; {
+		case !checked && given != "":
+			return Source{}, refuse(Misused, "its requests are not checked with a secret, and one is given")
+		case !checked:
+			source.Secret = "" // nobody would look at it
+		}
+		return planned[source.Name], nil
 	}
 	return Source{}, refuse(Misused, "%s", refusal)
 }

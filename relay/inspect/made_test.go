@@ -24,6 +24,7 @@ func (f *fakeSetup) Plan(made []store.Source) (map[string]Source, map[string]err
 		}
 		planned[m.Name] = Source{
 			Name: m.Name, ID: m.ID, Made: true, Path: m.Path, URL: "https://hooks.example.com" + m.Path, Provider: m.Provider, Params: m.Params,
+			Secret: m.Provider != "yookassa",
 		}
 	}
 	return planned, refused
@@ -129,4 +130,16 @@ func TestSourcesCantBeMadeOnATapeThatIsOnlyRead(t *testing.T) {
 	c := InProcess(&Server{Store: s, Setup: &fakeSetup{refuse: "-"}})
 	_, err = c.CreateSource(t.Context(), NewSource{Name: "crm"})
 	wantProblem(t, err, Failed, store.ErrReadOnly.Error())
+}
+
+func TestASourceThatIsNotCheckedWithASecretHasNone(t *testing.T) {
+	d := newDeck(t, newFakeAgent())
+	d.server.Setup = &fakeSetup{}
+	if _, err := d.CreateSource(t.Context(), NewSource{Name: "pay", Provider: "yookassa", Path: "/pay", Secret: "given"}); err == nil {
+		t.Error("a secret is taken that nobody looks at")
+	}
+	pay, err := d.CreateSource(t.Context(), NewSource{Name: "pay", Provider: "yookassa", Path: "/pay"})
+	if err != nil || pay.Secret != "" {
+		t.Errorf("%+v %v", pay, err)
+	}
 }

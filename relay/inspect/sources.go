@@ -25,6 +25,8 @@ type Source struct {
 	Provider string            `json:"provider,omitempty"`
 	Params   map[string]string `json:"params,omitempty"`
 	Targets  []Target          `json:"targets"`
+	// Secret says that its requests are checked with a secret, as far as a Setup has planned it.
+	Secret bool `json:"-"`
 }
 
 // Target is what the tape remembers of a configured target.

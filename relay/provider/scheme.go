@@ -98,6 +98,10 @@ func (p *Provider) Verify(r *Request, s *Setting) *Failure {
 	return verify(p.Scheme, r, s)
 }
 
+// TakesSecret says whether a secret is needed to check its requests: there is something to check, and its keys are not
+// fetched. That of no provider is not.
+func (p *Provider) TakesSecret() bool { return p != nil && p.Scheme != nil && !p.Keyless }
+
 // CheckSecret says what is wrong with a secret that can't be one of the provider's: "the secret is not hex". nil says
 // that it may be one.
 func (p *Provider) CheckSecret(secret string) error { return checkSecret(p.Scheme, secret) }
