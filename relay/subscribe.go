@@ -20,6 +20,9 @@ import (
 // subscriptionRetry is how calls that register sources are tried again: providers are down for minutes, and count calls.
 var subscriptionRetry = config.Retry{Min: time.Second, Max: 10 * time.Minute}
 
+// errAbandoned is what is said of a registration whose block has left the configuration.
+const errAbandoned = "its subscribe block has left the config: the provider may still send, and has to be told by hand"
+
 // saidMax is how many bytes of what a provider says about a call that failed are shown.
 const saidMax = 200
 
@@ -62,19 +65,26 @@ const (
 	remove  step = "delete"
 )
 
-// nextStep decides what there is to do. url is where the provider is to call, fresh says that it has not been told since
-// the start though it wants to be.
-func nextStep(r *store.Registration, url string, fresh bool) step {
+// wish is what a registration should come to.
+type wish struct {
+	off    bool   // the provider is to know nothing of it
+	url    string // where the provider is to call; "": nobody knows
+	digest string // of what else it is told; "": that is not known
+	fresh  bool   // it has not been told since the start, though it wants to be
+}
+
+// nextStep decides what there is to do.
+func nextStep(r *store.Registration, w wish) step {
 	switch {
-	case r.Off && r.URL != "":
+	case w.off && r.URL != "":
 		return remove
-	case r.Off || url == "":
+	case w.off || w.url == "":
 		return nothing
 	case r.URL == "":
 		return create
-	case r.URL != url:
+	case r.URL != w.url, r.Told != w.digest && r.Told != "" && w.digest != "":
 		return update
-	case fresh:
+	case w.fresh:
 		return create
 	}
 	return nothing
@@ -105,9 +115,6 @@ func (a *Agent) keepSubscribed(ctx context.Context) {
 
 // subscribeDue does what is due for a source, and says when there is something to do again; zero: when roused.
 func (a *Agent) subscribeDue(ctx context.Context, s *source) (next time.Time) {
-	if len(s.Subscribe) == 0 {
-		return time.Time{}
-	}
 	a.subscriber.turn.Lock()
 	defer a.subscriber.turn.Unlock()
 	all, err := a.store.Registrations(s.Name)
@@ -125,7 +132,8 @@ func (a *Agent) subscribeDue(ctx context.Context, s *source) (next time.Time) {
 }
 
 // Subscribe makes a source known to its provider, or with on false not known any more, and says how its registrations
-// are then. It stays so until it is called again, over restarts too. The error is ErrNoSource, ErrNoSubscription, or
+// are then. It stays so until it is called again, over restarts too. Those that nobody knows how to take back are
+// forgotten then. The error is ErrNoSource, ErrNoSubscription, or
 // one of the store; what the provider answers is in the registrations.
 func (a *Agent) Subscribe(ctx context.Context, name string, on bool) ([]store.Registration, error) {
 	i := slices.IndexFunc(a.routes.Load().sources, func(s *source) bool { return s.Name == name })
@@ -133,29 +141,45 @@ func (a *Agent) Subscribe(ctx context.Context, name string, on bool) ([]store.Re
 		return nil, ErrNoSource
 	}
 	s := a.routes.Load().sources[i]
-	if len(s.Subscribe) == 0 {
-		return nil, ErrNoSubscription
-	}
 	a.subscriber.turn.Lock()
 	defer a.subscriber.turn.Unlock()
 	all, err := a.store.Registrations(name)
 	if err != nil {
 		return nil, err
 	}
+	if len(s.Subscribe) == 0 && (on || len(all) == 0) {
+		return nil, ErrNoSubscription
+	}
 	all = reconcile(s, all)
 	for i := range all {
-		all[i].Off = !on || !s.wants(&all[i])
-		all[i].Next = time.Time{}
+		all[i].Off, all[i].Next = !on, time.Time{}
+	}
+	var forgotten []store.Registration
+	if !on {
+		all, forgotten = s.forget(all)
 	}
 	if err := a.store.PutRegistrations(name, all); err != nil { // it holds even if the calls fail
 		return nil, err
 	}
 	defer a.subscriber.rouse() // for what has failed
-	return a.advance(ctx, s, all), nil
+	return append(a.advance(ctx, s, all), forgotten...), nil
 }
 
-// reconcile are the registrations of a source as its configuration wants them. Those that it has no more are off; they
-// stay as long as the provider may know them.
+// forget takes out the registrations that nobody knows how to take back.
+func (s *source) forget(all []store.Registration) (rest, forgotten []store.Registration) {
+	for _, r := range all {
+		if s.subscription(&r) != nil {
+			rest = append(rest, r)
+			continue
+		}
+		r.State, r.Error = store.Unsubscribed, "forgotten, and its provider was not told: the subscribe block has left the config"
+		forgotten = append(forgotten, r)
+	}
+	return rest, forgotten
+}
+
+// reconcile are the registrations of a source as its configuration wants them, and behind them those that it has no more:
+// they stay as long as the provider may know them.
 func reconcile(s *source, known []store.Registration) []store.Registration {
 	var all []store.Registration
 	for i := range s.Subscribe {
@@ -170,7 +194,6 @@ func reconcile(s *source, known []store.Registration) []store.Registration {
 	}
 	for _, k := range known {
 		if !slices.ContainsFunc(all, func(r store.Registration) bool { return same(&k, &r) }) && k.URL != "" {
-			k.Off = true
 			all = append(all, k)
 		}
 	}
@@ -197,7 +220,7 @@ func (a *Agent) advance(ctx context.Context, s *source, all []store.Registration
 			a.keepRegistrations(s, all)
 		}
 	}
-	gone := func(r store.Registration) bool { return r.Off && r.URL == "" && !s.wants(&r) }
+	gone := func(r store.Registration) bool { return r.URL == "" && !s.wants(&r) }
 	if slices.ContainsFunc(all, gone) {
 		all = slices.DeleteFunc(all, gone)
 		a.keepRegistrations(s, all)
@@ -222,22 +245,27 @@ func (a *Agent) take(ctx context.Context, s *source, r *store.Registration) bool
 	before := *r
 	sub := s.subscription(r)
 	if sub == nil {
-		r.State, r.Error, r.Next = store.Unregistered, "its subscribe block has left the config, so it can't be taken back", time.Time{}
-		return r.Error != before.Error
+		r.State, r.Error, r.Next, r.Failures = store.Abandoned, errAbandoned, time.Time{}, 0
+		return r.State != before.State
 	}
 	key := s.Name + "\x00" + r.Name + "\x00" + fmt.Sprint(r.Each)
-	url := s.callbackURL(sub)
-	switch what := nextStep(r, url, sub.Always && !a.subscriber.told[key]); {
-	case what != nothing:
-		a.register(ctx, s, sub, r, what, url)
+	w := wish{off: r.Off || !s.wants(r), url: s.callbackURL(sub), fresh: sub.Always && !a.subscriber.told[key]}
+	w.digest = sub.Digest(s.paramsFor(sub, r, w.url))
+	if what := nextStep(r, w); what != nothing {
+		a.register(ctx, s, sub, r, what, w.url)
 		if r.Failures == 0 {
-			a.subscriber.told[key] = true
+			a.subscriber.told[key], r.Told = true, w.digest
 		}
 		return true
-	case r.Off:
-		r.State, r.Error, r.Next, r.Failures = store.Unsubscribed, "", time.Time{}, 0
-	case url == "":
+	}
+	r.Next, r.Failures = time.Time{}, 0
+	switch {
+	case w.off:
+		r.State, r.Error = store.Unsubscribed, ""
+	case w.url == "":
 		r.State, r.Error = store.Waiting, "no public_url says where the provider is to call"
+	default:
+		r.State, r.Error = store.Subscribed, ""
 	}
 	return r.State != before.State || r.Error != before.Error
 }
@@ -267,17 +295,18 @@ func (a *Agent) register(ctx context.Context, s *source, sub *config.Subscriptio
 		r.Next = a.now().Add(max(min(e.after, retryAfterMax), backoff(subscriptionRetry, r.Failures, a.jitter())))
 		const phrase = "provider can't be told where to send, will try again"
 		if tell, _ := a.complaints.again(complaint{phrase, targetKey{s.Name, r.Name}}, a.now()); tell {
-			a.log.Error(phrase, "source", s.Name, "subscription", r.Name, "step", what, "record", r.Record, "error", err)
+			a.log.Error(phrase, "source", s.Name, "subscription", r.Label(), "step", what, "record", r.Record, "error", err)
 		}
 		return
 	}
 	r.Error, r.Failures, r.Next = "", 0, time.Time{}
 	if what == remove {
 		r.State, r.URL, r.ID = store.Unsubscribed, "", ""
-	} else {
-		r.State, r.URL = store.Subscribed, url
+		a.log.Info("told the provider to send no more", "source", s.Name, "subscription", r.Label())
+		return
 	}
-	a.log.Info("told the provider where to send", "source", s.Name, "subscription", r.Name, "step", what, "url", a.hidden().Target(url))
+	r.State, r.URL = store.Subscribed, url
+	a.log.Info("told the provider where to send", "source", s.Name, "subscription", r.Label(), "step", what, "url", a.hidden().Target(url))
 }
 
 // paramsFor are what the calls of a registration know.

@@ -243,6 +243,77 @@ func TestWhatTheProviderHasForgottenIsMadeAgain(t *testing.T) {
 	}
 }
 
+// alarms is a source that is subscribed for amounts from a least one on; with a token of who calls.
+func alarms(t *testing.T, api *app, least, token string) []config.Source {
+	return configuredBy(t, fmt.Sprintf(`
+source "shop" {
+  path       = "/shop"
+  public_url = "https://one.example.com"
+  subscribe "all" {
+    params = { least = %q, token = %q }
+    create {
+      url     = "http://%s/hooks"
+      headers = { "Authorization" = "Bearer ${params.token}" }
+      body    = jsonencode({ least = params.least, url = params.url })
+    }
+    id = response.json.id
+    update {
+      method = "PUT"
+      url    = "http://%[3]s/hooks/${params.subscription}"
+      body   = params.least
+    }
+  }
+}`, least, token, api.addr))
+}
+
+func TestWhatElseAProviderIsToldIsKeptUpToDate(t *testing.T) {
+	api := hooksAPI(t)
+	r := start(t, alarms(t, api, "10", "a-very-secret-token-1")...)
+	r.untilRegistered(1, store.Subscribed, "https://one.example.com/shop")
+	for _, again := range [][2]string{{"10", "a-very-secret-token-2"}, {"20", "a-very-secret-token-2"}} {
+		r.Apply(&config.Config{Sources: alarms(t, api, again[0], again[1])})
+		if _, err := r.Subscribe(t.Context(), "shop", true); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := []string{`POST /hooks {"least":"10","url":"https://one.example.com/shop"}`, `PUT /hooks/101 20`}
+	if got := asked(api); !slices.Equal(got, want) {
+		t.Errorf("asked %q, want %q", got, want)
+	}
+}
+
+// A block that leaves the config takes with it how the provider is told: the provider may still send.
+func TestWhatNobodyCanTakeBackIsListedUntilItIsForgotten(t *testing.T) {
+	api := hooksAPI(t)
+	with := topics(t, api, "https://one.example.com", "paid")
+	without := topics(t, api, "https://one.example.com", "paid")
+	without[0].Subscribe = nil
+	r := start(t, with...)
+	r.untilRegistered(1, store.Subscribed, "https://one.example.com/shop")
+	r.Apply(&config.Config{Sources: without})
+	if all := r.untilRegistered(1, store.Abandoned, "https://one.example.com/shop"); all[0].Error != errAbandoned {
+		t.Errorf("%+v", all)
+	}
+	r.Apply(&config.Config{Sources: with}) // it was a mistake
+	r.untilRegistered(1, store.Subscribed, "https://one.example.com/shop")
+
+	r.Apply(&config.Config{Sources: without})
+	r.untilRegistered(1, store.Abandoned, "https://one.example.com/shop")
+	if _, err := r.Subscribe(t.Context(), "shop", true); err != ErrNoSubscription {
+		t.Error(err)
+	}
+	all, err := r.Subscribe(t.Context(), "shop", false)
+	if err != nil || len(all) != 1 || all[0].State != store.Unsubscribed || all[0].Error == "" {
+		t.Errorf("%+v %v", all, err)
+	}
+	if all, err := r.store.Registrations("shop"); err != nil || len(all) != 0 {
+		t.Errorf("left: %+v %v", all, err)
+	}
+	if got := asked(api); len(got) != 1 {
+		t.Errorf("asked %q", got)
+	}
+}
+
 func TestWithoutAPublicURLASubscriptionWaits(t *testing.T) {
 	api := hooksAPI(t)
 	sources := topics(t, api, "https://one.example.com", "paid")
@@ -269,21 +340,24 @@ func TestTheNextStepOfARegistration(t *testing.T) {
 		r     store.Registration
 		url   string
 		fresh bool
+		off   bool
 		want  step
 	}{
-		{store.Registration{}, one, false, create},
-		{store.Registration{}, "", true, nothing},
-		{store.Registration{URL: one}, one, false, nothing},
-		{store.Registration{URL: one}, one, true, create},
-		{store.Registration{URL: one}, two, false, update},
-		{store.Registration{URL: one}, two, true, update},
-		{store.Registration{URL: one}, "", false, nothing},
-		{store.Registration{URL: one, Off: true}, one, true, remove},
-		{store.Registration{URL: one, Off: true}, "", false, remove},
-		{store.Registration{Off: true}, one, true, nothing},
+		{store.Registration{}, one, false, false, create},
+		{store.Registration{}, "", true, false, nothing},
+		{store.Registration{URL: one}, one, false, false, nothing},
+		{store.Registration{URL: one}, one, true, false, create},
+		{store.Registration{URL: one}, two, false, false, update},
+		{store.Registration{URL: one}, two, true, false, update},
+		{store.Registration{URL: one}, "", false, false, nothing},
+		{store.Registration{URL: one, Told: "what"}, one, false, false, nothing},
+		{store.Registration{URL: one, Told: "else"}, one, false, false, update},
+		{store.Registration{URL: one}, one, true, true, remove},
+		{store.Registration{URL: one}, "", false, true, remove},
+		{store.Registration{}, one, true, true, nothing},
 	} {
-		if got := nextStep(&test.r, test.url, test.fresh); got != test.want {
-			t.Errorf("%+v, %q, %v: %q, want %q", test.r, test.url, test.fresh, got, test.want)
+		if got := nextStep(&test.r, wish{test.off, test.url, "what", test.fresh}); got != test.want {
+			t.Errorf("%+v, %q, fresh %v, off %v: %q, want %q", test.r, test.url, test.fresh, test.off, got, test.want)
 		}
 	}
 }

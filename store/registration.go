@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 )
 
@@ -23,6 +25,16 @@ type Registration struct {
 	Failures int       `json:"failures,omitempty"` // since the last success
 	Next     time.Time `json:"next,omitzero"`      // not to be tried before
 	Off      bool      `json:"off,omitempty"`      // somebody has unsubscribed it: it stays so until somebody subscribes it
+	Told     string    `json:"-"`                  // a digest of what the provider was told, with secrets in it; "": not known
+}
+
+// Label names the registration for people: its block, and its values in the order of their names.
+func (r *Registration) Label() string {
+	label := r.Name
+	for _, key := range slices.Sorted(maps.Keys(r.Each)) {
+		label += " " + r.Each[key]
+	}
+	return label
 }
 
 // RegistrationState says how far a registration is.
@@ -34,14 +46,25 @@ const (
 	Subscribed   RegistrationState = "subscribed"   // the provider has taken it
 	Unregistered RegistrationState = "failed"       // the last call failed, and is tried again at Next
 	Unsubscribed RegistrationState = "unsubscribed" // it is off
+	Abandoned    RegistrationState = "orphaned"     // its block has left the configuration: nobody knows how to take it back
 )
 
 // registrationsKey is before the name of a source, among the keys of PutMeta.
 const registrationsKey = "registrations."
 
+// keptRegistration is a registration on the tape.
+type keptRegistration struct {
+	Registration
+	Told string `json:"told,omitempty"`
+}
+
 // PutRegistrations keeps all registrations of a source, in the place of those before.
 func (s *Store) PutRegistrations(source string, all []Registration) error {
-	text, err := json.Marshal(all)
+	kept := make([]keptRegistration, len(all))
+	for i, r := range all {
+		kept[i] = keptRegistration{r, r.Told}
+	}
+	text, err := json.Marshal(kept)
 	if err != nil {
 		return err
 	}
@@ -57,9 +80,14 @@ func (s *Store) Registrations(source string) ([]Registration, error) {
 	if err != nil {
 		return nil, err
 	}
-	var all []Registration
-	if err := json.Unmarshal(text, &all); err != nil {
+	var kept []keptRegistration
+	if err := json.Unmarshal(text, &kept); err != nil {
 		return nil, fmt.Errorf("registrations of source %q: %w: %w", source, ErrDamaged, err)
+	}
+	all := make([]Registration, len(kept))
+	for i, k := range kept {
+		all[i] = k.Registration
+		all[i].Told = k.Told
 	}
 	return all, nil
 }

@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"iter"
-	"maps"
-	"slices"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -31,8 +29,9 @@ func newUnsubscribe(e *env) *cobra.Command {
 	return newSubscription(e, subscription{
 		verb: "unsubscribe", short: "Take the subscriptions of a source back",
 		long: `Take the subscriptions of a source back at its provider. They stay so, over
-restarts too, until hooktape subscribe makes them again. The exit code is 1 when
-a call failed; it is tried again.`,
+restarts too, until hooktape subscribe makes them again. Those of a block that
+has left the config can't be taken back: they are forgotten. The exit code is 1
+when a call failed; it is tried again.`,
 		do: (*inspect.Client).Unsubscribe,
 	})
 }
@@ -95,10 +94,6 @@ func (e *env) subscribe(verb string, registrations iter.Seq2[store.Registration,
 var registrationTitles = []string{"SUBSCRIPTION", "STATE", "LAST CALL", "STATUS", "URL", "ERROR"}
 
 func registrationCells(r store.Registration) []cell {
-	name := r.Name
-	for _, key := range slices.Sorted(maps.Keys(r.Each)) {
-		name += " " + r.Each[key]
-	}
 	status, called := "-", "-"
 	if !r.Time.IsZero() {
 		called = r.Time.Local().Format(listTime)
@@ -107,7 +102,7 @@ func registrationCells(r store.Registration) []cell {
 		status = strconv.Itoa(r.Status)
 	}
 	return []cell{
-		{text: name},
+		{text: r.Label()},
 		{text: string(r.State), paint: paintRegistration(r.State)},
 		{text: called, paint: ink.dim},
 		{text: status},

@@ -2,6 +2,8 @@ package config
 
 import (
 	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"maps"
 	"net/url"
@@ -14,6 +16,7 @@ import (
 	"github.com/hooktape/hooktape/relay/expr"
 	"github.com/hooktape/hooktape/relay/provider"
 	"github.com/hooktape/hooktape/relay/wire"
+	"github.com/hooktape/hooktape/store"
 )
 
 // Subscription says how a source is made known to its sender: by calls of the sender's API, for each combination of
@@ -24,6 +27,7 @@ type Subscription struct {
 	Params map[string]string   // for all of Each
 	Each   []map[string]string // beside Params: a registration for each of them; one without any is none beside
 	Always bool                // told at every start, also when the sender knows the URL
+	Tokens []string            // the params that say who calls: another one is no reason to tell the sender anything
 
 	Login, Create, Update, Delete *Call // nil, but for Create: nothing to call
 	Access                        *expr.Expr
@@ -77,6 +81,21 @@ func (c *Call) Succeeded(v *expr.View) bool {
 	}
 	ok, err := c.OK.Bool(v)
 	return ok && err == nil
+}
+
+// Digest stands for what the sender is told with these params when the subscription is made: what is to be called, for
+// what, and its secret, but not who tells. "" where that can't be computed.
+func (s *Subscription) Digest(params map[string]string) string {
+	params = maps.Clone(params)
+	for _, token := range s.Tokens {
+		params[token] = ""
+	}
+	u, _, body, err := s.Create.Request(&expr.View{Record: new(store.Record), Params: params})
+	if err != nil {
+		return ""
+	}
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s %s\n%s", s.Create.Method, u, body))
+	return hex.EncodeToString(sum[:16])
 }
 
 var subscribeSchema = schema[Subscription]{
@@ -215,7 +234,7 @@ func (d *decoder) checkSubscriptions(s *Source, b *hclsyntax.Block) {
 // adoptSubscription takes the provider's calls.
 func (d *decoder) adoptSubscription(sub *Subscription, p *provider.Provider, at hcl.Range) {
 	its := p.Subscribe
-	sub.Always = sub.Always || its.Always
+	sub.Always, sub.Tokens = sub.Always || its.Always, its.Credentials
 	sub.Login, sub.Create = d.builtinCall(p, its.Login, at), d.builtinCall(p, its.Create, at)
 	sub.Update, sub.Delete = d.builtinCall(p, its.Update, at), d.builtinCall(p, its.Delete, at)
 	for into, src := range map[**expr.Expr]string{&sub.Access: its.Access, &sub.ID: its.ID} {

@@ -26,6 +26,8 @@ type Subscription struct {
 	Delete *Call // nil: there is nothing to call
 	// Always says that the provider is told at every start of the agent, also when it knows the URL.
 	Always bool
+	// Credentials are the params that say who calls: with others there is nothing new to tell the provider.
+	Credentials []string
 }
 
 // A Param is a text that a subscription's block gives.
@@ -57,6 +59,8 @@ var asnaSubscription = Subscription{
 	Exists: `response.status == 400 || response.status == 409`,
 	Update: &Call{Method: "PUT", URL: asnaEvent, Headers: bearerJSON, Body: asnaSubscriber, Status: []int{200}},
 	Delete: &Call{Method: "DELETE", URL: asnaEvent, Headers: bearerJSON, Body: `jsonencode({clientId = params.client})`, Status: []int{204}},
+
+	Credentials: []string{"token"},
 }
 
 const (
@@ -88,6 +92,7 @@ var bitrixSubscription = Subscription{
 		Method: "POST", URL: `"${params.rest}/imbot.unregister"`, Headers: formType, OK: bitrixOK,
 		Body: `"BOT_ID=${urlencode(params.subscription)}` + bitrixAuth + `"`,
 	},
+	Credentials: []string{"auth"},
 }
 
 const (
@@ -176,6 +181,8 @@ var githubSubscription = Subscription{
 		Body: `jsonencode({active = true, events = split(",", params.events), config = ` + githubConfig + `})`,
 	},
 	Delete: &Call{Method: "DELETE", URL: githubHook, Headers: githubHeaders, Status: []int{204}},
+
+	Credentials: []string{"token"},
 }
 
 const (
