@@ -166,41 +166,20 @@ func (r *replayer) configured() bool {
 	return false
 }
 
-// records are the records to be sent, in the order of their arrival when flags
-// choose, and as named otherwise.
-func (r *replayer) records(ctx context.Context, names []string) iter.Seq2[inspect.Record, error] {
-	return func(yield func(inspect.Record, error) bool) {
-		if len(names) == 0 {
-			for rec, err := range newestLast(ctx, r.tape, r.filter, r.flags.chosen.limit, false) {
-				if ours := err == nil && rec.Via == store.ViaAgent; !ours && !yield(rec, err) {
-					return
-				}
-			}
-			return
-		}
-		for _, name := range names {
-			if rec, err := r.tape.Record(ctx, name, false); !yield(rec, err) || err != nil {
-				return
-			}
-		}
-	}
-}
-
 // shots are the records, each with every target that it goes to.
 func (r *replayer) shots(ctx context.Context, names []string) iter.Seq2[replay.Shot, error] {
+	chosen := inspect.PlayQuery{Filter: r.filter, Names: names, Newest: r.flags.chosen.limit}
 	return func(yield func(replay.Shot, error) bool) {
-		for rec, err := range r.records(ctx, names) {
-			var aims []aim
-			if err == nil {
-				r.found++
-				aims, err = r.aims(ctx, &rec)
-			}
+		for rec, err := range r.tape.Playable(ctx, chosen) {
 			if err != nil {
 				yield(nil, apiError("replay", err))
 				return
 			}
-			if len(aims) == 0 {
-				aims = []aim{{unfit: "its source has no target that takes it: name one with --to URL"}}
+			r.found++
+			aims, err := r.aims(&rec)
+			if err != nil {
+				yield(nil, err)
+				return
 			}
 			for _, a := range aims {
 				if !yield(&shot{of: r, rec: &rec, aim: a}, nil) {
@@ -220,6 +199,9 @@ func (r *replayer) sum() error {
 	}
 	if !r.flags.asJSON && r.found > 1 {
 		fmt.Fprintf(r.env.stderr, "%d sent, %d answered as then, %d not sent\n", t.sent, t.same, t.unsent)
+	}
+	if t.gone > 0 {
+		fmt.Fprintf(r.env.stderr, "%s not on the tape: their records were deleted meanwhile\n", count(t.gone, "attempt is", "attempts are"))
 	}
 	if limit := r.flags.chosen.limit; limit > 0 && r.found == limit && r.flags.chosen.given() {
 		fmt.Fprintf(r.env.stderr, "these were the newest %d; --limit 0 sends all\n", limit)

@@ -26,6 +26,7 @@ type tally struct {
 	same   int // of them, those with the response of then
 	bad    int // sends without a response, or with a status that is neither 2xx nor that of then
 	unsent int // records that could not be sent
+	gone   int // sends whose record was deleted meanwhile, and that are not on the tape therefore
 }
 
 // reporter is what happens behind the sending: outcomes are put on the tape,
@@ -40,8 +41,12 @@ type reporter struct {
 	err   error
 }
 
-// unreported is how many outcomes may wait; when there are more, sends wait too.
-const unreported = 256
+const (
+	// unreported is how many outcomes may wait; when there are more, sends wait too.
+	unreported = 1024
+	// batch is how many attempts are put on the tape at once: one commit for all of them.
+	batch = 128
+)
 
 func newReporter(r *replayer, stop context.CancelCauseFunc) *reporter {
 	report := &reporter{of: r, stop: stop, came: make(chan played, unreported), ended: make(chan struct{})}
@@ -62,29 +67,49 @@ func (r *reporter) close() error {
 
 func (r *reporter) run() {
 	defer close(r.ended)
-	for p := range r.came {
+	for some := r.gather(); some != nil; some = r.gather() {
 		if r.err == nil {
-			r.err = r.take(p)
+			r.err = r.take(some)
 		}
 		if r.err != nil {
 			r.stop(r.err)
 		}
-		if p.now != nil {
-			r.err = errors.Join(r.err, p.now.Kept.Close())
+		for _, p := range some {
+			if p.now != nil {
+				r.err = errors.Join(r.err, p.now.Kept.Close())
+			}
 		}
 	}
 }
 
-// take records, compares, counts and prints an outcome. What was sent is on the tape,
-// interrupted or not.
-func (r *reporter) take(p played) error {
-	if p.now == nil {
-		return r.skip(p.shot)
+// gather waits for an outcome and takes those with it that have come meanwhile. It is nil behind the last.
+func (r *reporter) gather() []played {
+	var some []played
+	for p := range r.came {
+		if some = append(some, p); len(some) == batch || len(r.came) == 0 {
+			break
+		}
 	}
-	if err := r.record(context.Background(), p.shot, p.now); err != nil {
-		return apiError("record the attempt", err)
+	return some
+}
+
+// take records, compares, counts and prints outcomes. What was sent is on the tape, interrupted or not.
+func (r *reporter) take(some []played) error {
+	if err := r.record(context.Background(), some); err != nil {
+		return apiError("record the attempts", err)
 	}
-	return r.print(r.count(p.shot, p.now))
+	for _, p := range some {
+		var err error
+		if p.now == nil {
+			err = r.skip(p.shot)
+		} else {
+			err = r.print(r.count(p.shot, p.now))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // skip tells of a record that can't be sent.
@@ -97,29 +122,47 @@ func (r *reporter) skip(s *shot) error {
 	return err
 }
 
-// record puts the attempt on the tape.
-func (r *reporter) record(ctx context.Context, s *shot, now *replay.Result) error {
+// record puts the attempts on the tape.
+func (r *reporter) record(ctx context.Context, some []played) error {
 	if r.of.flags.noRecord {
 		return nil
 	}
-	a := s.aim
-	attempt := inspect.NewAttempt{Head: now.Head, Sent: s.request.Body, Attempt: inspect.Attempt{
-		Source: a.source, Target: a.target, Replay: true, Edited: r.of.flags.resign, URL: now.URL.String(), Time: inspect.Time{Time: now.Time},
+	var attempts []inspect.NewAttempt
+	for _, p := range some {
+		if p.now == nil {
+			continue
+		}
+		attempt, err := p.attempt()
+		if err != nil {
+			return err
+		}
+		attempts = append(attempts, attempt)
+	}
+	if attempts == nil {
+		return nil
+	}
+	gone, err := r.of.tape.AddAttempts(ctx, attempts)
+	r.tally.gone += gone
+	return err
+}
+
+// attempt is what is put on the tape of a send.
+func (p *played) attempt() (inspect.NewAttempt, error) {
+	a, now := p.aim, p.now
+	attempt := inspect.NewAttempt{Record: p.rec.ID, Head: now.Head, Sent: p.request.Body, Attempt: inspect.Attempt{
+		Source: a.source, Target: a.target, Replay: true, Edited: p.of.flags.resign, URL: now.URL.String(), Time: inspect.Time{Time: now.Time},
 		FirstByte: inspect.Milliseconds(now.FirstByte), Duration: inspect.Milliseconds(now.Duration),
 	}}
 	if now.Err != nil {
 		attempt.Error = now.Err.Error()
 	}
-	if now.Response != nil {
-		attempt.Status, attempt.HeadSize = now.Response.Status, now.Response.HeadSize
-		response, err := now.Kept.Open()
-		if err != nil {
-			return err
-		}
-		attempt.Response = response
+	if now.Response == nil {
+		return attempt, nil
 	}
-	_, err := r.of.tape.AddAttempt(ctx, s.rec.ID.String(), attempt)
-	return err
+	attempt.Status, attempt.HeadSize = now.Response.Status, now.Response.HeadSize
+	var err error
+	attempt.Response, err = now.Kept.Open()
+	return attempt, err
 }
 
 // sendJSON is a send as JSON shows it.

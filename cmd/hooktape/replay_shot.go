@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -25,8 +26,9 @@ type aim struct {
 	unfit          string // why nothing can be sent there
 }
 
-// aims are where a record goes: to --to, or to the targets of its source.
-func (r *replayer) aims(ctx context.Context, rec *inspect.Record) ([]aim, error) {
+// aims are where a record goes: to --to, or to the targets of its source. There is one at least, and if only to say why
+// there is none.
+func (r *replayer) aims(rec *inspect.Playable) ([]aim, error) {
 	if r.to != nil {
 		route := wire.Route{Prefix: r.prefix(rec.Source), URL: r.to}
 		if r.to.EscapedPath() == "" {
@@ -34,21 +36,20 @@ func (r *replayer) aims(ctx context.Context, rec *inspect.Record) ([]aim, error)
 		}
 		return []aim{{Aim: replay.Aim{Route: route, Timeouts: timeouts(replayTimeout)}, source: rec.Source}}, nil
 	}
-	targets, err := r.tape.Targets(ctx, rec.ID.String())
-	if err != nil {
-		return nil, err
+	if len(rec.Targets) == 0 {
+		return []aim{{unfit: "its source has no target that takes it: name one with --to URL"}}, nil
 	}
 	var aims []aim
-	for _, t := range targets {
+	for _, t := range rec.Targets {
 		u, err := url.Parse(t.URL)
 		if err != nil {
-			return nil, fmt.Errorf("target %q: %w", t.Name, err)
+			return nil, cannot("", "replay: target %q: %w", t.Name, err)
 		}
-		route := wire.Route{Prefix: t.Prefix, URL: u, KeepHost: t.KeepHost, Add: t.Add}
 		unfit := ""
 		if t.Rewrites {
 			unfit = fmt.Sprintf("target %q gets requests rewritten, and a replay sends what was recorded: name another place with --to URL", t.Name)
 		}
+		route := wire.Route{Prefix: t.Prefix, URL: u, KeepHost: t.KeepHost, Add: t.Add}
 		aims = append(aims, aim{replay.Aim{Route: route, Timeouts: timeouts(t.Timeout.Duration())}, rec.Source, t.Name, unfit})
 	}
 	return aims, nil
@@ -76,7 +77,7 @@ func timeouts(wait time.Duration) wire.Timeouts {
 // shot is a record on its way to a target. It implements replay.Shot.
 type shot struct {
 	of  *replayer
-	rec *inspect.Record
+	rec *inspect.Playable
 	aim aim
 
 	request *replay.Request
@@ -102,16 +103,13 @@ func (s *shot) Prepare(ctx context.Context) error {
 	if s.unfit = s.aim.unfit; s.unfit != "" {
 		return nil
 	}
-	attempts, err := r.tape.Attempts(ctx, s.rec.ID.String(), false)
-	if err == nil {
-		s.then, err = r.then(ctx, s.rec, s.aim, attempts)
-	}
+	s.then, err = r.then(ctx, s.rec, s.aim)
 	return apiError("replay", err)
 }
 
 // load is the request as it is to be sent, but for what each target changes.
-func (r *replayer) load(ctx context.Context, rec *inspect.Record) (*replay.Request, error) {
-	request, err := replay.Load(func() (io.ReadCloser, error) { return r.tape.Raw(ctx, rec.ID.String()) })
+func (r *replayer) load(ctx context.Context, rec *inspect.Playable) (*replay.Request, error) {
+	request, err := replay.Load(bytesOr(rec.Raw, func() (io.ReadCloser, error) { return r.tape.Raw(ctx, rec.ID.String()) }))
 	if err != nil || !r.flags.resign {
 		return request, err
 	}
@@ -150,30 +148,35 @@ type past struct {
 }
 
 // then finds what a replay is compared with: the response to the last attempt
-// at the same target that was no replay, else to any target, else the answer
+// at the same target that was no replay, with --to at any target, else the answer
 // that the sender got. Nil: nothing came back then.
-func (r *replayer) then(ctx context.Context, rec *inspect.Record, a aim, attempts []inspect.Attempt) (*past, error) {
-	var last *inspect.Attempt
-	for i := range attempts {
-		candidate := &attempts[i]
-		if candidate.Replay || candidate.Status == 0 || a.target != "" && candidate.Target != a.target {
-			continue
-		}
-		last = candidate
-	}
+func (r *replayer) then(ctx context.Context, rec *inspect.Playable, a aim) (*past, error) {
 	id := rec.ID.String()
-	open, took := func() (io.ReadCloser, error) { return r.tape.Answer(ctx, id) }, time.Duration(0)
-	switch {
-	case last != nil:
-		open, took = func() (io.ReadCloser, error) { return r.tape.Response(ctx, id, last.Number) }, last.Duration.Duration()
-	case rec.Answer != nil:
-		took = rec.Answer.Duration.Duration()
-	default:
+	ctx = context.WithoutCancel(ctx) // what was sent is compared, interrupted or not
+	var open func() (io.ReadCloser, error)
+	var took inspect.Milliseconds
+	if rec.Answer != nil {
+		open, took = func() (io.ReadCloser, error) { return r.tape.Answer(ctx, id) }, rec.Answer.Duration
+	}
+	for _, p := range rec.Past { // the last is the latest
+		if a.target == "" || p.Target == a.target {
+			open, took = bytesOr(p.Response, func() (io.ReadCloser, error) { return r.tape.Response(ctx, id, p.Number) }), p.Duration
+		}
+	}
+	if open == nil {
 		return nil, nil
 	}
 	response, err := replay.ReadThen(open, rec.Method)
 	if err != nil {
 		return nil, err
 	}
-	return &past{response, took}, nil
+	return &past{response, took.Duration()}, nil
+}
+
+// bytesOr opens bytes that are here already, or else what open gives.
+func bytesOr(here []byte, open func() (io.ReadCloser, error)) func() (io.ReadCloser, error) {
+	if here == nil {
+		return open
+	}
+	return func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(here)), nil }
 }

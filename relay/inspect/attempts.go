@@ -1,7 +1,9 @@
 package inspect
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"mime"
 	"mime/multipart"
@@ -13,6 +15,7 @@ import (
 // NewAttempt is an attempt that was made outside the agent, by a replay.
 type NewAttempt struct {
 	Attempt
+	Record   store.ID  `json:"record"`
 	Head     string    `json:"head"` // of the request as sent
 	Sent     []byte    `json:"sent"` // the body as sent; null: it was the record's
 	Response io.Reader `json:"-"`    // the bytes of the response, the first HeadSize of them its head; nil: none came
@@ -56,46 +59,108 @@ func showAttempt(a *store.Attempt) Attempt {
 	}
 }
 
-// The parts of a posted attempt, in this order.
+// The parts of each posted attempt, in this order.
 const (
-	partResponse = "response" // bytes
+	partResponse = "response" // bytes; missing: none came
 	partAttempt  = "attempt"  // a NewAttempt as JSON
 )
 
-// addAttempt puts a replay's attempt onto the tape and answers with it once it
-// is on disk.
-func (s *Server) addAttempt(w http.ResponseWriter, r *http.Request) error {
-	rec, err := s.find(r)
+// addedAttempts says what became of posted attempts.
+type addedAttempts struct {
+	Gone int `json:"gone"` // attempts whose record is not there any more
+}
+
+// AddAttempts puts attempts of a replay onto the tape, in their order, and returns when they are on the disk. Those whose
+// record was deleted meanwhile are passed over, and counted.
+func (c *Client) AddAttempts(ctx context.Context, attempts []NewAttempt) (gone int, err error) {
+	out, in := io.Pipe()
+	form := multipart.NewWriter(in)
+	written := make(chan struct{})
+	go func() {
+		defer close(written)
+		in.CloseWithError(writeAttempts(form, attempts))
+	}()
+	added, err := object[addedAttempts](c.do(ctx, http.MethodPost, "/v1/attempts", form.FormDataContentType(), out))
+	out.Close()
+	<-written
+	return added.Gone, err
+}
+
+func writeAttempts(form *multipart.Writer, attempts []NewAttempt) error {
+	for i := range attempts {
+		a := &attempts[i]
+		if a.Response != nil {
+			part, err := form.CreateFormFile(partResponse, partResponse)
+			if err != nil {
+				return err
+			}
+			if _, err := io.Copy(part, a.Response); err != nil {
+				return err
+			}
+		}
+		part, err := form.CreateFormField(partAttempt)
+		if err != nil {
+			return err
+		}
+		if err := json.NewEncoder(part).Encode(a); err != nil {
+			return err
+		}
+	}
+	return form.Close()
+}
+
+// addAttempts puts attempts of a replay onto the tape, and answers once they are on the disk.
+func (s *Server) addAttempts(w http.ResponseWriter, r *http.Request) error {
+	parts, err := multipartOf(r)
+	if err != nil {
+		return refuse(Misused, "read the attempts: %s", err)
+	}
+	var commits []*store.Commit
+	for err == nil {
+		var commit *store.Commit
+		if commit, err = s.addAttempt(parts); err == nil {
+			commits = append(commits, commit)
+		}
+	}
+	if err == io.EOF {
+		err = nil
+	}
+	var added addedAttempts
+	for _, commit := range commits {
+		switch failed := commit.Wait(); {
+		case errors.Is(failed, store.ErrNotFound):
+			added.Gone++
+		default:
+			err = errors.Join(err, failed)
+		}
+	}
 	if err != nil {
 		return err
 	}
-	parts, err := multipartOf(r)
-	if err != nil {
-		return refuse(Misused, "read the attempt: %s", err)
-	}
+	return reply(w, added)
+}
+
+// addAttempt has the next attempt put onto the tape. The error is io.EOF when there is none.
+func (s *Server) addAttempt(parts *multipart.Reader) (*store.Commit, error) {
 	response := s.Store.Spool()
 	defer response.Discard()
 	posted, err := readAttempt(parts, response)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	attempt := &store.Attempt{
-		Record: rec.ID, Source: posted.Source, Target: posted.Target, Replay: true, Edited: posted.Edited,
+	o := store.Outcome{Response: response, Attempt: &store.Attempt{
+		Record: posted.Record, Source: posted.Source, Target: posted.Target, Replay: true, Edited: posted.Edited,
 		URL: posted.URL, Time: posted.Time.Time, Head: posted.Head, Status: posted.Status, Error: posted.Error,
 		FirstByte: posted.FirstByte.Duration(), Duration: posted.Duration.Duration(), HeadSize: posted.HeadSize,
-	}
-	o := store.Outcome{Attempt: attempt, Response: response}
+	}}
 	if posted.Sent != nil {
 		o.Sent = s.Store.Spool()
 		defer o.Sent.Discard()
 		if _, err := o.Sent.Write(posted.Sent); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	if err := s.Store.Settle(rec.ID, o).Wait(); err != nil {
-		return err
-	}
-	return reply(w, showAttempt(attempt))
+	return s.Store.Settle(posted.Record, o), nil
 }
 
 // multipartOf is r.MultipartReader, which takes multipart/form-data and mixed alike.
@@ -110,8 +175,11 @@ func multipartOf(r *http.Request) (*multipart.Reader, error) {
 func readAttempt(parts *multipart.Reader, response io.Writer) (*NewAttempt, error) {
 	for {
 		part, err := parts.NextPart()
+		if err == io.EOF {
+			return nil, io.EOF
+		}
 		if err != nil {
-			return nil, refuse(Misused, "read the attempt: %s", err)
+			return nil, refuse(Misused, "read the attempts: %s", err)
 		}
 		switch part.FormName() {
 		case partResponse:
@@ -121,7 +189,7 @@ func readAttempt(parts *multipart.Reader, response io.Writer) (*NewAttempt, erro
 		case partAttempt:
 			posted := new(NewAttempt)
 			if err := json.NewDecoder(part).Decode(posted); err != nil {
-				return nil, refuse(Misused, "read the attempt: %s", err)
+				return nil, refuse(Misused, "read the attempts: %s", err)
 			}
 			return posted, nil
 		}

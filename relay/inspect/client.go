@@ -9,7 +9,6 @@ import (
 	"io"
 	"io/fs"
 	"iter"
-	"mime/multipart"
 	"net"
 	"net/http"
 	"net/url"
@@ -147,11 +146,6 @@ func (c *Client) Family(ctx context.Context, name string, unmasked bool) iter.Se
 	return lines[Traced](func() (*http.Response, error) { return c.get(ctx, recordPath(name, "/trace"), v) })
 }
 
-// Targets are where a record goes by the configuration that the tape remembers.
-func (c *Client) Targets(ctx context.Context, name string) ([]RecordTarget, error) {
-	return collect(lines[RecordTarget](func() (*http.Response, error) { return c.get(ctx, recordPath(name, "/targets"), nil) }))
-}
-
 // Sources are what the tape remembers of the configured sources.
 func (c *Client) Sources(ctx context.Context) ([]Source, error) {
 	return collect(lines[Source](func() (*http.Response, error) { return c.get(ctx, "/v1/sources", nil) }))
@@ -168,33 +162,6 @@ func (c *Client) Tail(ctx context.Context, q TailQuery) iter.Seq2[TailLine, erro
 		}
 		yield(TailLine{}, io.EOF)
 	}
-}
-
-// AddAttempt puts an attempt of a replay onto the tape.
-func (c *Client) AddAttempt(ctx context.Context, name string, a NewAttempt) (Attempt, error) {
-	var before, behind bytes.Buffer
-	response := a.Response
-	if response == nil {
-		response = http.NoBody
-	}
-	form := multipart.NewWriter(&before)
-	if _, err := form.CreateFormFile(partResponse, partResponse); err != nil {
-		return Attempt{}, err
-	}
-	rest := multipart.NewWriter(&behind)
-	if err := rest.SetBoundary(form.Boundary()); err != nil {
-		return Attempt{}, err
-	}
-	behind.WriteString("\r\n")
-	part, err := rest.CreateFormField(partAttempt)
-	if err != nil {
-		return Attempt{}, err
-	}
-	if err := errors.Join(json.NewEncoder(part).Encode(a), rest.Close()); err != nil {
-		return Attempt{}, err
-	}
-	body := io.MultiReader(&before, response, &behind)
-	return object[Attempt](c.do(ctx, http.MethodPost, recordPath(name, "/attempts"), form.FormDataContentType(), body))
 }
 
 // Delete takes records off the tape, by their whole ids.

@@ -340,14 +340,14 @@ func TestAReplaysAttemptIsRecorded(t *testing.T) {
 	d := newDeck(t, nil)
 	id := d.put(store.Record{}, order)
 	response := "HTTP/1.1 201 Created\r\nContent-Length: 100000\r\n\r\n" + strings.Repeat("x", 100000)
-	for _, a := range []NewAttempt{
-		{Attempt: Attempt{Target: "app", URL: "http://app/?token=abcdefghijklmnop", Time: Time{t0}, Status: 201, HeadSize: 49,
+	gone, err := d.AddAttempts(t.Context(), []NewAttempt{
+		{Record: id, Attempt: Attempt{Target: "app", URL: "http://app/?token=abcdefghijklmnop", Time: Time{t0}, Status: 201, HeadSize: 49,
 			Duration: Milliseconds(1500 * time.Microsecond)}, Head: "POST / HTTP/1.1\r\n\r\n", Response: strings.NewReader(response)},
-		{Attempt: Attempt{Target: "app", Time: Time{t0}, Error: "connection refused"}},
-	} {
-		if _, err := d.AddAttempt(t.Context(), id.String(), a); err != nil {
-			t.Fatal(err)
-		}
+		{Record: store.ID{1}, Attempt: Attempt{Target: "app", Time: Time{t0}}},
+		{Record: id, Attempt: Attempt{Target: "app", Time: Time{t0}, Error: "connection refused"}},
+	})
+	if err != nil || gone != 1 {
+		t.Fatal(gone, err)
 	}
 	attempts, err := d.Attempts(t.Context(), "last", true)
 	if err != nil || len(attempts) != 2 {
@@ -382,11 +382,11 @@ func TestSourcesAndTheTargetsOfARecord(t *testing.T) {
 		t.Fatal(err)
 	}
 	id := d.put(store.Record{Source: "shop", Remote: "192.0.2.1:5", Host: "shop.example"}, order)
-	targets, err := d.Targets(t.Context(), "last")
-	if err != nil || len(targets) != 1 {
-		t.Fatalf("%v %v", targets, err)
+	records, err := collect(d.Playable(t.Context(), PlayQuery{Names: []string{"last"}}))
+	if err != nil || len(records) != 1 || len(records[0].Targets) != 1 {
+		t.Fatalf("%v %v", records, err)
 	}
-	got := targets[0]
+	got := records[0].Targets[0]
 	if got.Target != sources[0].Targets[0] || got.Prefix != "/orders" {
 		t.Errorf("target %+v", got)
 	}

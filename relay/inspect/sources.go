@@ -4,10 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
 	"time"
 
-	"github.com/hooktape/hooktape/relay/expr"
 	"github.com/hooktape/hooktape/relay/wire"
 	"github.com/hooktape/hooktape/store"
 )
@@ -89,55 +87,6 @@ func added(t Target, rec *store.Record) wire.Fields {
 		add = append(add, wire.Field{Name: t.IDHeader, Value: rec.ID.String()})
 	}
 	return add
-}
-
-// targets sends where a record goes: the targets of its source whose
-// condition holds, one a line. A source that has left the configuration has none.
-func (s *Server) targets(w http.ResponseWriter, r *http.Request) error {
-	rec, err := s.find(r)
-	if err != nil {
-		return err
-	}
-	sources, err := LoadSources(s.Store)
-	if err != nil {
-		return err
-	}
-	return sendLines(w, func(line func(any) error) error {
-		for _, source := range sources {
-			if source.Name != rec.Source || rec.Source == "" || rec.Via == store.ViaAgent {
-				continue
-			}
-			for _, target := range source.Targets {
-				wanted, err := s.wanted(source, target, rec)
-				if err != nil {
-					return err
-				}
-				if !wanted {
-					continue
-				}
-				if err := line(RecordTarget{target, source.Path, added(target, rec)}); err != nil {
-					return err
-				}
-			}
-		}
-		return nil
-	})
-}
-
-// wanted evaluates a target's condition. One that fails does not hold, as when
-// the agent delivers.
-func (s *Server) wanted(source Source, t Target, rec *store.Record) (bool, error) {
-	if t.When == "" {
-		return true, nil
-	}
-	when, err := expr.Parse(t.When)
-	if err != nil {
-		return false, fmt.Errorf("target %q: when: %w", t.Name, err)
-	}
-	v := view(s.Store, rec)
-	v.Params = source.Params
-	holds, err := when.Bool(v)
-	return holds && err == nil, nil
 }
 
 // Duration is m as a duration.

@@ -1,0 +1,274 @@
+package inspect
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"net/http"
+	"net/url"
+
+	"github.com/hooktape/hooktape/relay/expr"
+	"github.com/hooktape/hooktape/relay/mask"
+	"github.com/hooktape/hooktape/store"
+)
+
+// Playable is a record with all that a replay needs of it, so that this costs one question for all records.
+type Playable struct {
+	Record
+	Key     string         `json:"key"`     // whose order it keeps; "": nobody's
+	Raw     []byte         `json:"raw"`     // its bytes; null: they are too many, Client.Raw has them
+	Targets []RecordTarget `json:"targets"` // where it goes
+	Past    []Past         `json:"past"`    // what a replay can be compared with: for each target the last attempt with a response
+}
+
+// Past is an attempt that was no replay, or was accepted, and its response.
+type Past struct {
+	Attempt
+	Response []byte `json:"response"` // its bytes; null: they are too many, Client.Response has them
+}
+
+// PlayQuery asks for records to be played back, in the order of their arrival, or as they are named.
+type PlayQuery struct {
+	Filter
+	Names   []string // of records, instead of the Filter
+	Newest  int      // only so many, the newest of them; 0: all
+	OrderBy string   // an expression of relay/expr for Playable.Key; "": there is none
+}
+
+func (q PlayQuery) values() url.Values {
+	v := Query{Filter: q.Filter, Limit: q.Newest}.values()
+	v["record"] = q.Names
+	if q.OrderBy != "" {
+		v.Set("order_by", q.OrderBy)
+	}
+	return v
+}
+
+// Playable gives records with all that a replay needs of them. What is wrong with the question, a name that is
+// nobody's too, is told before the first.
+func (c *Client) Playable(ctx context.Context, q PlayQuery) iter.Seq2[Playable, error] {
+	return lines[Playable](func() (*http.Response, error) { return c.get(ctx, "/v1/playable", q.values()) })
+}
+
+// playable answers a PlayQuery, one record a line.
+func (s *Server) playable(w http.ResponseWriter, r *http.Request) error {
+	p := parser{Values: r.URL.Query()}
+	q := PlayQuery{Filter: p.filter(), Names: p.Values["record"], Newest: p.number("limit", 0), OrderBy: p.Get("order_by")}
+	if p.err != nil {
+		return p.err
+	}
+	loading, err := s.newLoading(q.OrderBy)
+	if err != nil {
+		return err
+	}
+	if err := s.Store.Sync(); err != nil {
+		return err
+	}
+	records, err := s.toPlay(r.Context(), q)
+	if err != nil {
+		return err
+	}
+	return sendLines(w, func(line func(any) error) error {
+		var lost damage
+		for rec, err := range records {
+			if err := lost.passOver(err); err != nil {
+				return err
+			}
+			if err != nil {
+				continue
+			}
+			loaded, err := loading.load(rec)
+			if err := lost.passOver(err); err != nil {
+				return err
+			}
+			if err := line(loaded); err != nil {
+				return err
+			}
+		}
+		return lost.err()
+	})
+}
+
+// toPlay are the records that a PlayQuery is about.
+func (s *Server) toPlay(ctx context.Context, q PlayQuery) (iter.Seq2[*store.Record, error], error) {
+	if q.Names != nil {
+		return s.byName(q.Names)
+	}
+	chosen, err := s.choose(q.Filter)
+	if err != nil {
+		return nil, err
+	}
+	scan := chosen.scan()
+	if q.Newest > 0 {
+		if scan.After, err = s.beforeNewest(ctx, chosen, q.Newest); err != nil {
+			return nil, err
+		}
+	}
+	return s.chosen(ctx, chosen, scan), nil
+}
+
+// byName are records by their names, all of which are looked up at once.
+func (s *Server) byName(names []string) (iter.Seq2[*store.Record, error], error) {
+	ids := make([]store.ID, len(names))
+	for i, name := range names {
+		var err error
+		if ids[i], err = s.Store.Find(name); err != nil {
+			return nil, notFound(name, err)
+		}
+	}
+	return func(yield func(*store.Record, error) bool) {
+		for i, id := range ids {
+			rec, err := s.Store.Get(id)
+			if err != nil {
+				err = notFound(names[i], err)
+			}
+			if !yield(rec, err) {
+				return
+			}
+		}
+	}, nil
+}
+
+// chosen are the records of a scan that are chosen. The agent's own calls are nobody's to play back.
+func (s *Server) chosen(ctx context.Context, by *choice, scan store.Query) iter.Seq2[*store.Record, error] {
+	return func(yield func(*store.Record, error) bool) {
+		for rec, err := range s.Store.Records(scan) {
+			if ctx.Err() != nil {
+				return
+			}
+			if err == nil && (rec.Via == store.ViaAgent || !by.takes(rec)) {
+				continue
+			}
+			if !yield(rec, err) {
+				return
+			}
+		}
+	}
+}
+
+// beforeNewest is the id behind which the newest n of the chosen records are: they are counted back, and not gathered,
+// since there may be many.
+func (s *Server) beforeNewest(ctx context.Context, by *choice, n int) (store.ID, error) {
+	scan := by.scan()
+	scan.Newest = true
+	var first store.ID
+	for rec, err := range s.chosen(ctx, by, scan) {
+		if err != nil {
+			if errors.Is(err, store.ErrDamaged) {
+				continue // to be told of on the way forth
+			}
+			return store.ID{}, err
+		}
+		if first = rec.ID; n == 1 {
+			break
+		}
+		n--
+	}
+	return before(first), nil
+}
+
+// before is the id in front of another one; that of zero is zero.
+func before(id store.ID) store.ID {
+	for i := len(id) - 1; i >= 0 && !id.IsZero(); i-- {
+		if id[i]--; id[i] != 0xff {
+			break
+		}
+	}
+	return id
+}
+
+// loading is what is known beforehand to load records.
+type loading struct {
+	server  *Server
+	sources []Source
+	names   mask.Names
+	orderBy *expr.Expr            // nil: there are no keys
+	whens   map[string]*expr.Expr // the conditions of targets, by how they are written
+}
+
+func (s *Server) newLoading(orderBy string) (*loading, error) {
+	l := &loading{server: s, whens: make(map[string]*expr.Expr)}
+	var err error
+	if orderBy != "" {
+		if l.orderBy, err = expr.ParseText(orderBy); err != nil {
+			return nil, refuse(Misused, "order by: %s", err)
+		}
+	}
+	if l.names, err = s.names(); err != nil {
+		return nil, err
+	}
+	l.sources, err = LoadSources(s.Store)
+	return l, err
+}
+
+// load makes the JSON of a record. Of an error that wraps store.ErrDamaged the rest is there.
+func (l *loading) load(rec *store.Record) (*Playable, error) {
+	p := &Playable{Record: *newRecord(rec), Raw: rec.Raw.Inline, Targets: []RecordTarget{}, Past: []Past{}}
+	p.Path = l.names.Target(rec.Target)
+	v := view(l.server.Store, rec)
+	for _, source := range l.sources {
+		if source.Name != rec.Source || rec.Source == "" || rec.Via == store.ViaAgent {
+			continue
+		}
+		v.Params = source.Params
+		for _, target := range source.Targets {
+			wanted, err := l.wanted(target, v)
+			if err != nil {
+				return nil, err
+			}
+			if wanted {
+				p.Targets = append(p.Targets, RecordTarget{target, source.Path, added(target, rec)})
+			}
+		}
+	}
+	if l.orderBy != nil {
+		// What can't be told for a record has no order, as in the agent.
+		p.Key, _ = l.orderBy.String(v)
+	}
+	var err error
+	p.Past, err = l.server.past(rec.ID)
+	return p, err
+}
+
+// wanted evaluates a target's condition. One that fails does not hold, as when
+// the agent delivers.
+func (l *loading) wanted(t Target, v *expr.View) (bool, error) {
+	if t.When == "" {
+		return true, nil
+	}
+	when := l.whens[t.When]
+	if when == nil {
+		var err error
+		if when, err = expr.Parse(t.When); err != nil {
+			return false, fmt.Errorf("target %q: when: %w", t.Name, err)
+		}
+		l.whens[t.When] = when
+	}
+	holds, err := when.Bool(v)
+	return holds && err == nil, nil
+}
+
+// past are the last attempts of a record at each target that were no replays, or were accepted, and got a response.
+func (s *Server) past(id store.ID) ([]Past, error) {
+	attempts, err := s.Store.Attempts(id)
+	last := []Past{}
+	for i := range attempts {
+		a := &attempts[i]
+		if a.Status == 0 || a.Replay && !a.Accepted {
+			continue
+		}
+		last = append(without(last, a.Source, a.Target), Past{showAttempt(a), a.Response.Inline})
+	}
+	return last, err
+}
+
+func without(all []Past, source, target string) []Past {
+	kept := all[:0]
+	for _, p := range all {
+		if p.Source != source || p.Target != target {
+			kept = append(kept, p)
+		}
+	}
+	return kept
+}
