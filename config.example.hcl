@@ -23,11 +23,12 @@ data    = "hooktape.db"                       # the tape; beside this file, unle
 
 limits {
   max_body    = "32MiB"                       # larger bodies get 413; a source can set its own
-  memory      = "256MiB"                      # of all requests under way: half for heads, small bodies and responses, a quarter for
-                                              # larger bodies on their way to the disk, a quarter for those that conditions and keys
-                                              # look into; senders wait their turn, after ten seconds they get 503
+  memory      = "256MiB"                      # of all requests under way: half for heads, small bodies and responses (an eighth for
+                                              # heads over 4 KiB that are not whole yet), a quarter for larger bodies on their way to
+                                              # the disk, a quarter for those that conditions and keys look into; senders wait their
+                                              # turn, after ten seconds they get 503
   connections = 1024                          # open at once; the longest idle is closed first, then new ones wait
-  head        = "64KiB"                       # of a request; larger ones get 431. Heads that are not whole yet take this much for each connection at most
+  head        = "64KiB"                       # of a request; larger ones get 431
 }
 
 # The tape is bounded: the oldest records go, except those with pending deliveries, which may take half of max_size beyond it;

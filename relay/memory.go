@@ -46,21 +46,24 @@ func cost(size int64, passes bool) int64 {
 // errNoRoom is why a large body can't be looked into: others take all the memory that there is for them.
 var errNoRoom = errors.New("no memory for the body")
 
+// errTaken is why a request is turned away.
+var errTaken = errors.New("limits.memory is taken by others")
+
 // budget is limits.memory: what requests under way may keep in memory, all together. It has a share for each kind of
-// use, so that nobody who wants little waits behind one who wants much, nor the other way round: half is for heads,
-// small bodies and responses, a quarter for bodies on their way to the disk, and a quarter for those that expressions
-// look into. A request takes of them in this order, once of each, so that none waits for one that waits for it.
+// use, so that nobody who wants little waits behind one who wants much, nor the other way round: an eighth is for heads
+// over 4 KiB that are not whole yet, three for whole heads, small bodies and responses, a quarter for bodies on their way
+// to the disk, and a quarter for those that expressions look into. A request takes of them in this order, once of each, so
+// that none waits for one that waits for it.
 //
-// Heads that are not whole yet are not in it: limits.connections and limits.head bound these. Nor are deliveries, which
-// the concurrency of their targets bounds.
+// Deliveries are not in it: the concurrency of their targets bounds these.
 type budget struct {
-	size                  int64
-	small, streams, whole share
+	size                         int64
+	heads, small, streams, whole share
 }
 
 func newBudget(size int64) *budget {
-	half, quarter := max(size/2, min(size, 1)), max(size/4, min(size, 1))
-	return &budget{size, newShare(half), newShare(quarter), newShare(quarter)}
+	part := func(eighths int64) share { return newShare(max(size*eighths/8, min(size, 1))) }
+	return &budget{size, part(1), part(3), part(2), part(2)}
 }
 
 // share is a part of a budget. Those who wait get their turn in the order in which they came.
@@ -116,6 +119,13 @@ func (h *holding) giveBack() {
 	}
 }
 
+// headRoom is wire.Server's Room.
+func (a *Agent) headRoom(bytes int) (giveBack func(), ok bool) {
+	var h holding
+	ok = h.take(a.memory.Load().heads, int64(bytes))
+	return h.giveBack, ok
+}
+
 // room is the memory that a request holds while it is under way.
 type room struct {
 	budget        *budget
@@ -166,12 +176,12 @@ func (r *reception) expected() int64 {
 func (r *reception) passes() bool { return r.src != nil && r.src.Respond == config.RespondTarget }
 
 // noRoom is the finding about a request for which there was no memory in time. Somebody should know of it.
-func (r *reception) noRoom() finding {
-	r.complain("requests are turned away for want of memory: raise limits.memory, or find out who takes it", targetKey{}, errNoRoom,
-		"memory", r.memory.Load().size)
+func (a *Agent) noRoom() finding {
+	a.complain("requests are turned away for want of memory: raise limits.memory, or find out who takes it", targetKey{}, errTaken,
+		"memory", a.memory.Load().size)
 	return finding{
 		verdict: store.Unavailable,
-		reason:  "no memory for the request: limits.memory is taken by others",
+		reason:  "no memory for the request: " + errTaken.Error(),
 		status:  http.StatusServiceUnavailable,
 		fields:  wire.Fields{{Name: "Retry-After", Value: "10"}},
 	}

@@ -88,6 +88,7 @@ func TestLargeAndSmallRequestsWaitForTheirOwnKindOnly(t *testing.T) {
 
 func TestARequestWithoutMemoryInTimeIsRecordedAsUnavailable(t *testing.T) {
 	long := "POST /long HTTP/1.1\r\nHost: h\r\nContent-Length: 200000\r\n\r\n"
+	bigHead := "POST /head HTTP/1.1\r\nHost: h\r\nX: " + strings.Repeat("x", 8000) + "\r\n\r\n"
 	chunked := "POST /chunked HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
 	for name, c := range map[string]struct {
 		taken         func(*budget) *share
@@ -96,6 +97,7 @@ func TestARequestWithoutMemoryInTimeIsRecordedAsUnavailable(t *testing.T) {
 		status        string
 	}{
 		"small":                     {func(b *budget) *share { return &b.small }, post, post[:len(post)-5], store.Unavailable, "503"},
+		"a large head":              {func(b *budget) *share { return &b.heads }, bigHead, bigHead[:4096], store.Unavailable, "503"},
 		"large":                     {func(b *budget) *share { return &b.streams }, long + strings.Repeat("x", 200_000), long, store.Unavailable, "503"},
 		"large, as it turns out":    {func(b *budget) *share { return &b.streams }, chunked + "30d40\r\n" + strings.Repeat("x", 200_000) + "\r\n0\r\n\r\n", chunked, store.Unavailable, "503"},
 		"refused for what it is":    {func(b *budget) *share { return &b.small }, long + "x", long, store.TooLarge, "413"},
@@ -126,7 +128,7 @@ func TestARequestWithoutMemoryInTimeIsRecordedAsUnavailable(t *testing.T) {
 			}
 			taken.left.Release(taken.size)
 			until(t, "all is given back", func() bool {
-				return b.small.left.TryAcquire(b.small.size) && b.streams.left.TryAcquire(b.streams.size)
+				return b.heads.left.TryAcquire(b.heads.size) && b.small.left.TryAcquire(b.small.size) && b.streams.left.TryAcquire(b.streams.size)
 			})
 		})
 	}

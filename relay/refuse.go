@@ -12,6 +12,10 @@ import (
 // refuse records bytes that never became a request, and gives their answer.
 func (a *Agent) refuse(b *wire.Refusal) []byte {
 	found := broken(b.Cause)
+	if errors.Is(b.Cause, wire.ErrNoRoom) {
+		found = a.noRoom()
+		found.unread = true
+	}
 	if found.status != 0 {
 		found.status = b.Status
 	}

@@ -146,6 +146,7 @@ func New(o Options, cfg *config.Config) *Agent {
 	a.store.Observe(a.metrics.observer(a.now))
 	a.server = &wire.Server{
 		Serve: a.serve, Refuse: a.refuse, Now: a.now, Panicked: a.panicked, AcceptFailed: a.deaf, TLS: a.tls(cfg),
+		Room:   a.headRoom,
 		Limits: wire.Limits{Conns: cfg.Limits.Connections, Head: int(cfg.Limits.Head)},
 	}
 	a.Apply(cfg)

@@ -40,6 +40,15 @@ func (b *buffer) release() {
 func (b *buffer) bytes() []byte { return b.b[b.r:b.w] }
 func (b *buffer) empty() bool   { return b.r == b.w }
 
+// isSmall says whether it takes no more memory than every buffer.
+func (b *buffer) isSmall() bool { return len(b.b) == smallBuffer }
+
+// mustGrow says whether grow would take more.
+func (b *buffer) mustGrow() bool { return b.w == len(b.b) && b.r == 0 }
+
+// empties drops all.
+func (b *buffer) empties() { b.skip(b.w - b.r) }
+
 // skip drops the first n bytes.
 func (b *buffer) skip(n int) {
 	if b.r += n; b.r == b.w {

@@ -11,10 +11,12 @@ import (
 const (
 	// A connection whose sender may still be sending is closed in three steps (RFC
 	// 9112, section 9.6): our half is closed, what comes is thrown away, then the
-	// rest is closed. Otherwise its operating system may throw our answer away.
+	// rest is closed. Otherwise its operating system may throw our answer away. What
+	// it costs us is less than what it costs the sender: no memory, and no place that
+	// another connection waits for.
 	lingerTime  = 5 * time.Second // in all
 	lingerPause = time.Second     // without a byte
-	lingerBytes = 16 << 20
+	lingerBytes = 16 << 20        // half a body of the default size
 )
 
 const (
@@ -35,6 +37,7 @@ type conn struct {
 	remote, local net.Addr // of the connection, as text only once
 
 	in      buffer
+	room    func()    // gives back the memory that in has beyond its small buffer; nil: none
 	arrived time.Time // when the last of it was read
 	began   time.Time // when the first byte of the request was read
 	linger  bool      // something was written that the peer must get
@@ -45,6 +48,8 @@ type conn struct {
 	// connEnding ends it.
 	idle   atomic.Int64
 	placed bool // counts against Limits.Conns; guarded by server.mu
+
+	draining atomic.Bool // its last answer is written: it may be ended though bytes come
 }
 
 func newConn(s *Server, nc net.Conn) *conn {
@@ -79,6 +84,7 @@ func (c *conn) run() {
 			c.refuse(err)
 			return
 		}
+		c.giveBack()
 		if !c.exchange(head) {
 			return
 		}
@@ -93,6 +99,8 @@ func (c *conn) end() {
 			c.server.Panicked(v, debug.Stack())
 		}
 	}
+	c.in.empties()
+	c.giveBack()
 	if c.linger {
 		c.drain()
 	}
@@ -106,7 +114,9 @@ func (c *conn) end() {
 // await waits for the first byte of a request, and skips empty lines before it.
 // It is false when the connection is over.
 func (c *conn) await() bool {
-	if c.skipBlank(); !c.in.empty() {
+	c.skipBlank()
+	c.giveBack()
+	if !c.in.empty() {
 		c.began = c.arrived
 		return true
 	}
@@ -209,8 +219,42 @@ func (c *conn) readHead() (*RequestHead, error) {
 
 // fillHead reads more of a head, and makes room for it before.
 func (c *conn) fillHead(limit int) error {
+	if c.in.mustGrow() && !c.makeRoom(limit) {
+		return ErrNoRoom
+	}
 	c.in.grow(limit)
 	return cutShort(c.fill())
+}
+
+// makeRoom waits for the memory of a large head. The sender has lost no time by it.
+func (c *conn) makeRoom(limit int) bool {
+	if c.room != nil || c.server.Room == nil {
+		return true
+	}
+	giveBack, ok := c.server.Room(limit)
+	if ok {
+		c.room = giveBack
+		c.sock.until(time.Now().Add(c.server.limits.HeadTimeout))
+	}
+	return ok
+}
+
+// giveBack lets others have the memory that is not used any more.
+func (c *conn) giveBack() {
+	if c.room != nil && c.in.isSmall() {
+		c.room()
+		c.room = nil
+	}
+}
+
+// keep holds what has come of the next requests, as far as there is room. Without it the connection ends before them.
+func (c *conn) keep(p []byte) (kept bool) {
+	if len(p) > smallBuffer && !c.makeRoom(len(p)) {
+		return false
+	}
+	c.in.keep(p)
+	c.arrived = c.server.now()
+	return true
 }
 
 // cutShort is the error of a read in the midst of a message: the end is
@@ -247,7 +291,8 @@ func (c *conn) exchange(head *RequestHead) bool {
 	return false
 }
 
-// drain lets the peer take the last answer before the connection is closed.
+// drain lets the peer take the last answer before the connection is closed. While it does, the connection may be ended
+// for another one that waits for its place.
 func (c *conn) drain() {
 	if c.secure {
 		closeWrite(c.stream)
@@ -255,8 +300,9 @@ func (c *conn) drain() {
 	if !closeWrite(c.sock.Conn) && !c.secure {
 		return
 	}
-	buf := bigBuffers.Get().(*[bigBuffer]byte)
-	defer bigBuffers.Put(buf)
+	c.draining.Store(true)
+	c.idle.Store(c.server.clock(time.Now()))
+	c.server.becameIdle()
 	end := time.Now().Add(lingerTime)
 	for left := lingerBytes; left > 0; {
 		if pause := time.Now().Add(lingerPause); pause.Before(end) {
@@ -264,7 +310,7 @@ func (c *conn) drain() {
 		} else {
 			c.sock.until(end)
 		}
-		n, err := c.sock.Read(buf[:])
+		n, err := c.sock.Read(c.in.small[:])
 		if err != nil {
 			return
 		}

@@ -70,8 +70,7 @@ func (x *Exchange) Read(p []byte) (int, error) {
 	}
 	used, err := x.scan(p[:n])
 	if used < n { // the beginning of the next request, or empty lines before it
-		c.in.keep(p[used:n])
-		c.arrived = c.server.now()
+		x.last = !c.keep(p[used:n]) || x.last
 	}
 	return used, err
 }

@@ -18,12 +18,12 @@ type Refusal struct {
 	Local     net.Addr
 	TLS       bool
 	Conn      net.Conn // as in an Exchange
-	Status    int      // of the answer they deserve: 400, 408, 431, 501 or 505
+	Status    int      // of the answer they deserve: 400, 408, 431, 501, 503 or 505
 	Truncated bool     // more has come, or was on its way, than is in Raw
 
 	// Cause is a *SyntaxError, io.ErrUnexpectedEOF (the connection ended first),
-	// os.ErrDeadlineExceeded (too slow), ErrTLSOnPlain, ErrPlainOnTLS, or a
-	// *HandshakeError, which no answer can be sent to.
+	// os.ErrDeadlineExceeded (too slow), ErrNoRoom, ErrTLSOnPlain, ErrPlainOnTLS,
+	// or a *HandshakeError, which no answer can be sent to.
 	Cause error
 
 	// Written, when Refuse sets it, is told how writing its answer ended.
@@ -57,12 +57,14 @@ func (c *conn) refusal(raw []byte, cause error) *Refusal {
 	switch {
 	case isSyntax:
 		status = syntax.Status
+	case cause == ErrNoRoom:
+		status = http.StatusServiceUnavailable
 	case isTimeout(cause):
 		status = http.StatusRequestTimeout
 	}
 	return &Refusal{
 		Raw: bytes.Clone(raw), Time: c.began, Remote: c.remote, Local: c.local,
-		TLS: c.secure, Conn: c.sock.Conn, Status: status, Truncated: cause == errHeadTooLarge, Cause: cause,
+		TLS: c.secure, Conn: c.sock.Conn, Status: status, Truncated: cause == errHeadTooLarge || cause == ErrNoRoom, Cause: cause,
 	}
 }
 

@@ -17,6 +17,8 @@ var (
 	ErrServerClosed = errors.New("server closed")
 	// ErrTLSOnPlain is the cause of a Refusal where TLS came in on a plain port.
 	ErrTLSOnPlain = errors.New("TLS on a plain HTTP port")
+	// ErrNoRoom is the cause of a Refusal for whose head Server.Room had no memory.
+	ErrNoRoom = errors.New("no memory for the head of the request")
 	// ErrPlainOnTLS is the cause of a Refusal where something else came in on a TLS port.
 	ErrPlainOnTLS = errors.New("plain HTTP on a TLS port")
 )
@@ -66,6 +68,12 @@ type Server struct {
 	// Panicked is told of a panic in Serve or Refuse. The connection is closed, the
 	// others go on. Nil: nobody is told.
 	Panicked func(value any, stack []byte)
+
+	// Room is asked before so many bytes are kept of a head, or of requests behind
+	// one, beyond the 4 KiB that every connection has. It may wait for them, and
+	// giveBack is called once they are free again; when it has none, ok is false and
+	// the head is refused. Nil: there is room for all.
+	Room func(bytes int) (giveBack func(), ok bool)
 
 	// AcceptFailed is told when no connection could be accepted, for want of file
 	// descriptors for example. Accepting goes on after a pause. Nil: nobody is told.
@@ -232,7 +240,7 @@ func (s *Server) evict() (evicted bool, next time.Duration) {
 		if i.since > now {
 			return false, time.Duration(i.since - now)
 		}
-		if i.conn.isQuiet() && s.endIdle(i.conn, i.since) {
+		if (i.conn.draining.Load() || i.conn.isQuiet()) && s.endIdle(i.conn, i.since) {
 			return true, 0
 		}
 	}
@@ -324,7 +332,7 @@ func (s *Server) stop() {
 		_ = l.Close()
 	}
 	for c := range s.conns {
-		if since := c.idle.Load(); since > 0 && c.isQuiet() {
+		if since := c.idle.Load(); since > 0 && !c.draining.Load() && c.isQuiet() {
 			s.endIdle(c, since)
 		}
 	}

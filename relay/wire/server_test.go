@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 )
 
@@ -193,6 +195,67 @@ func TestServerRefusesByItself(t *testing.T) {
 	head, err := ParseResponseHead([]byte(got), "GET")
 	if err != nil || head.Status != 400 || head.KeepAlive {
 		t.Errorf("got %q, %v", got, err)
+	}
+}
+
+// Large heads wait for memory, or are refused when there is none for them; small ones take none.
+func TestLargeHeadsTakeTheMemoryThatThereIs(t *testing.T) {
+	places := make(chan struct{}, 1)
+	var full atomic.Bool
+	s := &Server{Serve: echo, Room: func(n int) (func(), bool) {
+		if full.Load() {
+			return nil, false
+		}
+		places <- struct{}{}
+		return func() { <-places }, true
+	}}
+	var refused atomic.Pointer[Refusal]
+	s.Refuse = func(r *Refusal) []byte { refused.Store(r); return nil }
+	addr := listen(t, s)
+	small, large := "GET /small HTTP/1.1\r\nHost: h\r\n\r\n", "GET /large HTTP/1.1\r\nHost: h\r\nX: "+strings.Repeat("x", 2*smallBuffer)+"\r\n\r\n"
+	slow := dial(t, addr)
+	fmt.Fprint(slow, large[:len(large)-2])
+	for len(places) == 0 {
+		runtime.Gosched()
+	}
+	waiting := dial(t, addr)
+	fmt.Fprint(waiting, large)
+	if got := talk(t, addr, small, small); strings.Count(got, "HTTP/1.1 200 OK") != 2 {
+		t.Errorf("small ones: %q", got)
+	}
+	fmt.Fprint(slow, "\r\n")
+	expect(t, slow, "HTTP/1.1 200 OK\r\n")
+	expect(t, waiting, "HTTP/1.1 200 OK\r\n")
+	if got := talk(t, addr, large, large, small); strings.Count(got, "HTTP/1.1 200 OK") != 3 {
+		t.Errorf("one after the other: %q", got)
+	}
+	full.Store(true)
+	if got := talk(t, addr, large); !strings.HasPrefix(got, "HTTP/1.1 503 ") || refused.Load().Cause != ErrNoRoom {
+		t.Errorf("without memory: %q", got)
+	}
+}
+
+// Whoever only takes an answer and sends on, though it was the last, holds no place that another waits for.
+func TestAConnectionThatOnlyDrainsGivesItsPlaceAway(t *testing.T) {
+	s := &Server{Serve: echo}
+	addr := listen(t, s)
+	for tries := 0; ; tries++ {
+		c := dial(t, addr)
+		fmt.Fprint(c, "no request\r\n\r\n")
+		expect(t, c, "HTTP/1.1 400 ")
+		for range 1000 {
+			s.mu.Lock()
+			evicted, _ := s.evict()
+			s.mu.Unlock()
+			if evicted {
+				readAll(t, c)
+				return
+			}
+			runtime.Gosched()
+		}
+		if tries == 100 {
+			t.Fatal("it keeps its place")
+		}
 	}
 }
 
