@@ -67,11 +67,11 @@ func (c *comparison) lines(shownThen, shownNow, then, now []byte) {
 	showA, showB := linesLike(a, shownThen), linesLike(b, shownNow)
 	for _, g := range gaps(a, b) {
 		if g.aEnd-g.a != g.bEnd-g.b {
-			c.line(showA, showB, g)
+			c.lineGap(showA, showB, g)
 			continue
 		}
 		for n := range g.aEnd - g.a {
-			c.line(showA, showB, gap{g.a + n, g.a + n + 1, g.b + n, g.b + n + 1})
+			c.lineGap(showA, showB, gap{g.a + n, g.a + n + 1, g.b + n, g.b + n + 1})
 		}
 	}
 }
@@ -90,8 +90,8 @@ func linesLike(lines []string, shown []byte) []string {
 	return show
 }
 
-// line adds the change in one gap.
-func (c *comparison) line(then, now []string, g gap) {
+// lineGap adds the change in one gap.
+func (c *comparison) lineGap(then, now []string, g gap) {
 	c.Body = true
 	at, before := g.a, then[:g.a]
 	if g.a == g.aEnd {

@@ -32,6 +32,18 @@ func (r *Request) Signed(sign func(head *wire.RequestHead, body []byte) (*provid
 
 // whole is the decoded body.
 func (r *Request) whole() ([]byte, error) {
+	body, err := r.start(signedMax + 1)
+	if err != nil {
+		return nil, fmt.Errorf("read the record: %w", err)
+	}
+	if len(body) > signedMax {
+		return nil, errTooLargeToSign
+	}
+	return body, nil
+}
+
+// start is the decoded body, as far as it came and most bytes of it.
+func (r *Request) start(most int64) ([]byte, error) {
 	if r.body == nil {
 		return nil, nil
 	}
@@ -40,14 +52,7 @@ func (r *Request) whole() ([]byte, error) {
 		return nil, err
 	}
 	defer raw.Close()
-	body, err := io.ReadAll(io.LimitReader(wire.NewBodyReader(r.Head.Framing, raw), signedMax+1))
-	if err != nil {
-		return nil, fmt.Errorf("read the record: %w", err)
-	}
-	if len(body) > signedMax {
-		return nil, errTooLargeToSign
-	}
-	return body, nil
+	return io.ReadAll(io.LimitReader(wire.NewBodyReader(r.Head.Framing, raw), most))
 }
 
 // edited is the request with a changed head, and when body is not nil with

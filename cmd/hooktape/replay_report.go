@@ -240,6 +240,9 @@ func (r *reporter) print(s sendJSON) error {
 		now = append(now, difference(i, *s.Differs))
 	}
 	fmt.Fprintf(&b, "  now   %s\n", strings.Join(now, "  "))
+	if s.Differs != nil {
+		b.WriteString(changes(i, "        ", *s.Differs))
+	}
 	_, err := io.WriteString(r.of.env.stdout, b.String())
 	return err
 }
@@ -247,21 +250,4 @@ func (r *reporter) print(s sendJSON) error {
 func (j *responseJSON) line(i ink) string {
 	return fmt.Sprintf("%s  %s  %s", i.status(j.Status, statusText(j.Status)),
 		padLeft(milliseconds(j.Duration.Duration()), 7), padLeft(size(j.BodySize), 9))
-}
-
-func difference(i ink, d replay.Difference) string {
-	if !d.Any() {
-		return i.green("same")
-	}
-	var parts []string
-	if d.Status {
-		parts = append(parts, "status")
-	}
-	if len(d.Headers) > 0 {
-		parts = append(parts, "headers ("+clean(strings.Join(d.Headers, ", "))+")")
-	}
-	if d.Body {
-		parts = append(parts, "body")
-	}
-	return i.yellow("differs: " + strings.Join(parts, ", "))
 }

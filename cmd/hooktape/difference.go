@@ -1,0 +1,128 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hooktape/hooktape/relay/mask"
+	"github.com/hooktape/hooktape/replay"
+)
+
+// ruleFlags say what does not count in a comparison, in every command that makes one.
+type ruleFlags struct {
+	ignore, unordered []string
+	file              string
+}
+
+// ignoreFile is where rules stand that belong to a project, in its folder.
+const ignoreFile = "hooktape.ignore"
+
+func (f *ruleFlags) add(c *cobra.Command) {
+	flags := c.Flags()
+	flags.StringArrayVar(&f.ignore, "ignore", nil, "leave out what is at this PATH: header.etag, json.meta.*, json.items[*].id, body; may be given again")
+	flags.StringArrayVar(&f.unordered, "unordered", nil, "compare the array at this PATH without regard to its order: json.items; may be given again")
+	flags.StringVar(&f.file, "ignore-file", "", "a file of paths to leave out, one a line (default: "+ignoreFile+" in the working directory, if there is one)")
+}
+
+// rules reads the flags and the file.
+func (f *ruleFlags) rules(names mask.Names, reveal bool) (*replay.Rules, error) {
+	rules := &replay.Rules{Names: names, Reveal: reveal}
+	const hint = "a path is written as in expressions: header.x-request-id, json.items[*].id"
+	for _, path := range f.ignore {
+		if err := rules.Ignore(path); err != nil {
+			return nil, misused(hint, "--ignore %w", err)
+		}
+	}
+	for _, path := range f.unordered {
+		if err := rules.Unordered(path); err != nil {
+			return nil, misused(hint, "--unordered %w", err)
+		}
+	}
+	name := f.file
+	if name == "" {
+		name = ignoreFile
+	}
+	file, err := os.Open(name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && f.file == "":
+		return rules, nil
+	case err != nil:
+		return nil, misused("", "read what to ignore: %w", err)
+	}
+	defer file.Close()
+	if err := rules.Read(name, file); err != nil {
+		return nil, misused(hint, "%w", err)
+	}
+	return rules, nil
+}
+
+// difference says in one line in what two messages differ.
+func difference(i ink, d replay.Difference) string {
+	if !d.Any() {
+		return i.green("same")
+	}
+	parts := d.Line
+	if d.Status {
+		parts = append(parts, "status")
+	}
+	if len(d.Headers) > 0 {
+		parts = append(parts, "headers ("+clean(strings.Join(d.Headers, ", "))+")")
+	}
+	if d.Body {
+		parts = append(parts, "body")
+	}
+	return i.yellow("differs: " + strings.Join(parts, ", "))
+}
+
+// shortChange is how long a change may be to stand on one line, in columns.
+const shortChange = 100
+
+// changes shows what differs: the short changes on a line each, of the others
+// what was there then below what is there now.
+func changes(i ink, indent string, d replay.Difference) string {
+	var b strings.Builder
+	for _, c := range d.Changes {
+		then, now := shownValue(c.Then), shownValue(c.Now)
+		line := fmt.Sprintf("%s%s  ", indent, clean(c.Where))
+		if !strings.Contains(then+now, "\n") && width(line+then+now) <= shortChange {
+			fmt.Fprintf(&b, "%s%s → %s\n", line, i.red(then), i.green(now))
+			continue
+		}
+		fmt.Fprintf(&b, "%s%s\n", indent, clean(c.Where))
+		if c.After != "" {
+			fmt.Fprintf(&b, "%s    %s\n", indent, i.dim(clean(c.After)))
+		}
+		for _, side := range []struct {
+			sign  string
+			value *string
+			paint func(string) string
+		}{{"-", c.Then, i.red}, {"+", c.Now, i.green}} {
+			if side.value == nil {
+				continue
+			}
+			for line := range strings.SplitSeq(shownValue(side.value), "\n") {
+				fmt.Fprintf(&b, "%s  %s\n", indent, side.paint(side.sign+" "+line))
+			}
+		}
+	}
+	if d.More > 0 {
+		fmt.Fprintf(&b, "%sand %d more\n", indent, d.More)
+	}
+	return b.String()
+}
+
+// shownValue is one side of a change, fit for a terminal.
+func shownValue(value *string) string {
+	switch {
+	case value == nil:
+		return "nothing"
+	case *value == "":
+		return `""`
+	}
+	return cleanLines(*value)
+}
