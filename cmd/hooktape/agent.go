@@ -149,7 +149,10 @@ func (s *session) serve(ctx context.Context) error {
 	if inspectTLS(s.cfg) {
 		inspecting = tls.NewListener(inspecting, agent.TLS())
 	}
-	api := &inspect.Server{Store: tape, Agent: watched{agent}, Signer: agent, Setup: setup, Subscriber: agent, Started: s.env.now(), Version: programVersion().Version}
+	api := &inspect.Server{
+		Store: tape, Tapes: tapeFiles{tape}, Agent: watched{agent}, Signer: agent, Setup: setup, Subscriber: agent,
+		Started: s.env.now(), Version: programVersion().Version,
+	}
 	g, ctx := errgroup.WithContext(ctx)
 	looking, stopLooking := context.WithCancel(context.WithoutCancel(ctx)) // while the agent finishes what is under way, too
 	defer stopLooking()

@@ -53,6 +53,7 @@ func (p *page) facts() {
 	p.fact("id", r.ID.String())
 	p.fact("time", fmt.Sprintf("%s (%s)", r.Time.Local().Format("2006-01-02 15:04:05.000 -07:00"), ago(p.now.Sub(r.Time.Time))))
 	p.rollUp()
+	p.fact("was", r.Origin)
 	from := orMany(r.Remote) + ", " + r.Via
 	if r.Proxy != "" {
 		from += ", through " + r.Proxy

@@ -302,16 +302,23 @@ func lines[T any](ask func() (*http.Response, error)) iter.Seq2[T, error] {
 				return
 			}
 		}
-		text := response.Trailer.Get(errorTrailer)
-		if text == "" {
-			return
+		if problem := trailingProblem(response); problem != nil {
+			yield(none, problem)
 		}
-		problem := &Problem{Kind: Failed}
-		if err := json.Unmarshal([]byte(text), problem); err != nil {
-			problem.Message = text
-		}
-		yield(none, problem)
 	}
+}
+
+// trailingProblem is the error behind a body that was read to its end; nil when there is none.
+func trailingProblem(response *http.Response) *Problem {
+	text := response.Trailer.Get(errorTrailer)
+	if text == "" {
+		return nil
+	}
+	problem := &Problem{Kind: Failed}
+	if err := json.Unmarshal([]byte(text), problem); err != nil {
+		problem.Message = text
+	}
+	return problem
 }
 
 func collect[T any](from iter.Seq2[T, error]) ([]T, error) {

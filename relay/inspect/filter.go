@@ -18,6 +18,7 @@ import (
 type Filter struct {
 	Where        string          // an expression of relay/expr
 	Source       string          // exactly this source
+	Session      string          // in the session of this name
 	Verdicts     []store.Verdict // any of these
 	Since, Until time.Time       // Time is not before Since, and before Until
 }
@@ -40,6 +41,7 @@ func (f Filter) values() url.Values {
 	}
 	set("where", f.Where)
 	set("source", f.Source)
+	set("session", f.Session)
 	for _, verdict := range f.Verdicts {
 		v.Add("verdict", string(verdict))
 	}
@@ -125,7 +127,7 @@ func (p *parser) id(key string) (id store.ID) {
 func (p *parser) bool(key string) bool { return p.Get(key) == "true" }
 
 func (p *parser) filter() Filter {
-	f := Filter{Where: p.Get("where"), Source: p.Get("source"), Since: p.time("since"), Until: p.time("until")}
+	f := Filter{Where: p.Get("where"), Source: p.Get("source"), Session: p.Get("session"), Since: p.time("since"), Until: p.time("until")}
 	for _, verdict := range p.Values["verdict"] {
 		f.Verdicts = append(f.Verdicts, store.Verdict(verdict))
 	}
@@ -166,7 +168,7 @@ func (s *Server) choose(f Filter) (*choice, error) {
 
 // scan is the part of the choice that the store can make with its indexes.
 func (c *choice) scan() store.Query {
-	q := store.Query{Source: c.Source, Since: c.Since, Until: c.Until}
+	q := store.Query{Source: c.Source, Session: c.Session, Since: c.Since, Until: c.Until}
 	if len(c.Verdicts) == 1 {
 		q.Verdict = c.Verdicts[0]
 	}
@@ -177,6 +179,7 @@ func (c *choice) scan() store.Query {
 func (c *choice) takes(rec *store.Record) bool {
 	switch {
 	case c.Source != "" && rec.Source != c.Source,
+		c.Session != "" && !slices.Contains(rec.Session, c.Session),
 		len(c.Verdicts) > 0 && !slices.Contains(c.Verdicts, rec.Verdict),
 		!c.Since.IsZero() && rec.Time.Before(c.Since),
 		!c.Until.IsZero() && !rec.Time.Before(c.Until):

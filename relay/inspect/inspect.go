@@ -25,6 +25,7 @@ type Server struct {
 	Agent  Agent  // nil: no agent runs, a command has opened the store itself
 	Setup  Setup  // nil: no configuration is known
 
+	Tapes      Tapes            // nil: there are no tape files
 	Subscriber Subscriber       // nil: no configuration is known
 	Started    time.Time        // when the agent began; records from before it that have no answer will not get one
 	Version    string           // of the program
@@ -85,6 +86,8 @@ func (s *Server) Handler() http.Handler {
 		"POST /v1/delete":                                   s.delete,
 		"POST /v1/recheck":                                  s.recheck,
 		"GET /v1/backup":                                    s.backup,
+		"POST /v1/export":                                   s.exportTape,
+		"POST /v1/import":                                   s.importTape,
 		"GET /v1/tail":                                      s.tail,
 		"GET /v1/deliveries":                                s.deliveries,
 		"POST /v1/deliveries/{verb}":                        s.changeDeliveries,

@@ -14,6 +14,7 @@ import (
 type Record struct {
 	ID         store.ID      `json:"id"`
 	Time       Time          `json:"time"`
+	Origin     string        `json:"origin_id,omitempty"` // of an imported record: the id that it had where it was recorded
 	Source     string        `json:"source"`
 	Session    []string      `json:"session"`
 	Trace      string        `json:"trace"`

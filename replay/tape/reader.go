@@ -114,7 +114,12 @@ func (r *Reader) give(yield func(*Recording, error) bool) bool {
 	return true
 }
 
+// complete takes a recording whose parts are together.
 func (r *Reader) complete(recording *Recording) {
+	if err := recording.examine(); err != nil {
+		r.damaged(r.in.offset(), recording.ID, err)
+		return
+	}
 	r.fresh = append(r.fresh, found{Recording: recording})
 }
 

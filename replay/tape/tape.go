@@ -45,7 +45,7 @@ type Signing struct {
 }
 
 // Recording is one record of a tape with all that belongs to it. The fields are those of store.Record, where their
-// meaning is said. Of a file of another tool, only Time, URL, Request and Answer are known.
+// meaning is said. Of a file of another tool, only what the bytes say is known.
 type Recording struct {
 	ID    string `json:"id,omitempty"`    // on the tape that it comes from
 	URL   string `json:"-"`               // what was asked for, scheme and host included, as far as they are known
@@ -126,6 +126,18 @@ type Delivery struct {
 	Finding  string `json:"finding,omitempty"`
 	Key      string `json:"key,omitempty"`
 	Created  Time   `json:"created,omitzero"`
+}
+
+// Size is how many bytes the request, the answer and the responses of the attempts have.
+func (r *Recording) Size() int64 {
+	size := r.Request.Size
+	if r.Answer != nil {
+		size += r.Answer.Response.Size
+	}
+	for i := range r.Attempts {
+		size += r.Attempts[i].Response.Size
+	}
+	return size
 }
 
 // IsRequest says whether the bytes are a request, or the beginning of one. Those that never became one, and those of the

@@ -1,0 +1,244 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hooktape/hooktape/relay/inspect"
+	tapefile "github.com/hooktape/hooktape/replay/tape"
+	"github.com/hooktape/hooktape/store"
+)
+
+// exportFlags are the flags of export.
+type exportFlags struct {
+	filterFlags
+	session, out, form string
+	verbatim, force    bool
+}
+
+func newExport(e *env) *cobra.Command {
+	f := &exportFlags{}
+	c := &cobra.Command{
+		Use:   "export ID... | --session NAME | --where EXPR, -o FILE",
+		Short: "Write records to a tape file, for other machines and tools",
+		Long: `Writes the records that are named, or that are in a session, or that all the
+given flags choose, to a tape file, oldest first, with their answers and attempts.
+The ending of its name says the form:
+
+  .warc, .warc.gz   WARC 1.1 (ISO 28500): every byte as it was on the wire, and
+                    what hooktape knows beside it; hooktape import takes it back
+
+FILE gets its name when it is complete and on the disk. -o - writes to stdout.`,
+		Example: `  hooktape export --session checkout --verbatim -o checkout.warc.gz
+  hooktape export last --verbatim -o last.warc`,
+		RunE: func(c *cobra.Command, args []string) error {
+			x, err := f.export(e, args)
+			if err != nil {
+				return err
+			}
+			return x.run(c.Context())
+		},
+	}
+	f.add(c)
+	flags := c.Flags()
+	flags.StringVar(&f.session, "session", "", "records of this session")
+	flags.StringVarP(&f.out, "output", "o", "", "the file to write; -: stdout")
+	flags.StringVar(&f.form, "format", "", "form of the file, where its name does not say it: "+strings.Join(tapeForms, ", "))
+	flags.BoolVar(&f.verbatim, "verbatim", false, "write secrets as they are")
+	flags.BoolVar(&f.force, "force", false, "replace FILE if it is there")
+	completed(c, "format", strings.Join(tapeForms, ", "))
+	return c
+}
+
+// export is one call of export.
+type export struct {
+	*env
+	names   []string
+	filter  inspect.Filter
+	path    string // "-": stdout
+	form    tapeForm
+	force   bool
+	session string
+
+	records, bytes int64
+}
+
+// export reads the flags.
+func (f *exportFlags) export(e *env, args []string) (*export, error) {
+	filter, err := f.filter(e.now())
+	if err != nil {
+		return nil, err
+	}
+	filter.Session = f.session
+	chosen := f.given() || f.session != ""
+	switch {
+	case len(args) == 0 && !chosen:
+		return nil, misused("name records, or choose them with --session, --where and the like", "which records?")
+	case len(args) > 0 && chosen:
+		return nil, misused("", "records are named, or chosen by flags, not both")
+	case f.out == "":
+		return nil, misused("-o FILE.warc.gz names it; -o - is stdout", "where to?")
+	}
+	form, err := f.chosenForm()
+	if err != nil {
+		return nil, err
+	}
+	if !f.verbatim {
+		return nil, misused("--verbatim writes every byte as it was, secrets too", "a WARC file holds secrets as they are")
+	}
+	return &export{env: e, names: args, filter: filter, path: f.out, form: form, force: f.force, session: f.session}, nil
+}
+
+func (f *exportFlags) chosenForm() (tapeForm, error) {
+	hint := "forms: " + strings.Join(tapeForms, ", ")
+	switch {
+	case f.form != "" && !slices.Contains(tapeForms, f.form):
+		return "", misused(hint, "--format %q is none", f.form)
+	case f.form != "":
+		return tapeForm(f.form), nil
+	case f.out == "-":
+		return formWARC, nil
+	}
+	form := formOf(f.out)
+	if form == "" {
+		return "", misused(hint+"; --format FORM gives a file of any name its form", "the name of %s does not say its form", f.out)
+	}
+	return form, nil
+}
+
+func (x *export) run(ctx context.Context) error {
+	t, err := x.openTape(ctx, toRead)
+	if err != nil {
+		return err
+	}
+	defer t.Close()
+	if err := x.mayWrite(t.path); err != nil {
+		return err
+	}
+	from, err := t.Export(ctx, x.names, x.filter)
+	if err != nil {
+		return apiError("export", err)
+	}
+	defer from.Close()
+	if err := x.write(from); err != nil {
+		return err
+	}
+	if x.path != "-" {
+		fmt.Fprintf(x.stdout, "%s: %s, %s\n", clean(x.path), counted(int(x.records), "record"), size(x.bytes))
+	}
+	return nil
+}
+
+// mayWrite says whether the file may be made.
+func (x *export) mayWrite(data string) error {
+	if x.path == "-" {
+		if isTerminal(x.stdout) {
+			return misused("-o FILE writes to a file", "a tape file is not for a terminal")
+		}
+		return nil
+	}
+	switch there, err := os.Stat(x.path); {
+	case err == nil && isTape(data, there):
+		return misused("name another file", "%s is the tape itself", x.path)
+	case err == nil && there.IsDir():
+		return misused("name a file in it", "%s is a folder", x.path)
+	case err == nil && !x.force:
+		return misused("--force replaces it", "%s is there already", x.path)
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return cannot("", "export: %w", err)
+	}
+	return nil
+}
+
+// write writes the file: under a temporary name first, which it loses when it is on the disk.
+func (x *export) write(from io.Reader) error {
+	if x.path == "-" {
+		out := bufio.NewWriter(x.stdout)
+		if err := x.copy(out, from); err != nil {
+			return err
+		}
+		return out.Flush()
+	}
+	temp, err := os.CreateTemp(filepath.Dir(x.path), filepath.Base(x.path)+".new-*") // for its owner only
+	if err != nil {
+		return cannot("", "export: %w", err)
+	}
+	defer os.Remove(temp.Name())
+	lost := x.copy(temp, from)
+	if _, damaged := errors.AsType[*inspect.Problem](lost); lost != nil && !damaged || x.records == 0 {
+		temp.Close()
+		return lost
+	}
+	if err := errors.Join(temp.Sync(), temp.Close()); err != nil {
+		return cannot("", "export to %s: %w", x.path, err)
+	}
+	if err := store.Rename(temp.Name(), x.path); err != nil {
+		return cannot("", "export to %s: %w", x.path, err)
+	}
+	return lost
+}
+
+// recordingWriter writes tape files of one form.
+type recordingWriter interface {
+	Write(*tapefile.Recording) error
+	Close() error
+}
+
+// begin begins the file.
+func (x *export) begin(to io.Writer, info tapefile.Info) recordingWriter {
+	info.Software, info.Created = "hooktape "+programVersion().Version, x.now().UTC()
+	if x.form == formWARCGz {
+		return tapefile.NewGzipWriter(to, info)
+	}
+	return tapefile.NewWriter(to, info)
+}
+
+// copy writes what comes from the tape in the form that is asked for. Where some of it can't be read, the rest is written,
+// and the error is a Problem that says so.
+func (x *export) copy(to io.Writer, from io.Reader) error {
+	file, err := tapefile.NewReader(from)
+	if err != nil {
+		return cannot("", "export: %w", err)
+	}
+	defer file.Close()
+	progress := x.progress()
+	defer progress.hide()
+	var out recordingWriter
+	for recording, err := range file.Recordings() {
+		if problem, ok := errors.AsType[*inspect.Problem](err); ok {
+			if x.records > 0 {
+				err = out.Close()
+			}
+			return errors.Join(err, apiError("export", problem))
+		}
+		if err != nil {
+			return cannot("", "export: %w", err)
+		}
+		if out == nil {
+			out = x.begin(to, file.Info())
+		}
+		if err := out.Write(recording); err != nil {
+			return cannot("", "export to %s: %w", x.path, err)
+		}
+		x.records++
+		x.bytes += recording.Size()
+		progress.show(x.bytes, 0, func() string { return counted(int(x.records), "record") + ", " + size(x.bytes) })
+	}
+	if out == nil {
+		return cannot("hooktape list shows what there is", "nothing to export: no record is chosen")
+	}
+	if err := out.Close(); err != nil {
+		return cannot("", "export to %s: %w", x.path, err)
+	}
+	return nil
+}

@@ -1,0 +1,157 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hooktape/hooktape/relay/inspect"
+)
+
+func newImport(e *env) *cobra.Command {
+	m := &importing{env: e}
+	c := &cobra.Command{
+		Use:   "import FILE",
+		Short: "Put the records of a tape file onto the tape",
+		Long: `Puts the records of a tape file onto the tape, with their answers and attempts,
+as a session: named by --session, else by the file. WARC is read, compressed or
+not, from hooktape export and from other tools: of these, pairs of requests and
+responses are records. FILE - is stdin.
+
+Each record gets a new id and keeps its time; show tells the id that it had.
+Nothing is delivered. What is damaged in the file is told, with its place; all
+else is imported, and the exit code is 3.`,
+		Example: `  hooktape import checkout.warc.gz
+  hooktape import site.warc --session site`,
+		Args: func(c *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return misused("usage: "+c.UseLine(), "%s takes the name of one file", c.CommandPath())
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, args []string) error { return m.run(c.Context(), args[0]) },
+	}
+	flags := c.Flags()
+	flags.StringVar(&m.session, "session", "", "name of the session that is made")
+	flags.BoolVar(&m.force, "force", false, "forget a session of this name first; its records stay")
+	jsonFlag(c, &m.asJSON)
+	return c
+}
+
+// importing is one call of import.
+type importing struct {
+	*env
+	session       string
+	force, asJSON bool
+}
+
+func (m *importing) run(ctx context.Context, path string) error {
+	file, all, err := m.open(path)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	t, err := m.openTape(ctx, toMake)
+	if err != nil {
+		return err
+	}
+	defer t.Close()
+	progress := m.progress()
+	read := &meter{Reader: file, tell: func(n int64) {
+		progress.show(n, all, func() string { return size(n) })
+	}}
+	done, err := t.Import(ctx, read, inspect.ImportQuery{Session: m.session, Otherwise: sessionOfFile(path), Force: m.force})
+	progress.hide()
+	if err != nil {
+		return m.refused(path, err)
+	}
+	return m.tell(path, done)
+}
+
+// open opens the file, and tells its size; 0 where that is not known.
+func (m *importing) open(path string) (file io.ReadCloser, all int64, err error) {
+	if path == "-" {
+		return io.NopCloser(m.stdin), 0, nil
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, 0, cannot("", "import: %w", err)
+	}
+	switch info, err := f.Stat(); {
+	case err != nil:
+		f.Close()
+		return nil, 0, cannot("", "import: %w", err)
+	case info.IsDir():
+		f.Close()
+		return nil, 0, misused("name a file in it", "%s is a folder", path)
+	default:
+		return f, info.Size(), nil
+	}
+}
+
+// meter tells how much was read.
+type meter struct {
+	io.Reader
+	n    int64
+	tell func(n int64)
+}
+
+func (m *meter) Read(p []byte) (int, error) {
+	n, err := m.Reader.Read(p)
+	m.n += int64(n)
+	m.tell(m.n)
+	return n, err
+}
+
+// refused says what can be done where nothing was imported.
+func (m *importing) refused(path string, err error) error {
+	err = apiError("import "+path, err)
+	if f, ok := errors.AsType[*failure](err); ok && f.code == exitUsage && m.session == "" {
+		f.hint = "--session NAME gives it another name, --force forgets the session that has it"
+	} else if ok && f.code == exitUsage {
+		f.hint = "--force forgets the session that has the name; its records stay"
+	}
+	return err
+}
+
+// tell prints what came of it.
+func (m *importing) tell(path string, done inspect.Imported) error {
+	for _, damage := range done.Damage {
+		fmt.Fprintf(m.stderr, "hooktape: damaged: %s\n", cleanLines(damage))
+	}
+	if more := done.Damaged - len(done.Damage); more > 0 {
+		fmt.Fprintf(m.stderr, "hooktape: and %d more\n", more)
+	}
+	if done.Records == 0 {
+		return cannot("", "import %s: nothing in it can be imported", path)
+	}
+	if err := m.print(done); err != nil {
+		return err
+	}
+	if done.Damaged > 0 {
+		return &failure{code: exitCannot, hint: "the rest of it was imported"}
+	}
+	return nil
+}
+
+func (m *importing) print(done inspect.Imported) error {
+	if m.asJSON {
+		return m.printJSON(done)
+	}
+	text := fmt.Sprintf("session %s: %s, %s", clean(done.Session), counted(done.Records, "record"), size(done.Bytes))
+	if done.Masked {
+		text += ", masked"
+	}
+	if done.Alone > 0 {
+		text += fmt.Sprintf("; %s without a request passed over", counted(done.Alone, "response"))
+	}
+	if done.Other > 0 {
+		text += fmt.Sprintf("; %s of other kinds passed over", counted(done.Other, "WARC record"))
+	}
+	_, err := fmt.Fprintln(m.stdout, text)
+	return err
+}

@@ -1,0 +1,135 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"io"
+	"iter"
+	"slices"
+	"strings"
+
+	"github.com/hooktape/hooktape/relay/inspect"
+	tapefile "github.com/hooktape/hooktape/replay/tape"
+	"github.com/hooktape/hooktape/store"
+)
+
+// tapeFiles is what the control API knows of tape files: inspect.Tapes on a store.
+type tapeFiles struct{ store *store.Store }
+
+// Write implements inspect.Tapes.
+func (f tapeFiles) Write(to io.Writer, session store.Session, records iter.Seq[*store.Record], damaged func(error) error) error {
+	w := tapefile.NewStreamWriter(to, tapefile.Info{Session: session.Name, Masked: len(session.Signing) > 0, Signing: tapeSigning(session.Signing)})
+	for rec := range records {
+		recording, err := tapefile.Of(f.store, rec)
+		if err := damaged(err); err != nil {
+			return err
+		}
+		if recording == nil {
+			continue
+		}
+		if err := w.Write(recording); err != nil {
+			return err
+		}
+	}
+	return w.Close()
+}
+
+func tapeSigning(all []store.Signing) (signing []tapefile.Signing) {
+	for _, s := range all {
+		signing = append(signing, tapefile.Signing(s))
+	}
+	return signing
+}
+
+// Read implements inspect.Tapes.
+func (f tapeFiles) Read(from io.Reader, q inspect.ImportQuery) (done inspect.Imported, err error) {
+	file, err := tapefile.NewReader(from)
+	if err != nil {
+		return done, err
+	}
+	defer file.Close()
+	into := &tapefile.Importer{Store: f.store}
+	defer func() { err = errors.Join(err, into.Close()) }()
+	for recording, err := range file.Recordings() {
+		if damage, ok := errors.AsType[*tapefile.Damage](err); ok {
+			done.AddDamage(damage)
+			continue
+		}
+		if err != nil {
+			return done, err
+		}
+		if into.Session == "" {
+			if into.Session, err = f.newSession(q, file.Info()); err != nil {
+				return done, err
+			}
+		}
+		switch err := into.Add(recording); {
+		case errors.Is(err, store.ErrTooLarge):
+			done.AddDamage(err)
+			continue
+		case err != nil:
+			return done, err
+		}
+		done.Records++
+		done.Bytes += recording.Size()
+	}
+	skipped := file.Skipped()
+	done.Session, done.Masked, done.Alone = into.Session, file.Info().Masked, skipped.Alone
+	for _, n := range skipped.Other {
+		done.Other += n
+	}
+	return done, nil
+}
+
+// newSession makes the session of a tape file, and keeps what its requests are signed with.
+func (f tapeFiles) newSession(q inspect.ImportQuery, info tapefile.Info) (name string, err error) {
+	if name = q.Session; name == "" {
+		name = cmp.Or(sessionName(info.Session), sessionName(q.Otherwise), "imported")
+	}
+	if err := f.store.CreateSession(name, q.Force); err != nil {
+		return "", err
+	}
+	var signing []store.Signing
+	for _, s := range info.Signing {
+		signing = append(signing, store.Signing(s))
+	}
+	return name, f.store.SetSigning(name, signing)
+}
+
+// sessionName makes the name of a session of a text that may be none; "" where nothing is left of it.
+func sessionName(text string) string {
+	if text == "" {
+		return ""
+	}
+	return strings.TrimLeft(safeName(text), "._-")
+}
+
+// tapeForm is the form of a tape file.
+type tapeForm string
+
+const (
+	formWARC   tapeForm = "warc"
+	formWARCGz tapeForm = "warc.gz"
+)
+
+var tapeForms = []string{string(formWARC), string(formWARCGz)}
+
+// formOf is the form that a file's name asks for; "" where it says none.
+func formOf(name string) tapeForm {
+	name = strings.ToLower(name)
+	for _, form := range slices.Backward(tapeForms) { // the longest first
+		if strings.HasSuffix(name, "."+form) {
+			return tapeForm(form)
+		}
+	}
+	return ""
+}
+
+// sessionOfFile is the name of a file without what its form adds.
+func sessionOfFile(name string) string {
+	base := name[strings.LastIndexAny(name, `/\`)+1:]
+	if form := formOf(base); form != "" {
+		base = base[:len(base)-len(form)-1]
+	}
+	return base
+}

@@ -1,0 +1,204 @@
+package inspect
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"iter"
+	"net/http"
+	"net/url"
+
+	"github.com/hooktape/hooktape/store"
+)
+
+// Tapes writes tape files and reads them. Its methods are called from many goroutines at once.
+type Tapes interface {
+	// Write writes a verbatim tape file of the records with all that belongs to them. session says what the file is
+	// about; it may be empty. What can't be read is told to damaged, and the rest of it written; an error of damaged
+	// ends it.
+	Write(w io.Writer, session store.Session, records iter.Seq[*store.Record], damaged func(error) error) error
+	// Read puts what is in a tape file onto the tape. What can't be read of it is told in the result. The error is that
+	// of the tape, or says that it is no tape file.
+	Read(r io.Reader, q ImportQuery) (Imported, error)
+}
+
+// ImportQuery says where an imported tape file comes.
+type ImportQuery struct {
+	Session   string // the name of the session that is made of it; "": the one that the file gives, else Otherwise
+	Otherwise string
+	Force     bool // a session that is there already is forgotten first
+}
+
+// Imported says what came onto the tape.
+type Imported struct {
+	Session string   `json:"session"` // "" when there was nothing to put into one
+	Records int      `json:"records"`
+	Bytes   int64    `json:"bytes"`             // of the requests, answers and responses
+	Masked  bool     `json:"masked"`            // the file says that its secrets are fakes
+	Alone   int      `json:"alone,omitempty"`   // responses of other tools whose request is not in the file
+	Other   int      `json:"other,omitempty"`   // records of other tools that are neither request nor response
+	Damage  []string `json:"damage,omitempty"`  // what can't be read, and where: the first few
+	Damaged int      `json:"damaged,omitempty"` // how many there are of them
+}
+
+// damageTold is how many places of a damaged file are told. The first one says where it broke.
+const damageTold = 10
+
+// AddDamage counts something that can't be read.
+func (m *Imported) AddDamage(err error) {
+	if m.Damaged++; len(m.Damage) < damageTold {
+		m.Damage = append(m.Damage, err.Error())
+	}
+}
+
+// exportTape sends the named records, or else those that the query chooses, as a tape file. Damaged ones are told behind it.
+func (s *Server) exportTape(w http.ResponseWriter, r *http.Request) error {
+	p := parser{Values: r.URL.Query()}
+	chosen, err := s.choose(p.filter())
+	if err := errors.Join(p.err, err); err != nil {
+		return err
+	}
+	var names []string
+	if err := json.NewDecoder(r.Body).Decode(&names); err != nil {
+		return refuse(Misused, "read the question: %s", err)
+	}
+	var session store.Session
+	if chosen.Session != "" {
+		if session, err = s.Store.Session(chosen.Session); err != nil {
+			return importProblem(err)
+		}
+	}
+	if err := s.Store.Sync(); err != nil {
+		return err
+	}
+	ids, err := s.findAll(names)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/warc")
+	w.Header().Set("Trailer", errorTrailer)
+	list := &listWriter{ResponseWriter: w}
+	if err := s.writeTape(r.Context(), list, session, s.chosen(chosen, ids)); err != nil {
+		fail(list, err)
+	}
+	return nil
+}
+
+// findAll finds records by their names, each once.
+func (s *Server) findAll(names []string) (ids []store.ID, err error) {
+	seen := map[store.ID]bool{}
+	for _, name := range names {
+		id, err := s.Store.Find(name)
+		if err != nil {
+			return nil, notFound(name, err)
+		}
+		if !seen[id] {
+			ids = append(ids, id)
+		}
+		seen[id] = true
+	}
+	return ids, nil
+}
+
+// chosen goes through the records of these ids, or without ids through those of a choice.
+func (s *Server) chosen(c *choice, ids []store.ID) iter.Seq2[*store.Record, error] {
+	return func(yield func(*store.Record, error) bool) {
+		for _, id := range ids {
+			if rec, err := s.Store.Get(id); !yield(rec, err) {
+				return
+			}
+		}
+		if len(ids) > 0 {
+			return
+		}
+		for rec, err := range s.Store.Records(c.scan()) {
+			if (err != nil || c.takes(rec)) && !yield(rec, err) {
+				return
+			}
+		}
+	}
+}
+
+func (s *Server) writeTape(ctx context.Context, w io.Writer, session store.Session, from iter.Seq2[*store.Record, error]) error {
+	var lost damage
+	var failed error
+	records := func(yield func(*store.Record) bool) {
+		for rec, err := range from {
+			if failed = cmp.Or(lost.passOver(err), ctx.Err()); failed != nil {
+				return
+			}
+			if err == nil && !yield(rec) {
+				return
+			}
+		}
+	}
+	err := s.Tapes.Write(w, session, records, lost.passOver)
+	return cmp.Or(failed, err, lost.err())
+}
+
+// importTape puts a tape file onto the tape, and answers with what came of it once that is on the disk.
+func (s *Server) importTape(w http.ResponseWriter, r *http.Request) error {
+	v := r.URL.Query()
+	q := ImportQuery{Session: v.Get("session"), Otherwise: v.Get("otherwise"), Force: v.Get("force") == "true"}
+	done, err := s.Tapes.Read(r.Body, q)
+	if err != nil {
+		// Whoever still sends would see a broken connection, and no reason.
+		_, _ = io.Copy(io.Discard, r.Body)
+		return importProblem(err)
+	}
+	return reply(w, done)
+}
+
+// importProblem tells the mistakes of who asks apart from what could not be done.
+func importProblem(err error) error {
+	switch {
+	case errors.Is(err, store.ErrExists), errors.Is(err, store.ErrName):
+		return refuse(Misused, "%s", err)
+	case errors.Is(err, store.ErrNotFound):
+		return refuse(Unknown, "%s", err)
+	}
+	return err
+}
+
+// Export is the records of these names, or without names those that the filter chooses, as a tape file of WARC, verbatim
+// and without digests. It ends with io.EOF only when it is whole, and with a *Problem when records could not be read. The
+// caller closes it.
+func (c *Client) Export(ctx context.Context, names []string, f Filter) (io.ReadCloser, error) {
+	question, err := json.Marshal(names)
+	if err != nil {
+		return nil, err
+	}
+	response, err := c.do(ctx, http.MethodPost, "/v1/export?"+f.values().Encode(), "application/json", bytes.NewReader(question))
+	if err != nil {
+		return nil, err
+	}
+	return &trailed{response.Body, response}, nil
+}
+
+// trailed reads a body, and then the error that may stand behind it.
+type trailed struct {
+	io.ReadCloser
+	response *http.Response
+}
+
+func (t *trailed) Read(p []byte) (int, error) {
+	n, err := t.ReadCloser.Read(p)
+	if err == io.EOF {
+		if problem := trailingProblem(t.response); problem != nil {
+			err = problem
+		}
+	}
+	return n, err
+}
+
+// Import puts a tape file of any form onto the tape.
+func (c *Client) Import(ctx context.Context, file io.Reader, q ImportQuery) (Imported, error) {
+	v := url.Values{"session": {q.Session}, "otherwise": {q.Otherwise}}
+	if q.Force {
+		v.Set("force", "true")
+	}
+	return object[Imported](c.do(ctx, http.MethodPost, "/v1/import?"+v.Encode(), "application/octet-stream", file))
+}

@@ -1,0 +1,113 @@
+package tape
+
+import (
+	"cmp"
+	"io"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/hooktape/hooktape/relay/wire"
+)
+
+// examine finds out from the bytes what a file of another tool does not say: the sizes of heads, the request line, whether
+// the request is whole. Of a recording of ours it makes sure that what is said of the heads is so.
+func (r *Recording) examine() error {
+	start, err := r.Request.Start(headMax)
+	if err != nil {
+		return err
+	}
+	end := max(0, wire.HeadEnd(start, 0))
+	if r.Known {
+		if r.HeadSize != end {
+			r.HeadSize = 0 // and nobody looks for a head in what is none
+		}
+		return r.examineResponses()
+	}
+	head, err := wire.ParseRequestHead(start)
+	if err != nil {
+		r.Verdict, r.Reason = "malformed", err.Error()
+		return r.examineResponses()
+	}
+	r.Verdict = "accepted"
+	r.HeadSize, r.Proto, r.Method, r.Target = end, head.Proto, head.Method, head.Target
+	r.TLS = strings.HasPrefix(r.URL, "https:")
+	r.Host = cmp.Or(head.Host(), hostOf(r.URL))
+	if r.BodySize, err = r.measure(head.Framing); err != nil {
+		r.Verdict, r.Reason = "incomplete", err.Error()
+	}
+	return r.examineResponses()
+}
+
+// measure is the size of the body without its framing.
+func (r *Recording) measure(framing wire.Framing) (int64, error) {
+	b, err := r.Request.Open()
+	if err != nil {
+		return 0, err
+	}
+	defer b.Close()
+	if _, err := io.CopyN(io.Discard, b, int64(r.HeadSize)); err != nil {
+		return 0, err
+	}
+	return io.Copy(io.Discard, wire.NewBodyReader(framing, b))
+}
+
+func hostOf(text string) string {
+	u, err := url.Parse(text)
+	if err != nil {
+		return ""
+	}
+	return u.Host
+}
+
+// examineResponses finds the heads of what came back. A pair of another tool is an attempt: its response is the app's, with
+// which a replay can be compared.
+func (r *Recording) examineResponses() error {
+	if a := r.Answer; a != nil {
+		end, status, err := examineResponse(a.Response)
+		if err != nil {
+			return err
+		}
+		a.HeadSize, a.Status = end, cmp.Or(a.Status, status)
+	}
+	for i := range r.Attempts {
+		a := &r.Attempts[i]
+		end, _, err := examineResponse(a.Response)
+		if err != nil {
+			return err
+		}
+		a.HeadSize = end
+	}
+	if a := r.Answer; !r.Known && a != nil && a.HeadSize > 0 && r.HeadSize > 0 && len(r.Attempts) == 0 {
+		head, err := r.Request.Start(int64(r.HeadSize))
+		if err != nil {
+			return err
+		}
+		r.Attempts = []Attempt{{
+			Number: 1, URL: r.URL, Time: r.Time, Head: head, Status: a.Status, Duration: a.Duration, FirstByte: a.Duration,
+			HeadSize: a.HeadSize, Response: a.Response,
+		}}
+		a.FromAttempt = 1
+	}
+	return nil
+}
+
+// examineResponse finds the end of the last head of a response, behind those of interim ones (RFC 9110 section 15.2).
+func examineResponse(b Block) (end, status int, err error) {
+	start, err := b.Start(headMax)
+	if err != nil {
+		return 0, 0, err
+	}
+	for {
+		n := wire.HeadEnd(start[end:], 0)
+		if n < 0 || !strings.HasPrefix(string(start[end:min(end+5, len(start))]), "HTTP/") {
+			return end, status, nil
+		}
+		_, rest, _ := strings.Cut(string(start[end:end+n]), " ")
+		status, _ = strconv.Atoi(rest[:min(3, len(rest))]) // 0: it has none
+		end += n
+		if status < 100 || status > 199 || status == 101 {
+			return end, status, nil
+		}
+	}
+}
