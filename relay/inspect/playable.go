@@ -133,14 +133,22 @@ func (s *Server) byName(names []string) (iter.Seq2[*store.Record, error], error)
 // chosen are the records of a scan that are chosen. The agent's own calls are nobody's to play back.
 func (s *Server) chosen(ctx context.Context, by *choice, scan store.Query) iter.Seq2[*store.Record, error] {
 	return func(yield func(*store.Record, error) bool) {
+		for rec, err := range s.taken(ctx, by, scan) {
+			if (err != nil || rec.Via != store.ViaAgent) && !yield(rec, err) {
+				return
+			}
+		}
+	}
+}
+
+// taken are the records of a scan that a choice takes.
+func (s *Server) taken(ctx context.Context, by *choice, scan store.Query) iter.Seq2[*store.Record, error] {
+	return func(yield func(*store.Record, error) bool) {
 		for rec, err := range s.Store.Records(scan) {
 			if ctx.Err() != nil {
 				return
 			}
-			if err == nil && (rec.Via == store.ViaAgent || !by.takes(rec)) {
-				continue
-			}
-			if !yield(rec, err) {
+			if (err != nil || by.takes(rec)) && !yield(rec, err) {
 				return
 			}
 		}

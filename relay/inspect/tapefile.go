@@ -74,52 +74,19 @@ func (s *Server) exportTape(w http.ResponseWriter, r *http.Request) error {
 	if err := s.Store.Sync(); err != nil {
 		return err
 	}
-	ids, err := s.findAll(names)
-	if err != nil {
-		return err
+	records := s.taken(r.Context(), chosen, chosen.scan())
+	if len(names) > 0 {
+		if records, err = s.byName(names); err != nil {
+			return err
+		}
 	}
 	w.Header().Set("Content-Type", "application/warc")
 	w.Header().Set("Trailer", errorTrailer)
 	list := &listWriter{ResponseWriter: w}
-	if err := s.writeTape(r.Context(), list, session, s.chosen(chosen, ids)); err != nil {
+	if err := s.writeTape(r.Context(), list, session, records); err != nil {
 		fail(list, err)
 	}
 	return nil
-}
-
-// findAll finds records by their names, each once.
-func (s *Server) findAll(names []string) (ids []store.ID, err error) {
-	seen := map[store.ID]bool{}
-	for _, name := range names {
-		id, err := s.Store.Find(name)
-		if err != nil {
-			return nil, notFound(name, err)
-		}
-		if !seen[id] {
-			ids = append(ids, id)
-		}
-		seen[id] = true
-	}
-	return ids, nil
-}
-
-// chosen goes through the records of these ids, or without ids through those of a choice.
-func (s *Server) chosen(c *choice, ids []store.ID) iter.Seq2[*store.Record, error] {
-	return func(yield func(*store.Record, error) bool) {
-		for _, id := range ids {
-			if rec, err := s.Store.Get(id); !yield(rec, err) {
-				return
-			}
-		}
-		if len(ids) > 0 {
-			return
-		}
-		for rec, err := range s.Store.Records(c.scan()) {
-			if (err != nil || c.takes(rec)) && !yield(rec, err) {
-				return
-			}
-		}
-	}
 }
 
 func (s *Server) writeTape(ctx context.Context, w io.Writer, session store.Session, from iter.Seq2[*store.Record, error]) error {
