@@ -36,7 +36,7 @@ func (s *Store) append(rec *Record, raw *Spool, deliveries []Delivery, render fu
 	if err != nil {
 		return failed(err)
 	}
-	c, err := s.queue.enter(sizeOf(rec, kept, deliveries))
+	c, err := s.queue.enterAs(orderOf(o), sizeOf(rec, kept, deliveries))
 	if err != nil {
 		kept.release(err)
 		return failed(err)
@@ -65,6 +65,14 @@ func (s *Store) append(rec *Record, raw *Spool, deliveries []Delivery, render fu
 	}
 	err = ch.encode(rec, deliveries)
 	return c
+}
+
+// orderOf is the order of an append: one that may be a duplicate looks at what others came to.
+func orderOf(o *Once) order {
+	if o != nil {
+		return inTurn
+	}
+	return ahead
 }
 
 func checkAppend(rec *Record, deliveries []Delivery) error {

@@ -2,6 +2,7 @@ package store
 
 import (
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 )
@@ -13,12 +14,26 @@ const (
 	groupCount = 4096
 	// valueMax bounds one value.
 	valueMax = 1 << 20
+	// lateMax is how long a late change waits for others to be written with, and lateCount how many of them are enough.
+	lateMax   = 5 * time.Millisecond
+	lateCount = 512
+)
+
+// order says when a change may be written.
+type order int
+
+const (
+	inTurn order = iota // behind all that entered before it
+	ahead               // the same, but the late ones need not be written yet: it is nothing to them
+	late                // behind all that entered before it; up to lateMax later, unless somebody waits for it
 )
 
 // Commit is a change on its way to the disk.
 type Commit struct {
 	id     ID
 	size   int // bytes that it keeps in memory
+	order  order
+	queue  *queue // nil: it never came into one
 	filled bool
 	change change // nil: nothing to write, only its place in the queue counts
 	first  ID     // the record that this one repeats; zero: none
@@ -30,6 +45,9 @@ type Commit struct {
 // Wait returns when the change is on the disk (nil), or is known not to be (why). It may be called again, and from
 // several goroutines.
 func (c *Commit) Wait() error {
+	if c.order == late {
+		c.queue.hurry()
+	}
 	c.done.Wait()
 	return c.err
 }
@@ -46,19 +64,24 @@ func (c *Commit) finish(err error) {
 // failed is a Commit that never came into the queue.
 func failed(err error) *Commit { return &Commit{err: err} }
 
-// queue keeps the changes in the order in which they were given their ids.
+// queue keeps the changes in the order in which they were given their ids, and gives them to the committer in groups.
+// Late ones, which nobody waits for, stay in line while others are taken: many of them together write each page once,
+// and those that somebody waits for are on the disk sooner.
 type queue struct {
 	now func() time.Time
 	max int
 
-	mu     sync.Mutex // guards all below; held for moments only
-	room   sync.Cond  // there may be room, or the queue was closed
-	more   sync.Cond  // the first is filled, or the queue was closed
-	line   []*Commit  // those not taken, in order
-	bytes  int        // of those not released
-	last   ID         // given
-	closed error      // what enter returns once the queue is closed
-	group  []*Commit  // taken; the committer's until it takes again
+	mu     sync.Mutex  // guards all below; held for moments only
+	room   sync.Cond   // there may be room, or the queue was closed
+	more   sync.Cond   // there may be something to take, or the queue was closed
+	line   []*Commit   // those not taken, in order
+	late   int         // how many of them are late
+	flush  bool        // the late ones are to be taken, too
+	expiry *time.Timer // flushes them; nil before there was one
+	bytes  int         // of those not released
+	last   ID          // given
+	closed error       // what enter returns once the queue is closed
+	group  []*Commit   // taken; the committer's until it takes again
 }
 
 func newQueue(max int, last ID, now func() time.Time) *queue {
@@ -68,13 +91,17 @@ func newQueue(max int, last ID, now func() time.Time) *queue {
 }
 
 // enter gives a place and an id. It blocks while the queue is full. The caller must fill the place soon: everyone
-// behind it waits.
-func (q *queue) enter(size int) (*Commit, error) {
-	c := &Commit{size: size}
+// behind it waits. The change is written in its turn.
+func (q *queue) enter(size int) (*Commit, error) { return q.enterAs(inTurn, size) }
+
+// enterAs is enter, for a change that another order is enough for.
+func (q *queue) enterAs(o order, size int) (*Commit, error) {
+	c := &Commit{size: size, order: o, queue: q}
 	c.done.Add(1)
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for q.closed == nil && q.bytes > 0 && q.bytes+size > q.max {
+		q.flushLate()
 		q.room.Wait()
 	}
 	if q.closed != nil {
@@ -84,7 +111,39 @@ func (q *queue) enter(size int) (*Commit, error) {
 	c.id = q.last
 	q.line = append(q.line, c)
 	q.bytes += size
+	if o == late {
+		q.countLate()
+	}
 	return c, nil
+}
+
+// countLate sees to it that the late ones are taken in time. The caller holds mu.
+func (q *queue) countLate() {
+	q.late++
+	switch {
+	case q.late >= lateCount:
+		q.flushLate()
+	case q.late > 1:
+	case q.expiry == nil:
+		q.expiry = time.AfterFunc(lateMax, q.hurry)
+	default:
+		q.expiry.Reset(lateMax)
+	}
+}
+
+// hurry has the late ones written now.
+func (q *queue) hurry() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.flushLate()
+}
+
+// flushLate has the late ones taken with the next group. The caller holds mu.
+func (q *queue) flushLate() {
+	if q.late > 0 {
+		q.flush = true
+		q.more.Signal()
+	}
 }
 
 // newID gives an id without a place.
@@ -102,35 +161,59 @@ func (q *queue) fill(c *Commit, ch change, size int, err error) {
 	defer q.mu.Unlock()
 	q.bytes += size - c.size
 	c.change, c.size, c.err, c.filled = ch, size, err, true
-	if q.line[0] == c {
+	if c.order != late || q.flush {
 		q.more.Signal()
 	}
 }
 
-// take returns the filled places at the head of the queue, as many as a transaction holds, and none once the queue is
-// closed and empty. The slice is valid until the next call.
+// take returns the filled places at the head of the queue, as many as a transaction holds, without the late ones where
+// these can wait, and none once the queue is closed and empty. The slice is valid until the next call.
 func (q *queue) take() []*Commit {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for len(q.line) == 0 || !q.line[0].filled {
+	for !q.isReady() {
 		if len(q.line) == 0 && q.closed != nil {
 			return nil
 		}
 		q.more.Wait()
 	}
 	q.gather()
-	n, bytes := 0, 0
-	for n < min(len(q.line), groupCount) && q.line[n].filled {
-		if bytes += q.line[n].size; bytes > groupMax && n > 0 {
-			break
+	n, all := q.head()
+	q.group = q.group[:0]
+	rest := q.line[:0]
+	for i, c := range q.line {
+		switch {
+		case i >= n || !all && c.order == late:
+			rest = append(rest, c)
+			continue
+		case c.order == late:
+			q.late--
 		}
-		n++
+		q.group = append(q.group, c)
 	}
-	q.group = append(q.group[:0], q.line[:n]...)
-	rest := copy(q.line, q.line[n:])
-	clear(q.line[rest:])
-	q.line = q.line[:rest]
+	clear(q.line[len(rest):])
+	q.line = rest
+	q.flush = q.flush && q.late > 0
 	return q.group
+}
+
+// isReady says whether there is something to take.
+func (q *queue) isReady() bool {
+	n, all := q.head()
+	return n > 0 && all || slices.ContainsFunc(q.line[:n], func(c *Commit) bool { return c.order != late })
+}
+
+// head is how many places at the head of the queue are filled and fit into a transaction, and whether all of them are to
+// be taken, the late ones too.
+func (q *queue) head() (n int, all bool) {
+	all = q.flush || q.closed != nil
+	for bytes := 0; n < len(q.line) && q.line[n].filled; n++ {
+		if bytes += q.line[n].size; n == groupCount || bytes > groupMax && n > 0 {
+			return n, true
+		}
+		all = all || q.line[n].order == inTurn
+	}
+	return n, all
 }
 
 // gather lets those run who were woken by the last commit and are about to enter, for as long as more of them come:
@@ -162,6 +245,9 @@ func (q *queue) close(err error) {
 	defer q.mu.Unlock()
 	if q.closed == nil {
 		q.closed = err
+	}
+	if q.expiry != nil {
+		q.expiry.Stop()
 	}
 	q.room.Broadcast()
 	q.more.Signal()

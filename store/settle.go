@@ -14,6 +14,9 @@ import (
 // are matched by source and target; those that the record has not yet are made. Wait returns an error that wraps
 // ErrNotFound when there is no such record.
 //
+// An outcome that leaves nothing to be delivered, and that nobody waits for, is written some milliseconds later, together
+// with others; records that are appended meanwhile may be on the disk before it.
+//
 // The spools may be discarded when Settle returns; o.Attempt.Number is set before Wait returns nil.
 func (s *Store) Settle(id ID, o Outcome) *Commit {
 	for i := range o.Deliveries {
@@ -26,7 +29,7 @@ func (s *Store) Settle(id ID, o Outcome) *Commit {
 		ch.release(err)
 		return failed(err)
 	}
-	c, err := s.queue.enter(ch.size())
+	c, err := s.queue.enterAs(ch.order(), ch.size())
 	if err != nil {
 		ch.release(err)
 		return failed(err)
@@ -80,6 +83,14 @@ func newSettleChange(id ID, o *Outcome) (*settleChange, error) {
 		c.answer.Inline = bytes.Clone(c.answer.Inline)
 	}
 	return c, nil
+}
+
+// order is late for what is over and done with. What is to be delivered has its turn.
+func (c *settleChange) order() order {
+	if slices.ContainsFunc(c.deliveries, func(d Delivery) bool { return withDefaults(d).State == Pending }) {
+		return inTurn
+	}
+	return late
 }
 
 func (c *settleChange) size() int {

@@ -132,7 +132,7 @@ func (p *Spool) send(data []byte) error {
 	if p.s.short.Load() {
 		return ErrDiskFull
 	}
-	c, err := p.s.queue.enter(largeBuffer)
+	c, err := p.s.queue.enterAs(ahead, largeBuffer)
 	if err != nil {
 		return err
 	}

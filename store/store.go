@@ -7,6 +7,7 @@
 //	  → fill                render the answer, encode, checksum: outside the mutex, side by side
 //	  → commit              the committer takes all that is filled, in order, up to 4 MiB: one
 //	                        transaction with its fsync, and tells every Commit of it
+//	                        what nobody waits for is left for some milliseconds, to be written together
 //
 // Refused requests and handshakes that come too fast for a record each are rolled up: one record counts many of them
 // (see Record).
