@@ -98,8 +98,9 @@ type Record struct {
 	Raw       Raw
 	Answer    *Answer // nil: not answered yet
 
-	Count int       // requests that a roll-up stands for; 0: a record of one request
-	Until time.Time // when the last of them began to come
+	Count  int       // requests that a roll-up stands for; 0: a record of one request
+	Until  time.Time // when the last of them began to come
+	Damage error     // why the answer that came later can't be read, when read; it wraps ErrDamaged. Nil: it is whole, or there is none
 }
 
 // ViaAgent is Record.Via of a call that the agent made by itself, to the API of its source's provider. Nobody delivers it.

@@ -251,7 +251,7 @@ func readRecord(tx *bolt.Tx, id ID, value []byte, q *Query) (*Record, error) {
 	r.Raw = rawOf(raw, facts.Pieces, facts.Size)
 	late, err := readLateAnswer(tx, id)
 	if err != nil {
-		return nil, fmt.Errorf("answer of record %s: %w: %w", id, ErrDamaged, err)
+		r.Damage = fmt.Errorf("answer of record %s: %w: %w", id, ErrDamaged, err)
 	}
 	if late != nil {
 		r.Answer = late

@@ -42,3 +42,46 @@ func TestListsShowWhatIsNotDamaged(t *testing.T) {
 		}
 	}
 }
+
+// Of a record the parts are shown that can be read, and those named that can't.
+func TestShowShowsWhatIsNotDamaged(t *testing.T) {
+	d := newDeck(t)
+	var id store.ID
+	d.write(func(s *store.Store) {
+		id = put(t, s, store.Record{Source: "shop"}, "POST /orders HTTP/1.1\nHost: x\n\n{}",
+			store.Delivery{Source: "shop", Target: "app", State: store.Failed, Error: "spoilt delivery", Created: noon},
+			store.Delivery{Source: "shop", Target: "archive", State: store.Failed, Error: "whole delivery", Created: noon})
+		answer := &store.Answer{Status: 200, Error: "spoilt answer", Raw: store.InlineRaw([]byte("HTTP/1.1 200 OK\r\n\r\n"))}
+		for _, err := range []error{
+			s.Settle(id, store.Outcome{Attempt: &store.Attempt{Target: "app", Error: "spoilt attempt"}, Answer: answer}).Wait(),
+			s.Settle(id, store.Outcome{Attempt: &store.Attempt{Target: "app", Error: "whole attempt"}}).Wait(),
+		} {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+	content, err := os.ReadFile(d.path)
+	if err == nil {
+		err = os.WriteFile(d.path, bytes.ReplaceAll(content, []byte("spoilt"), []byte("spoxlt")), 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range []string{"show last", "show last --json"} {
+		out := d.hooktape(strings.Fields(line)...)
+		for _, whole := range []string{"/orders", "whole attempt", "whole delivery"} {
+			if !strings.Contains(out.stdout, whole) {
+				t.Errorf("%s: no %s\n%s", line, whole, out.stdout)
+			}
+		}
+		for _, lost := range []string{"answer of record", "attempt 1 of record", "delivery of "} {
+			if out.code != exitCannot || !strings.Contains(out.stderr, lost) || strings.Contains(out.stdout, "spoxlt") {
+				t.Errorf("%s: exit %d, %s is not named\n%s", line, out.code, lost, out.stderr)
+			}
+		}
+	}
+	if out := d.hooktape("show", "last", "--raw"); out.code != exitDone || !strings.HasPrefix(out.stdout, "POST /orders") {
+		t.Errorf("--raw: exit %d\n%s%s", out.code, out.stdout, out.stderr)
+	}
+}

@@ -52,7 +52,7 @@ func responseHead(method string) parseHead {
 	}
 }
 
-// readMessage reads the beginning of a message from the tape.
+// readMessage reads the beginning of a message from the tape. With an error it is what came before it.
 func readMessage(ctx context.Context, open func(context.Context, string) (io.ReadCloser, error), id string, parse parseHead) (*message, error) {
 	r, err := open(ctx, id)
 	if err != nil {
@@ -60,10 +60,7 @@ func readMessage(ctx context.Context, open func(context.Context, string) (io.Rea
 	}
 	defer r.Close()
 	start, err := io.ReadAll(io.LimitReader(r, shownRaw))
-	if err != nil {
-		return nil, err
-	}
-	return parseMessage(start, len(start) < shownRaw, parse), nil
+	return parseMessage(start, err == nil && len(start) < shownRaw, parse), err
 }
 
 // parseMessage takes a message apart. whole says that b is all of it.

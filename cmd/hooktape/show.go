@@ -2,8 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -131,16 +134,14 @@ func (s *shower) json(ctx context.Context) error {
 		return apiError("show", err)
 	}
 	attempts, err := s.client.Attempts(ctx, r.ID.String(), s.reveal)
-	if err != nil {
-		return apiError("show", err)
-	}
 	if attempts == nil {
 		attempts = []inspect.Attempt{}
 	}
-	return s.env.printJSON(struct {
+	printed := s.env.printJSON(struct {
 		inspect.Record
 		Attempts []inspect.Attempt `json:"attempts"`
 	}{r, attempts})
+	return errors.Join(printed, damaged(&r, err))
 }
 
 // page gathers what the page shows and prints it.
@@ -154,17 +155,31 @@ func (s *shower) page(ctx context.Context) error {
 		return apiError("show", err)
 	}
 	id := p.record.ID.String()
-	if p.attempts, err = s.client.Attempts(ctx, id, s.reveal); err != nil {
-		return apiError("show", err)
-	}
-	if p.request, err = readMessage(ctx, s.client.Raw, id, requestHead); err != nil {
-		return apiError("show", err)
+	var unread [3]error
+	p.attempts, unread[0] = s.client.Attempts(ctx, id, s.reveal)
+	if p.request, unread[1] = readMessage(ctx, s.client.Raw, id, requestHead); p.request == nil {
+		return apiError("show", unread[1])
 	}
 	if p.record.Answer != nil {
-		if p.answer, err = readMessage(ctx, s.client.Answer, id, responseHead(p.record.Method)); err != nil {
-			return apiError("show", err)
-		}
+		p.answer, unread[2] = readMessage(ctx, s.client.Answer, id, responseHead(p.record.Method))
 	}
 	_, err = io.WriteString(s.env.stdout, p.String())
-	return err
+	return errors.Join(err, damaged(&p.record, unread[:]...))
+}
+
+// damaged says what of a record can't be read, after the rest of it was shown.
+func damaged(r *inspect.Record, unread ...error) error {
+	what := slices.Clone(r.Damage)
+	for _, err := range unread {
+		if errors.Is(err, context.Canceled) {
+			return err
+		}
+		if err != nil {
+			what = append(what, err.Error())
+		}
+	}
+	if len(what) == 0 {
+		return nil
+	}
+	return cannot("hooktape check --data FILE reads the whole tape", "show: not all of it can be read: %s", strings.Join(what, "; "))
 }

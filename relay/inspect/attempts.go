@@ -28,7 +28,8 @@ func (s *Server) attempts(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	attempts, err := s.Store.Attempts(rec.ID)
-	if err != nil {
+	var lost damage
+	if err := lost.passOver(err); err != nil {
 		return err
 	}
 	reveal := r.URL.Query().Get("reveal") == "true"
@@ -46,7 +47,7 @@ func (s *Server) attempts(w http.ResponseWriter, r *http.Request) error {
 				return err
 			}
 		}
-		return nil
+		return lost.err()
 	})
 }
 

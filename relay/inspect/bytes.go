@@ -116,13 +116,13 @@ func (s *Server) findAttempt(r *http.Request) (*store.Record, *store.Attempt, er
 
 func (s *Server) attempt(id store.ID, number int) (*store.Attempt, error) {
 	attempts, err := s.Store.Attempts(id)
-	if err != nil {
-		return nil, err
-	}
 	for i := range attempts {
 		if attempts[i].Number == number {
 			return &attempts[i], nil
 		}
+	}
+	if err != nil {
+		return nil, err
 	}
 	return nil, refuse(Unknown, "record %s has no attempt %d", id, number)
 }

@@ -133,6 +133,7 @@ func (c *Client) Response(ctx context.Context, name string, attempt int) (io.Rea
 }
 
 // Attempts are what was tried with a record, in the order of their numbers.
+// With an error there are those that can be read.
 func (c *Client) Attempts(ctx context.Context, name string, unmasked bool) ([]Attempt, error) {
 	v := url.Values{}
 	reveal(v, unmasked)
@@ -321,11 +322,12 @@ func trailingProblem(response *http.Response) *Problem {
 	return problem
 }
 
+// collect gathers what comes before an error.
 func collect[T any](from iter.Seq2[T, error]) ([]T, error) {
 	var all []T
 	for v, err := range from {
 		if err != nil {
-			return nil, err
+			return all, err
 		}
 		all = append(all, v)
 	}

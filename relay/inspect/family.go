@@ -44,17 +44,18 @@ func (s *Server) family(w http.ResponseWriter, r *http.Request) error {
 	}
 	reveal := r.URL.Query().Get("reveal") == "true"
 	repeats := repeated{}
+	var lost damage
 	return sendLines(w, func(line func(any) error) error {
 		for _, m := range inTree(members) {
 			shown, err := s.show(m.rec, reveal)
-			if err != nil {
+			if err := lost.passOver(err); err != nil {
 				return err
 			}
 			if err := line(Traced{*shown, m.depth, repeats.of(m.rec)}); err != nil {
 				return err
 			}
 		}
-		return nil
+		return lost.err()
 	})
 }
 

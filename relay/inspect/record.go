@@ -39,8 +39,9 @@ type Record struct {
 	Auth       Auth          `json:"auth"`
 	Answer     *Answer       `json:"answer"` // null: not answered
 	Deliveries []Delivery    `json:"deliveries"`
-	Count      int           `json:"count,omitempty"` // a roll-up stands for so many refused requests; the rest is about the first
-	Until      Time          `json:"until,omitzero"`  // when the last of them came
+	Count      int           `json:"count,omitempty"`  // a roll-up stands for so many refused requests; the rest is about the first
+	Until      Time          `json:"until,omitzero"`   // when the last of them came
+	Damage     []string      `json:"damage,omitempty"` // what of its answer and its deliveries can't be read; where it is asked for alone
 }
 
 // Auth is what a request brought to prove who it is. The credentials

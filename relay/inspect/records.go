@@ -91,9 +91,11 @@ func (s *Server) record(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	shown, err := s.show(rec, r.URL.Query().Get("reveal") == "true")
-	if err != nil {
+	var lost damage
+	if err := lost.passOver(err); err != nil {
 		return err
 	}
+	shown.Damage = lost.named
 	return reply(w, shown)
 }
 
@@ -127,7 +129,8 @@ func notFound(name string, err error) error {
 	return err
 }
 
-// show makes the JSON of a record. With an error that wraps store.ErrDamaged it has those deliveries that can be read.
+// show makes the JSON of a record. With an error that wraps store.ErrDamaged it has what can be read of its answer and its
+// deliveries.
 func (s *Server) show(rec *store.Record, reveal bool) (*Record, error) {
 	deliveries, err := s.Store.Deliveries(rec.ID)
 	if err != nil && !errors.Is(err, store.ErrDamaged) {
@@ -148,7 +151,7 @@ func (s *Server) show(rec *store.Record, reveal bool) (*Record, error) {
 		found := mask.Auth(head.Fields)
 		shown.Auth = Auth{found.Scheme, found.Present, found.Masked, Time{found.Expires}}
 	}
-	return shown, err
+	return shown, errors.Join(rec.Damage, err)
 }
 
 // newRecord is the JSON of a record, but for its deliveries, and Auth, which
