@@ -170,9 +170,9 @@ func (f *triggerFlags) request(e *env, p *provider.Provider, event string, to *u
 	if err != nil {
 		return nil, cannot("", "trigger: %w", err)
 	}
-	var sets []replay.Set
+	var sets []replay.Edit
 	for _, text := range f.sets {
-		s, err := replay.ParseSet(text)
+		s, err := replay.ParseAdd(text)
 		if err != nil {
 			return nil, misused("--set json.order.id=17 is one", "--set: %w", err)
 		}

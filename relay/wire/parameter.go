@@ -7,19 +7,58 @@ import (
 
 // SetParameter sets a parameter of an urlencoded query or form, in the place of
 // the first of its name or behind all others, which it leaves as they are
-// written. Name and value are not yet escaped.
+// written, as it does the name of that first. Of several of its name one is left.
+// Name and value are not yet escaped.
 func SetParameter(encoded, name, value string) string {
-	set := url.QueryEscape(name) + "=" + url.QueryEscape(value)
-	if encoded == "" {
-		return set
-	}
-	pairs := strings.Split(encoded, "&")
-	for i, pair := range pairs {
-		key, _, _ := strings.Cut(pair, "=")
-		if key, err := url.QueryUnescape(key); err == nil && key == name {
-			pairs[i] = set
-			return strings.Join(pairs, "&")
+	value = "=" + url.QueryEscape(value)
+	var pairs []string
+	done := false
+	for pair := range strings.SplitSeq(encoded, "&") {
+		switch {
+		case !isParameter(pair, name):
+			pairs = append(pairs, pair)
+		case !done:
+			key, _, _ := strings.Cut(pair, "=")
+			pairs = append(pairs, key+value)
+			done = true
 		}
 	}
-	return encoded + "&" + set
+	if encoded == "" {
+		pairs = nil
+	}
+	if !done {
+		pairs = append(pairs, url.QueryEscape(name)+value)
+	}
+	return strings.Join(pairs, "&")
+}
+
+// HasParameter says whether an urlencoded query or form has a parameter.
+func HasParameter(encoded, name string) bool {
+	for pair := range strings.SplitSeq(encoded, "&") {
+		if isParameter(pair, name) {
+			return true
+		}
+	}
+	return false
+}
+
+// DropParameter takes all parameters of a name out of an urlencoded query or form,
+// and leaves the others as they are written.
+func DropParameter(encoded, name string) string {
+	var kept []string
+	for pair := range strings.SplitSeq(encoded, "&") {
+		if !isParameter(pair, name) {
+			kept = append(kept, pair)
+		}
+	}
+	return strings.Join(kept, "&")
+}
+
+func isParameter(pair, name string) bool {
+	if pair == "" {
+		return false
+	}
+	key, _, _ := strings.Cut(pair, "=")
+	key, err := url.QueryUnescape(key)
+	return err == nil && key == name
 }
