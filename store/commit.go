@@ -119,7 +119,7 @@ func (s *Store) transact(group []*Commit) error {
 			return s.countFailure(err)
 		}
 	}
-	t := txn{skew: s.skew, roster: s.roster, pinMax: s.evictor.pinMax(), now: s.options.Now, short: s.short.Load()}
+	t := txn{skew: s.skew, roster: s.roster, pinMax: s.evictor.pinMax(), used: s.evictor.used.Load(), now: s.options.Now, short: s.short.Load()}
 	began := time.Now()
 	txid, err := s.file.update(func(tx *bolt.Tx) error {
 		t.Tx = tx
@@ -220,7 +220,8 @@ type txn struct {
 	roster   roster
 	sessions map[uint32]sessionCount // change of what is in each session
 	pins     int64                   // change of what all records in sessions weigh
-	pinMax   int64                   // what they may weigh; 0: anything
+	pinMax   int64                   // how many bytes of the file they may take; 0: any
+	used     int64                   // bytes of the file that are taken
 	ended    []string                // sessions whose capturing ended for want of room
 	now      func() time.Time
 

@@ -28,6 +28,10 @@ func child() bool {
 		fmt.Println("failed", err)
 		return true
 	}
+	if err := s.ResumeSession("crashes"); err != nil {
+		fmt.Println("failed", err)
+		return true
+	}
 	var all sync.WaitGroup
 	for n := range 8 {
 		all.Go(func() {
@@ -151,10 +155,26 @@ func (l *ledger) check(t *testing.T, s *store.Store) {
 			pending++
 		}
 	}
+	checkCrashed(t, s)
 	if found != len(l.kept) {
 		t.Fatalf("%d of %d acknowledged records are there", found, len(l.kept))
 	}
 	if n, _, err := s.Pending("iiko", "app"); err != nil || n != pending {
 		t.Fatalf("%d pending, want %d, %v", n, pending, err)
+	}
+}
+
+// checkCrashed makes sure that the session that captured all along has every record, and counts them right.
+func checkCrashed(t *testing.T, s *store.Store) {
+	t.Helper()
+	n, bytes := int64(0), int64(0)
+	for rec, err := range s.Records(store.Query{Session: "crashes", NoRaw: true}) {
+		noError(t, err)
+		n, bytes = n+1, bytes+rec.Raw.Size
+	}
+	session, err := s.Session("crashes")
+	noError(t, err)
+	if !session.Capturing() || session.Records != n || session.Bytes != bytes || n != s.Stats().Records {
+		t.Fatalf("%+v, but it has %d records of %d bytes, of %d", session, n, bytes, s.Stats().Records)
 	}
 }

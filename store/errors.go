@@ -31,7 +31,7 @@ var (
 	ErrExists = errors.New("there is one by this name")
 	// ErrNotCapturing is wrapped by the error of StopSession when the session does not capture.
 	ErrNotCapturing = errors.New("it is not capturing")
-	// ErrSessionsFull is returned when the records of all sessions take the half of the tape that they may: see Retention.
+	// ErrSessionsFull is returned when the records of all sessions take the half of Retention.MaxSize that they may.
 	ErrSessionsFull = errors.New("the records of sessions take half of the tape")
 	// ErrTooLarge is wrapped by errors about a change that no transaction can take.
 	ErrTooLarge = errors.New("too large")

@@ -25,6 +25,12 @@ type model struct {
 	deliveries map[deliveryName]store.Delivery
 	first      map[lane]deliveryName // of each key, what is in turn
 	spools     []*store.Spool
+	sessions   map[string]*modelSession
+}
+
+type modelSession struct {
+	capturing bool
+	in        map[store.ID]bool
 }
 
 type deliveryName struct {
@@ -69,6 +75,11 @@ func (m *model) append(t *rapid.T) {
 		t.Fatal(err)
 	}
 	rec.Raw.Inline = nil
+	for _, session := range m.sessions {
+		if session.capturing {
+			session.in[rec.ID] = true
+		}
+	}
 	m.ids = append(m.ids, rec.ID)
 	m.records[rec.ID], m.raw[rec.ID] = &rec, raw
 	for _, d := range deliveries {
@@ -92,10 +103,76 @@ func (m *model) delete(t *rapid.T) {
 			delete(m.deliveries, deliveryName{id, target})
 		}
 	}
+	for _, session := range m.sessions {
+		delete(session.in, id)
+	}
 	m.ids = slices.DeleteFunc(m.ids, func(other store.ID) bool { return other == id })
 	delete(m.records, id)
 	delete(m.raw, id)
 	delete(m.attempts, id)
+}
+
+// changeSession does something to one of two sessions.
+func (m *model) changeSession(t *rapid.T) {
+	name := rapid.SampledFrom([]string{"a", "b"}).Draw(t, "session")
+	session, exists := m.sessions[name]
+	var err error
+	switch rapid.SampledFrom([]string{"start", "begin anew", "stop", "add", "delete"}).Draw(t, "verb") {
+	case "start":
+		if err = m.s.ResumeSession(name); !exists {
+			m.sessions[name] = &modelSession{in: map[store.ID]bool{}}
+		}
+		m.sessions[name].capturing = true
+	case "begin anew":
+		err = m.s.StartSession(name, true)
+		m.sessions[name] = &modelSession{in: map[store.ID]bool{}, capturing: true}
+	case "stop":
+		if !exists || !session.capturing {
+			t.Skip("it does not capture")
+		}
+		err = m.s.StopSession(name)
+		session.capturing = false
+	case "add":
+		if !exists || len(m.ids) == 0 {
+			t.Skip("nothing to add, or nowhere to add it to")
+		}
+		id := rapid.SampledFrom(m.ids).Draw(t, "id")
+		err = m.s.AddToSession(name, id)
+		session.in[id] = true
+	case "delete":
+		if !exists {
+			t.Skip("no session")
+		}
+		err = m.s.DeleteSession(name)
+		delete(m.sessions, name)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// checkSessions compares who is in which session, both ways.
+func (m *model) checkSessions(t *rapid.T) {
+	all, err := m.s.Sessions()
+	if err != nil || len(all) != len(m.sessions) {
+		t.Fatalf("%d sessions, want %d, %v", len(all), len(m.sessions), err)
+	}
+	for _, got := range all {
+		want := m.sessions[got.Name]
+		if want == nil || got.Capturing() != want.capturing || int(got.Records) != len(want.in) {
+			t.Fatalf("%+v, want %+v", got, want)
+		}
+		n := 0
+		for r, err := range m.s.Records(store.Query{Session: got.Name, NoRaw: true}) {
+			if err != nil || !want.in[r.ID] || !slices.Contains(r.Session, got.Name) {
+				t.Fatalf("session %s: %+v %v", got.Name, r, err)
+			}
+			n++
+		}
+		if n != len(want.in) {
+			t.Fatalf("session %s has %d records, want %d", got.Name, n, len(want.in))
+		}
+	}
 }
 
 func drawDue(t *rapid.T) time.Time {
@@ -194,6 +271,12 @@ func (m *model) check(t *rapid.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		for _, name := range r.Session {
+			if session := m.sessions[name]; session == nil || !session.in[r.ID] {
+				t.Fatalf("record %s is in session %q", r.ID, name)
+			}
+		}
+		r.Session = nil
 		if diff := gocmp.Diff(m.records[m.ids[i]], r); diff != "" {
 			t.Fatal(diff)
 		}
@@ -205,6 +288,7 @@ func (m *model) check(t *rapid.T) {
 	if i > 0 {
 		m.checkRecord(t, rapid.SampledFrom(m.ids).Draw(t, "look"))
 	}
+	m.checkSessions(t)
 	for _, source := range []string{"", "iiko"} {
 		for _, target := range targets {
 			m.checkTarget(t, source, target)
@@ -266,11 +350,12 @@ func TestTheStoreBehavesLikeAMap(t *testing.T) {
 			path:    filepath.Join(folder, "tape", string(rune('a'+run%26)), time.Duration(run).String()),
 			records: map[store.ID]*store.Record{}, raw: map[store.ID][]byte{}, attempts: map[store.ID]int{},
 			deliveries: map[deliveryName]store.Delivery{}, first: map[lane]deliveryName{},
+			sessions: map[string]*modelSession{},
 		}
 		m.open(t)
 		defer func() { m.s.Close() }()
 		t.Repeat(map[string]func(*rapid.T){
-			"append": m.append, "append again": m.append, "settle": m.settle, "settle again": m.settle, "delete": m.delete,
+			"append": m.append, "append again": m.append, "settle": m.settle, "settle again": m.settle, "delete": m.delete, "session": m.changeSession,
 			"spool": m.spool, "discard": m.discard, "reopen": m.reopen, "": m.check,
 		})
 	})

@@ -4,11 +4,66 @@ import (
 	bolt "go.etcd.io/bbolt"
 )
 
-// pinWarn is the part of what the records of sessions may weigh from which on an operator is told: so many percent.
-const pinWarn = 80
+const (
+	// pinShare is the part of Retention.MaxSize that the records of sessions may take: one in so many.
+	pinShare = 2
+	// releaseShare is the part that is kept free of them at any price: one in so many.
+	releaseShare = 4
+	// pinWarn is the part of what they may take from which on an operator is told: so many percent.
+	pinWarn = 80
+)
 
-// pinMax is what the records of all sessions may weigh; 0: anything.
+// pinMax is how many bytes of the file the records of all sessions may take; 0: any.
 func (e *evictor) pinMax() int64 { return e.retention.Load().MaxSize / pinShare }
+
+// pinnedWeight is what all records in sessions weigh.
+func pinnedWeight(tx *bolt.Tx) int64 {
+	if b := tx.Bucket(bucketMembers); b != nil {
+		return int64(b.Sequence())
+	}
+	return 0
+}
+
+// pinnedPart is how many bytes of those that are taken in the file are theirs: as many as is their part of what all
+// records weigh. A reader, who does not know what is taken, gets the weight.
+func pinnedPart(used, pinned int64, all counts) int64 {
+	whole := all.bytes + all.replies + all.records*refusedWeight
+	if used == 0 || whole == 0 {
+		return pinned
+	}
+	return int64(float64(used) * min(1, float64(pinned)/float64(whole)))
+}
+
+// sessionsFull says whether the sessions have all the room that they may take.
+func (t *txn) sessionsFull() bool {
+	if t.pinMax == 0 {
+		return false
+	}
+	all := readCounts(t.Tx)
+	all.add(t.counts)
+	return pinnedPart(t.used, pinnedWeight(t.Tx)+t.pins, all) >= t.pinMax
+}
+
+// pinnedNow is how many bytes of the file the records of sessions take.
+func (s *Store) pinnedNow() (n int64) {
+	if !s.hasSessions() {
+		return 0
+	}
+	// A store that can't be read has no figures; the next read says why.
+	_ = s.view(func(tx *bolt.Tx) error {
+		n = pinnedPart(s.evictor.used.Load(), pinnedWeight(tx), readCounts(tx))
+		return nil
+	})
+	return n
+}
+
+// pinExcess is how many bytes must go of what the records of sessions take: none while the tape is within its bounds.
+func (s *Store) pinExcess(r Retention) int64 {
+	if r.MaxSize == 0 || s.evictor.used.Load() <= r.MaxSize {
+		return 0
+	}
+	return max(0, s.pinnedNow()-r.MaxSize+r.MaxSize/releaseShare)
+}
 
 func (s *Store) hasSessions() bool {
 	s.countMu.Lock()
@@ -16,20 +71,14 @@ func (s *Store) hasSessions() bool {
 	return len(s.roster.rows) > 0
 }
 
-// judgePins tells once when the records of sessions have taken most of what they may.
+// judgePins tells once when the records of sessions have come to take most of what they may.
 func (s *Store) judgePins() {
 	limit := s.evictor.pinMax()
-	if limit == 0 || !s.hasSessions() {
-		s.evictor.warned = false
-		return
-	}
-	var weight int64
-	// A store that can't be read has no figures; the next read says why.
-	_ = s.view(func(tx *bolt.Tx) error { weight = pinnedWeight(tx); return nil })
-	most := weight >= limit/100*pinWarn
+	taken := s.pinnedNow()
+	most := limit > 0 && taken >= limit/100*pinWarn
 	if most && !s.evictor.warned {
 		s.options.Log("records of sessions take most of the room that they may, delete a session or raise max_size",
-			"path", s.path, "bytes", weight, "limit", limit)
+			"path", s.path, "bytes", taken, "limit", limit)
 	}
 	s.evictor.warned = most
 }

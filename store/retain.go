@@ -19,9 +19,10 @@ import (
 // acknowledged is not given up for what was not.
 //
 // A record in a session stays too, whatever its age. So that there is room for what comes, the records of all sessions
-// may weigh half of MaxSize, answers, responses and about 512 bytes each included: beyond that sessions end to capture,
-// and what is added to one by hand is refused with ErrSessionsFull. Where MaxSize was lowered under them, and nothing
-// else may go, the oldest of them do. Refused records keep to their budget in a session too.
+// may take half of MaxSize, with their answers and responses: beyond that sessions end to capture, and what is to be
+// added to one is refused with ErrSessionsFull. Where they take three quarters of a tape that is too large, since MaxSize
+// was lowered or their attempts became many, the oldest records go, in sessions or not. Refused records keep to their
+// budget in a session too.
 type Retention struct {
 	MaxAge  time.Duration // since a record came; zero: any
 	MaxSize int64         // bytes that are taken in the file, free pages not counted; zero: any
@@ -32,10 +33,6 @@ const (
 	refusedShare = 20
 	// fullShare is the part of MaxSize that the tape may take beyond it.
 	fullShare = 2
-	// pinShare is the part of MaxSize that the records of sessions may weigh: one in so many.
-	pinShare = 2
-	// releaseShare is the part of MaxSize that the tape is beyond it when records of sessions are let go.
-	releaseShare = 4
 	// answeringMax is how long a record without an answer counts as being answered.
 	answeringMax = time.Hour
 	// evictEvery is how often records are looked for that have become too old while nothing was committed.
@@ -144,14 +141,9 @@ func (s *Store) evictAll() {
 		return
 	}
 	e.again(s.options.Now())
-	hold := true // the records of sessions stay
 	for n := evictMin; !e.stopped(); n = min(2*n, deleteMax) {
 		now, r := s.options.Now(), *e.retention.Load()
-		ids, stay, err := s.evictable(r, now, n, hold)
-		if err == nil && len(ids) == 0 && hold && s.hasSessions() && r.excess(e.used.Load(), false) > 0 {
-			hold, e.at = false, ID{} // nothing else may go
-			continue
-		}
+		ids, stay, err := s.evictable(r, now, n)
 		if err != nil || len(ids) == 0 {
 			break // what can't be read now is looked at again in a while
 		}
@@ -204,44 +196,39 @@ func (s *Store) judgeFull() {
 	}
 }
 
-// excess is how many bytes should go of a tape that takes used: what is beyond MaxSize, and more, for records that need
-// not stay; for those of sessions only what is far beyond it.
-func (r *Retention) excess(used int64, hold bool) int64 {
-	switch {
-	case r.MaxSize <= 0:
-		return 0
-	case !hold:
-		return used - r.MaxSize - r.MaxSize/releaseShare
-	case used > r.MaxSize:
-		return used - r.MaxSize + min(evictAhead, r.MaxSize/aheadShare)
-	}
-	return 0
-}
-
 // evictable finds up to n records that should go, and says which of them stay nevertheless: refused ones beyond their
-// budget, else the oldest, and without hold the oldest of sessions too.
-func (s *Store) evictable(r Retention, now time.Time, n int, hold bool) (ids []ID, stay keeper, err error) {
+// budget, else the oldest.
+func (s *Store) evictable(r Retention, now time.Time, n int) (ids []ID, stay keeper, err error) {
 	if r.MaxSize > 0 {
 		stay = stays(now, false)
 		if ids, err = s.evictableRefused(r.MaxSize/refusedShare, stay, n); err != nil || len(ids) > 0 {
 			return ids, stay, err
 		}
 	}
-	over := r.excess(s.evictor.used.Load(), hold)
+	var over int64
+	if r.MaxSize > 0 {
+		if over = s.evictor.used.Load() - r.MaxSize; over > 0 {
+			over += min(evictAhead, r.MaxSize/aheadShare)
+		}
+	}
+	release := s.pinExcess(r)
+	if release > 0 {
+		over, s.evictor.at = release, ID{}
+	}
 	var old ID
-	if r.MaxAge > 0 && hold {
+	if r.MaxAge > 0 {
 		old = floorID(now.Add(-r.MaxAge))
 	}
 	began := time.Now()
 	defer func() { s.evictor.passing += time.Since(began) }()
-	owing, sessions := s.owing(), hold && s.hasSessions()
+	owing, pins := s.owing(), release == 0 && s.hasSessions()
 	w := walk{bucket: bucketRecords, low: s.evictor.at[:]}
 	for err := range s.slices(&w, func(tx *bolt.Tx, k, v []byte) bool {
 		id := ID(k)
 		if over <= 0 && id.Compare(old) >= 0 || s.evictor.stopped() {
 			return w.end()
 		}
-		if !(owing && owed(tx, id)) && !(sessions && pinned(tx, id)) {
+		if !(owing && owed(tx, id)) && !(pins && pinned(tx, id)) {
 			ids = append(ids, id) // the committer looks closer
 			over -= int64(len(v))
 		}
@@ -252,7 +239,7 @@ func (s *Store) evictable(r Retention, now time.Time, n int, hold bool) (ids []I
 			return nil, nil, err
 		}
 	}
-	return ids, stays(now, hold), nil
+	return ids, stays(now, release == 0), nil
 }
 
 // evictableRefused finds the oldest refused records, when all of them weigh more than budget.
@@ -302,16 +289,16 @@ func refusedLists(tx *bolt.Tx) (lists []*stateList) {
 	return lists
 }
 
-// stays says which records retention keeps: those with a pending delivery, those that are being answered, and with hold
+// stays says which records retention keeps: those with a pending delivery, those that are being answered, and with pins
 // those of sessions.
-func stays(now time.Time, hold bool) keeper {
+func stays(now time.Time, pins bool) keeper {
 	return func(tx *bolt.Tx, id ID, facts *removalFacts) bool {
 		if facts.Answer == nil && !facts.Verdict.Refused() && now.Sub(timeOf(id)) < answeringMax {
 			if late, err := readLateAnswer(tx, id); late == nil || err != nil {
 				return true
 			}
 		}
-		return owed(tx, id) || hold && pinned(tx, id)
+		return owed(tx, id) || pins && pinned(tx, id)
 	}
 }
 

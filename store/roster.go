@@ -273,17 +273,6 @@ func (t *txn) writeSessions() error {
 	return b.SetSequence(uint64(max(0, int64(b.Sequence())+t.pins)))
 }
 
-// pinnedWeight is what all records in sessions weigh.
-func pinnedWeight(tx *bolt.Tx) int64 {
-	if b := tx.Bucket(bucketMembers); b != nil {
-		return int64(b.Sequence())
-	}
-	return 0
-}
-
-// sessionsFull says whether the sessions have all the room that they may take.
-func (t *txn) sessionsFull() bool { return t.pinMax > 0 && pinnedWeight(t.Tx)+t.pins >= t.pinMax }
-
 // weight is what a record in a session counts for, beside others.
 func (c *counts) weight() int64 { return c.bytes + c.replies + refusedWeight }
 

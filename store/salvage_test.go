@@ -348,6 +348,14 @@ func TestAWholeTapeIsFoundWhole(t *testing.T) {
 	if err != nil || r.Damaged != 0 || r.Records != int64(len(sm.raw)) || r.Free == 0 {
 		t.Errorf("%+v %v", r, err)
 	}
+	whole, err := Open(path, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	weight := weightOfMembers(t, whole)
+	if err := whole.Close(); err != nil {
+		t.Fatal(err)
+	}
 	done, err := Salvage(path, path+".salvaged", Options{})
 	if err != nil || done.Lost != 0 || done.Incomplete != 0 || done.Records != len(sm.raw) {
 		t.Errorf("%+v %v", done, err)
@@ -357,6 +365,9 @@ func TestAWholeTapeIsFoundWhole(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
+	if n := weightOfMembers(t, s); n != weight || n == 0 {
+		t.Errorf("the records of sessions weigh %d, before %d", n, weight)
+	}
 	if v, err := s.Meta("sources"); err != nil || string(v) != "[]" {
 		t.Errorf("meta %q %v", v, err)
 	}

@@ -44,15 +44,15 @@ const sessionNameMax = 100
 // allowed, and the first is a letter or a digit: so a name is a file name everywhere, and no flag.
 func CheckSessionName(name string) error {
 	if name == "" {
-		return fmt.Errorf("a session needs a name: %w", ErrName)
+		return fmt.Errorf("%w: a session needs one", ErrName)
 	}
 	if len(name) > sessionNameMax {
-		return fmt.Errorf("the name of a session has at most %d bytes: %w", sessionNameMax, ErrName)
+		return fmt.Errorf("%w: a session's has at most %d bytes", ErrName, sessionNameMax)
 	}
 	for i, r := range name {
 		plain := unicode.IsLetter(r) || unicode.IsDigit(r)
 		if r == utf8.RuneError || !plain && (i == 0 || r != '.' && r != '_' && r != '-') {
-			return fmt.Errorf("session %q: letters, digits and ._- make a name, and a letter or digit begins it: %w", name, ErrName)
+			return fmt.Errorf("session %q: %w: letters, digits and ._- make one, and a letter or digit begins it", name, ErrName)
 		}
 	}
 	return nil

@@ -13,8 +13,8 @@ type Stats struct {
 	Bytes   int64     // of their requests, answers and responses, as they were on the wire
 	Refused int64     // what refused records weigh: their bytes, and 512 each
 	Pending int       // deliveries, to all targets
-	Pinned  int64     // what the records of sessions weigh: their bytes with answers and responses, and 512 each
-	PinMax  int64     // what they may weigh; 0: anything
+	Pinned  int64     // bytes of the file that the records of sessions take, about
+	PinMax  int64     // how many they may take; 0: any
 	Oldest  time.Time // when the oldest record came; zero when there is none
 	File    int64     // size of the file
 	Used    int64     // bytes of it that are taken: what Retention.MaxSize bounds; 0 for a reader
@@ -51,7 +51,7 @@ func (s *Store) Stats() Stats {
 	// A store that can't be read now has no figures; the next read says why.
 	_ = s.view(func(tx *bolt.Tx) error {
 		c := readCounts(tx)
-		st.Pinned = pinnedWeight(tx)
+		st.Pinned = pinnedPart(st.Used, pinnedWeight(tx), c)
 		st.Records, st.Bytes, st.Refused = c.records, c.bytes+c.replies, c.refused
 		if k, _ := tx.Bucket(bucketRecords).Cursor().First(); len(k) == len(ID{}) {
 			st.Oldest = timeOf(ID(k))

@@ -29,6 +29,7 @@ type agentFlags struct {
 	listen, inspect, publicURL string
 	logFormat, logLevel        string
 	grace                      string
+	session                    string
 }
 
 func (f *agentFlags) register(c *cobra.Command, level string) {
@@ -37,6 +38,7 @@ func (f *agentFlags) register(c *cobra.Command, level string) {
 	c.Flags().StringVar(&f.publicURL, "public-url", "", "the URL that providers see")
 	c.Flags().StringVar(&f.logFormat, "log-format", "text", "of the log on stderr: text or json")
 	c.Flags().StringVar(&f.logLevel, "log-level", level, "of the log: debug, info, warn or error")
+	c.Flags().StringVar(&f.session, "session", "", "session that captures for as long as it runs; one of this name goes on")
 	c.Flags().StringVar(&f.grace, "grace", "10s", "for what is under way to finish when it is stopped; a second signal ends at once")
 }
 
@@ -61,6 +63,9 @@ func (f *agentFlags) check() error {
 	}
 	if hclog.LevelFromString(f.logLevel) == hclog.NoLevel {
 		return misused("", "--log-level %q: it is debug, info, warn or error", f.logLevel)
+	}
+	if err := store.CheckSessionName(f.session); f.session != "" && err != nil {
+		return misused("", "--session: %w", err)
 	}
 	if d, err := config.ParseDuration(f.grace); err != nil || d < 0 {
 		return misused(`"10s" and "1m30s" are durations, "0s" waits for nothing`, "--grace %q is no duration", f.grace)
@@ -140,6 +145,11 @@ func (s *session) serve(ctx context.Context) error {
 	if err := s.greet(receiving.Addr().String(), inspecting.Addr().String()); err != nil {
 		return err
 	}
+	stopCapture, err := s.capture(log)
+	if err != nil {
+		return err
+	}
+	defer stopCapture()
 	setup := &setup{tape: tape, log: log, cfg: s.cfg, base: s.cfg.Scheme() + "://" + receiving.Addr().String()}
 	agent := relay.New(relay.Options{Store: tape, Log: log, Grace: s.flags.graceTime()}, setup.merged())
 	setup.agent = agent

@@ -20,6 +20,7 @@ import (
 // filterFlags are the flags that choose records, in every command that does.
 type filterFlags struct {
 	where, source string
+	session       string
 	verdicts      []string
 	since, until  string
 	limit         int
@@ -32,6 +33,7 @@ func (f *filterFlags) add(c *cobra.Command) {
 	flags := c.Flags()
 	flags.StringVar(&f.where, "where", "", `records for which this expression holds: 'method == "POST" && json.amount > 10'`)
 	flags.StringVar(&f.source, "source", "", "records of this source")
+	flags.StringVar(&f.session, "session", "", "records of this session")
 	flags.StringSliceVar(&f.verdicts, "verdict", nil, "records with one of these verdicts: accepted, no_source, ...")
 	flags.StringVar(&f.since, "since", "", "records from then on: 1h, 2d, 2026-01-31, 2026-01-31T15:04:05Z")
 	flags.StringVar(&f.until, "until", "", "records from before then, written like --since")
@@ -50,7 +52,7 @@ func (f *filterFlags) addLimit(c *cobra.Command) {
 
 // given says whether any flag chooses.
 func (f *filterFlags) given() bool {
-	return f.where != "" || f.source != "" || f.verdicts != nil || f.since != "" || f.until != ""
+	return f.where != "" || f.source != "" || f.session != "" || f.verdicts != nil || f.since != "" || f.until != ""
 }
 
 // filter reads the flags.
@@ -66,7 +68,7 @@ func (f *filterFlags) filter(now time.Time) (inspect.Filter, error) {
 	if f.limit < 0 {
 		return inspect.Filter{}, misused("0 means all", "--limit %d is less than 0", f.limit)
 	}
-	chosen := inspect.Filter{Where: f.where, Source: f.source, Since: since, Until: until}
+	chosen := inspect.Filter{Where: f.where, Source: f.source, Session: f.session, Since: since, Until: until}
 	for _, name := range f.verdicts {
 		verdict := store.Verdict(strings.TrimSpace(name))
 		if !slices.Contains(verdicts, verdict) {

@@ -140,6 +140,8 @@ func apiError(doing string, err error) error {
 		return misused("give more letters of the id", "%s: %w%s", doing, err, candidates(problem.IDs))
 	case inspect.Unknown:
 		return &failure{exitNotSo, fmt.Errorf("%s: %w", doing, err), "hooktape list shows the records"}
+	case inspect.NoSession:
+		return &failure{exitNotSo, fmt.Errorf("%s: %w", doing, err), "hooktape session list shows the sessions"}
 	}
 	return cannot("", "%s: %w", doing, err)
 }

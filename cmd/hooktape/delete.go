@@ -136,18 +136,20 @@ func (d *deletion) show(records iter.Seq2[inspect.Record, error]) (ids []store.I
 	return ids, err
 }
 
-// ask asks the user. Only a yes is one.
-func (d *deletion) ask(n int) error {
-	if d.yes {
+func (d *deletion) ask(n int) error { return d.askToDelete(counted(n, "record"), d.yes) }
+
+// askToDelete asks the user whether something may be deleted, unless that was said. Only a yes is one.
+func (e *env) askToDelete(what string, yes bool) error {
+	if yes {
 		return nil
 	}
-	if in, ok := d.stdin.(*os.File); !ok || !isTerminal(in) {
+	if in, ok := e.stdin.(*os.File); !ok || !isTerminal(in) {
 		return misused("--yes deletes without asking", "nothing deleted: there is nobody to ask")
 	}
-	fmt.Fprintf(d.stderr, "delete %s for good? [y/N] ", counted(n, "record"))
-	answer, _ := bufio.NewReader(d.stdin).ReadString('\n') // at the end of input the answer is no
+	fmt.Fprintf(e.stderr, "delete %s for good? [y/N] ", what)
+	answer, _ := bufio.NewReader(e.stdin).ReadString('\n') // at the end of input the answer is no
 	if a := strings.ToLower(strings.TrimSpace(answer)); a != "y" && a != "yes" {
-		fmt.Fprintln(d.stderr, "nothing deleted")
+		fmt.Fprintln(e.stderr, "nothing deleted")
 		return notSo()
 	}
 	return nil

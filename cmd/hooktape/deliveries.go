@@ -32,6 +32,7 @@ configuration).`,
 
 // deliveryFlags are the flags that choose deliveries.
 type deliveryFlags struct {
+	session               string
 	source, target, state string
 	all                   bool
 	asJSON                bool
@@ -39,6 +40,7 @@ type deliveryFlags struct {
 
 func (f *deliveryFlags) add(c *cobra.Command) {
 	flags := c.Flags()
+	flags.StringVar(&f.session, "session", "", "deliveries of the records of this session")
 	flags.StringVar(&f.source, "source", "", "deliveries of this source")
 	flags.StringVar(&f.target, "target", "", "deliveries to this target")
 	flags.StringVar(&f.state, "state", "", "deliveries in this state: "+stateNames())
@@ -54,13 +56,20 @@ func stateNames() string {
 	return strings.Join(names, ", ")
 }
 
-func (f *deliveryFlags) given() bool { return f.source != "" || f.target != "" || f.state != "" }
+func (f *deliveryFlags) given() bool {
+	return f.session != "" || f.source != "" || f.target != "" || f.state != ""
+}
 
 func (f *deliveryFlags) query(records []string) (inspect.DeliveryQuery, error) {
 	if f.state != "" && !slices.Contains(worstFirst, store.State(f.state)) {
 		return inspect.DeliveryQuery{}, misused("states: "+stateNames(), "--state %q is none", f.state)
 	}
-	return inspect.DeliveryQuery{Records: records, Source: f.source, Target: f.target, State: store.State(f.state)}, nil
+	if f.session != "" && len(records) > 0 {
+		return inspect.DeliveryQuery{}, misused("", "records and --session exclude each other")
+	}
+	return inspect.DeliveryQuery{
+		Records: records, Session: f.session, Source: f.source, Target: f.target, State: store.State(f.state),
+	}, nil
 }
 
 func newDeliveriesList(e *env) *cobra.Command {

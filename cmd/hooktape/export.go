@@ -22,8 +22,8 @@ import (
 // exportFlags are the flags of export.
 type exportFlags struct {
 	filterFlags
-	session, out, form string
-	verbatim, force    bool
+	out, form       string
+	verbatim, force bool
 }
 
 func newExport(e *env) *cobra.Command {
@@ -51,7 +51,6 @@ FILE gets its name when it is complete and on the disk. -o - writes to stdout.`,
 	}
 	f.add(c)
 	flags := c.Flags()
-	flags.StringVar(&f.session, "session", "", "records of this session")
 	flags.StringVarP(&f.out, "output", "o", "", "the file to write; -: stdout")
 	flags.StringVar(&f.form, "format", "", "form of the file, where its name does not say it: "+strings.Join(tapeForms, ", "))
 	flags.BoolVar(&f.verbatim, "verbatim", false, "write secrets as they are")
@@ -79,8 +78,7 @@ func (f *exportFlags) export(e *env, args []string) (*export, error) {
 	if err != nil {
 		return nil, err
 	}
-	filter.Session = f.session
-	chosen := f.given() || f.session != ""
+	chosen := f.given()
 	switch {
 	case len(args) == 0 && !chosen:
 		return nil, misused("name records, or choose them with --session, --where and the like", "which records?")

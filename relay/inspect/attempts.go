@@ -54,7 +54,7 @@ func (s *Server) attempts(w http.ResponseWriter, r *http.Request) error {
 // showAttempt is the JSON of an attempt. Nothing is masked.
 func showAttempt(a *store.Attempt) Attempt {
 	return Attempt{
-		Number: a.Number, Source: a.Source, Target: a.Target, Replay: a.Replay, Edited: a.Edited, URL: a.URL,
+		Number: a.Number, Source: a.Source, Target: a.Target, Replay: a.Replay, Edited: a.Edited, Accepted: a.Accepted, URL: a.URL,
 		Time: Time{a.Time}, Status: a.Status, Error: a.Error, Finding: a.Finding, FirstByte: Milliseconds(a.FirstByte),
 		Duration: Milliseconds(a.Duration), HeadSize: a.HeadSize, Size: a.Response.Size,
 	}

@@ -6,6 +6,7 @@ import (
 	"iter"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 
 	"github.com/hooktape/hooktape/store"
@@ -14,6 +15,7 @@ import (
 // DeliveryQuery chooses deliveries.
 type DeliveryQuery struct {
 	Records []string    `json:"records,omitempty"` // by their ids or endings; none: of all records
+	Session string      `json:"session,omitempty"` // of the records of this session
 	Source  string      `json:"source,omitempty"`
 	Target  string      `json:"target,omitempty"`
 	State   store.State `json:"state,omitempty"`
@@ -22,7 +24,7 @@ type DeliveryQuery struct {
 }
 
 func (q DeliveryQuery) values() url.Values {
-	v := url.Values{"record": q.Records, "source": {q.Source}, "target": {q.Target}, "state": {string(q.State)},
+	v := url.Values{"record": q.Records, "session": {q.Session}, "source": {q.Source}, "target": {q.Target}, "state": {string(q.State)},
 		"limit": {strconv.Itoa(q.Limit)}}
 	if q.Newest {
 		v.Set("order", "newest")
@@ -34,7 +36,7 @@ func (q DeliveryQuery) values() url.Values {
 func (s *Server) deliveries(w http.ResponseWriter, r *http.Request) error {
 	p := parser{Values: r.URL.Query()}
 	q := DeliveryQuery{
-		Records: p.Values["record"], Source: p.Get("source"), Target: p.Get("target"), State: store.State(p.Get("state")),
+		Records: p.Values["record"], Session: p.Get("session"), Source: p.Get("source"), Target: p.Get("target"), State: store.State(p.Get("state")),
 		Limit: p.number("limit", 50), Newest: p.Get("order") == "newest",
 	}
 	if p.err != nil {
@@ -95,20 +97,59 @@ func (s *Server) eachDelivery(q DeliveryQuery, ids []store.ID, do func(store.Del
 	return lost.err()
 }
 
-// chosenDeliveries are those of the records that were named, or of all.
+// chosenDeliveries are those of the records that were named, of a session, or of all.
 func (s *Server) chosenDeliveries(q DeliveryQuery, ids []store.ID) iter.Seq2[store.Delivery, error] {
-	if len(q.Records) == 0 {
-		return s.Store.AllDeliveries(store.DeliveryQuery{Source: q.Source, Target: q.Target, State: q.State, Newest: q.Newest})
+	switch {
+	case len(q.Records) > 0:
+		return s.deliveriesOf(q, withoutErrors(slices.Values(ids)))
+	case q.Session != "":
+		return s.deliveriesOf(q, s.sessionIDs(q))
 	}
+	return s.Store.AllDeliveries(store.DeliveryQuery{Source: q.Source, Target: q.Target, State: q.State, Newest: q.Newest})
+}
+
+// deliveriesOf are the chosen ones among those of records.
+func (s *Server) deliveriesOf(q DeliveryQuery, ids iter.Seq2[store.ID, error]) iter.Seq2[store.Delivery, error] {
 	return func(yield func(store.Delivery, error) bool) {
-		for _, id := range ids {
-			deliveries, err := s.Store.Deliveries(id)
+		for id, err := range ids {
+			var deliveries []store.Delivery
+			if err == nil {
+				deliveries, err = s.Store.Deliveries(id)
+			}
 			for _, d := range deliveries {
 				if q.takes(d) && !yield(d, nil) {
 					return
 				}
 			}
 			if err != nil && !yield(store.Delivery{}, err) {
+				return
+			}
+		}
+	}
+}
+
+func withoutErrors[T any](seq iter.Seq[T]) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		for v := range seq {
+			if !yield(v, nil) {
+				return
+			}
+		}
+	}
+}
+
+// sessionIDs are the records of the session that q names, in the order that it asks for.
+func (s *Server) sessionIDs(q DeliveryQuery) iter.Seq2[store.ID, error] {
+	return func(yield func(store.ID, error) bool) {
+		for rec, err := range s.Store.Records(store.Query{Session: q.Session, Source: q.Source, Newest: q.Newest, NoRaw: true}) {
+			var id store.ID
+			if err == nil {
+				id = rec.ID
+			}
+			if errors.Is(err, store.ErrNotFound) {
+				err = sessionProblem(q.Session, err)
+			}
+			if !yield(id, err) {
 				return
 			}
 		}

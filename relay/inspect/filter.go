@@ -18,7 +18,7 @@ import (
 type Filter struct {
 	Where        string          // an expression of relay/expr
 	Source       string          // exactly this source
-	Session      string          // in the session of this name
+	Session      string          // records of this session, which must be there
 	Verdicts     []store.Verdict // any of these
 	Since, Until time.Time       // Time is not before Since, and before Until
 }
@@ -155,6 +155,11 @@ type choice struct {
 
 func (s *Server) choose(f Filter) (*choice, error) {
 	c := &choice{Filter: f, store: s.Store}
+	if f.Session != "" {
+		if _, err := s.Store.Session(f.Session); err != nil {
+			return nil, sessionProblem(f.Session, err)
+		}
+	}
 	if strings.TrimSpace(f.Where) == "" {
 		return c, nil
 	}

@@ -21,10 +21,12 @@ type Problem struct {
 type Kind string
 
 const (
-	Misused   Kind = "misused"   // the question is wrong: an expression, an id, a parameter
-	Unknown   Kind = "unknown"   // no such record, attempt or answer
-	Ambiguous Kind = "ambiguous" // several records end like this
-	Failed    Kind = "failed"    // the store could not do it
+	Misused   Kind = "misused"    // the question is wrong: an expression, an id, a parameter
+	Unknown   Kind = "unknown"    // no such record, attempt or answer
+	Ambiguous Kind = "ambiguous"  // several records end like this
+	NoSession Kind = "no_session" // no such session, or none of its records
+	Taken     Kind = "taken"      // the name is another session's
+	Failed    Kind = "failed"     // the store could not do it
 )
 
 func (p *Problem) Error() string { return p.Message }
@@ -33,6 +35,8 @@ var statusOf = map[Kind]int{
 	Misused:   http.StatusBadRequest,
 	Unknown:   http.StatusNotFound,
 	Ambiguous: http.StatusConflict,
+	NoSession: http.StatusNotFound,
+	Taken:     http.StatusConflict,
 	Failed:    http.StatusInternalServerError,
 }
 

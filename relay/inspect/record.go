@@ -90,6 +90,7 @@ type Attempt struct {
 	Target    string       `json:"target"`
 	Replay    bool         `json:"replay"`
 	Edited    bool         `json:"edited"`
+	Accepted  bool         `json:"accepted,omitempty"` // of a replay: its response is right from then on
 	URL       string       `json:"url"`
 	Time      Time         `json:"time"`
 	Status    int          `json:"status"` // 0: no response came

@@ -23,15 +23,20 @@ func (s *Server) delete(w http.ResponseWriter, r *http.Request) error {
 	if err := json.NewDecoder(r.Body).Decode(&ids); err != nil {
 		return refuse(Misused, "read the question: %s", err)
 	}
-	done, err := s.Store.Delete(ids...)
-	told := Deleted{Records: done.Records, Bytes: done.Bytes, Pending: done.Pending}
-	if errors.Is(err, store.ErrDamaged) {
-		told.Damaged, err = err.Error(), nil
-	}
+	told, err := newDeleted(s.Store.Delete(ids...))
 	if err != nil {
 		return err
 	}
 	return reply(w, told)
+}
+
+// newDeleted tells what was deleted, and what could not be because it is damaged. Other errors are returned.
+func newDeleted(done store.Deleted, err error) (Deleted, error) {
+	told := Deleted{Records: done.Records, Bytes: done.Bytes, Pending: done.Pending}
+	if errors.Is(err, store.ErrDamaged) {
+		told.Damaged, err = err.Error(), nil
+	}
+	return told, err
 }
 
 // backupPatience is how long a client may take for each part of a backup. Pages are held up for it.
