@@ -3,6 +3,7 @@ package relay
 import (
 	"context"
 	"errors"
+	"math"
 	"net/http"
 	"slices"
 	"time"
@@ -29,18 +30,25 @@ type inquiry struct {
 	request provider.Request
 	check   provider.Verifier // nil: nothing can be checked
 	body    func() ([]byte, error)
+	ageless bool // the age of the request is not looked at
 }
 
 // newInquiry begins the check of a request that has arrived at a time; sawTLS is how its sender came.
 func newInquiry(src *source, head *wire.RequestHead, at time.Time, sawTLS bool) *inquiry {
 	url := provider.RequestURL(src.publicURL, head, sawTLS)
-	q := &inquiry{src: src, setting: src.settings(), request: provider.Request{Head: head, URL: url, Time: at}}
+	q := &inquiry{src: src, request: provider.Request{Head: head, URL: url, Time: at}}
 	q.begin()
 	return q
 }
 
-// begin makes the verifier, where there is something to check with.
+// begin makes the verifier, where there is something to check with: with the secrets of now.
 func (q *inquiry) begin() {
+	q.setting = q.src.settings()
+	if q.ageless {
+		setting := *q.setting
+		setting.Tolerance = math.MaxInt64
+		q.setting = &setting
+	}
 	if q.src.Checks() && !q.keyMissing() {
 		q.check = q.src.Provider.Scheme.Verifier(&q.request, q.setting)
 	}
@@ -77,7 +85,6 @@ func (q *inquiry) again(failure *provider.Failure) (*provider.Failure, error) {
 	case secret == used:
 		return failure, nil
 	}
-	q.setting = q.src.settings()
 	q.begin()
 	if err := q.readBody(); err != nil {
 		return nil, err

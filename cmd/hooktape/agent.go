@@ -18,6 +18,7 @@ import (
 	"github.com/hooktape/hooktape/relay"
 	"github.com/hooktape/hooktape/relay/config"
 	"github.com/hooktape/hooktape/relay/inspect"
+	"github.com/hooktape/hooktape/relay/wire"
 	"github.com/hooktape/hooktape/store"
 )
 
@@ -160,8 +161,8 @@ func (s *session) serve(ctx context.Context) error {
 		inspecting = tls.NewListener(inspecting, agent.TLS())
 	}
 	api := &inspect.Server{
-		Store: tape, Tapes: tapeFiles{tape}, Agent: watched{agent}, Signer: agent, Setup: setup, Subscriber: agent,
-		Started: s.env.now(), Version: programVersion().Version,
+		Store: tape, Tapes: tapeFiles{tape}, Agent: watched{agent}, Signer: agent, Verifier: watched{agent}, Setup: setup,
+		Subscriber: agent, Started: s.env.now(), Version: programVersion().Version,
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	looking, stopLooking := context.WithCancel(context.WithoutCancel(ctx)) // while the agent finishes what is under way, too
@@ -235,6 +236,15 @@ func startError(path string, err error) error {
 
 // watched lets the control API look on at an agent.
 type watched struct{ *relay.Agent }
+
+// Verify implements inspect.Verifier.
+func (w watched) Verify(source string, head *wire.RequestHead, body []byte, at time.Time, sawTLS bool) (inspect.Verified, error) {
+	found, err := w.Agent.Verify(source, head, body, at, sawTLS)
+	if err != nil {
+		return inspect.Verified{}, err
+	}
+	return findingOf(found.Provider, found.Failure), nil
+}
 
 // Watch passes on the events about records; the others are for terminals.
 func (w watched) Watch(buffer int) (<-chan inspect.Event, func()) {

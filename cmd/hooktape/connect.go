@@ -85,7 +85,7 @@ func (e *env) openTapeAt(ctx context.Context, path string, how access) (*tape, e
 	}
 	// Nobody will answer what is not answered yet.
 	started := time.Now()
-	server := &inspect.Server{Store: s, Tapes: tapeFiles{s}, Signer: e.signer(), Started: started, Version: programVersion().Version}
+	server := &inspect.Server{Store: s, Tapes: tapeFiles{s}, Signer: e.signer(s), Started: started, Version: programVersion().Version}
 	return &tape{Client: inspect.InProcess(server), path: path, store: s, server: server}, nil
 }
 

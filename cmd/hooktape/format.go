@@ -114,7 +114,7 @@ func lineOfStored(r *store.Record, names mask.Names) recordLine {
 // line is the line that http and tail print for a record: time, method, path,
 // status, time taken, size, and the end of its id. It ends with a newline.
 func (i ink) line(l recordLine) string {
-	const pathWidth = 36
+	const pathWidth, longestPath = 36, 120
 	var remark string
 	switch {
 	case l.Verdict.Refused():
@@ -124,7 +124,7 @@ func (i ink) line(l recordLine) string {
 	}
 	return fmt.Sprintf("%s  %s %s  %s  %s  %s  %s%s\n",
 		i.dim(l.Time.Local().Format("15:04:05.000")),
-		i.bold(pad(clean(orDash(l.Method)), 6)), pad(clean(orDash(l.Path)), pathWidth),
+		i.bold(pad(clean(orDash(l.Method)), 6)), pad(cut(clean(orDash(l.Path)), longestPath), pathWidth),
 		i.status(l.Status, statusText(l.Status)),
 		padLeft(l.took(), 8), padLeft(size(l.Size), 8),
 		i.dim(ending(l.ID)), remark)

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -131,5 +132,24 @@ func TestMoments(t *testing.T) {
 		if got, err := moment("--since", text, now); err == nil {
 			t.Errorf("%q is taken: %s", text, got)
 		}
+	}
+}
+
+// A request path may have 60 KB: what stands behind it is still to be found, and a line of http stays a line.
+func TestWhatIsTooLongForATableIsCut(t *testing.T) {
+	path := "/" + strings.Repeat("x", 1<<10)
+	for columns, most := range map[int]int{0: mostLong + len("ID    GET"), 80: 80} {
+		var b strings.Builder
+		table := &table{out: &b, columns: columns, widths: make([]int, 3), long: 1}
+		if err := errors.Join(table.add([]cell{{text: "ID"}, {text: path}, {text: "GET"}}), table.flush()); err != nil {
+			t.Fatal(err)
+		}
+		cells := strings.Fields(b.String())
+		if len(cells) != 3 || width(strings.TrimSpace(b.String())) > most || !strings.HasSuffix(cells[1], "…") || cells[2] != "GET" {
+			t.Errorf("on %d columns: %q", columns, b.String())
+		}
+	}
+	if line := ink(false).line(recordLine{Method: "GET", Path: path}); width(line) > 250 {
+		t.Errorf("a line has %d columns", width(line))
 	}
 }

@@ -17,7 +17,7 @@ type cell struct {
 type table struct {
 	out     io.Writer
 	ink     ink
-	columns int   // of the terminal; 0: none, nothing is cut
+	columns int   // of the terminal; 0: there is none
 	right   []int // columns that end flush
 	long    int   // the column that is cut to fit the terminal
 	widths  []int
@@ -28,6 +28,7 @@ const (
 	tableRows   = 500 // held back at most
 	longestCell = 60  // wider cells stick out of their column
 	leastLong   = 16  // columns that the long cell keeps on a narrow terminal
+	mostLong    = 200 // columns of it where there is no terminal, and something stands behind it
 )
 
 func newTable(out io.Writer, i ink, titles ...string) *table {
@@ -84,8 +85,12 @@ func (t *table) print(b *strings.Builder, row []cell) {
 	}
 	for n, c := range row {
 		text, w := c.text, t.widths[n]
-		if t.columns > 0 && n == t.long {
+		switch {
+		case n != t.long:
+		case t.columns > 0:
 			text = cut(text, w)
+		case n < len(row)-1:
+			text = cut(text, mostLong)
 		}
 		painted := text
 		if c.paint != nil {

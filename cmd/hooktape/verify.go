@@ -2,7 +2,9 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -13,6 +15,7 @@ import (
 
 	"github.com/hooktape/hooktape/relay"
 	"github.com/hooktape/hooktape/relay/config"
+	"github.com/hooktape/hooktape/relay/inspect"
 	"github.com/hooktape/hooktape/relay/provider"
 	"github.com/hooktape/hooktape/relay/wire"
 )
@@ -31,16 +34,17 @@ as show --raw prints them; - is the standard input). Where the signature is
 another one, verify finds out what was done to the request since it was signed:
 JSON printed anew, a final newline, another charset, URL or secret.
 
-The provider and its secret are given with --provider and --secret-file, or they
-are those of the record's source in the config file given with -c. Then it says
-too when another source's secret would be right.
+The provider and its secret are given with --provider and --secret-file. Without
+them they are those of the record's source, as the running agent has them, or
+the config file given with -c. Then it says too when another source's secret
+would be right.
 
 A file doesn't say when its request came, so the age of its signature is not
 looked at.
 
 Exit codes: 0 the request is right, 1 it is not.`,
 		Example: `  hooktape verify last --provider github --secret-file github.secret
-  hooktape verify 8Q2F4K -c hooktape.hcl
+  hooktape verify 8Q2F4K
   hooktape verify request.http --provider hmac --secret-file s --signature header=X-Sig`,
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) == 1 {
@@ -91,12 +95,17 @@ type evidence struct {
 
 // verified is what came of it.
 type verified struct {
-	Request  string `json:"request"`
-	Provider string `json:"provider"`
-	Right    bool   `json:"right"`
-	Kind     string `json:"kind,omitempty"` // of the failure
-	Reason   string `json:"reason,omitempty"`
-	title    string
+	Request string `json:"request"`
+	inspect.Verified
+}
+
+// findingOf says what came of a check.
+func findingOf(p *provider.Provider, f *provider.Failure) inspect.Verified {
+	found := inspect.Verified{Provider: p.Name, Title: p.Title, Right: f == nil}
+	if f != nil {
+		found.Kind, found.Reason = string(f.Kind), f.Reason
+	}
+	return found
 }
 
 func (v *verification) run(ctx context.Context, name string) (*verified, error) {
@@ -104,33 +113,60 @@ func (v *verification) run(ctx context.Context, name string) (*verified, error) 
 	if err != nil {
 		return nil, err
 	}
-	if err := v.settle(r); err != nil {
+	found := &verified{Request: r.name}
+	source := cmp.Or(v.source, r.source)
+	if !v.sender.given() && v.publicURL == "" && source != "" {
+		asked, err := v.ask(ctx, r, source, &found.Verified)
+		if asked || err != nil {
+			return found, err
+		}
+	}
+	if err := v.settle(ctx, r, source); err != nil {
 		return nil, err
 	}
-	if v.provider.Scheme == nil {
-		return nil, misused("", "%s signs nothing, there is nothing to check", v.provider.Title)
+	found.Verified = v.judge(r)
+	return found, nil
+}
+
+// ask has the running agent check the request: it knows all secrets, also those that are handed out to it. asked is false
+// where none runs.
+func (v *verification) ask(ctx context.Context, r *evidence, source string, found *inspect.Verified) (asked bool, err error) {
+	t, err := v.env.openTape(ctx, toRead)
+	if err != nil {
+		return false, nil // a file needs no tape
 	}
+	defer t.Close()
+	if t.store != nil {
+		return false, nil
+	}
+	*found, err = t.Verify(ctx, source, r.Head, r.Body, r.Time, r.tls)
+	if err != nil {
+		return true, v.withHint(r, apiError("verify", err))
+	}
+	return true, nil
+}
+
+// judge checks the request by what is known of its sender.
+func (v *verification) judge(r *evidence) inspect.Verified {
 	if r.file { // it does not say when it came
 		r.Time, v.setting.Tolerance = v.env.now(), math.MaxInt64
 	}
 	v.setting.Fetch = relay.FetchKeys(v.env.now)
 	r.URL = provider.RequestURL(v.publicURL, r.Head, r.tls)
-	found := &verified{Request: r.name, Provider: v.provider.Name, Right: true, title: v.provider.Title}
-	if f := v.provider.Verify(&r.Request, &v.setting); f != nil {
-		found.Right, found.Kind = false, string(f.Kind)
-		found.Reason = provider.Explain(v.provider, &r.Request, &v.setting, v.others)
+	f := v.provider.Verify(&r.Request, &v.setting)
+	if f != nil {
+		explained := *f
+		explained.Reason = provider.Explain(v.provider, &r.Request, &v.setting, v.others)
+		f = &explained
 	}
-	return found, nil
+	return findingOf(v.provider, f)
 }
 
 // settle finds out who the sender is said to be: by the flags, else by the configuration.
-func (v *verification) settle(r *evidence) error {
-	var cfg *config.Config
-	if v.env.config != "" {
-		var err error
-		if cfg, err = config.Load(v.env.config, v.env.lookup); err != nil {
-			return misused("", "%w", err)
-		}
+func (v *verification) settle(ctx context.Context, r *evidence, source string) error {
+	cfg, err := v.configured(ctx)
+	if err != nil {
+		return err
 	}
 	if v.sender.given() {
 		p, s, err := v.sender.sender()
@@ -138,24 +174,42 @@ func (v *verification) settle(r *evidence) error {
 			return err
 		}
 		v.provider, v.setting = p, *s
-		v.adopt(cfg, "")
-		return nil
+		source = ""
 	}
-	name := v.source
-	if name == "" {
-		name = r.source
+	if err := v.adopt(cfg, source); err != nil {
+		return err
 	}
-	v.adopt(cfg, name)
-	if v.provider != nil {
-		return nil
+	switch {
+	case v.provider == nil:
+		return v.unknown(r, cfg, source)
+	case v.provider.Scheme == nil:
+		return misused("", "%s signs nothing, there is nothing to check", v.provider.Title)
 	}
-	return v.unknown(r, cfg, name)
+	return nil
+}
+
+// configured is the configuration with the sources that were made at run time, as far as they can be read here; nil:
+// none is given.
+func (v *verification) configured(ctx context.Context) (*config.Config, error) {
+	if v.env.config == "" {
+		return nil, nil
+	}
+	cfg, err := config.Load(v.env.config, v.env.lookup)
+	if err != nil {
+		return nil, misused("", "%w", err)
+	}
+	t, err := v.env.openTape(ctx, toRead)
+	if err != nil {
+		return cfg, nil // there is none yet, or it is not needed
+	}
+	defer t.Close()
+	return withMade(cfg, t.store), nil
 }
 
 // adopt takes over what the configuration says, and the check of the source of that name.
-func (v *verification) adopt(cfg *config.Config, name string) {
+func (v *verification) adopt(cfg *config.Config, name string) error {
 	if cfg == nil {
-		return
+		return nil
 	}
 	if v.publicURL == "" {
 		v.publicURL = cfg.PublicURL
@@ -163,6 +217,13 @@ func (v *verification) adopt(cfg *config.Config, name string) {
 	for i := range cfg.Sources {
 		s := &cfg.Sources[i]
 		if s.Name == name && s.Provider != nil {
+			if s.Provider.Scheme != nil && !s.Checks() {
+				return misused("name a secret with --provider and --secret-file", "verify: source %q has no secret in the configuration", name)
+			}
+			if s.KeyFrom != nil && len(s.Setting.Secrets) == 0 {
+				return cannot("start the agent, or name a secret with --provider and --secret-file",
+					"verify: the key of source %q is handed out to a running agent only", name)
+			}
 			v.provider, v.setting = s.Provider, s.Setting
 			if s.PublicURL != "" {
 				v.publicURL = s.PublicURL
@@ -173,18 +234,34 @@ func (v *verification) adopt(cfg *config.Config, name string) {
 			v.others = append(v.others, provider.Secret{Source: s.Name, Value: secret})
 		}
 	}
+	return nil
 }
 
-// unknown says how to name the provider.
-func (v *verification) unknown(r *evidence, cfg *config.Config, source string) error {
-	hint := "name it with --provider and --secret-file, or give the config file of its source with -c"
+// withHint adds how the provider can be named, where a request looks like one's.
+func (v *verification) withHint(r *evidence, err error) error {
+	if f, ok := errors.AsType[*failure](err); ok && f.hint == "" {
+		f.hint = v.hint(r)
+	}
+	return err
+}
+
+// hint says how to name the provider of a request.
+func (v *verification) hint(r *evidence) string {
 	if p := provider.Recognise(r.Head); p != nil {
-		hint = fmt.Sprintf("it looks like %s: hooktape verify %s %s", p.Title, r.name, flagsFor(p))
+		return fmt.Sprintf("it looks like %s: hooktape verify %s %s", p.Title, r.name, flagsFor(p))
 	}
-	if cfg != nil && source != "" {
-		return misused(hint, "verify: source %q has no provider in the configuration", source)
+	return "name it with --provider and --secret-file, or give the config file of its source with -c"
+}
+
+// unknown says that nobody knows the provider.
+func (v *verification) unknown(r *evidence, cfg *config.Config, source string) error {
+	switch {
+	case source == "" || cfg == nil:
+		return misused(v.hint(r), "verify: nobody says whose request it is")
+	case cfg.Source(source) == nil:
+		return misused("hooktape source list shows the sources", "verify: there is no source %q", source)
 	}
-	return misused(hint, "verify: nobody says whose request it is")
+	return misused(v.hint(r), "verify: source %q has no provider in the configuration", source)
 }
 
 // evidence reads a file, if there is one of that name, or a record.
@@ -254,9 +331,9 @@ func (e *env) printFinding(found *verified, asJSON bool) error {
 	case asJSON:
 		err = e.printJSON(found)
 	case found.Right:
-		_, err = fmt.Fprintf(e.stdout, "%s is from %s: it is right\n", clean(found.Request), found.title)
+		_, err = fmt.Fprintf(e.stdout, "%s is from %s: it is right\n", clean(found.Request), found.Title)
 	default:
-		_, err = fmt.Fprintf(e.stdout, "%s can't be taken for %s's: %s\n", clean(found.Request), found.title, clean(found.Reason))
+		_, err = fmt.Fprintf(e.stdout, "%s can't be taken for %s's: %s\n", clean(found.Request), found.Title, clean(found.Reason))
 	}
 	switch {
 	case err != nil:

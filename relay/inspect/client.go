@@ -177,10 +177,25 @@ func (c *Client) Delete(ctx context.Context, ids []store.ID) (Deleted, error) {
 // Sign says what to change of a request so that it is as the sender of a source
 // would send it now. body is the decoded one.
 func (c *Client) Sign(ctx context.Context, source string, head *wire.RequestHead, body []byte) (*provider.Signature, error) {
-	message := io.MultiReader(strings.NewReader(head.Raw), bytes.NewReader(body))
 	path := "/v1/sources/" + url.PathEscape(source) + "/signature"
-	g, err := object[provider.Signature](c.do(ctx, http.MethodPost, path, "application/octet-stream", message))
+	g, err := object[provider.Signature](c.do(ctx, http.MethodPost, path, "application/octet-stream", message(head, body)))
 	return &g, err
+}
+
+// Verify checks a request as one of a source that came at a time; at the zero
+// time its age is not looked at. sawTLS is how its sender came.
+func (c *Client) Verify(ctx context.Context, source string, head *wire.RequestHead, body []byte, at time.Time, sawTLS bool) (Verified, error) {
+	v := url.Values{"tls": {strconv.FormatBool(sawTLS)}}
+	if !at.IsZero() {
+		v.Set("time", at.UTC().Format(time.RFC3339Nano))
+	}
+	path := "/v1/sources/" + url.PathEscape(source) + "/verification?" + v.Encode()
+	return object[Verified](c.do(ctx, http.MethodPost, path, "application/octet-stream", message(head, body)))
+}
+
+// message is a request as it is posted: its head, and behind it the decoded body.
+func message(head *wire.RequestHead, body []byte) io.Reader {
+	return io.MultiReader(strings.NewReader(head.Raw), bytes.NewReader(body))
 }
 
 // Recheck judges refused records again and delivers those that pass: the

@@ -22,8 +22,10 @@ import (
 type Server struct {
 	Store  *store.Store
 	Signer Signer // nil: nothing can be signed
-	Agent  Agent  // nil: no agent runs, a command has opened the store itself
-	Setup  Setup  // nil: no configuration is known
+	// Verifier is nil where requests can't be checked.
+	Verifier Verifier
+	Agent    Agent // nil: no agent runs, a command has opened the store itself
+	Setup    Setup // nil: no configuration is known
 
 	Tapes      Tapes            // nil: there are no tape files
 	Subscriber Subscriber       // nil: no configuration is known
@@ -72,6 +74,7 @@ func (s *Server) Handler() http.Handler {
 		"POST /v1/sources/{name}/subscribe":                 s.subscribe,
 		"POST /v1/sources/{name}/unsubscribe":               s.unsubscribe,
 		"POST /v1/sources/{name}/signature":                 s.sign,
+		"POST /v1/sources/{name}/verification":              s.verify,
 		"GET /v1/records":                                   s.records,
 		"GET /v1/records/{name}":                            s.record,
 		"GET /v1/records/{name}/raw":                        s.raw,

@@ -3,6 +3,7 @@ package inspect
 import (
 	"io"
 	"net/http"
+	"time"
 
 	"github.com/hooktape/hooktape/relay/provider"
 	"github.com/hooktape/hooktape/relay/wire"
@@ -19,23 +20,73 @@ type Signer interface {
 // signMax bounds a request that is to be signed, in bytes: it has to be in memory.
 const signMax = 65 << 20
 
+// Verifier checks requests as the sources do. It may be asked from many
+// goroutines at once.
+type Verifier interface {
+	// Verify checks a request as one of the source that came at a time; at the
+	// zero time its age is not looked at. body is the decoded one, sawTLS how its
+	// sender came. The error says why nothing can be checked.
+	Verify(source string, head *wire.RequestHead, body []byte, at time.Time, sawTLS bool) (Verified, error)
+}
+
+// Verified is what came of checking who a request is from.
+type Verified struct {
+	Provider string `json:"provider"`
+	Right    bool   `json:"right"`
+	Kind     string `json:"kind,omitempty"` // of the failure: see provider.FailureKind
+	Reason   string `json:"reason,omitempty"`
+	Title    string `json:"title"` // of the provider, for people
+}
+
 // sign says how to sign a request of a source: what is posted is its head, and
 // behind it the decoded body. Secrets do not leave the agent.
 func (s *Server) sign(w http.ResponseWriter, r *http.Request) error {
 	if s.Signer == nil {
-		return refuse(Failed, "no agent runs, and it is the agent that knows the secrets")
+		return errNoSecrets
 	}
-	message, err := io.ReadAll(http.MaxBytesReader(w, r.Body, signMax))
+	head, body, err := posted(w, r)
 	if err != nil {
-		return refuse(Misused, "read the request: %s", err)
+		return err
 	}
-	head, err := wire.ParseRequestHead(message)
-	if err != nil {
-		return refuse(Misused, "read the request: %s", err)
-	}
-	g, err := s.Signer.Sign(r.PathValue("name"), head, message[len(head.Raw):])
+	g, err := s.Signer.Sign(r.PathValue("name"), head, body)
 	if err != nil {
 		return refuse(Failed, "%s", err)
 	}
 	return reply(w, g)
+}
+
+// verify checks a request as one of a source: it is posted as for sign.
+func (s *Server) verify(w http.ResponseWriter, r *http.Request) error {
+	if s.Verifier == nil {
+		return errNoSecrets
+	}
+	p := parser{Values: r.URL.Query()}
+	at, sawTLS := p.time("time"), p.bool("tls")
+	if p.err != nil {
+		return p.err
+	}
+	head, body, err := posted(w, r)
+	if err != nil {
+		return err
+	}
+	found, err := s.Verifier.Verify(r.PathValue("name"), head, body, at, sawTLS)
+	if err != nil {
+		return refuse(Misused, "%s", err)
+	}
+	return reply(w, found)
+}
+
+var errNoSecrets = refuse(Failed, "no agent runs, and it is the agent that knows the secrets")
+
+// posted is a request that a question is about: its head, and behind it the
+// decoded body.
+func posted(w http.ResponseWriter, r *http.Request) (head *wire.RequestHead, body []byte, err error) {
+	message, err := io.ReadAll(http.MaxBytesReader(w, r.Body, signMax))
+	if err == nil {
+		head, err = wire.ParseRequestHead(message)
+	}
+	if err != nil {
+		return nil, nil, refuse(Misused, "read the request: %s", err)
+	}
+	return head, message[len(head.Raw):], nil
 }

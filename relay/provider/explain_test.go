@@ -62,7 +62,7 @@ func TestExplainSaysWhatWasDone(t *testing.T) {
 		{name: "no secret", change: func(*Request) {}, secrets: []string{}, want: "no secret is configured"},
 		{
 			name: "secret of another source", change: func(*Request) {}, secrets: []string{usualWrong},
-			want: `it is right under the secret of source "shop"`,
+			want: `it is right under the secret of source "shop", not under this one`,
 		},
 		{
 			name: "line end of the secret", change: func(*Request) {}, secrets: []string{usualWrong, usualSecret + "\r\n"},
@@ -126,6 +126,10 @@ func TestExplainSaysWhatWasDone(t *testing.T) {
 		},
 		{
 			name: "form decoded", body: "name=J%C3%BCrgen+B&a=1", change: rewrite(func([]byte) []byte { return []byte("name=Jürgen B&a=1") }),
+			want: "the signature is right for the form encoded, it came decoded",
+		},
+		{
+			name: "form decoded, of %20", body: "name=J%C3%BCrgen%20B&a=1", change: rewrite(func([]byte) []byte { return []byte("name=Jürgen B&a=1") }),
 			want: "the signature is right for the form encoded, it came decoded",
 		},
 		{

@@ -155,7 +155,9 @@ func guessForms(body []byte) iter.Seq2[string, []byte] {
 		if decoded, err := url.QueryUnescape(text); err == nil && !yield("the form decoded", []byte(decoded)) {
 			return
 		}
-		if !yield("the form encoded, it came decoded", []byte(encodeForm(text))) ||
+		encoded := encodeForm(text)
+		if !yield("the form encoded, it came decoded", []byte(encoded)) ||
+			!yield("the form encoded, it came decoded", []byte(strings.ReplaceAll(encoded, "+", "%20"))) ||
 			!yield("the form with %20 instead of +", []byte(strings.ReplaceAll(text, "+", "%20"))) ||
 			!yield("the form with + instead of %20", []byte(strings.ReplaceAll(text, "%20", "+"))) {
 			return
