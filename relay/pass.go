@@ -126,6 +126,7 @@ func (r *reception) takeOver(flying <-chan sent) {
 
 // passOn gives the sender the response of the target as the target gave it, and records it.
 func (r *reception) passOn(s sent) {
+	defer r.telling.begin(r.rec.ID)()
 	r.target.reached()
 	kept := r.store.Spool()
 	defer kept.Discard()
@@ -186,6 +187,7 @@ func (r *reception) finish(s sent, o store.Outcome) {
 
 // unreached answers for a target that could not be reached, where hooktape is not to take over.
 func (r *reception) unreached(s sent) {
+	defer r.telling.begin(r.rec.ID)()
 	f := finding{status: http.StatusBadGateway, reason: fmt.Sprintf("no answer from target %q", r.target.key.name)}
 	if s.timeout {
 		f.status = http.StatusGatewayTimeout

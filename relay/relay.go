@@ -81,6 +81,7 @@ type Agent struct {
 	server  *wire.Server
 	watch   hub
 	outage  outage
+	telling telling
 	orphans orphans
 	rollups *rollups
 	line    line

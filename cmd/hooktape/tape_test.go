@@ -169,7 +169,9 @@ type fakeAgent struct {
 
 func (f *fakeAgent) Watch(int) (<-chan inspect.Event, func()) { return f.events, func() {} }
 func (f *fakeAgent) Wake(string, string)                      {}
-func (f *fakeAgent) Away(string, string) bool                 { return false }
+func (*fakeAgent) Told(context.Context)                       {}
+
+func (f *fakeAgent) Away(string, string) bool { return false }
 func (f *fakeAgent) Recheck(id store.ID, _ bool) (inspect.Rejudged, error) {
 	return inspect.Rejudged{Record: id}, nil
 }

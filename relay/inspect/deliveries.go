@@ -42,7 +42,7 @@ func (s *Server) deliveries(w http.ResponseWriter, r *http.Request) error {
 	if p.err != nil {
 		return p.err
 	}
-	if err := s.Store.Sync(); err != nil {
+	if err := s.upToNow(r.Context()); err != nil {
 		return err
 	}
 	ids, err := s.named(q.Records)
@@ -175,7 +175,7 @@ func (s *Server) changeDeliveries(w http.ResponseWriter, r *http.Request) error 
 	if err := json.NewDecoder(r.Body).Decode(&q); err != nil {
 		return refuse(Misused, "read the question: %s", err)
 	}
-	if err := s.Store.Sync(); err != nil {
+	if err := s.upToNow(r.Context()); err != nil {
 		return err
 	}
 	ids, err := s.named(q.Records)

@@ -8,6 +8,7 @@
 package inspect
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"os"
@@ -51,6 +52,9 @@ type Agent interface {
 	// Wake makes the agent look at the deliveries of a target again, after
 	// they were changed in the store. It returns at once.
 	Wake(source, target string)
+	// Told waits until the answers that senders are getting now are on their way
+	// into the store, or ctx ends.
+	Told(ctx context.Context)
 	// Away says whether a target is taken to be away: its deliveries wait until
 	// it is back.
 	Away(source, target string) bool

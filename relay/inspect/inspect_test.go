@@ -74,6 +74,8 @@ func (f *fakeAgent) Watch(int) (<-chan Event, func()) {
 	return f.events, func() {}
 }
 
+func (f *fakeAgent) Told(context.Context) {}
+
 func (f *fakeAgent) Away(_, target string) bool { return target == "away" }
 
 func (f *fakeAgent) Wake(source, target string) {

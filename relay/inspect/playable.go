@@ -62,7 +62,7 @@ func (s *Server) playable(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := s.Store.Sync(); err != nil {
+	if err := s.upToNow(r.Context()); err != nil {
 		return err
 	}
 	records, err := s.toPlay(r.Context(), q)

@@ -38,7 +38,7 @@ func (s *Server) recheck(w http.ResponseWriter, r *http.Request) error {
 	if p.err != nil {
 		return p.err
 	}
-	if err := s.Store.Sync(); err != nil {
+	if err := s.upToNow(r.Context()); err != nil {
 		return err
 	}
 	ids, err := s.named(p.Values["record"])

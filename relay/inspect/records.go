@@ -1,10 +1,12 @@
 package inspect
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/hooktape/hooktape/relay/mask"
 	"github.com/hooktape/hooktape/store"
@@ -18,7 +20,7 @@ func (s *Server) records(w http.ResponseWriter, r *http.Request) error {
 	if err := errors.Join(p.err, err); err != nil {
 		return err
 	}
-	if err := s.Store.Sync(); err != nil {
+	if err := s.upToNow(r.Context()); err != nil {
 		return err
 	}
 	return sendLines(w, func(line func(any) error) error {
@@ -49,6 +51,19 @@ func (s *Server) records(w http.ResponseWriter, r *http.Request) error {
 		}
 		return lost.err()
 	})
+}
+
+// toldMax is how long a question waits for answers that senders are still getting: most end at once.
+const toldMax = time.Second
+
+// upToNow waits until what has happened so far can be read: what was committed, and what senders have been answered.
+func (s *Server) upToNow(ctx context.Context) error {
+	if s.Agent != nil {
+		ctx, cancel := context.WithTimeout(ctx, toldMax)
+		defer cancel()
+		s.Agent.Told(ctx)
+	}
+	return s.Store.Sync()
 }
 
 // damageMax is how many damaged things are named behind a list.
@@ -102,7 +117,7 @@ func (s *Server) record(w http.ResponseWriter, r *http.Request) error {
 // find is the record that a path names: by its id, a unique ending of it,
 // last, or last~N. What was answered before the question is on the tape.
 func (s *Server) find(r *http.Request) (*store.Record, error) {
-	if err := s.Store.Sync(); err != nil {
+	if err := s.upToNow(r.Context()); err != nil {
 		return nil, err
 	}
 	name := r.PathValue("name")

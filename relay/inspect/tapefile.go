@@ -71,7 +71,7 @@ func (s *Server) exportTape(w http.ResponseWriter, r *http.Request) error {
 			return importProblem(err)
 		}
 	}
-	if err := s.Store.Sync(); err != nil {
+	if err := s.upToNow(r.Context()); err != nil {
 		return err
 	}
 	records := s.taken(r.Context(), chosen, chosen.scan())
