@@ -44,8 +44,21 @@ func (e *LoadError) Error() string {
 }
 func (e *LoadError) Unwrap() error { return e.Err }
 
-// decode reads a configuration from its text. Of text that is no HCL only that is said: what follows would be guesses.
+// decode reads a configuration from its text.
 func decode(text []byte, around *surroundings) (*Config, hcl.Diagnostics) {
+	body, diags := parse(text)
+	if diags.HasErrors() {
+		return nil, diags
+	}
+	d := newDecoder(text, around)
+	cfg := Default()
+	decodeBody(d, cfg, body, &topSchema)
+	d.checkConfig(cfg)
+	return cfg, d.diags
+}
+
+// parse reads HCL. Of text that is none only that is said: what follows would be guesses.
+func parse(text []byte) (*hclsyntax.Body, hcl.Diagnostics) {
 	if bytes.IndexByte(text, 0) >= 0 {
 		at := hcl.Range{Start: hcl.InitialPos, End: hcl.InitialPos}
 		return nil, hcl.Diagnostics{{Severity: hcl.DiagError, Summary: "the file is not text", Subject: &at}}
@@ -54,11 +67,7 @@ func decode(text []byte, around *surroundings) (*Config, hcl.Diagnostics) {
 	if diags.HasErrors() {
 		return nil, first(diags)
 	}
-	d := newDecoder(text, around)
-	cfg := Default()
-	decodeBody(d, cfg, file.Body.(*hclsyntax.Body), &topSchema)
-	d.checkConfig(cfg)
-	return cfg, d.diags
+	return file.Body.(*hclsyntax.Body), nil
 }
 
 // first keeps the first problem of each kind: one quote that is not closed makes one in every line below.
