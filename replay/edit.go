@@ -268,10 +268,10 @@ func jsonValue(text string) []byte {
 	if json.Valid([]byte(text)) {
 		return []byte(text)
 	}
-	return quoted(text)
+	return jsonString(text)
 }
 
-func quoted(text string) []byte {
+func jsonString(text string) []byte {
 	var b strings.Builder
 	encoder := json.NewEncoder(&b)
 	encoder.SetEscapeHTML(false) // it is no page

@@ -61,7 +61,7 @@ func (t *tree) added(n uint32, path []string, value []byte) ([]byte, error) {
 	name, made := path[0], nested(path[1:], value)
 	switch t.kind(n) {
 	case '{':
-		made = slices.Concat(quoted(name), []byte(":"), made)
+		made = slices.Concat(jsonString(name), []byte(":"), made)
 	case '[':
 		count := 0
 		for range t.elements(n) {
@@ -89,7 +89,7 @@ func nested(path []string, value []byte) []byte {
 		if name == "0" {
 			value = slices.Concat([]byte("["), value, []byte("]"))
 		} else {
-			value = slices.Concat([]byte("{"), quoted(name), []byte(":"), value, []byte("}"))
+			value = slices.Concat([]byte("{"), jsonString(name), []byte(":"), value, []byte("}"))
 		}
 	}
 	return value
