@@ -79,8 +79,9 @@ func (s *shooting) end() {
 func (s *shooting) shots(of ...*fakeShot) iter.Seq2[Shot, error] {
 	return func(yield func(Shot, error) bool) {
 		for _, f := range of {
-			f.on = s
-			if !yield(f, nil) {
+			shot := *f
+			shot.on = s
+			if !yield(&shot, nil) {
 				return
 			}
 		}

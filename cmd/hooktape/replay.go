@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"iter"
 	"net/url"
 	"sync/atomic"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -19,11 +21,14 @@ import (
 // replayFlags are what replay is told.
 type replayFlags struct {
 	chosen   filterFlags
+	clock    clockFlags
 	to       string
 	yes      bool
 	noRecord bool
 	resign   bool
+	junit    string
 	asJSON   bool
+	reveal   bool
 }
 
 func newReplay(e *env) *cobra.Command {
@@ -40,8 +45,8 @@ URL has no path the recorded one stays. Flags choose among the accepted records
 unless --verdict names others. Each send is put on the tape as an attempt of
 its record.
 
-The exit code is 0 when every response was a 2xx or had the status of then, 1
-when not, and 3 when the first target could not be reached.`,
+The exit code is 0 when every response was that of then, 1 when not, and 3 when
+the first target could not be reached.`,
 		Example: `  hooktape replay last
   hooktape replay 8Q2F4K 8Q2F5M --to http://localhost:3000
   hooktape replay --source iiko --since 1h --limit 0`,
@@ -66,11 +71,14 @@ when not, and 3 when the first target could not be reached.`,
 	}
 	f.chosen.add(c)
 	f.chosen.addLimit(c)
+	f.clock.add(c)
 	c.Flags().StringVar(&f.to, "to", "", "send to this URL instead of the source's targets")
 	c.Flags().BoolVar(&f.yes, "yes", false, "send to a public address that the configuration does not name")
 	c.Flags().BoolVar(&f.noRecord, "no-record", false, "do not put the attempts on the tape")
 	c.Flags().BoolVar(&f.resign, "resign", false, "sign anew, with the first secret of the source, the time of now and a fresh id")
+	c.Flags().StringVar(&f.junit, "junit", "", "write a report for CI into this FILE, a test case for each send")
 	jsonFlag(c, &f.asJSON)
+	revealFlag(c, &f.reveal)
 	return c
 }
 
@@ -92,7 +100,11 @@ func (f *replayFlags) replayer(e *env, ctx context.Context, args []string) (*rep
 	if filter.Until.IsZero() {
 		filter.Until = e.now() // a replay through our own agent makes new records: they are not replayed
 	}
-	r := &replayer{env: e, flags: f, filter: filter, sender: replay.Sender{Client: new(wire.Client), Now: e.now}}
+	options, err := f.clock.options()
+	if err != nil {
+		return nil, err
+	}
+	r := &replayer{many: len(args) != 1, began: e.now(), env: e, flags: f, filter: filter, options: options, sender: replay.Sender{Client: new(wire.Client)}}
 	if f.to == "" {
 		return r, nil
 	}
@@ -104,13 +116,17 @@ func (f *replayFlags) replayer(e *env, ctx context.Context, args []string) (*rep
 
 // replayer replays records.
 type replayer struct {
-	env    *env
-	flags  *replayFlags
-	filter inspect.Filter
-	to     *url.URL // nil: the sources' own targets
-	tape   *inspect.Client
-	sender replay.Sender
-	names  mask.Names // what is masked beside the defaults
+	env     *env
+	flags   *replayFlags
+	filter  inspect.Filter
+	options replay.Options
+	to      *url.URL // nil: the sources' own targets
+	tape    *inspect.Client
+	sender  replay.Sender
+	names   mask.Names // what is masked beside the defaults
+	rules   *replay.Rules
+	many    bool // more than one record may be sent
+	began   time.Time
 
 	sources []inspect.Source
 	found   int         // records, so far
@@ -129,20 +145,31 @@ func (r *replayer) replay(ctx context.Context, args []string) error {
 	if err := r.mayGo(ctx); err != nil {
 		return err
 	}
+	r.rules = &replay.Rules{Names: r.names, Reveal: r.flags.reveal}
 	playing, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	r.report = newReporter(r, stop)
-	err = replay.Run(playing, r.shots(playing, args), replay.Options{})
+	if r.report, err = newReporter(r, stop); err != nil {
+		return err
+	}
+	err = replay.Run(playing, r.shots(playing, args), r.options)
 	if failed := r.report.close(); failed != nil {
-		return failed
+		err = failed
 	}
 	if ctx.Err() != nil {
-		return ctx.Err()
+		err = ctx.Err()
 	}
-	if err != nil {
+	if err := cmp.Or(err, r.report.finish(ctx.Err() != nil, err)); err != nil {
 		return err
 	}
 	return r.sum()
+}
+
+// shownURL is a URL as it is shown.
+func (r *replayer) shownURL(u string) string {
+	if r.flags.reveal {
+		return u
+	}
+	return r.names.Target(u)
 }
 
 // mayGo makes sure that a replay does not go to strangers by a slip of the
@@ -168,8 +195,9 @@ func (r *replayer) configured() bool {
 
 // shots are the records, each with every target that it goes to.
 func (r *replayer) shots(ctx context.Context, names []string) iter.Seq2[replay.Shot, error] {
-	chosen := inspect.PlayQuery{Filter: r.filter, Names: names, Newest: r.flags.chosen.limit}
+	chosen := inspect.PlayQuery{Filter: r.filter, Names: names, Newest: r.flags.chosen.limit, OrderBy: r.flags.clock.orderBy, Reveal: r.flags.reveal}
 	return func(yield func(replay.Shot, error) bool) {
+		r.found = 0
 		for rec, err := range r.tape.Playable(ctx, chosen) {
 			if err != nil {
 				yield(nil, apiError("replay", err))
@@ -190,26 +218,23 @@ func (r *replayer) shots(ctx context.Context, names []string) iter.Seq2[replay.S
 	}
 }
 
-// sum ends a replay: what became of it all, and the exit code.
+// sum is the exit code of a replay that came to its end.
 func (r *replayer) sum() error {
-	t := r.report.tally
+	s := &r.report.summary
 	if r.found == 0 {
 		fmt.Fprintln(r.env.stderr, "no record is like that, nothing was sent")
 		return nil
 	}
-	if !r.flags.asJSON && r.found > 1 {
-		fmt.Fprintf(r.env.stderr, "%d sent, %d answered as then, %d not sent\n", t.sent, t.same, t.unsent)
-	}
-	if t.gone > 0 {
-		fmt.Fprintf(r.env.stderr, "%s not on the tape: their records were deleted meanwhile\n", count(t.gone, "attempt is", "attempts are"))
+	if gone := r.report.gone; gone > 0 {
+		fmt.Fprintf(r.env.stderr, "%s not on the tape: their records were deleted meanwhile\n", count(gone, "attempt is", "attempts are"))
 	}
 	if limit := r.flags.chosen.limit; limit > 0 && r.found == limit && r.flags.chosen.given() {
 		fmt.Fprintf(r.env.stderr, "these were the newest %d; --limit 0 sends all\n", limit)
 	}
 	switch {
-	case t.sent+t.bad == 0:
+	case s.Sent() == 0:
 		return cannot("", "replay: nothing could be sent")
-	case t.bad+t.unsent > 0:
+	case s.Bad() > 0:
 		return notSo()
 	}
 	return nil

@@ -3,14 +3,10 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io"
-	"strings"
 	"time"
 
 	"github.com/hooktape/hooktape/relay/inspect"
 	"github.com/hooktape/hooktape/replay"
-	"github.com/hooktape/hooktape/store"
 )
 
 // played is a shot and what became of it.
@@ -18,15 +14,6 @@ type played struct {
 	*shot
 	due time.Time      // zero: there was no such time
 	now *replay.Result // nil: it was not sent; shot.unfit says why
-}
-
-// tally counts what became of the records and sends.
-type tally struct {
-	sent   int // sends that got a whole response
-	same   int // of them, those with the response of then
-	bad    int // sends without a response, or with a status that is neither 2xx nor that of then
-	unsent int // records that could not be sent
-	gone   int // sends whose record was deleted meanwhile, and that are not on the tape therefore
 }
 
 // reporter is what happens behind the sending: outcomes are put on the tape,
@@ -37,8 +24,13 @@ type reporter struct {
 	stop  context.CancelCauseFunc // ends the sending
 	came  chan played
 	ended chan struct{}
-	tally tally // to be read when it is closed, and so is err
-	err   error
+
+	// What follows is to be read when it is closed.
+	summary  replay.Summary
+	gone     int              // sends whose record was deleted meanwhile, so that they are not on the tape
+	junit    *junitFile       // nil: none is wanted
+	markdown *replay.Markdown // nil: none is wanted
+	err      error
 }
 
 const (
@@ -48,10 +40,20 @@ const (
 	batch = 128
 )
 
-func newReporter(r *replayer, stop context.CancelCauseFunc) *reporter {
+// newReporter begins the reports that are asked for.
+func newReporter(r *replayer, stop context.CancelCauseFunc) (*reporter, error) {
 	report := &reporter{of: r, stop: stop, came: make(chan played, unreported), ended: make(chan struct{})}
+	if name := r.flags.junit; name != "" {
+		var err error
+		if report.junit, err = newJUnitFile(name, r.began); err != nil {
+			return nil, err
+		}
+	}
+	if path, _ := r.env.lookup(stepSummary); path != "" {
+		report.markdown = replay.NewMarkdown("hooktape replay")
+	}
 	go report.run()
-	return report
+	return report, nil
 }
 
 // add takes an outcome in.
@@ -99,27 +101,27 @@ func (r *reporter) take(some []played) error {
 		return apiError("record the attempts", err)
 	}
 	for _, p := range some {
-		var err error
-		if p.now == nil {
-			err = r.skip(p.shot)
-		} else {
-			err = r.print(r.count(p.shot, p.now))
-		}
-		if err != nil {
+		if err := r.tell(p); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// skip tells of a record that can't be sent.
-func (r *reporter) skip(s *shot) error {
-	r.tally.unsent++
-	if r.of.flags.asJSON {
-		return r.of.env.printJSON(sendJSON{Record: s.rec.ID, Error: "not sent: " + s.unfit})
+// tell compares a send, and adds it to all reports.
+func (r *reporter) tell(p played) error {
+	line := r.line(p)
+	one := line.reported()
+	r.summary.Add(one)
+	if r.markdown != nil {
+		r.markdown.Add(one)
 	}
-	_, err := fmt.Fprintf(r.of.env.stdout, "%s  not sent: %s\n", ending(s.rec.ID), clean(s.unfit))
-	return err
+	if r.junit != nil {
+		if err := r.junit.Add(one); err != nil {
+			return cannot("", "write %s: %w", r.of.flags.junit, err)
+		}
+	}
+	return r.print(&line)
 }
 
 // record puts the attempts on the tape.
@@ -142,7 +144,7 @@ func (r *reporter) record(ctx context.Context, some []played) error {
 		return nil
 	}
 	gone, err := r.of.tape.AddAttempts(ctx, attempts)
-	r.tally.gone += gone
+	r.gone += gone
 	return err
 }
 
@@ -163,91 +165,4 @@ func (p *played) attempt() (inspect.NewAttempt, error) {
 	var err error
 	attempt.Response, err = now.Kept.Open()
 	return attempt, err
-}
-
-// sendJSON is a send as JSON shows it.
-type sendJSON struct {
-	Record  store.ID           `json:"record"`
-	Target  string             `json:"target"` // "" for --to
-	URL     string             `json:"url"`
-	Then    *responseJSON      `json:"then"`    // null: nothing came back then
-	Now     *responseJSON      `json:"now"`     // null: no response came
-	Error   string             `json:"error"`   // why not, or not all of it
-	Differs *replay.Difference `json:"differs"` // null: there are no two to compare
-
-	request string // for people
-}
-
-type responseJSON struct {
-	Status   int                  `json:"status"`
-	Duration inspect.Milliseconds `json:"duration_ms"`
-	BodySize int64                `json:"body_size"`
-}
-
-// count makes up what is printed about a send, and adds it to the tally.
-func (r *reporter) count(sent *shot, now *replay.Result) sendJSON {
-	rec, then := sent.rec, sent.then
-	s := sendJSON{Record: rec.ID, Target: sent.aim.target, URL: r.of.names.Target(now.URL.String()), request: rec.Method + " " + rec.Path}
-	if then != nil {
-		s.Then = &responseJSON{then.Status, inspect.Milliseconds(then.took), then.Size}
-	}
-	if now.Err != nil {
-		s.Error = now.Err.Error()
-	}
-	if now.Response != nil {
-		s.Now = &responseJSON{now.Response.Status, inspect.Milliseconds(now.Duration), now.Response.Size}
-	}
-	if s.Then != nil && s.Now != nil {
-		differs := replay.Compare(then.Response, now.Response, &replay.Rules{Names: r.of.names})
-		s.Differs = &differs
-	}
-	switch {
-	case s.Now == nil || s.Error != "":
-		r.tally.bad++
-		return s
-	case s.Now.Status/100 != 2 && (s.Then == nil || s.Then.Status != s.Now.Status):
-		r.tally.bad++
-	}
-	r.tally.sent++
-	if s.Differs != nil && !s.Differs.Any() {
-		r.tally.same++
-	}
-	return s
-}
-
-// print prints a send: the request, then both responses below each other.
-func (r *reporter) print(s sendJSON) error {
-	if r.of.flags.asJSON {
-		return r.of.env.printJSON(s)
-	}
-	i := r.of.env.inkFor(r.of.env.stdout)
-	to := strings.TrimSpace(s.Target + " " + s.URL)
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s  %s → %s\n", i.dim(ending(s.Record)), i.bold(clean(s.request)), clean(to))
-	then := "nothing came back"
-	if s.Then != nil {
-		then = s.Then.line(i)
-	}
-	fmt.Fprintf(&b, "  then  %s\n", then)
-	var now []string
-	if s.Now != nil {
-		now = append(now, s.Now.line(i))
-	}
-	if s.Error != "" {
-		now = append(now, i.red(clean(s.Error)))
-	}
-	if s.Differs != nil {
-		now = append(now, difference(i, *s.Differs))
-	}
-	fmt.Fprintf(&b, "  now   %s\n", strings.Join(now, "  "))
-	if s.Differs != nil {
-		b.WriteString(changes(i, "        ", *s.Differs))
-	}
-	_, err := io.WriteString(r.of.env.stdout, b.String())
-	return err
-}
-
-func (j *responseJSON) line(i ink) string {
-	return fmt.Sprintf("%s  %s  %s", i.status(j.Status, statusText(j.Status)),
-		padLeft(milliseconds(j.Duration.Duration()), 7), padLeft(size(j.BodySize), 9))
 }

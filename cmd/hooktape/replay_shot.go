@@ -86,7 +86,7 @@ type shot struct {
 }
 
 // Recorded implements replay.Shot.
-func (s *shot) Recorded() (at time.Time, key string) { return s.rec.Time.Time, "" }
+func (s *shot) Recorded() (at time.Time, key string) { return s.rec.Time.Time, s.rec.Key }
 
 // Prepare implements replay.Shot.
 func (s *shot) Prepare(ctx context.Context) error {

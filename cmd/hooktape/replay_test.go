@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -141,7 +142,7 @@ func TestReplaySendsWhatFlagsChooseInTheOrderItCame(t *testing.T) {
 		put(t, s, store.Record{Source: "shop", Verdict: store.MethodNotAllowed}, "GET /hooks/shop HTTP/1.1\nHost: x\n\n")
 	})
 	out := d.hooktape("replay", "--source", "shop", "--json")
-	if out.code != exitDone || strings.Count(out.stdout, "\n") != 2 {
+	if out.code != exitDone || strings.Count(out.stdout, "\n") != 3 || !strings.Contains(out.stdout, `{"summary":{"records":2,"sent":2,"outcomes":{"same":2},"statuses":{"200":2},`) {
 		t.Errorf("%+v", out)
 	}
 	if got, want := app.got(), "POST /in/paid?n=1, POST /in/paid?n=2"; got != want {
@@ -155,7 +156,7 @@ func TestReplaySendsWhatFlagsChooseInTheOrderItCame(t *testing.T) {
 	if out := d.hooktape("replay", "--source", "shop", "--limit", "1"); out.code != exitDone || !strings.Contains(out.stderr, "--limit 0") {
 		t.Errorf("%+v", out)
 	}
-	if out := d.hooktape("replay", "--verdict", "method_not_allowed"); out.code != exitDone || !strings.HasSuffix(app.got(), "GET /in") {
+	if out := d.hooktape("replay", "--verdict", "method_not_allowed"); out.code != exitNotSo || !strings.Contains(out.stdout, "nothing came back") || !strings.HasSuffix(app.got(), "GET /in") {
 		t.Errorf("%+v %s", out, app.got())
 	}
 	if out := d.hooktape("replay", "--source", "nobody"); out.code != exitDone || !strings.Contains(out.stderr, "nothing was sent") {
@@ -220,5 +221,144 @@ func TestAPublicAddressAsksForYes(t *testing.T) {
 		if got := ours(netip.MustParseAddr(addr)); got != want {
 			t.Errorf("%s: %v", addr, got)
 		}
+	}
+}
+
+// clocked is a tape with five records of two orders, recorded at these times after the first.
+func (d *deck) clocked(target string, at ...time.Duration) {
+	d.t.Helper()
+	d.write(func(s *store.Store) {
+		for i, after := range at {
+			body := fmt.Sprintf(`{"order":%d,"n":%d}`, i%2, i)
+			id := put(d.t, s, store.Record{Source: "shop", Time: noon.Add(after)},
+				fmt.Sprintf("POST /in?n=%d HTTP/1.1\nHost: x\nContent-Length: %d\n\n%s", i, len(body), body))
+			giveAnswer(d.t, s, id, 200, okThen)
+		}
+	})
+}
+
+// replayed runs a replay with JSON and gives its lines, and the summary.
+func (d *deck) replayed(args ...string) (sends []sendJSON, sums summaryJSON) {
+	d.t.Helper()
+	out := d.hooktape(append([]string{"replay", "--json", "--where", "true"}, args...)...)
+	if out.code != exitDone {
+		d.t.Fatalf("replay %s: %+v", args, out)
+	}
+	for line := range strings.Lines(out.stdout) {
+		one := struct {
+			sendJSON
+			Summary *summaryJSON
+		}{}
+		if err := json.Unmarshal([]byte(line), &one); err != nil {
+			d.t.Fatalf("%s: %v", line, err)
+		}
+		if one.Summary != nil {
+			sums = *one.Summary
+			continue
+		}
+		sends = append(sends, one.sendJSON)
+	}
+	return sends, sums
+}
+
+func TestAReplayKeepsTheClock(t *testing.T) {
+	const ms = time.Millisecond
+	app := newAnswering(t, status(200, "ok"))
+	d := newDeck(t)
+	d.clocked(app.URL, 0, 20*ms, 20*ms, 140*ms, 160*ms)
+	for _, c := range []struct {
+		args string
+		want []time.Duration // when the sends are due, after the first
+	}{
+		{"--speed 1", []time.Duration{0, 20 * ms, 20 * ms, 140 * ms, 160 * ms}},
+		{"--speed 10", []time.Duration{0, 2 * ms, 2 * ms, 14 * ms, 16 * ms}},
+		{"--speed 0.5x --max-gap 50ms", []time.Duration{0, 40 * ms, 40 * ms, 90 * ms, 130 * ms}},
+		{"--rate 100/s", []time.Duration{0, 10 * ms, 20 * ms, 30 * ms, 40 * ms}},
+		{"--speed 10 --loop 2", []time.Duration{0, 2 * ms, 2 * ms, 14 * ms, 16 * ms, 16 * ms, 18 * ms, 18 * ms, 30 * ms, 32 * ms}},
+		{"--speed 1 --limit 2", []time.Duration{0, 20 * ms}},
+	} {
+		t.Run(c.args, func(t *testing.T) {
+			sends, sums := d.replayed(append(strings.Fields(c.args), "--to", app.URL)...)
+			due := make([]time.Duration, len(sends))
+			first := slices.MinFunc(sends, func(a, b sendJSON) int { return a.Due.Compare(b.Due.Time) }) // responses may come in another order
+			for i, line := range sends {
+				due[i] = line.Due.Sub(first.Due.Time)
+				if sent := line.Time.Sub(line.Due.Time); sent < -ms || (sent-line.Late.Duration()).Abs() > ms {
+					t.Errorf("sent %v before its time, and %v late", -sent, line.Late.Duration())
+				}
+			}
+			slices.Sort(due)
+			if !slices.Equal(due, c.want) {
+				t.Errorf("due at %v, want %v", due, c.want)
+			}
+			if sums.Late == nil || sums.Waited["max"] < sums.Response["max"] {
+				t.Errorf("%+v", sums)
+			}
+		})
+	}
+	if _, sums := d.replayed("--to", app.URL); sums.Late != nil || sums.Waited != nil || sums.Response == nil {
+		t.Errorf("without a clock: %+v", sums)
+	}
+}
+
+func TestAReplayKeepsTheOrderOfAKey(t *testing.T) {
+	var mu sync.Mutex // guards what follows
+	under, orders := map[string]int{}, map[string]string{}
+	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var body struct{ Order, N int }
+		err := json.NewDecoder(r.Body).Decode(&body)
+		key := fmt.Sprint(body.Order)
+		mu.Lock()
+		if under[key]++; err != nil || under[key] > 1 {
+			t.Errorf("%d of order %s at once (%v)", under[key], key, err)
+		}
+		orders[key] += fmt.Sprint(body.N, " ")
+		mu.Unlock()
+		status(200, "ok")(w)
+		mu.Lock()
+		under[key]--
+		mu.Unlock()
+	}))
+	defer app.Close()
+	d := newDeck(t)
+	d.clocked(app.URL, 0, 0, 0, 0, 0, 0, 0, 0)
+	d.replayed("--order-by", "json.order", "--to", app.URL)
+	d.replayed("--order-by", "json.order", "--to", app.URL, "--rate", "10000/s", "--concurrency", "3")
+	if orders["0"] != "0 2 4 6 0 2 4 6 " || orders["1"] != "1 3 5 7 1 3 5 7 " {
+		t.Errorf("%v", orders)
+	}
+}
+
+func TestAWrongClockIsSaidBeforeAnythingIsSent(t *testing.T) {
+	app := newAnswering(t, status(200, "ok"))
+	d := newDeck(t)
+	d.sold(app.URL)
+	for args, want := range map[string]string{
+		"--speed 0":                    "is no speed",
+		"--speed -1":                   "is no speed",
+		"--speed NaN":                  "is no speed",
+		"--speed fast":                 "is no speed",
+		"--speed 1 --rate 1/s":         "exclude each other",
+		"--rate 100":                   "is no rate",
+		"--max-gap 5s":                 "there are none",
+		"--speed 1 --max-gap 5":        "is no duration",
+		"--speed 1 --max-gap 1us":      "is no duration",
+		"--loop 0":                     "less than 1",
+		"--concurrency -1":             "less than 0",
+		"--order-by json.(":            "order by",
+		"--order-by 1+":                "order by",
+		"--where json.(":               "",
+		"--order-by nosuchvariable.id": "order by",
+	} {
+		out := d.hooktape(append([]string{"replay", "--source", "shop"}, strings.Fields(args)...)...)
+		if out.code != exitUsage || !strings.Contains(out.stderr, want) {
+			t.Errorf("%s: %+v", args, out)
+		}
+	}
+	if out := d.hooktape("replay", "last", "no-such-id"); out.code != exitNotSo {
+		t.Errorf("%+v", out)
+	}
+	if app.got() != "" {
+		t.Errorf("the app got %s", app.got())
 	}
 }

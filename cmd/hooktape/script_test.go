@@ -153,7 +153,7 @@ func cmdStart(ts *testscript.TestScript, neg bool, args []string) {
 func scriptEnviron(ts *testscript.TestScript) []string {
 	environ := os.Environ()
 	for _, name := range []string{"HOOKTAPE_DATA", "XDG_STATE_HOME", "XDG_RUNTIME_DIR", "HOME", "TMPDIR", "TZ", "NO_COLOR",
-		"APP_URL", "API_URL", "SECOND_URL", "PUBLIC_URL", "SECRET", "PATH"} {
+		"APP_URL", "API_URL", "SECOND_URL", "PUBLIC_URL", "SECRET", "PATH", "GITHUB_STEP_SUMMARY"} {
 		environ = append(environ, name+"="+ts.Getenv(name))
 	}
 	return environ

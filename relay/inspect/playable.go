@@ -34,10 +34,11 @@ type PlayQuery struct {
 	Names   []string // of records, instead of the Filter
 	Newest  int      // only so many, the newest of them; 0: all
 	OrderBy string   // an expression of relay/expr for Playable.Key; "": there is none
+	Reveal  bool     // do not mask secrets in paths
 }
 
 func (q PlayQuery) values() url.Values {
-	v := Query{Filter: q.Filter, Limit: q.Newest}.values()
+	v := Query{Filter: q.Filter, Limit: q.Newest, Reveal: q.Reveal}.values()
 	v["record"] = q.Names
 	if q.OrderBy != "" {
 		v.Set("order_by", q.OrderBy)
@@ -54,11 +55,11 @@ func (c *Client) Playable(ctx context.Context, q PlayQuery) iter.Seq2[Playable, 
 // playable answers a PlayQuery, one record a line.
 func (s *Server) playable(w http.ResponseWriter, r *http.Request) error {
 	p := parser{Values: r.URL.Query()}
-	q := PlayQuery{Filter: p.filter(), Names: p.Values["record"], Newest: p.number("limit", 0), OrderBy: p.Get("order_by")}
+	q := PlayQuery{Filter: p.filter(), Names: p.Values["record"], Newest: p.number("limit", 0), OrderBy: p.Get("order_by"), Reveal: p.bool("reveal")}
 	if p.err != nil {
 		return p.err
 	}
-	loading, err := s.newLoading(q.OrderBy)
+	loading, err := s.newLoading(q.OrderBy, q.Reveal)
 	if err != nil {
 		return err
 	}
@@ -191,12 +192,13 @@ type loading struct {
 	server  *Server
 	sources []Source
 	names   mask.Names
+	reveal  bool
 	orderBy *expr.Expr            // nil: there are no keys
 	whens   map[string]*expr.Expr // the conditions of targets, by how they are written
 }
 
-func (s *Server) newLoading(orderBy string) (*loading, error) {
-	l := &loading{server: s, whens: make(map[string]*expr.Expr)}
+func (s *Server) newLoading(orderBy string, reveal bool) (*loading, error) {
+	l := &loading{server: s, reveal: reveal, whens: make(map[string]*expr.Expr)}
 	var err error
 	if orderBy != "" {
 		if l.orderBy, err = expr.ParseText(orderBy); err != nil {
@@ -213,7 +215,9 @@ func (s *Server) newLoading(orderBy string) (*loading, error) {
 // load makes the JSON of a record. Of an error that wraps store.ErrDamaged the rest is there.
 func (l *loading) load(rec *store.Record) (*Playable, error) {
 	p := &Playable{Record: *newRecord(rec), Raw: rec.Raw.Inline, Targets: []RecordTarget{}, Past: []Past{}}
-	p.Path = l.names.Target(rec.Target)
+	if !l.reveal {
+		p.Path = l.names.Target(rec.Target)
+	}
 	v := view(l.server.Store, rec)
 	for _, source := range l.sources {
 		if source.Name != rec.Source || rec.Source == "" || rec.Via == store.ViaAgent {

@@ -1,0 +1,151 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/hooktape/hooktape/relay/inspect"
+	"github.com/hooktape/hooktape/replay"
+	"github.com/hooktape/hooktape/store"
+)
+
+// sendJSON is a send as JSON shows it.
+type sendJSON struct {
+	Record  store.ID             `json:"record"`
+	Target  string               `json:"target"` // "" for --to
+	URL     string               `json:"url"`    // "": it was not sent
+	Outcome replay.Outcome       `json:"outcome"`
+	Time    inspect.Time         `json:"time"`    // when it was sent
+	Due     inspect.Time         `json:"due"`     // when it was to be sent; null: there was no such time
+	Late    inspect.Milliseconds `json:"late_ms"` // how long after that
+	Then    *responseJSON        `json:"then"`    // null: nothing came back then
+	Now     *responseJSON        `json:"now"`     // null: no response came
+	Error   string               `json:"error"`   // why not, or not all of it
+	Differs *replay.Difference   `json:"differs"` // null: there are no two to compare
+
+	request string // for people
+}
+
+type responseJSON struct {
+	Status   int                  `json:"status"`
+	Duration inspect.Milliseconds `json:"duration_ms"`
+	BodySize int64                `json:"body_size"`
+}
+
+// line is what is told of a send.
+func (r *reporter) line(p played) sendJSON {
+	s := sendJSON{Record: p.rec.ID, Target: p.aim.target, request: p.rec.Method + " " + p.rec.Path}
+	if p.then != nil {
+		s.Then = &responseJSON{p.then.Status, inspect.Milliseconds(p.then.took), p.then.Size}
+	}
+	if p.now == nil {
+		s.Outcome, s.Error = replay.NotSent, "not sent: "+p.unfit
+		return s
+	}
+	s.URL, s.Time = r.of.shownURL(p.now.URL.String()), inspect.Time{Time: p.now.Time}
+	if !p.due.IsZero() {
+		s.Due, s.Late = inspect.Time{Time: p.due}, inspect.Milliseconds(p.now.Time.Sub(p.due))
+	}
+	if p.now.Err != nil {
+		s.Error = p.now.Err.Error()
+	}
+	if p.now.Response != nil {
+		s.Now = &responseJSON{p.now.Response.Status, inspect.Milliseconds(p.now.Duration), p.now.Response.Size}
+	}
+	if s.Then != nil && s.Now != nil {
+		differs := replay.Compare(p.then.Response, p.now.Response, r.of.rules)
+		s.Differs = &differs
+	}
+	s.Outcome = s.judge()
+	return s
+}
+
+// judge is the outcome of what was sent.
+func (s *sendJSON) judge() replay.Outcome {
+	switch {
+	case s.Now == nil || s.Error != "":
+		return replay.Failed
+	case s.Differs == nil:
+		return replay.NoBaseline
+	case s.Differs.Any():
+		return replay.Differs
+	}
+	return replay.Same
+}
+
+// reported is the send as reports tell of it.
+func (s *sendJSON) reported() *replay.Case {
+	c := &replay.Case{
+		Record: s.Record.String(), Request: clean(s.request), To: clean(s.to()), Outcome: s.Outcome,
+		Paced: !s.Due.IsZero(), Late: s.Late.Duration(),
+	}
+	if s.Now != nil {
+		c.Status, c.Took = s.Now.Status, s.Now.Duration.Duration()
+	}
+	if !s.Outcome.Good() {
+		c.Text = s.text(false)
+	}
+	return c
+}
+
+func (s *sendJSON) to() string { return strings.TrimSpace(s.Target + " " + s.URL) }
+
+// print prints a send.
+func (r *reporter) print(s *sendJSON) error {
+	out := r.of.env.stdout
+	if r.of.flags.asJSON {
+		return r.of.env.printJSON(s)
+	}
+	i := r.of.env.inkFor(out)
+	var b strings.Builder
+	switch {
+	case s.Outcome == replay.NotSent:
+		fmt.Fprintf(&b, "%s  %s\n", i.dim(ending(s.Record)), s.text(i))
+	case s.Outcome == replay.Same && r.of.many:
+		fmt.Fprintf(&b, "%s  %s → %s  %s  %s\n", i.dim(ending(s.Record)), clean(s.request), clean(s.to()), s.Now.line(i), i.green("same"))
+	default:
+		fmt.Fprintf(&b, "%s  %s → %s\n", i.dim(ending(s.Record)), i.bold(clean(s.request)), clean(s.to()))
+		for line := range strings.Lines(s.text(i)) {
+			b.WriteString("  " + line)
+		}
+	}
+	_, err := io.WriteString(out, b.String())
+	return err
+}
+
+// lateShown is how late a send is that people are told of.
+const lateShown = 10 * time.Millisecond
+
+// text is what there is to say of a send beside the request, in lines.
+func (s *sendJSON) text(i ink) string {
+	if s.Outcome == replay.NotSent {
+		return clean(s.Error)
+	}
+	then := "nothing came back"
+	if s.Then != nil {
+		then = s.Then.line(i)
+	}
+	var now []string
+	if s.Now != nil {
+		now = append(now, s.Now.line(i))
+	}
+	if s.Error != "" {
+		now = append(now, i.red(clean(s.Error)))
+	}
+	changed := ""
+	if s.Differs != nil {
+		now = append(now, difference(i, *s.Differs))
+		changed = changes(i, "      ", *s.Differs)
+	}
+	if late := s.Late.Duration(); late >= lateShown {
+		now = append(now, i.yellow("sent "+milliseconds(late)+" late"))
+	}
+	return fmt.Sprintf("then  %s\nnow   %s\n%s", then, strings.Join(now, "  "), changed)
+}
+
+func (j *responseJSON) line(i ink) string {
+	return fmt.Sprintf("%s  %s  %s", i.status(j.Status, statusText(j.Status)),
+		padLeft(milliseconds(j.Duration.Duration()), 7), padLeft(size(j.BodySize), 9))
+}

@@ -1,0 +1,164 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/hooktape/hooktape/relay/inspect"
+	"github.com/hooktape/hooktape/replay"
+)
+
+// stepSummary is the environment variable in which GitHub names the file of a step's summary.
+const stepSummary = "GITHUB_STEP_SUMMARY"
+
+// summaryJSON is the last line of a replay as JSON.
+type summaryJSON struct {
+	Records     int                             `json:"records"`
+	Sent        int                             `json:"sent"`
+	Outcomes    map[replay.Outcome]int          `json:"outcomes"`
+	Statuses    map[string]int                  `json:"statuses"`
+	Duration    inspect.Milliseconds            `json:"duration_ms"`
+	Response    map[string]inspect.Milliseconds `json:"response_ms"`           // since each was sent: p50, p90, p99, max; null: none came
+	Waited      map[string]inspect.Milliseconds `json:"response_since_due_ms"` // since each was to be sent; null: there was no such time
+	Late        map[string]inspect.Milliseconds `json:"late_ms"`               // null: there was no such time
+	Interrupted bool                            `json:"interrupted"`
+	Error       string                          `json:"error"` // what ended it before its time; "": nothing
+}
+
+// finish writes all that is told at the end of a replay, which err ended before its time if it is not nil.
+func (r *reporter) finish(interrupted bool, err error) error {
+	took := r.of.env.now().Sub(r.of.began)
+	var failed error
+	if r.junit != nil {
+		if werr := r.junit.close(r.of.env.now()); werr != nil {
+			failed = cannot("", "write %s: %w", r.of.flags.junit, werr)
+		}
+	}
+	if r.markdown != nil {
+		path, _ := r.of.env.lookup(stepSummary)
+		if werr := appendTo(path, func(f *os.File) error { return r.markdown.WriteTo(f, &r.summary, took) }); werr != nil {
+			failed = errors.Join(failed, cannot("", "write the step summary: %w", werr))
+		}
+	}
+	if r.of.flags.asJSON {
+		return errors.Join(failed, r.of.env.printJSON(struct {
+			Summary summaryJSON `json:"summary"`
+		}{r.asJSON(took, interrupted, err)}))
+	}
+	if r.summary.All() > 1 {
+		fmt.Fprint(r.of.env.stderr, r.sums(r.of.env.inkFor(r.of.env.stderr), took))
+	}
+	return failed
+}
+
+func (r *reporter) asJSON(took time.Duration, interrupted bool, err error) summaryJSON {
+	j := summaryJSON{
+		Records: r.of.found, Sent: r.summary.Sent(), Outcomes: map[replay.Outcome]int{}, Statuses: map[string]int{},
+		Duration: inspect.Milliseconds(took), Interrupted: interrupted,
+		Response: quantiles(&r.summary.Took), Waited: quantiles(&r.summary.Waited), Late: quantiles(&r.summary.Late),
+	}
+	for _, t := range r.summary.ByOutcome() {
+		j.Outcomes[t.Of] = t.N
+	}
+	for _, t := range r.summary.ByStatus() {
+		j.Statuses[strconv.Itoa(t.Of)] = t.N
+	}
+	if err != nil && !interrupted {
+		j.Error = err.Error()
+	}
+	return j
+}
+
+// quantiles are those of a spread by their names; nil when it is empty.
+func quantiles(s *replay.Spread) map[string]inspect.Milliseconds {
+	if s.Count() == 0 {
+		return nil
+	}
+	m := make(map[string]inspect.Milliseconds, len(replay.Quantiles))
+	for _, q := range replay.Quantiles {
+		m[q.Name] = inspect.Milliseconds(s.Quantile(q.Part))
+	}
+	return m
+}
+
+// sums are the sums as people are told them.
+func (r *reporter) sums(i ink, took time.Duration) string {
+	s := &r.summary
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s, %d sent in %s", counted(r.of.found, "record"), s.Sent(), milliseconds(took))
+	var parts []string
+	for _, t := range s.ByOutcome() {
+		text := fmt.Sprintf("%d %s", t.N, strings.ReplaceAll(string(t.Of), "_", " "))
+		if !t.Of.Good() {
+			text = i.yellow(text)
+		}
+		parts = append(parts, text)
+	}
+	fmt.Fprintf(&b, ": %s\n", strings.Join(parts, ", "))
+	parts = nil
+	for _, t := range s.ByStatus() {
+		parts = append(parts, fmt.Sprintf("%s ×%d", i.status(t.Of, strconv.Itoa(t.Of)), t.N))
+	}
+	if parts != nil {
+		fmt.Fprintf(&b, "%s  %s\n", pad("status", sumsWidth), strings.Join(parts, "  "))
+	}
+	for _, spread := range s.Spreads() {
+		b.WriteString(pad(spread.Name, sumsWidth))
+		for _, q := range replay.Quantiles {
+			fmt.Fprintf(&b, "  %s %s", i.dim(q.Name), milliseconds(spread.Of.Quantile(q.Part)))
+		}
+		b.WriteString("\n")
+	}
+	return b.String()
+}
+
+// sumsWidth is the longest name of a line of the sums.
+const sumsWidth = len("response since due")
+
+// junitFile is a report that gets its name when it is whole.
+type junitFile struct {
+	*replay.JUnit
+	file *os.File
+	name string
+}
+
+func newJUnitFile(name string, began time.Time) (*junitFile, error) {
+	file, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+"-*")
+	if err != nil {
+		return nil, misused("name a file in a folder that can be written to", "--junit: %w", err)
+	}
+	j := &junitFile{file: file, name: name}
+	if j.JUnit, err = replay.NewJUnit(file, "hooktape replay", began); err != nil {
+		return nil, errors.Join(err, j.discard())
+	}
+	return j, nil
+}
+
+// close ends the report and gives it its name.
+func (j *junitFile) close(now time.Time) error {
+	const everybody = 0o644 // reports are read by others; secrets in them are masked
+	err := errors.Join(j.Close(now), j.file.Chmod(everybody), j.file.Close())
+	if err == nil {
+		err = os.Rename(j.file.Name(), j.name)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(j.file.Name()))
+	}
+	return nil
+}
+
+func (j *junitFile) discard() error { return errors.Join(j.file.Close(), os.Remove(j.file.Name())) }
+
+// appendTo has something written behind what a file has.
+func appendTo(path string, write func(*os.File) error) error {
+	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	return errors.Join(write(f), f.Close())
+}
