@@ -11,9 +11,14 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"time"
+
+	"github.com/hooktape/hooktape/relay/provider"
 )
 
 // asnaAPI is the part of ASNA's API that its document tells of: the key of webhooks, subscriptions, and the status of
@@ -26,7 +31,7 @@ type asnaAPI struct {
 	asked         int        // for the key
 	subscriptions map[string]string
 	calls         []string // about subscriptions
-	statusID      int      // of every message
+	statusID      int      // of every message; -1: none is known
 	statusAsked   int
 }
 
@@ -101,7 +106,7 @@ func (api *asnaAPI) accept(w http.ResponseWriter, r *http.Request) {
 
 func (api *asnaAPI) status(w http.ResponseWriter, r *http.Request) {
 	api.statusAsked++
-	if r.PathValue("id") != asnaMessage {
+	if r.PathValue("id") != asnaMessage || api.statusID < 0 {
 		w.WriteHeader(http.StatusNoContent)
 		return
 	}
@@ -231,43 +236,84 @@ func TestASNA(t *testing.T) {
 		t.Errorf("the app got %q, %v", got, err)
 	}
 	p.refusals()
-	p.resigned()
 	p.subscriptions()
 	p.followed()
+	p.rotated()
 	p.secrets()
 }
 
 // refusals: each wrong request is refused with a reason that says which.
 func (p *pharmacy) refusals() {
 	good := p.webhook()
-	sign := signature("fakesecret", good[bytes.Index(good, []byte("\r\n\r\n"))+4:])
+	_, body, _ := bytes.Cut(good, []byte("\r\n\r\n"))
+	sign := signature("fakesecret", body)
+	reasons := map[string]string{}
 	for what, c := range map[string]struct {
 		request []byte
-		reason  string
+		kind    provider.FailureKind
 	}{
-		"a changed body":     {bytes.Replace(good, []byte("Processed"), []byte("Prozessed"), 1), "X-Signature does not match"},
-		"a wrong key":        {p.signed("another"), "X-Signature does not match"},
-		"a missing header":   {bytes.Replace(good, []byte("X-Signature"), []byte("X-Other"), 1), "X-Signature is missing"},
-		"a misshapen header": {bytes.Replace(good, sign, []byte("sha256=37B1"), 1), "a signature has 32 bytes, X-Signature has 2"},
-		"no prefix":          {bytes.Replace(good, []byte("sha256="), nil, 1), "X-Signature has nothing that begins with"},
+		"a changed body":      {bytes.Replace(good, []byte("Processed"), []byte("Prozessed"), 1), provider.Mismatch},
+		"a body set in lines": {withBody(good, bytes.Replace(body, []byte(`,"`), []byte(", \""), -1)), provider.Mismatch},
+		"a missing header":    {bytes.Replace(good, []byte("X-Signature"), []byte("X-Other"), 1), provider.Missing},
+		"too short":           {bytes.Replace(good, sign, []byte("sha256=37B1"), 1), provider.Form},
+		"no prefix":           {bytes.Replace(good, []byte("sha256="), nil, 1), provider.Form},
 	} {
 		status, rec := p.send(c.request)
-		if status != 401 || rec.Verdict != "invalid_signature" || !strings.Contains(rec.Reason, c.reason) {
-			p.t.Errorf("%s: %d %s: %q", what, status, rec.Verdict, rec.Reason)
+		if status != 401 || rec.Verdict != "invalid_signature" || rec.Verified || len(rec.Deliveries) > 0 {
+			p.t.Errorf("%s: %d %+v", what, status, rec)
 		}
+		if other, told := reasons[rec.Reason]; told || rec.Reason == "" || strings.Contains(rec.Reason, string(sign[len("sha256="):])) {
+			p.t.Errorf("%s is told like %q: %q", what, other, rec.Reason)
+		}
+		reasons[rec.Reason] = what
+		p.checkKind(what, rec.ID, c.kind)
 	}
+	status, rec := p.send(p.signed("another"))
+	if status != 401 || rec.Verdict != "invalid_signature" || reasons[rec.Reason] != "" {
+		p.t.Errorf("a wrong key: %d %+v", status, rec)
+	}
+	p.checkKind("a wrong key", rec.ID, provider.Mismatch)
 	lower := bytes.Replace(good, sign, append([]byte("sha256="), bytes.ToLower(sign[len("sha256="):])...), 1)
 	if status, rec := p.send(lower); status != 200 || !rec.Verified {
 		p.t.Errorf("in lower case: %d %+v", status, rec)
 	}
 }
 
-// resigned: a replay is signed again with the key of now, and so is taken by who has it.
-func (p *pharmacy) resigned() {
-	p.run("replay", p.last().ID, "--resign")
+// withBody is a request with another body, whatever its signature is of.
+func withBody(request, body []byte) []byte {
+	head, _, _ := bytes.Cut(request, []byte("\r\n\r\n"))
+	head = regexp.MustCompile(`Content-Length: \d+`).ReplaceAll(head, fmt.Appendf(nil, "Content-Length: %d", len(body)))
+	return slices.Concat(head, []byte("\r\n\r\n"), body)
+}
+
+// checkKind asks verify, which has the key from the agent, what is wrong with a record.
+func (p *pharmacy) checkKind(what, id string, want provider.FailureKind) {
+	p.t.Helper()
+	out, err := p.try("verify", id, "--json")
+	var found struct{ Kind, Reason string }
+	if err == nil || json.Unmarshal(out, &found) != nil || found.Kind != string(want) || found.Reason == "" {
+		p.t.Errorf("%s: verify says %s, %v", what, out, err)
+	}
+}
+
+// rotated: when checks begin to fail the key is asked for again, and a replay is signed with that of now.
+func (p *pharmacy) rotated() {
+	_, rec := p.send(p.webhook())
+	p.api.set(func() { p.api.key = "anotherfakesecret" })
+	tick := time.NewTicker(200 * time.Millisecond) // it is not asked for more often than every ten seconds
+	defer tick.Stop()
+	p.await("what is signed with the new key is taken", func() bool {
+		<-tick.C
+		answers, err := exchange(p.agent.addr, p.signed("anotherfakesecret"), inOneWrite)
+		return err == nil && bytes.HasPrefix(answers[0], []byte("HTTP/1.1 200 "))
+	})
+	if status, rec := p.send(p.webhook()); status != 401 || rec.Verified {
+		p.t.Errorf("the key from before is taken: %d %+v", status, rec)
+	}
+	p.run("replay", rec.ID, "--resign")
 	got, _ := p.app.received()
-	body := p.webhook()[bytes.Index(p.webhook(), []byte("\r\n\r\n"))+4:]
-	if last := got[len(got)-1]; !bytes.Contains(last, signature("fakesecret", body)) {
+	_, body, _ := bytes.Cut(p.webhook(), []byte("\r\n\r\n"))
+	if last := got[len(got)-1]; !bytes.Contains(last, signature("anotherfakesecret", body)) || !bytes.HasSuffix(last, body) {
 		p.t.Errorf("replayed %q", last)
 	}
 }
@@ -279,7 +325,9 @@ func (p *pharmacy) subscriptions() {
 		p.t.Fatal(err)
 	}
 	p.env = append(p.env, "PUBLIC_URL=https://two.example.com")
+	before := p.count(&p.api.asked)
 	p.start("run", "--config", p.config)
+	p.await("the key is fetched at start, before anything comes", func() bool { return p.count(&p.api.asked) > before })
 	p.await("they are changed", func() bool { return p.api.subscribed(4, "https://two.example.com/") })
 	p.run("unsubscribe", "asna")
 	if !p.api.subscribed(0, "") {
@@ -287,40 +335,90 @@ func (p *pharmacy) subscriptions() {
 	}
 }
 
-// call is a call of the app to the API, which is only accepted.
+// asnaCall is a call of the app to the API, which is only accepted.
 var asnaCall = []byte("POST /v5/stocks HTTP/1.1\r\nHost: api.asna.cloud\r\nAuthorization: Bearer " + asnaToken +
 	"\r\nContent-Type: application/json\r\nContent-Length: 13\r\n\r\n{\"stocks\":[]}")
 
-// followed: a deferred 202 is followed to its end, or ended by the webhook with its MessageId.
-func (p *pharmacy) followed() {
-	p.api.set(func() { p.api.statusID = 1 })
-	status, call := p.send(asnaCall)
-	if status != 202 {
-		p.t.Fatalf("%d", status)
-	}
-	asked := func() (n int) { p.api.set(func() { n = p.api.statusAsked }); return n }
-	p.await("it is asked", func() bool { return asked() >= 2 })
-	p.api.set(func() { p.api.statusID = 2 })
-	outcome := func(id, state string) func() bool {
-		return func() bool {
-			return strings.Contains(string(p.run("deliveries", "list", id)), "api/follow  "+state)
+// count is a number of what the service was asked.
+func (p *pharmacy) count(of *int) (n int) {
+	p.api.set(func() { n = *of })
+	return n
+}
+
+// outcome is the delivery that waits for what a call was promised.
+func (p *pharmacy) outcome(id string) delivered {
+	p.t.Helper()
+	for line := range bytes.Lines(p.run("deliveries", "list", id, "--json")) {
+		var d delivered
+		if err := json.Unmarshal(line, &d); err != nil {
+			p.t.Fatal(err)
+		}
+		if d.Target == "api/follow" {
+			return d
 		}
 	}
-	p.await("it is processed", outcome(call.ID, "delivered"))
-	page := string(p.run("show", call.ID))
-	if n := strings.Count(page, "/v5/messages/"+asnaMessage+"/status"); n < 3 {
-		p.t.Errorf("%d answers are on the tape:\n%s", n, page)
+	return delivered{}
+}
+
+// followed: a deferred 202 is followed to its end, or ended by the webhook with its MessageId.
+func (p *pharmacy) followed() {
+	for _, end := range []int{2, 3} { // processed, or failed
+		p.api.set(func() { p.api.statusID, p.api.statusAsked = -1, 0 })
+		status, call := p.send(asnaCall)
+		if status != 202 {
+			p.t.Fatalf("%d", status)
+		}
+		for i, id := range []int{1, end} {
+			p.await("it is asked", func() bool { return p.count(&p.api.statusAsked) > i })
+			if d := p.outcome(call.ID); d.State != "pending" {
+				p.t.Errorf("before the end: %+v", d)
+			}
+			p.api.set(func() { p.api.statusID = id })
+		}
+		p.await("it has ended", func() bool { return p.outcome(call.ID).State == "delivered" })
+		p.checkAnswers(call.ID, end)
+		asked := p.count(&p.api.statusAsked)
+		if d := p.outcome(call.ID); d.Attempts != asked {
+			p.t.Errorf("asked %d times: %+v", asked, d)
+		}
 	}
 
 	p.api.set(func() { p.api.statusID = 0 })
-	_, call = p.send(asnaCall)
-	p.await("it is waited for", outcome(call.ID, "pending"))
+	_, call := p.send(asnaCall)
+	p.await("it is waited for", func() bool { return p.outcome(call.ID).State == "pending" })
 	if status, rec := p.send(p.webhook()); status != 200 || rec.Cause != call.ID {
 		p.t.Errorf("the webhook is not tied to the call: %d %+v", status, rec)
 	}
-	p.await("the webhook ends it", outcome(call.ID, "delivered"))
+	p.await("the webhook ends it", func() bool { return p.outcome(call.ID).State == "delivered" })
 	if tree := string(p.run("show", call.ID, "--trace")); !strings.Contains(tree, "asna ") || !strings.Contains(tree, "  POST / ") {
 		p.t.Errorf("the tree:\n%s", tree)
+	}
+}
+
+// checkAnswers makes sure that each answer is on the tape with the call: that the message is not known, and the last one.
+func (p *pharmacy) checkAnswers(id string, end int) {
+	p.t.Helper()
+	var rec struct {
+		Attempts []struct {
+			Number, Status int
+			Target         string
+		}
+	}
+	if err := json.Unmarshal(p.run("show", id, "--json"), &rec); err != nil {
+		p.t.Fatal(err)
+	}
+	var statuses []int
+	for _, at := range rec.Attempts {
+		if at.Target == "api/follow" {
+			statuses = append(statuses, at.Status)
+		}
+	}
+	if !slices.Contains(statuses, 204) || !slices.Contains(statuses, 200) {
+		p.t.Errorf("what was asked was answered %v", statuses)
+	}
+	last := p.run("show", id, "--response", fmt.Sprint(rec.Attempts[len(rec.Attempts)-1].Number))
+	if !bytes.Contains(last, fmt.Appendf(nil, `"statusId":%d`, end)) {
+		p.t.Errorf("the last answer: %s", last)
 	}
 }
 
@@ -330,7 +428,7 @@ func (p *pharmacy) secrets() {
 	for _, args := range [][]string{{"list"}, {"list", "--json"}, {"show", "last"}, {"source", "list"}, {"deliveries", "list"}} {
 		shown += string(p.run(args...))
 	}
-	if strings.Contains(shown, asnaToken) || strings.Contains(shown, "fakesecret") {
+	if strings.Contains(shown, asnaToken) || strings.Contains(shown, "fakesecret") { // of both keys
 		p.t.Error("a secret is shown")
 	}
 	if err := p.agent.stop(os.Interrupt); err != nil {

@@ -195,6 +195,11 @@ func TestAsnaIsSubscribedToForAllEventsAndClients(t *testing.T) {
 	if checkAsked(t, api.take(), "", 0); len(known) != 0 {
 		t.Errorf("ASNA still knows %v", known)
 	}
+	e.run("subscribe", "asna")
+	e.until(12, at("https://four.example.com/asna"))
+	if checkAsked(t, api.take(), "POST", 12); len(known) != 12 {
+		t.Errorf("ASNA knows %v", known)
+	}
 	e.checkNothingShown("FakeTokenOfAsnaNotReal")
 }
 

@@ -34,7 +34,7 @@ source "asna-api" {
   target "api" {
     url = "${env("API_URL")}/v5"
     follow {
-      until = response.json.statusId >= 2   # 0 accepted, 1 processing, 2 processed, 3 error
+      until = response.status == 200 && response.json.statusId >= 2 # 0 accepted, 1 processing, 2 processed, 3 error; 204: not known
       every = "100ms"                       # in earnest: "30s"
       key   = regex("messages/([^/]+)", response.header.location)[0]
       ended_by {
