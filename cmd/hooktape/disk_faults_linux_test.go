@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -35,24 +36,35 @@ func (u *user) launchTraced(use []string, args ...string) *agentProcess {
 // itself; nothing that it acknowledged is lost, every delivery is made, and each outage is told once.
 func TestADiskThatFailsLosesNothingThatWasAcknowledged(t *testing.T) {
 	t.Parallel()
-	for name, fault := range map[string]string{
-		"writes fail":          "pwrite64:error=EIO",
-		"writes write nothing": "pwrite64:retval=0", // what is left of one that was cut short
-		"syncs fail":           "fdatasync:error=EIO",
-		"the disk is full":     "pwrite64:error=ENOSPC",
+	for name, of := range map[string]struct {
+		fault string
+		grows bool // it happens where the file is made larger only
+	}{
+		"writes fail":              {"pwrite64:error=EIO", false},
+		"writes write nothing":     {"pwrite64:retval=0", false}, // what is left of one that was cut short
+		"syncs fail":               {"fdatasync:error=EIO", false},
+		"the disk is full":         {"pwrite64:error=ENOSPC", false},
+		"growing fails":            {"ftruncate:error=EIO", true},
+		"the disk can't grow it":   {"ftruncate:error=ENOSPC", true},
+		"syncs of its growth fail": {"fsync:error=EIO", true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			app := startApp(t)
 			u := newUser(t)
 			config := u.writes("hooktape.hcl", strings.Replace(passingOn(app.addr), `respond = "target"`, `respond = "ack"`, 1))
-			first := 20 + rand.IntN(12) // call of each thread that fails, when the agent has started
-			agent := u.launchTraced([]string{
-				"-P", u.tape, "-o", os.DevNull, "-e", "trace=pwrite64,fdatasync",
-				"-e", fmt.Sprintf("inject=%s:when=%d..%d", fault, first, first+2),
-			}, "run", "--config", config)
 			book := &ledger{acked: make(map[string][]byte)}
-			u.sendThroughFaults(agent, book)
+			first := 20 + rand.IntN(12) // call of each thread that fails, when the agent has started
+			large := 10                 // one request in so many has pieces
+			if of.grows {
+				first, large = 1, 2
+				u.fillUp(config, book)
+			}
+			agent := u.launchTraced([]string{
+				"-P", u.tape, "-o", os.DevNull, "-e", "trace=pwrite64,fdatasync,fsync,ftruncate",
+				"-e", fmt.Sprintf("inject=%s:when=%d..%d", of.fault, first, first+2),
+			}, "run", "--config", config)
+			u.sendThroughFaults(agent, book, large)
 			endTraced(t, agent)
 			if err := eachOutageIsToldOnce(agent.errs.String()); err != nil || agent.unwell() {
 				t.Errorf("from call %d on: %v\n%s", first, err, agent.errs)
@@ -75,36 +87,65 @@ func TestADiskThatFailsLosesNothingThatWasAcknowledged(t *testing.T) {
 	}
 }
 
-// A tape that may not become any larger, though the disk has room: senders get 503, that is told once, and requests of
-// any size are taken again as soon as it may.
+// fillUp records until the tape's file is about to be made larger.
+func (u *user) fillUp(config string, book *ledger) {
+	agent := u.start("run", "--config", config)
+	for n := range 16 {
+		target := fmt.Sprintf("/before/%d", n)
+		request := bytes.Replace(requestOfSize(990_000), []byte(" /big "), []byte(" "+target+" "), 1)
+		if !u.acknowledged(agent.addr, request) {
+			u.t.Fatalf("%s was not taken", target)
+		}
+		book.enter(target, request)
+	}
+	if err := agent.stop(syscall.SIGTERM); err != nil {
+		u.t.Fatal(err)
+	}
+}
+
+// A tape that may not become any larger, though the disk has room; or of whose file only the beginning may be written, so
+// that writes are cut short in the midst of a page. Senders get 503, that is told once, and requests of any size are taken
+// again as soon as it may. What was acknowledged is there.
 func TestATapeThatMayNotGrowTurnsAwayAllAndSaysSoOnce(t *testing.T) {
 	t.Parallel()
-	u := newUser(t)
-	agent := u.start("run", "--config", u.writes("hooktape.hcl", "source \"all\" {\n  path = \"/\"\n}\n"))
-	limit := func(size uint64) {
-		if err := unix.Prlimit(agent.process.Pid, unix.RLIMIT_FSIZE, &unix.Rlimit{Cur: size, Max: unix.RLIM_INFINITY}, nil); err != nil {
-			t.Fatal(err)
-		}
-	}
-	limit(20 << 20)
-	large, small := requestOfSize(900_000), requestOfSize(0)
-	for n := 0; u.acknowledged(agent.addr, large); n++ {
-		if n == 20 {
-			t.Fatal("more is on the tape than may be")
-		}
-	}
-	for range 5 {
-		if u.acknowledged(agent.addr, small) || u.acknowledged(agent.addr, large) {
-			t.Error("one was taken that happened to find room")
-		}
-	}
-	limit(unix.RLIM_INFINITY)
-	if err := poll(func() bool { return u.acknowledged(agent.addr, large) }); err != nil {
-		t.Error(err)
-	}
-	log := agent.errs.String()
-	if err := eachOutageIsToldOnce(log); err != nil || strings.Count(log, outages[1][0]) != 1 || strings.Contains(log, outages[0][0]) {
-		t.Errorf("%v\n%s", err, log)
+	for name, most := range map[string]uint64{"no larger": 20 << 20, "cut short": 5<<20 + 1234} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			u := newUser(t)
+			agent := u.start("run", "--config", u.writes("hooktape.hcl", "source \"all\" {\n  path = \"/\"\n}\n"))
+			limit := func(size uint64) {
+				if err := unix.Prlimit(agent.process.Pid, unix.RLIMIT_FSIZE, &unix.Rlimit{Cur: size, Max: unix.RLIM_INFINITY}, nil); err != nil {
+					t.Fatal(err)
+				}
+			}
+			limit(most)
+			large, small := requestOfSize(900_000), requestOfSize(0)
+			taken := 0
+			for ; u.acknowledged(agent.addr, large); taken++ {
+				if taken == 20 {
+					t.Fatal("more is on the tape than may be")
+				}
+			}
+			for range 5 {
+				if u.acknowledged(agent.addr, small) || u.acknowledged(agent.addr, large) {
+					t.Error("one was taken that happened to find room")
+				}
+			}
+			limit(unix.RLIM_INFINITY)
+			if err := poll(func() bool { return u.acknowledged(agent.addr, large) }); err != nil {
+				t.Error(err)
+			}
+			log := agent.errs.String()
+			if err := eachOutageIsToldOnce(log); err != nil || strings.Count(log, outages[1][0]) != 1 || strings.Contains(log, outages[0][0]) {
+				t.Errorf("%v\n%s", err, log)
+			}
+			if err := agent.stop(syscall.SIGTERM); err != nil {
+				t.Error(err)
+			}
+			if out := string(u.run("check", "--data", u.tape)); !strings.Contains(out, fmt.Sprintf(" %d records,", taken+1)) {
+				t.Errorf("%d were taken: %s", taken+1, out)
+			}
+		})
 	}
 }
 
@@ -126,17 +167,20 @@ func eachOutageIsToldOnce(log string) error {
 	return nil
 }
 
-// sendThroughFaults sends until every request is acknowledged, and there was an outage.
-func (u *user) sendThroughFaults(agent *agentProcess, book *ledger) {
+// sendThroughFaults sends until every request is acknowledged, and there was an outage. One request in so many is large.
+func (u *user) sendThroughFaults(agent *agentProcess, book *ledger, large int) {
 	const senders, least = 4, 20
-	hadOutage := func() bool { return strings.Contains(agent.errs.String(), outages[2][1]) }
+	hadOutage := func() bool { // that senders had no part in, perhaps: what was to be written is tried again
+		log := agent.errs.String()
+		return strings.Contains(log, outages[0][1]) || strings.Contains(log, outages[2][1])
+	}
 	deadline := time.Now().Add(patienceOfTests)
 	var wg sync.WaitGroup
 	for n := range senders {
 		wg.Go(func() {
 			for i := 0; i < least || !hadOutage(); i++ {
 				size := rand.IntN(2000)
-				if i%10 == 9 {
+				if i%large == large-1 {
 					size = 200_000 // in pieces
 				}
 				target := fmt.Sprintf("/faults/%d/%d", n, i)
