@@ -7,10 +7,7 @@ import (
 	"strings"
 )
 
-// Body is a body with the values of secret names hidden: in JSON, urlencoded and multipart forms. It need not be
-// well-formed or complete; in any other text, what looks like "name": "value" is hidden too. The given bytes are not
-// changed, and are what is returned when there is nothing to hide.
-func (n Names) Body(contentType string, body []byte) []byte {
+func (n masking) body(contentType string, body []byte) []byte {
 	kind, params, err := mime.ParseMediaType(contentType)
 	if err != nil {
 		kind, _, _ = strings.Cut(strings.ToLower(contentType), ";")
@@ -49,7 +46,7 @@ var partName = regexp.MustCompile(`(?i)[;\s]name\s*=\s*(?:"([^"\n]*)|([^;\s"]+))
 
 // parts hides the content of the parts of a multipart body that have secret names, and what is secret inside of the
 // others.
-func (n Names) parts(text, boundary string) string {
+func (n masking) parts(text, boundary string) string {
 	if boundary == "" || !strings.Contains(text, "--"+boundary) {
 		boundary = guessBoundary(text)
 	}
@@ -70,7 +67,7 @@ func guessBoundary(text string) string {
 	return boundary
 }
 
-func (n Names) part(piece string) string {
+func (n masking) part(piece string) string {
 	end := strings.Index(piece, "\r\n\r\n")
 	skip := len("\r\n\r\n")
 	if lf := strings.Index(piece, "\n\n"); end < 0 || lf >= 0 && lf < end {
@@ -84,7 +81,7 @@ func (n Names) part(piece string) string {
 	masked := n.json(value, 0)
 	for _, m := range partName.FindAllStringSubmatch(head, -1) {
 		if key, found := n.secretKey(m[1] + m[2]); found {
-			masked = named(key, value)
+			masked = n.hide(key, value, asIs)
 		}
 	}
 	return head + masked + content[len(value):]

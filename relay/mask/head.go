@@ -2,23 +2,22 @@ package mask
 
 import "strings"
 
-// Field is the value of a header field with its secret hidden.
-func (n Names) Field(name, value string) string {
+func (n masking) field(name, value string) string {
 	switch p := plain(name); {
 	case p == "cookie":
-		return cookies(value)
+		return n.cookies(value)
 	case p == "setcookie":
 		pair, attributes, more := strings.Cut(value, ";")
 		if more {
 			attributes = ";" + attributes
 		}
-		return cookie(pair) + attributes
+		return n.cookie(pair) + attributes
 	case isPassword(name):
-		return named(name, value)
+		return n.hide(name, value, asIs)
 	case n.IsSecret(name):
-		return authorization(value)
+		return n.authorization(value)
 	case locations[p]:
-		return n.Target(value)
+		return n.target(value)
 	}
 	return value
 }
@@ -51,40 +50,38 @@ func scheme(value string) (scheme, rest string) {
 }
 
 // authorization hides credentials behind their scheme. Basic ones end with the password's end.
-func authorization(value string) string {
+func (n masking) authorization(value string) string {
 	s, rest := scheme(value)
 	credentials := strings.TrimLeft(rest, " \t")
 	space := rest[:len(rest)-len(credentials)]
 	if strings.EqualFold(s, "Basic") && credentials != "" {
-		return s + space + stars
+		return s + space + n.hide("", credentials, asBasic)
 	}
-	return s + space + secret(credentials)
+	return s + space + n.hide("", credentials, asIs)
 }
 
 // cookies hides the values of name=value pairs.
-func cookies(value string) string {
+func (n masking) cookies(value string) string {
 	var b strings.Builder
 	for i, pair := range strings.Split(value, ";") {
 		if i > 0 {
 			b.WriteByte(';')
 		}
-		b.WriteString(cookie(pair))
+		b.WriteString(n.cookie(pair))
 	}
 	return b.String()
 }
 
-func cookie(pair string) string {
+func (n masking) cookie(pair string) string {
 	name, value, ok := strings.Cut(pair, "=")
 	if !ok { // a value without a name
 		rest := strings.TrimLeft(pair, " \t")
-		return pair[:len(pair)-len(rest)] + secret(rest)
+		return pair[:len(pair)-len(rest)] + n.hide("", rest, asIs)
 	}
-	return name + "=" + secret(value)
+	return name + "=" + n.hide("", value, asIs)
 }
 
-// Head is a raw head, of a request or a response, with the secrets in its start line and fields hidden. It need not be
-// well-formed: a CR alone ends a line as well, for some parser may have it so.
-func (n Names) Head(raw string) string {
+func (n masking) head(raw string) string {
 	var b strings.Builder
 	b.Grow(len(raw))
 	first, hidden := true, false
@@ -100,7 +97,7 @@ func (n Names) Head(raw string) string {
 			line, first = n.startLine(line), false
 		case line[0] == ' ' || line[0] == '\t': // a folded field goes on
 			if hidden {
-				line = line[:1] + stars
+				line = line[:1] + n.hide("password", line[1:], asIs)
 			}
 		default:
 			line, hidden = n.fieldLine(line)
@@ -114,30 +111,30 @@ func (n Names) Head(raw string) string {
 }
 
 // startLine hides the secrets of a request target.
-func (n Names) startLine(line string) string {
+func (n masking) startLine(line string) string {
 	if strings.HasPrefix(line, "HTTP/") {
 		return line
 	}
 	method, rest, ok := strings.Cut(line, " ")
 	if !ok {
-		return n.Target(line)
+		return n.target(line)
 	}
 	target, proto := rest, ""
 	if i := strings.LastIndex(rest, " HTTP/"); i >= 0 {
 		target, proto = rest[:i], rest[i:]
 	}
-	return method + " " + n.Target(target) + proto
+	return method + " " + n.target(target) + proto
 }
 
 // fieldLine hides a field's secret in place.
-func (n Names) fieldLine(line string) (masked string, hidden bool) {
+func (n masking) fieldLine(line string) (masked string, hidden bool) {
 	name, value, ok := strings.Cut(line, ":")
 	if !ok {
 		return line, false
 	}
 	bare := strings.Trim(value, " \t")
 	start := strings.Index(value, bare)
-	m := n.Field(strings.TrimSpace(name), bare)
+	m := n.field(strings.TrimSpace(name), bare)
 	secretName := n.IsSecret(strings.TrimSpace(name))
 	return name + ":" + value[:start] + m + value[start+len(bare):], secretName
 }

@@ -13,7 +13,7 @@ const maxEmbedded = 3
 
 // json hides the values of secret keys in JSON, or in text that has JSON in it. It follows no grammar, only strings: what
 // is cut short or broken is masked as far as it goes.
-func (n Names) json(text string, depth int) string {
+func (n masking) json(text string, depth int) string {
 	m := jsonMasker{names: n, text: text, depth: depth, broken: !stdjson.Valid([]byte(text))}
 	m.run()
 	if m.kept == 0 {
@@ -24,7 +24,7 @@ func (n Names) json(text string, depth int) string {
 }
 
 type jsonMasker struct {
-	names  Names
+	names  masking
 	text   string
 	broken bool // it is not JSON: a quote may begin a string where it seems to end one
 	depth  int  // of embedding
@@ -116,11 +116,7 @@ func (m *jsonMasker) hide(key string, i int) int {
 func (m *jsonMasker) hideString(key string, i int) int {
 	end := m.endOfString(i)
 	closed := end > i+1 && m.text[end-1] == '"'
-	value := m.inner(i, end)
-	masked := named(key, value)
-	if s := tail(value); masked != stars {
-		masked = s // without what would have to be escaped
-	}
+	masked := m.names.hide(key, strings.TrimSuffix(m.text[i+1:end], `"`), inJSON)
 	if closed {
 		masked += `"`
 	}
@@ -137,7 +133,7 @@ func (m *jsonMasker) hideWord(key string, i int) int {
 	switch word := m.text[i:end]; word {
 	case "", "null", "true", "false":
 	default:
-		m.put(i, end, `"`+cleanTail(named(key, word))+`"`)
+		m.put(i, end, m.names.hide(key, word, asWord))
 	}
 	return end
 }
@@ -180,7 +176,7 @@ func (m *jsonMasker) embedded(start, end int) bool {
 }
 
 // embedded masks text that is JSON, found inside of a form or of JSON.
-func (n Names) embedded(text string, depth int) (masked string, changed bool) {
+func (n masking) embedded(text string, depth int) (masked string, changed bool) {
 	if depth > maxEmbedded || !looksLikeJSON(text) {
 		return text, false
 	}

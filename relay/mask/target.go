@@ -10,8 +10,7 @@ const (
 	randomSegment = 24
 )
 
-// Target is a request target or URL with the secrets in its user information, path and query hidden.
-func (n Names) Target(target string) string {
+func (n masking) target(target string) string {
 	path, query, hasQuery := strings.Cut(target, "?")
 	fragment := ""
 	if i := strings.IndexByte(path, '#'); i >= 0 {
@@ -30,7 +29,7 @@ func (n Names) Target(target string) string {
 }
 
 // maskPath hides secrets in a path, which may have a scheme and authority before it.
-func (n Names) maskPath(path string) string {
+func (n masking) maskPath(path string) string {
 	authority := ""
 	if i := strings.Index(path, "://"); i >= 0 {
 		start := i + len("://")
@@ -40,7 +39,7 @@ func (n Names) maskPath(path string) string {
 		}
 		authority, path = path[:end], path[end:]
 		if at := strings.LastIndexByte(authority, '@'); at >= start {
-			authority = authority[:start] + stars + authority[at:]
+			authority = authority[:start] + n.hide("password", authority[start:at], inURL) + authority[at:]
 		}
 	}
 	segments := strings.Split(path, "/")
@@ -54,17 +53,17 @@ func (n Names) maskPath(path string) string {
 	return authority + strings.Join(segments, "/")
 }
 
-func (n Names) segment(before, s string) string {
+func (n masking) segment(before, s string) string {
 	text := s
 	if decoded, err := url.PathUnescape(s); err == nil {
 		text = decoded
 	}
 	if bot, token, ok := strings.Cut(text, ":"); ok && isBot(bot) {
-		return bot + ":" + tail(token)
+		return bot + ":" + n.hide("", token, inPath)
 	}
 	switch {
 	case isJWT(text), len(text) >= longSegment && n.IsSecret(before), isRandom(text):
-		return tail(text)
+		return n.hide("", s, inPath)
 	}
 	return s
 }
@@ -77,9 +76,12 @@ func isBot(s string) bool {
 
 func isJWT(s string) bool { return strings.HasPrefix(s, "eyJ") && strings.Count(s, ".") == 2 }
 
+// keyPrefixes are what keys begin with that say so.
+var keyPrefixes = []string{"sk_", "rk_", "whsec_", "ghp_", "gho_", "ghs_", "glpat-", "xoxb-", "xoxp-", "xapp-"}
+
 // isRandom knows long random text by its letters. Ids with a prefix (pi_3Mtw...) are none, unless the prefix is one of keys.
 func isRandom(s string) bool {
-	for _, prefix := range []string{"sk_", "rk_", "whsec_", "ghp_", "gho_", "ghs_", "glpat-", "xoxb-", "xoxp-", "xapp-"} {
+	for _, prefix := range keyPrefixes {
 		if strings.HasPrefix(s, prefix) && len(s) >= longSegment {
 			return true
 		}
@@ -120,7 +122,7 @@ func unreserved(c byte) bool {
 }
 
 // form hides the values of secret names in name=value pairs, as in queries and form bodies.
-func (n Names) form(text string, query bool) string {
+func (n masking) form(text string, query bool) string {
 	pairs := strings.Split(text, "&")
 	for i := range pairs {
 		pairs[i] = n.pair(pairs[i], query)
@@ -129,7 +131,7 @@ func (n Names) form(text string, query bool) string {
 }
 
 // pair is one of them. Behind a ; there may be another, as HTML 4 had it; but a secret value goes on to the end.
-func (n Names) pair(text string, query bool) string {
+func (n masking) pair(text string, query bool) string {
 	if name, value, ok := strings.Cut(text, "="); ok && !n.secretPair(name, query) {
 		if masked, changed := n.embedded(unescape(value), 0); changed {
 			return name + "=" + url.QueryEscape(masked)
@@ -159,11 +161,9 @@ func (n Names) secretPair(name string, query bool) bool {
 	return found || query && (plain(decoded) == "key" || plain(decoded) == "code")
 }
 
-func (n Names) pairValue(name, value string) string {
-	if key, found := n.secretKey(unescape(name)); found && isPassword(key) && value != "" {
-		return stars
-	}
-	return tail(unescape(value))
+func (n masking) pairValue(name, value string) string {
+	key, _ := n.secretKey(unescape(name))
+	return n.hide(key, value, inURL)
 }
 
 // secretKey finds the secret one among the keys of auth[application_token].
