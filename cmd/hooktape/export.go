@@ -22,8 +22,9 @@ import (
 // exportFlags are the flags of export.
 type exportFlags struct {
 	filterFlags
-	out, form       string
-	verbatim, force bool
+	out, form             string
+	mask, verbatim, force bool
+	paths                 []string
 }
 
 func newExport(e *env) *cobra.Command {
@@ -38,9 +39,14 @@ The ending of its name says the form:
   .warc, .warc.gz   WARC 1.1 (ISO 28500): every byte as it was on the wire, and
                     what hooktape knows beside it; hooktape import takes it back
 
+--mask replaces tokens, passwords and keys by fakes of the same length and form,
+and with --mask-path whatever else is nobody's business. Requests that were
+verified are signed with a secret made for the file, which it holds: hooktape
+replay --resign uses it. --verbatim writes every byte as it was.
+
 FILE gets its name when it is complete and on the disk. -o - writes to stdout.`,
 		Example: `  hooktape export --session checkout --verbatim -o checkout.warc.gz
-  hooktape export last --verbatim -o last.warc`,
+  hooktape export --since 1d --mask --mask-path json.customer.email -o day.warc.gz`,
 		RunE: func(c *cobra.Command, args []string) error {
 			x, err := f.export(e, args)
 			if err != nil {
@@ -53,6 +59,8 @@ FILE gets its name when it is complete and on the disk. -o - writes to stdout.`,
 	flags := c.Flags()
 	flags.StringVarP(&f.out, "output", "o", "", "the file to write; -: stdout")
 	flags.StringVar(&f.form, "format", "", "form of the file, where its name does not say it: "+strings.Join(tapeForms, ", "))
+	flags.BoolVar(&f.mask, "mask", false, "replace secrets by fakes of the same length and form")
+	flags.StringArrayVar(&f.paths, "mask-path", nil, "replace this too: json.customer.email, form.phone, query.name, header.x-user; * stands for any name (implies --mask)")
 	flags.BoolVar(&f.verbatim, "verbatim", false, "write secrets as they are")
 	flags.BoolVar(&f.force, "force", false, "replace FILE if it is there")
 	completed(c, "format", strings.Join(tapeForms, ", "))
@@ -62,13 +70,15 @@ FILE gets its name when it is complete and on the disk. -o - writes to stdout.`,
 // export is one call of export.
 type export struct {
 	*env
-	names   []string
-	filter  inspect.Filter
-	path    string // "-": stdout
-	form    tapeForm
-	force   bool
-	session string
+	names  []string
+	filter inspect.Filter
+	path   string // "-": stdout
+	form   tapeForm
+	force  bool
+	mask   bool
+	paths  []tapefile.MaskPath
 
+	masker         *tapefile.Masker // nil: nothing is masked
 	records, bytes int64
 }
 
@@ -91,10 +101,21 @@ func (f *exportFlags) export(e *env, args []string) (*export, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !f.verbatim {
-		return nil, misused("--verbatim writes every byte as it was, secrets too", "a WARC file holds secrets as they are")
+	x := &export{env: e, names: args, filter: filter, path: f.out, form: form, force: f.force, mask: f.mask || f.paths != nil}
+	switch {
+	case x.mask && f.verbatim:
+		return nil, misused("", "--verbatim writes secrets as they are, --mask does not")
+	case !x.mask && !f.verbatim:
+		return nil, misused("--mask replaces secrets by fakes, --verbatim writes every byte as it was", "a WARC file holds what was on the wire, secrets too")
 	}
-	return &export{env: e, names: args, filter: filter, path: f.out, form: form, force: f.force, session: f.session}, nil
+	for _, text := range f.paths {
+		p, err := tapefile.ParseMaskPath(text)
+		if err != nil {
+			return nil, misused("paths are written as json.customer.email, form.phone, query.name, header.x-user", "--mask-path %w", err)
+		}
+		x.paths = append(x.paths, p)
+	}
+	return x, nil
 }
 
 func (f *exportFlags) chosenForm() (tapeForm, error) {
@@ -123,6 +144,11 @@ func (x *export) run(ctx context.Context) error {
 	if err := x.mayWrite(t.path); err != nil {
 		return err
 	}
+	if x.mask {
+		if x.masker, err = newMasker(ctx, t.Client, x.paths); err != nil {
+			return apiError("export", err)
+		}
+	}
 	from, err := t.Export(ctx, x.names, x.filter)
 	if err != nil {
 		return apiError("export", err)
@@ -131,6 +157,7 @@ func (x *export) run(ctx context.Context) error {
 	if err := x.write(from); err != nil {
 		return err
 	}
+	x.tellMasked()
 	if x.path != "-" {
 		fmt.Fprintf(x.stdout, "%s: %s, %s\n", clean(x.path), counted(int(x.records), "record"), size(x.bytes))
 	}
@@ -189,12 +216,14 @@ func (x *export) write(from io.Reader) error {
 // recordingWriter writes tape files of one form.
 type recordingWriter interface {
 	Write(*tapefile.Recording) error
+	SetSigning([]tapefile.Signing)
 	Close() error
 }
 
 // begin begins the file.
 func (x *export) begin(to io.Writer, info tapefile.Info) recordingWriter {
 	info.Software, info.Created = "hooktape "+programVersion().Version, x.now().UTC()
+	info.Masked = info.Masked || x.mask
 	if x.form == formWARCGz {
 		return tapefile.NewGzipWriter(to, info)
 	}
@@ -225,7 +254,7 @@ func (x *export) copy(to io.Writer, from io.Reader) error {
 		if out == nil {
 			out = x.begin(to, file.Info())
 		}
-		if err := out.Write(recording); err != nil {
+		if err := x.put(out, recording); err != nil {
 			return cannot("", "export to %s: %w", x.path, err)
 		}
 		x.records++
@@ -235,8 +264,23 @@ func (x *export) copy(to io.Writer, from io.Reader) error {
 	if out == nil {
 		return cannot("hooktape list shows what there is", "nothing to export: no record is chosen")
 	}
+	if x.masker != nil && len(x.masker.Signing()) > 0 {
+		out.SetSigning(x.masker.Signing())
+	}
 	if err := out.Close(); err != nil {
 		return cannot("", "export to %s: %w", x.path, err)
 	}
 	return nil
+}
+
+// put writes a recording, masked where that is asked for.
+func (x *export) put(out recordingWriter, r *tapefile.Recording) error {
+	if x.masker != nil {
+		masked, err := x.masker.Mask(r)
+		if err != nil {
+			return fmt.Errorf("mask record %s: %w", r.ID, err)
+		}
+		r = masked
+	}
+	return out.Write(r)
 }

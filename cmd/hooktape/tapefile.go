@@ -73,6 +73,11 @@ func (f tapeFiles) Read(from io.Reader, q inspect.ImportQuery) (done inspect.Imp
 		done.Records++
 		done.Bytes += recording.Size()
 	}
+	if into.Session != "" { // a masked file says at its end what it is signed with
+		if err := f.store.SetSigning(into.Session, storedSigning(file.Info().Signing)); err != nil {
+			return done, err
+		}
+	}
 	skipped := file.Skipped()
 	done.Session, done.Masked, done.Alone = into.Session, file.Info().Masked, skipped.Alone
 	for _, n := range skipped.Other {
@@ -81,19 +86,19 @@ func (f tapeFiles) Read(from io.Reader, q inspect.ImportQuery) (done inspect.Imp
 	return done, nil
 }
 
-// newSession makes the session of a tape file, and keeps what its requests are signed with.
+// newSession makes the session of a tape file.
 func (f tapeFiles) newSession(q inspect.ImportQuery, info tapefile.Info) (name string, err error) {
 	if name = q.Session; name == "" {
 		name = cmp.Or(sessionName(info.Session), sessionName(q.Otherwise), "imported")
 	}
-	if err := f.store.CreateSession(name, q.Force); err != nil {
-		return "", err
-	}
-	var signing []store.Signing
-	for _, s := range info.Signing {
+	return name, f.store.CreateSession(name, q.Force)
+}
+
+func storedSigning(all []tapefile.Signing) (signing []store.Signing) {
+	for _, s := range all {
 		signing = append(signing, store.Signing(s))
 	}
-	return name, f.store.SetSigning(name, signing)
+	return signing
 }
 
 // sessionName makes the name of a session of a text that may be none; "" where nothing is left of it.

@@ -13,8 +13,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// message is the bytes of a message whose head ends at the first blank line.
-func message(raw string) (b Block, headSize int) {
+// headed is the bytes of a message whose head ends at the first blank line.
+func headed(raw string) (b Block, headSize int) {
 	return Bytes([]byte(raw)), strings.Index(raw, "\n\r\n") + 3
 }
 
@@ -30,7 +30,7 @@ func samples(t testing.TB) []*Recording {
 	head := "POST /in?a=b%20c&token=x HTTP/1.1\r\nhOST: shop.test\r\nX-Empty:\r\nX-Twice: 1\r\nx-twice:  2 \r\nContent-Length: 300\r\n\r\n"
 	chunked := "POST /chunked HTTP/1.1\r\nHost: shop.test\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n5;ext=1\r\nhello\r\n0\r\nX-Sum: 1\r\n\r\n"
 	answer := "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
-	answerBlock, answerHead := message(answer)
+	answerBlock, answerHead := headed(answer)
 	sent := Bytes([]byte("edited"))
 	return []*Recording{
 		{

@@ -25,6 +25,7 @@ type Writer struct {
 	member  *gzip.Writer // nil: it is not compressed
 	plain   bool         // without digests
 	begun   bool
+	again   bool         // what the file is about has changed
 	head    bytes.Buffer // of the WARC record under way
 	block   hash.Hash
 	payload hash.Hash
@@ -51,38 +52,50 @@ func NewStreamWriter(w io.Writer, info Info) *Writer {
 	return tw
 }
 
+// SetSigning says what the requests are signed with, as far as that is known only when they are written.
+func (w *Writer) SetSigning(signing []Signing) { w.info.Signing, w.again = signing, true }
+
 // Close writes what is buffered. A tape without recordings still says what it is.
 func (w *Writer) Close() error {
 	if err := w.begin(); err != nil {
 		return err
 	}
+	if w.again {
+		if err := w.about(); err != nil {
+			return err
+		}
+	}
 	return w.out.Flush()
 }
 
-// begin writes the warcinfo record, and behind it what is ours alone to know about the file.
+// begin writes what the file is about.
 func (w *Writer) begin() error {
 	if w.begun {
 		return nil
 	}
 	w.begun = true
-	created := w.info.Created
-	if created.IsZero() {
-		created = time.Unix(0, 0)
+	if w.info.Created.IsZero() {
+		w.info.Created = time.Unix(0, 0).UTC()
 	}
 	var text strings.Builder
 	fmt.Fprintf(&text, "software: %s\r\nformat: WARC File Format 1.1\r\n", oneLine(w.info.Software))
 	if w.info.Session != "" {
 		fmt.Fprintf(&text, "isPartOf: %s\r\n", oneLine(w.info.Session))
 	}
-	about := warcRecord{kind: "warcinfo", contentType: typeFields, time: Time{created}, block: Bytes([]byte(text.String()))}
+	about := warcRecord{kind: "warcinfo", contentType: typeFields, time: Time{w.info.Created}, block: Bytes([]byte(text.String()))}
 	if err := w.write(&about); err != nil {
 		return err
 	}
+	return w.about()
+}
+
+// about writes what is ours alone to know about the file.
+func (w *Writer) about() error {
 	facts, err := json.Marshal(w.info)
 	if err != nil {
 		return err
 	}
-	return w.write(&warcRecord{kind: "metadata", contentType: typeTape, time: about.time, block: Bytes(facts)})
+	return w.write(&warcRecord{kind: "metadata", contentType: typeTape, time: Time{w.info.Created}, block: Bytes(facts)})
 }
 
 // oneLine makes a value of a named field.

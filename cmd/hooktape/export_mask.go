@@ -1,0 +1,56 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"maps"
+	"net/url"
+	"slices"
+
+	"github.com/hooktape/hooktape/relay/inspect"
+	tapefile "github.com/hooktape/hooktape/replay/tape"
+)
+
+// newMasker makes what masks one export: with a key of its own, so that nothing leads from a fake to its secret.
+func newMasker(ctx context.Context, c *inspect.Client, paths []tapefile.MaskPath) (*tapefile.Masker, error) {
+	names, err := c.Mask(ctx)
+	if err != nil {
+		return nil, err
+	}
+	all, err := c.Sources(ctx)
+	if err != nil {
+		return nil, err
+	}
+	sources := map[string]*tapefile.SignedSource{}
+	for _, s := range all {
+		if s.Provider != "" {
+			sources[s.Name] = &tapefile.SignedSource{Provider: s.Provider, Params: s.Params, PublicURL: origin(s.URL), Path: s.Path}
+		}
+	}
+	var key [32]byte
+	rand.Read(key[:])
+	return tapefile.NewMasker(key[:], names, paths, sources), nil
+}
+
+// origin is the scheme and host of a URL; "" where it has none.
+func origin(text string) string {
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" {
+		return ""
+	}
+	return u.Scheme + "://" + u.Host
+}
+
+// tellMasked says what masking could not do.
+func (x *export) tellMasked() {
+	if x.masker == nil {
+		return
+	}
+	if n := x.masker.Unread; n > 0 {
+		fmt.Fprintf(x.stderr, "hooktape: %s can't be looked into: binary, encrypted or in an unknown coding\n", count(n, "body", "bodies"))
+	}
+	for _, name := range slices.Sorted(maps.Keys(x.masker.Unsigned)) {
+		fmt.Fprintf(x.stderr, "hooktape: source %s: not signed with a test secret: %s\n", clean(name), clean(x.masker.Unsigned[name].Error()))
+	}
+}

@@ -1,0 +1,259 @@
+package tape
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/base64"
+	stdjson "encoding/json"
+	"fmt"
+	"io"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hooktape/hooktape/relay/mask"
+	"github.com/hooktape/hooktape/relay/provider"
+	"github.com/hooktape/hooktape/relay/wire"
+)
+
+func gzipped(t testing.TB, text string) string {
+	t.Helper()
+	var b bytes.Buffer
+	w := gzip.NewWriter(&b)
+	_, _ = io.WriteString(w, text)
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+// request is a recording of a request with a body; a head that says Transfer-Encoding gets it in chunks of 7 bytes.
+func request(head, body string) *Recording {
+	raw := body
+	if strings.Contains(head, "chunked") {
+		raw = ""
+		for rest := body; rest != ""; {
+			n := min(7, len(rest))
+			raw += fmt.Sprintf("%X;a=b\r\n%s\r\n", n, rest[:n])
+			rest = rest[n:]
+		}
+		raw += "0\r\nX-Token: " + theSecret + "\r\n\r\n"
+	} else {
+		head += fmt.Sprintf("Content-Length: %d\r\n", len(body))
+	}
+	all := head + "\r\n" + raw
+	return &Recording{
+		ID: "01KA000000000000000000000A", Known: true, Time: Time{time.Unix(1700000000, 0)}, Verdict: "accepted", Method: "POST", Target: "/", Host: "a",
+		Source: "shop", Verified: true, HeadSize: len(head) + 2, BodySize: int64(len(body)), Request: Bytes([]byte(all)),
+	}
+}
+
+const (
+	theSecret = "S3cretTok3n0fTheShop"
+	thePerson = "jo.doe@example.com"
+)
+
+func newTestMasker(t testing.TB, paths ...string) *Masker {
+	t.Helper()
+	var all []MaskPath
+	for _, text := range paths {
+		p, err := ParseMaskPath(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, p)
+	}
+	return NewMasker([]byte("key"), mask.Names{"phone"}, all, map[string]*SignedSource{"shop": {Provider: "github"}, "std": {Provider: "standard-webhooks"}})
+}
+
+// everywhereIn is all that a reader of a recording could find: bytes, bodies without codings, and what is known.
+func everywhereIn(t testing.TB, r *Recording) string {
+	t.Helper()
+	var b strings.Builder
+	facts, err := stdjson.Marshal(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.Write(facts)
+	look := func(block Block, headSize int, method string) {
+		m := openMessage(block.inline, headSize, method)
+		b.WriteString(m.head)
+		b.Write(m.raw)
+		b.Write(m.body)
+		for _, unescape := range []func(string) (string, error){url.QueryUnescape, url.PathUnescape} {
+			if text, err := unescape(m.head + string(m.body)); err == nil {
+				b.WriteString(text)
+			}
+		}
+	}
+	look(r.Request, r.HeadSize, "")
+	if r.Answer != nil {
+		look(r.Answer.Response, r.Answer.HeadSize, "POST")
+	}
+	for i := range r.Attempts {
+		a := &r.Attempts[i]
+		b.Write(a.Head)
+		if a.Sent != nil {
+			b.Write(a.Sent.inline)
+		}
+		look(a.Response, a.HeadSize, "POST")
+	}
+	return b.String()
+}
+
+// TestAMaskedRecordingHoldsNoSecret, wherever and however it stood, and is whole.
+func TestAMaskedRecordingHoldsNoSecret(t *testing.T) {
+	const head = "POST /hook/" + "?token=" + theSecret + "&q=1 HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer " + theSecret + "\r\nX-Plain:  kept \r\n"
+	json := `{"token": "` + theSecret + `", "n" : 1.50, "customer":{"email":"` + thePerson + `","phone":79001234567}, "url":"https://x/?s=` + theSecret + `"}`
+	form := "auth%5Bapplication_token%5D=" + theSecret + "&data%5Bemail%5D=" + url.QueryEscape(thePerson) + "&x=%20y"
+	multipart := "--B\r\nContent-Disposition: form-data; name=\"token\"\r\n\r\n" + theSecret + "\r\n--B\r\nContent-Disposition: form-data; name=\"f\"; filename=\"a\"\r\n\r\n\x00\xff\r\n--B--\r\n"
+	for _, c := range []struct {
+		name   string
+		r      *Recording
+		unread int
+	}{
+		{"json", request(head+"Content-Type: application/json\r\n", json), 0},
+		{"form", request(head+"Content-Type: application/x-www-form-urlencoded\r\n", form), 0},
+		{"multipart", request(head+"Content-Type: multipart/form-data; boundary=B\r\n", multipart), 0},
+		{"gzip", request(head+"Content-Type: application/json\r\nContent-Encoding: gzip\r\n", gzipped(t, json)), 0},
+		{"chunked", request(head+"Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n", json), 0},
+		{"chunked gzip", request(head+"Content-Type: application/json\r\nTransfer-Encoding: chunked\r\nContent-Encoding: gzip\r\n", gzipped(t, json)), 0},
+		{"binary", request(head+"Content-Type: application/octet-stream\r\n", "\x00\xff\xfe "+theSecret), 1},
+		{"encrypted", request(head+"Content-Type: application/json\r\nContent-Encoding: aes128gcm\r\n", "\x00\xff"), 1},
+		{"bytes", &Recording{Known: true, Verdict: "malformed", Request: Bytes([]byte("POST /?token=" + theSecret + " HTTP/9.9\r\nX-Token:" + theSecret))}, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			response := "HTTP/1.1 200 OK\r\nSet-Cookie: sid=" + theSecret + "\r\nContent-Length: 27\r\n\r\n" + "you said " + theSecret[:18]
+			answer := "HTTP/1.1 200 OK\r\nContent-Length: 29\r\n\r\nyou said " + theSecret
+			c.r.Answer = &Answer{Status: 200, HeadSize: strings.Index(answer, "you"), Response: Bytes([]byte(answer))}
+			sent := Bytes([]byte(json))
+			c.r.Attempts = []Attempt{{
+				Number: 1, URL: "http://u:" + theSecret + "@h/?token=" + theSecret, Error: "no " + theSecret, Sent: &sent, HeadSize: strings.Index(response, "you"),
+				Head: fmt.Appendf(nil, "POST / HTTP/1.1\r\nHost: a\r\nX-Token: %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n", theSecret, len(json)), Response: Bytes([]byte(response)),
+			}}
+			before := everywhereIn(t, c.r)
+			m := newTestMasker(t, "json.customer.email", "form.data.email")
+			masked, err := m.Mask(c.r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			text := everywhereIn(t, masked)
+			for _, secret := range []string{theSecret, thePerson, "79001234567"} {
+				if i := strings.Index(text, secret); i >= 0 {
+					t.Errorf("%s is there: %.300q", secret, text[max(0, i-100):])
+				}
+			}
+			if everywhereIn(t, c.r) != before {
+				t.Error("the recording itself was changed")
+			}
+			if m.Unread != c.unread {
+				t.Errorf("%d bodies could not be looked into, want %d", m.Unread, c.unread)
+			}
+			checkWhole(t, masked)
+		})
+	}
+}
+
+// checkWhole checks that lengths and chunks fit.
+func checkWhole(t *testing.T, r *Recording) {
+	t.Helper()
+	if r.HeadSize == 0 {
+		return
+	}
+	head, err := wire.ParseRequestHead(r.Request.inline)
+	if err != nil || len(head.Raw) != r.HeadSize {
+		t.Fatalf("head of %d bytes: %v", r.HeadSize, err)
+	}
+	body, _, err := wire.DecodeBody(head.Framing, r.Request.inline[r.HeadSize:])
+	if err != nil {
+		t.Errorf("%v: %q", err, r.Request.inline[r.HeadSize:])
+	}
+	if int64(len(body)) != r.BodySize {
+		t.Errorf("the body has %d bytes, and is said to have %d", len(body), r.BodySize)
+	}
+	if plain, err := wire.DecodeContent(head.Fields, body, 1<<20); err != nil || strings.Contains(head.Raw, "application/json") && wire.IsText(plain) && !stdjson.Valid(plain) {
+		t.Errorf("%v: %q", err, plain)
+	}
+	if value, ok := head.Fields.Get("X-Plain"); ok && value != "kept" {
+		t.Error(head.Raw)
+	}
+}
+
+func TestMaskingLeavesAllOtherBytes(t *testing.T) {
+	r := request("POST /a?b=c HTTP/1.1\r\nhOst: a\r\nX-Empty:\r\nTransfer-Encoding: chunked\r\nContent-Type: application/json\r\n", `{ "a":1.0,"a": 2 , "ttt":"`+strings.Repeat("x", 40)+`"}`)
+	r.Verified = false
+	masked, err := newTestMasker(t).Mask(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, want := string(masked.Request.inline), string(r.Request.inline)
+	if i := strings.Index(want, "\r\n0\r\n"); len(got) != len(want) || got[:i] != want[:i] {
+		t.Errorf("%q\nwas %q", got, want)
+	}
+}
+
+// TestVerifiedRequestsAreSignedWithATestSecret that the masker tells, and no others.
+func TestVerifiedRequestsAreSignedWithATestSecret(t *testing.T) {
+	for _, c := range []struct{ source, provider, extra string }{
+		{"shop", "github", "X-Hub-Signature-256: sha256=" + strings.Repeat("0", 64) + "\r\n"},
+		{"std", "standard-webhooks", "webhook-id: msg_1\r\nwebhook-timestamp: 1\r\nwebhook-signature: v1," + base64.StdEncoding.EncodeToString(make([]byte, 32)) + "\r\n"},
+	} {
+		for _, coding := range []string{"", "Content-Encoding: gzip\r\n", "Transfer-Encoding: chunked\r\n"} {
+			body := `{"password":"` + theSecret + `"}`
+			if strings.Contains(coding, "gzip") {
+				body = gzipped(t, body)
+			}
+			r := request("POST / HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"+c.extra+coding, body)
+			r.Source = c.source
+			m := newTestMasker(t)
+			masked, err := m.Mask(r)
+			if err != nil || len(m.Signing()) != 1 || len(m.Unsigned) > 0 {
+				t.Fatal(err, m.Signing(), m.Unsigned)
+			}
+			checkWhole(t, masked)
+			head, _ := wire.ParseRequestHead(masked.Request.inline)
+			decoded, _, _ := wire.DecodeBody(head.Framing, masked.Request.inline[masked.HeadSize:])
+			p, _ := provider.Named(c.provider)
+			asked := &provider.Request{Head: head, Body: decoded, Time: r.Time.Time}
+			v := p.Scheme.Verifier(asked, &provider.Setting{Secrets: []string{m.Signing()[0].Secret}})
+			_, _ = v.Write(decoded)
+			if failure := v.Verify(); failure != nil {
+				t.Errorf("%s %s: %s\n%s", c.source, coding, failure, head.Raw)
+			}
+			r.Verified = false
+			m = newTestMasker(t)
+			if _, err := m.Mask(r); err != nil || len(m.Signing()) > 0 {
+				t.Error("a request that was not verified is signed", err)
+			}
+		}
+	}
+}
+
+func TestMaskPaths(t *testing.T) {
+	m := newTestMasker(t)
+	for _, c := range []struct{ path, kind, text string }{
+		{"json.a[*].b", "application/json", `{"a":[{"b":"XXXX1"},{"b":[22,"XXXX1"]}],"b":"kept1","c":{"a":"kept1"}}`},
+		{"json.*.name", "application/json", `{"x":{"name":"XXXX1"},"name":"kept1"}`},
+		{"form.data.phone", "application/x-www-form-urlencoded", "data%5Bphone%5D=XXXX1&phone=kept1"},
+		{"header.x-p*", "", "GET /x-p HTTP/1.1\r\nX-Phone: XXXX1\r\nX-Phon: XXXX1\r\nPhone: kept1\r\n\r\n"},
+		{"query.name", "", "GET /?name=XXXX1&n=kept1 HTTP/1.1\r\nname: kept1\r\n\r\n"},
+	} {
+		parsed, err := ParseMaskPath(c.path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := maskPath(parsed).head(m.fakes, c.text)
+		if c.kind != "" {
+			got = string(maskPath(parsed).body(m.fakes, c.kind, []byte(c.text)))
+		}
+		if strings.Contains(got, "XXXX1") || strings.Count(got, "kept1") != strings.Count(c.text, "kept1") || len(got) != len(c.text) {
+			t.Errorf("%s: %s", c.path, got)
+		}
+	}
+	for _, text := range []string{"", "json", "body.a", "header.a.b", "json..a"} {
+		if _, err := ParseMaskPath(text); err == nil {
+			t.Errorf("%q is a path", text)
+		}
+	}
+}

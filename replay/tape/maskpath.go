@@ -1,0 +1,210 @@
+package tape
+
+import (
+	"bytes"
+	stdjson "encoding/json"
+	"fmt"
+	"net/url"
+	"path"
+	"strings"
+
+	"github.com/hooktape/hooktape/relay/expr"
+	"github.com/hooktape/hooktape/relay/mask"
+)
+
+// MaskPath is a place of a request or response whose value is replaced by a fake: json.customer.email, header.x-phone,
+// query.name, form.data.phone. A * stands for any characters of a name, or for any index.
+type MaskPath struct {
+	where string
+	names []string
+}
+
+type maskPath MaskPath
+
+// ParseMaskPath reads a path.
+func ParseMaskPath(text string) (MaskPath, error) {
+	names, err := expr.ParsePattern(text)
+	if err != nil {
+		return MaskPath{}, fmt.Errorf("%q: %w", text, err)
+	}
+	switch where := names[0]; {
+	case where != "json" && where != "form" && where != "query" && where != "header":
+		return MaskPath{}, fmt.Errorf("%q can't be masked: json, form, query and header can", where)
+	case len(names) == 1:
+		return MaskPath{}, fmt.Errorf("say what of %s is to be masked: %s.NAME", where, where)
+	case where == "header" && len(names) > 2:
+		return MaskPath{}, fmt.Errorf("there is nothing below %s", strings.Join(names[:2], "."))
+	}
+	return MaskPath{names[0], names[1:]}, nil
+}
+
+// fits says whether a pattern is that of a name.
+func fits(pattern, name string) bool {
+	if !strings.Contains(pattern, "*") {
+		return pattern == name
+	}
+	pattern = strings.NewReplacer("*", "*", "?", `\?`, "[", `\[`, `\`, `\\`).Replace(pattern)
+	ok, err := path.Match(pattern, strings.ReplaceAll(name, "/", "\x00"))
+	return ok && err == nil
+}
+
+// head masks in a head: fields, or the query of its first line.
+func (p maskPath) head(f *mask.Fakes, head string) string {
+	switch p.where {
+	case "header":
+		return p.fields(f, head)
+	case "query":
+		line, rest, _ := strings.Cut(head, "\n")
+		before, query, ok := strings.Cut(line, "?")
+		if !ok || strings.HasPrefix(line, "HTTP/") {
+			return head
+		}
+		end := strings.IndexAny(query, " #")
+		if end < 0 {
+			end = len(query)
+		}
+		return before + "?" + p.pairs(f, query[:end]) + query[end:] + "\n" + rest
+	}
+	return head
+}
+
+func (p maskPath) fields(f *mask.Fakes, head string) string {
+	var b strings.Builder
+	first := true
+	for line := range strings.Lines(head) {
+		name, value, ok := strings.Cut(line, ":")
+		if bare := strings.TrimSpace(value); ok && !first && bare != "" && fits(strings.ToLower(p.names[0]), strings.ToLower(strings.TrimSpace(name))) {
+			line = name + ":" + strings.Replace(value, bare, f.Value(bare), 1)
+		}
+		first = false
+		b.WriteString(line)
+	}
+	return b.String()
+}
+
+// pairs masks the values of a query or form.
+func (p maskPath) pairs(f *mask.Fakes, text string) string {
+	all := strings.Split(text, "&")
+	for i, pair := range all {
+		name, value, ok := strings.Cut(pair, "=")
+		if !ok {
+			continue
+		}
+		if decoded, err := url.QueryUnescape(name); err == nil && p.leadsTo(expr.FormKeys(decoded)) {
+			all[i] = name + "=" + f.InURL(value)
+		}
+	}
+	return strings.Join(all, "&")
+}
+
+// leadsTo says whether the path leads to a place, or to something around it.
+func (p maskPath) leadsTo(names []string) bool {
+	if len(names) < len(p.names) {
+		return false
+	}
+	for i, pattern := range p.names {
+		if !fits(pattern, names[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+// body masks in a body without coding.
+func (p maskPath) body(f *mask.Fakes, contentType string, body []byte) []byte {
+	switch {
+	case p.where == "json" && stdjson.Valid(body):
+		w := &jsonWalk{path: p, fakes: f, text: body}
+		w.value()
+		w.out.Write(w.text[w.kept:])
+		return w.out.Bytes()
+	case p.where == "form" && strings.HasPrefix(strings.ToLower(contentType), "application/x-www-form-urlencoded"):
+		return []byte(p.pairs(f, string(body)))
+	}
+	return body
+}
+
+// jsonWalk goes through valid JSON and replaces in place what a path leads to.
+type jsonWalk struct {
+	path  maskPath
+	fakes *mask.Fakes
+	text  []byte
+	at    int
+	names []string // where it is
+	out   bytes.Buffer
+	kept  int // text up to here is in out
+}
+
+func (w *jsonWalk) space() {
+	for w.at < len(w.text) && bytes.IndexByte([]byte(" \t\r\n,:"), w.text[w.at]) >= 0 {
+		w.at++
+	}
+}
+
+// value goes through one value.
+func (w *jsonWalk) value() {
+	w.space()
+	if w.at >= len(w.text) {
+		return
+	}
+	switch w.text[w.at] {
+	case '{', '[':
+		w.nest()
+		return
+	}
+	start := w.at
+	w.skip()
+	if !w.path.leadsTo(w.names) {
+		return
+	}
+	raw := string(w.text[start:w.at])
+	switch {
+	case raw[0] == '"':
+		raw = `"` + w.fakes.InJSON(raw[1:len(raw)-1]) + `"`
+	case raw[0] == '-' || '0' <= raw[0] && raw[0] <= '9':
+		if fake := w.fakes.Value(raw); stdjson.Valid([]byte(fake)) {
+			raw = fake
+		}
+	}
+	w.out.Write(w.text[w.kept:start])
+	w.out.WriteString(raw)
+	w.kept = w.at
+}
+
+// nest goes through an object or array.
+func (w *jsonWalk) nest() {
+	object := w.text[w.at] == '{'
+	w.at++
+	for i := 0; ; i++ {
+		w.space()
+		if w.at >= len(w.text) || w.text[w.at] == '}' || w.text[w.at] == ']' {
+			w.at++
+			return
+		}
+		name := fmt.Sprint(i)
+		if object {
+			start := w.at
+			w.skip()
+			_ = stdjson.Unmarshal(w.text[start:w.at], &name) // it is valid
+		}
+		w.names = append(w.names, name)
+		w.value()
+		w.names = w.names[:len(w.names)-1]
+	}
+}
+
+// skip passes over a string, number or literal.
+func (w *jsonWalk) skip() {
+	if w.text[w.at] != '"' {
+		for w.at < len(w.text) && bytes.IndexByte([]byte(" \t\r\n,:]}"), w.text[w.at]) < 0 {
+			w.at++
+		}
+		return
+	}
+	for w.at++; w.text[w.at] != '"'; w.at++ {
+		if w.text[w.at] == '\\' {
+			w.at++
+		}
+	}
+	w.at++
+}
