@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"time"
@@ -119,7 +120,8 @@ func (s *Store) transact(group []*Commit) error {
 			return s.countFailure(err)
 		}
 	}
-	t := txn{skew: s.skew, roster: s.roster, pinMax: s.evictor.pinMax(), used: s.evictor.used.Load(), now: s.options.Now, short: s.short.Load()}
+	t := txn{skew: s.skew, roster: s.roster, pinMax: s.evictor.pinMax(), used: s.evictor.used.Load(), now: s.options.Now, short: s.short.Load(), settled: s.settled}
+	defer func() { s.settled = reuse(t.settled) }()
 	began := time.Now()
 	txid, err := s.file.update(func(tx *bolt.Tx) error {
 		t.Tx = tx
@@ -148,6 +150,12 @@ func (s *Store) transact(group []*Commit) error {
 		return s.transact(group) // now without records
 	}
 	return s.countFailure(err)
+}
+
+// reuse is a slice as long as none, which keeps nothing alive.
+func reuse[T any](s []T) []T {
+	clear(s)
+	return s[:0]
 }
 
 // heal opens the database again after a commit failed. When the disk has the commit nevertheless, only its last sync
@@ -209,9 +217,10 @@ func (s *Store) countFailure(err error) error {
 // txn is the transaction of a group, and what must be counted once it is committed.
 type txn struct {
 	*bolt.Tx
-	key      []byte         // scratch: bbolt copies keys
-	pending  map[string]int // change of deliveries in state Pending, by target key
-	counts   counts         // change of what is on the tape
+	cursors  map[string]*bolt.Cursor // of seek, by bucket
+	key      []byte                  // scratch: bbolt copies keys
+	pending  map[string]int          // change of deliveries in state Pending, by target key
+	counts   counts                  // change of what is on the tape
 	skew     skew
 	skewed   bool
 	settled  []Delivery // that came to a state other than Pending
@@ -258,6 +267,27 @@ func (t *txn) writeCounts() error {
 		return err
 	}
 	return t.skew.write(t.Tx)
+}
+
+// seek is Cursor.Seek in a bucket, with one cursor for the whole transaction: it allocates less than one for each key.
+func (t *txn) seek(bucket, key []byte) (k, v []byte) {
+	c := t.cursors[string(bucket)]
+	if c == nil {
+		if t.cursors == nil {
+			t.cursors = map[string]*bolt.Cursor{}
+		}
+		c = t.Bucket(bucket).Cursor()
+		t.cursors[string(bucket)] = c
+	}
+	return c.Seek(key)
+}
+
+// get is Bucket.Get by seek.
+func (t *txn) get(bucket, key []byte) []byte {
+	if k, v := t.seek(bucket, key); bytes.Equal(k, key) {
+		return v
+	}
+	return nil
 }
 
 // tail is a bucket whose keys only grow, or nearly: pages are filled to the brim.

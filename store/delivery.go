@@ -127,7 +127,7 @@ func (t *txn) addDelivery(r *deliveryRow) error {
 // whether it did.
 func (t *txn) putDelivery(d Delivery, from State) (put bool, err error) {
 	key := deliveryKey(nil, &d)
-	old, err := readDelivery(key, t.Bucket(bucketDeliveries).Get(key))
+	old, err := readDelivery(key, t.get(bucketDeliveries, key))
 	if err != nil || from != "" && (old == nil || old.State != from) {
 		return false, err
 	}

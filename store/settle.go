@@ -108,7 +108,7 @@ func (c *settleChange) size() int {
 }
 
 func (c *settleChange) apply(t *txn) error {
-	if t.Bucket(bucketRecords).Get(c.id[:]) == nil {
+	if t.get(bucketRecords, c.id[:]) == nil {
 		return refuse("record %s: %w", c.id, ErrNotFound)
 	}
 	more, replies := t.replied(c.id), t.counts.replies
@@ -138,7 +138,7 @@ func (c *Commit) Stale() bool { return c.stale }
 // replied says whether a record has attempts or a late answer. Most have none when their answer comes: then there is
 // nothing to count on from, nor to take away.
 func (t *txn) replied(id ID) bool {
-	k, _ := t.Bucket(bucketAttempts).Cursor().Seek(id[:])
+	k, _ := t.seek(bucketAttempts, id[:])
 	return bytes.HasPrefix(k, id[:])
 }
 
