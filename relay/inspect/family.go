@@ -34,24 +34,22 @@ func (s *Server) family(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	first, err := s.origin(rec)
+	line := s.lineage(rec)
+	members, err := s.relatives(line[len(line)-1])
 	if err != nil {
 		return err
 	}
-	members, err := s.relatives(first)
-	if err != nil {
-		return err
-	}
+	members = withAll(members, line)
 	reveal := r.URL.Query().Get("reveal") == "true"
 	repeats := repeated{}
 	var lost damage
-	return sendLines(w, func(line func(any) error) error {
+	return sendLines(w, func(send func(any) error) error {
 		for _, m := range inTree(members) {
 			shown, err := s.show(m.rec, reveal)
 			if err := lost.passOver(err); err != nil {
 				return err
 			}
-			if err := line(Traced{*shown, m.depth, repeats.of(m.rec)}); err != nil {
+			if err := send(Traced{*shown, m.depth, repeats.of(m.rec)}); err != nil {
 				return err
 			}
 		}
@@ -59,19 +57,28 @@ func (s *Server) family(w http.ResponseWriter, r *http.Request) error {
 	})
 }
 
-// origin is the record that began what rec is a part of.
-func (s *Server) origin(rec *store.Record) (*store.Record, error) {
-	for range causesMax {
-		if rec.Cause == (store.ID{}) {
-			return rec, nil
-		}
+// lineage is rec, what caused it, what caused that, and so on to what began it all.
+func (s *Server) lineage(rec *store.Record) []*store.Record {
+	line := []*store.Record{rec}
+	for rec.Cause != (store.ID{}) && len(line) < causesMax {
 		cause, err := s.Store.Get(rec.Cause)
 		if err != nil {
-			return rec, nil // it is off the tape
+			break // it is off the tape
 		}
 		rec = cause
+		line = append(line, rec)
 	}
-	return rec, nil
+	return line
+}
+
+// withAll adds to some records those of a lineage that are not among them: they came too long after what began it all.
+func withAll(members, line []*store.Record) []*store.Record {
+	for _, rec := range line {
+		if !slices.ContainsFunc(members, func(m *store.Record) bool { return m.ID == rec.ID }) {
+			members = append(members, rec)
+		}
+	}
+	return members
 }
 
 // relatives are the records that first caused, and those with its trace. Records come in the order of the tape, so that
