@@ -28,6 +28,7 @@ var dialects = map[string]dialect{
 	"aws-sns":           {senderOnly: true},
 	"clerk":             standardDialect,
 	"discord":           {secret: ed25519Secret, wrong: ed25519Wrong},
+	"gitlab":            standardDialect, // its signing token; the secret token has a test of its own
 	"google-pubsub":     {senderOnly: true},
 	"plaid":             {senderOnly: true},
 	"sendgrid":          {secret: ecdsaSecret, wrong: ecdsaWrong},

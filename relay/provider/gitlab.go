@@ -1,13 +1,27 @@
 package provider
 
-// gitlab sends the webhook's secret token itself.
+import (
+	"errors"
+	"strings"
+)
+
+// gitlab sends the webhook's secret token itself, or signs with a signing token, or both. A signing token begins with
+// whsec_ and signs as Standard Webhooks do: https://gitlab.com/gitlab-org/gitlab/-/merge_requests/230944
 var gitlab = Provider{
 	Name:    "gitlab",
 	Title:   "GitLab",
 	Doc:     "https://docs.gitlab.com/user/project/integrations/webhooks/#validate-requests-by-using-a-secret-token",
-	Scheme:  &token{At: []place{"X-Gitlab-Token"}},
+	Scheme:  either{symmetricScheme("webhook-", gitlabSigningToken), &token{At: []place{"X-Gitlab-Token"}}},
 	Methods: []string{"POST"},
 	Event:   "json.object_kind",
 	Dedupe:  "header.idempotency-key",
 	Headers: []string{"x-gitlab-event"},
+}
+
+// gitlabSigningToken decodes a signing token. A secret token may look like base64 and is none.
+func gitlabSigningToken(secret string) ([]byte, error) {
+	if !strings.HasPrefix(secret, standardSymmetric) {
+		return nil, errors.New("the secret is no signing token: it does not begin with " + standardSymmetric)
+	}
+	return standardSecret(secret)
 }

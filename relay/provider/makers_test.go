@@ -124,6 +124,37 @@ func TestStripeTakesWhatItsMakersSign(t *testing.T) {
 	}
 }
 
+// Twilio signs the URL with or without its port: "sig generation on back-end is inconsistent" (twilio-go's validator).
+func TestTwilioMaySignTheURLWithItsPortOrWithout(t *testing.T) {
+	s := &Setting{Secrets: []string{usualSecret}}
+	for _, c := range []struct {
+		signed, ours string
+		right        bool
+	}{
+		{"https://example.com/a?b=c", "https://example.com:443/a?b=c", true},
+		{"https://example.com:443/a?b=c", "https://example.com/a?b=c", true},
+		{"http://example.com:80/a", "http://example.com/a", true},
+		{"https://example.com/a", "https://example.com:8443/a", true},
+		{"https://[::1]:443/a", "https://[::1]/a", true},
+		{"https://example.com:8443/a", "https://example.com/a", false},
+		{"https://example.com:80/a", "https://example.com/a", false},
+		{"http://example.com:80/a", "https://example.com/a", false},
+		{"https://example.com:443/a:443", "https://example.com/a", false},
+	} {
+		r := request(t, "POST", "/a", "A=1&B=2", "Content-Type", "application/x-www-form-urlencoded")
+		r.URL = c.signed
+		signed := signedRequest(t, &twilio, r, s, "")
+		signed.URL = c.ours
+		if f := twilio.Verify(signed, s); (f == nil) != c.right {
+			t.Errorf("signed for %s, checked for %s: %v", c.signed, c.ours, f)
+		}
+		v := twilioclient.NewRequestValidator(usualSecret)
+		if theirs := v.Validate(c.ours, map[string]string{"A": "1", "B": "2"}, fieldOf(signed, "X-Twilio-Signature")); theirs != c.right {
+			t.Errorf("signed for %s, checked for %s: Twilio's validator says %v", c.signed, c.ours, theirs)
+		}
+	}
+}
+
 // TestTwilioSignsTheHashOfWhatIsNoForm: https://www.twilio.com/docs/usage/security#validating-requests
 func TestTwilioSignsTheHashOfWhatIsNoForm(t *testing.T) {
 	s := &Setting{Secrets: []string{usualSecret}}

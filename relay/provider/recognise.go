@@ -7,11 +7,17 @@ import (
 )
 
 // Recognise returns the provider that a request seems to be from, by the fields of its head; nil when none is known by
-// them. Of several that fit it is the one that asks for most fields.
+// them. Of several that fit it is the one that asks for most fields; the specification that others follow comes last.
 func Recognise(head *wire.RequestHead) *Provider {
+	weight := func(p *Provider) int {
+		if p == nil || p.Name == standardwebhooks.Name {
+			return 0
+		}
+		return len(p.Headers)
+	}
 	var best *Provider
 	for _, p := range table {
-		if (best == nil || len(p.Headers) > len(best.Headers)) && p.givenAway(head.Fields) {
+		if (best == nil || weight(p) > weight(best)) && p.givenAway(head.Fields) {
 			best = p
 		}
 	}

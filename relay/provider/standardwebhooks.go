@@ -21,19 +21,24 @@ var standardwebhooks = Provider{
 
 // standardScheme is the scheme of the specification, with the names of its fields beginning with prefix.
 func standardScheme(prefix place) Scheme {
-	symmetric := signed{
+	symmetric := symmetricScheme(prefix, standardSecret)
+	asymmetric := *symmetric
+	asymmetric.Prefix, asymmetric.Algorithm = "v1a,", standardKey{}
+	return either{symmetric, &asymmetric}
+}
+
+// symmetricScheme is that of v1 alone, with keys that decode reads.
+func symmetricScheme(prefix place, decode func(secret string) ([]byte, error)) *signed {
+	return &signed{
 		At:        prefix + "signature",
 		Separator: " ",
 		Prefix:    "v1,",
 		Encoding:  base64Padded,
-		Algorithm: hmacOf{hash: sha256HMAC.hash, decode: standardSecret},
+		Algorithm: hmacOf{hash: sha256HMAC.hash, decode: decode},
 		Message:   "{id}.{timestamp}.{body}",
 		Stamp:     stamp{At: prefix + "timestamp", Tolerance: usualTolerance},
 		ID:        prefix + "id",
 	}
-	asymmetric := symmetric
-	asymmetric.Prefix, asymmetric.Algorithm = "v1a,", standardKey{}
-	return either{&symmetric, &asymmetric}
 }
 
 // Prefixes of secrets: symmetric, secret and public key.

@@ -102,3 +102,43 @@ func TestStandardWebhooksRotates(t *testing.T) {
 		t.Errorf("another secret: %v", f)
 	}
 }
+
+// GitLab signs with a signing token as the specification has it, and sends a secret token as it is.
+func TestGitLabSignsOrSendsItsToken(t *testing.T) {
+	const token, body = "Z2l0bGFiIHNlY3JldA==", `{"object_kind":"push"}` // which is base64, and no signing token
+	signing := standardDialect.secret
+	r := request(t, "POST", "/", body, "X-Gitlab-Event", "Push Hook")
+	r.Time = time.Now()
+	signed := signedRequest(t, &gitlab, r, &Setting{Secrets: []string{signing}}, "msg_1")
+	theirs, err := makers.NewWebhook(signing)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := theirs.Verify([]byte(body), headerOf(signed)); err != nil {
+		t.Error(err)
+	}
+	if p := Recognise(signed.Head); p != &gitlab {
+		t.Errorf("it is taken for %v", p)
+	}
+	sent := signedRequest(t, &gitlab, r, &Setting{Secrets: []string{token}}, "")
+	if fieldOf(sent, "X-Gitlab-Token") != token || fieldOf(sent, "webhook-signature") != "" {
+		t.Errorf("sent as %s", sent.Head.Raw)
+	}
+	for what, c := range map[string]struct {
+		request *Request
+		secret  string
+		want    FailureKind // "": right
+	}{
+		"signed":                              {signed, signing, ""},
+		"the token":                           {sent, token, ""},
+		"signed, where a token is asked for":  {signed, token, Missing},
+		"the token, where it is to be signed": {sent, signing, Mismatch},
+		"another token":                       {sent, "another", Mismatch},
+		"neither":                             {r, signing, Missing},
+	} {
+		f := gitlab.Verify(c.request, &Setting{Secrets: []string{c.secret}})
+		if c.want == "" && f != nil || c.want != "" && (f == nil || f.Kind != c.want) {
+			t.Errorf("%s: %v, want %q", what, f, c.want)
+		}
+	}
+}

@@ -28,8 +28,57 @@ var twilio = Provider{
 // bodyHash is the parameter of the URL that has the hash of a body that is no form.
 const bodyHash = place("query:bodySHA256")
 
-// twilioScheme sets the hash of a body before it signs the URL.
+// twilioScheme sets the hash of a body before it signs the URL, and takes the URL with and without its port, as Twilio's
+// own validators do: which one Twilio signs is not always the same.
 type twilioScheme struct{ *signed }
+
+// Verifier implements Scheme.
+func (c twilioScheme) Verifier(r *Request, s *Setting) Verifier {
+	v := twilioVerifier{c.signed.Verifier(r, s), nil}
+	if other, ok := otherPort(r.URL); ok {
+		again := *r
+		again.URL = other
+		v.other = func() Verifier {
+			again.Body = r.Body // it is here by then
+			return c.signed.Verifier(&again, s)
+		}
+	}
+	return v
+}
+
+type twilioVerifier struct {
+	Verifier
+	other func() Verifier // of the URL with its other port; nil: there is none
+}
+
+// Verify implements Verifier.
+func (v twilioVerifier) Verify() *Failure {
+	failure := v.Verifier.Verify()
+	if failure == nil || failure.Kind != Mismatch || v.other == nil || v.other().Verify() != nil {
+		return failure
+	}
+	return nil
+}
+
+// otherPort is the URL without its port, or if it has none, with the one that its scheme stands for.
+func otherPort(text string) (string, bool) {
+	scheme, rest, ok := strings.Cut(text, "://")
+	end := strings.IndexAny(rest, "/?#")
+	if end < 0 {
+		end = len(rest)
+	}
+	host, path := rest[:end], rest[end:]
+	colon := strings.LastIndexByte(host, ':')
+	switch {
+	case !ok || host == "":
+		return "", false
+	case colon > strings.LastIndexByte(host, ']'):
+		return scheme + "://" + host[:colon] + path, true
+	case scheme == "https":
+		return scheme + "://" + host + ":443" + path, true
+	}
+	return scheme + "://" + host + ":80" + path, true
+}
 
 // Sign implements Scheme.
 func (c twilioScheme) Sign(r *Request, s *Setting, id string) (*Signature, error) {
