@@ -22,6 +22,8 @@ type tape struct {
 	path   string
 	store  *store.Store    // nil: an agent runs
 	server *inspect.Server // of the store
+
+	temporary string // the folder that goes with it; "": it stays
 }
 
 // Close lets go of the tape.
@@ -30,7 +32,11 @@ func (t *tape) Close() error {
 	if t.store == nil {
 		return nil
 	}
-	return t.store.Close()
+	err := t.store.Close()
+	if t.temporary != "" {
+		err = errors.Join(err, os.RemoveAll(t.temporary))
+	}
+	return err
 }
 
 // access is what a command does with a tape that it has to open itself.
@@ -83,10 +89,15 @@ func (e *env) openTapeAt(ctx context.Context, path string, how access) (*tape, e
 	if err != nil {
 		return nil, err
 	}
+	return e.ownTape(s, path), nil
+}
+
+// ownTape is a tape that this command alone has.
+func (e *env) ownTape(s *store.Store, path string) *tape {
 	// Nobody will answer what is not answered yet.
 	started := time.Now()
 	server := &inspect.Server{Store: s, Tapes: tapeFiles{s}, Signer: e.signer(s), Started: started, Version: programVersion().Version}
-	return &tape{Client: inspect.InProcess(server), path: path, store: s, server: server}, nil
+	return &tape{Client: inspect.InProcess(server), path: path, store: s, server: server}
 }
 
 // warn says what an operator should know of a tape that a command opens itself.

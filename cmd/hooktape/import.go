@@ -13,7 +13,7 @@ import (
 )
 
 func newImport(e *env) *cobra.Command {
-	m := &importing{env: e}
+	m := &importing{env: e, doing: "import"}
 	c := &cobra.Command{
 		Use:   "import FILE",
 		Short: "Put the records of a tape file onto the tape",
@@ -45,6 +45,7 @@ else is imported, and the exit code is 3.`,
 // importing is one call of import.
 type importing struct {
 	*env
+	doing         string // "import"
 	session       string
 	force, asJSON bool
 }
@@ -60,6 +61,21 @@ func (m *importing) run(ctx context.Context, path string) error {
 		return err
 	}
 	defer t.Close()
+	done, err := m.read(ctx, t, path, file, all)
+	if err != nil {
+		return err
+	}
+	if err := m.print(done); err != nil {
+		return err
+	}
+	if done.Damaged > 0 {
+		return &failure{code: exitCannot, hint: "the rest of it was imported"}
+	}
+	return nil
+}
+
+// read puts a file of so many bytes onto the tape, and tells what of it is damaged.
+func (m *importing) read(ctx context.Context, t *tape, path string, file io.Reader, all int64) (inspect.Imported, error) {
 	progress := m.progress()
 	read := &meter{Reader: file, tell: func(n int64) {
 		progress.show(n, all, func() string { return size(n) })
@@ -67,9 +83,18 @@ func (m *importing) run(ctx context.Context, path string) error {
 	done, err := t.Import(ctx, read, inspect.ImportQuery{Session: m.session, Otherwise: sessionOfFile(path), Force: m.force})
 	progress.hide()
 	if err != nil {
-		return m.refused(path, err)
+		return done, m.refused(path, err)
 	}
-	return m.tell(path, done)
+	for _, damage := range done.Damage {
+		fmt.Fprintf(m.stderr, "hooktape: damaged: %s\n", cleanLines(damage))
+	}
+	if more := done.Damaged - len(done.Damage); more > 0 {
+		fmt.Fprintf(m.stderr, "hooktape: and %d more\n", more)
+	}
+	if done.Records == 0 {
+		return done, cannot("", "%s %s: nothing in it can be imported", m.doing, path)
+	}
+	return done, nil
 }
 
 // open opens the file, and tells its size; 0 where that is not known.
@@ -79,12 +104,12 @@ func (m *importing) open(path string) (file io.ReadCloser, all int64, err error)
 	}
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, 0, cannot("", "import: %w", err)
+		return nil, 0, cannot("", "%s: %w", m.doing, err)
 	}
 	switch info, err := f.Stat(); {
 	case err != nil:
 		f.Close()
-		return nil, 0, cannot("", "import: %w", err)
+		return nil, 0, cannot("", "%s: %w", m.doing, err)
 	case info.IsDir():
 		f.Close()
 		return nil, 0, misused("name a file in it", "%s is a folder", path)
@@ -109,33 +134,13 @@ func (m *meter) Read(p []byte) (int, error) {
 
 // refused says what can be done where nothing was imported.
 func (m *importing) refused(path string, err error) error {
-	err = apiError("import "+path, err)
+	err = apiError(m.doing+" "+path, err)
 	if f, ok := errors.AsType[*failure](err); ok && f.code == exitUsage && m.session == "" {
 		f.hint = "--session NAME gives it another name, --force forgets the session that has it"
 	} else if ok && f.code == exitUsage {
 		f.hint = "--force forgets the session that has the name; its records stay"
 	}
 	return err
-}
-
-// tell prints what came of it.
-func (m *importing) tell(path string, done inspect.Imported) error {
-	for _, damage := range done.Damage {
-		fmt.Fprintf(m.stderr, "hooktape: damaged: %s\n", cleanLines(damage))
-	}
-	if more := done.Damaged - len(done.Damage); more > 0 {
-		fmt.Fprintf(m.stderr, "hooktape: and %d more\n", more)
-	}
-	if done.Records == 0 {
-		return cannot("", "import %s: nothing in it can be imported", path)
-	}
-	if err := m.print(done); err != nil {
-		return err
-	}
-	if done.Damaged > 0 {
-		return &failure{code: exitCannot, hint: "the rest of it was imported"}
-	}
-	return nil
 }
 
 func (m *importing) print(done inspect.Imported) error {

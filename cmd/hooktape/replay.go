@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/hooktape/hooktape/relay/config"
 	"github.com/hooktape/hooktape/relay/inspect"
 	"github.com/hooktape/hooktape/relay/mask"
 	"github.com/hooktape/hooktape/relay/wire"
@@ -22,6 +23,9 @@ import (
 type replayFlags struct {
 	chosen   filterFlags
 	clock    clockFlags
+	sender   senderFlags // who signs
+	file     string
+	wait     string
 	to       string
 	yes      bool
 	noRecord bool
@@ -51,20 +55,19 @@ the first target could not be reached.`,
   hooktape replay 8Q2F4K 8Q2F5M --to http://localhost:3000
   hooktape replay --source iiko --since 1h --limit 0`,
 		RunE: func(c *cobra.Command, args []string) error {
-			r, err := f.replayer(e, c.Context(), args)
+			if f.session() && !c.Flags().Changed("limit") {
+				f.chosen.limit = 0 // a session is sent whole
+			}
+			r, err := f.replayer(e, args)
 			if err != nil {
 				return err
 			}
-			how := toWrite
-			if f.noRecord {
-				how = toRead
-			}
-			t, err := e.openTape(c.Context(), how)
+			defer r.sender.Client.Close()
+			t, err := r.openTape(c.Context())
 			if err != nil {
 				return err
 			}
 			defer t.Close()
-			defer r.sender.Client.Close()
 			r.tape = t.Client
 			return r.replay(c.Context(), args)
 		},
@@ -72,23 +75,38 @@ the first target could not be reached.`,
 	f.chosen.add(c)
 	f.chosen.addLimit(c)
 	f.clock.add(c)
+	c.Flags().StringVar(&f.file, "file", "", "send the records of this tape FILE, without an agent")
 	c.Flags().StringVar(&f.to, "to", "", "send to this URL instead of the source's targets")
 	c.Flags().BoolVar(&f.yes, "yes", false, "send to a public address that the configuration does not name")
 	c.Flags().BoolVar(&f.noRecord, "no-record", false, "do not put the attempts on the tape")
 	c.Flags().BoolVar(&f.resign, "resign", false, "sign anew, with the first secret of the source, the time of now and a fresh id")
+	f.sender.registerSigning(c)
+	c.Flags().StringVar(&f.wait, "wait", "", "wait so long for the app to come up: 30s")
 	c.Flags().StringVar(&f.junit, "junit", "", "write a report for CI into this FILE, a test case for each send")
 	jsonFlag(c, &f.asJSON)
 	revealFlag(c, &f.reveal)
 	return c
 }
 
+// session says whether all of a session or a tape file is to be sent.
+func (f *replayFlags) session() bool { return f.chosen.session != "" || f.file != "" }
+
 // replayer checks what replay was told.
-func (f *replayFlags) replayer(e *env, ctx context.Context, args []string) (*replayer, error) {
-	switch chosen := f.chosen.given(); {
+func (f *replayFlags) replayer(e *env, args []string) (*replayer, error) {
+	switch chosen := f.chosen.given() || f.file != ""; {
 	case len(args) == 0 && !chosen:
-		return nil, misused("hooktape replay last, or choose with --where, --source, --verdict, --since or --until", "which records?")
+		return nil, misused("hooktape replay last, or choose with --session, --file, --where, --source, --verdict, --since or --until", "which records?")
 	case len(args) > 0 && chosen:
-		return nil, misused("give ids, or flags that choose", "ids and --where, --source, --verdict, --since and --until exclude each other")
+		return nil, misused("give ids, or flags that choose", "ids and flags that choose exclude each other")
+	case f.file != "" && f.chosen.session != "":
+		return nil, misused("give one of them", "--file and --session exclude each other")
+	case f.file != "" && f.to == "" && e.config == "":
+		return nil, misused("say where with --to URL, or name the config file whose targets they are with -c FILE", "--file has no targets")
+	case f.sender.given() && !f.resign:
+		return nil, misused("add --resign", "--provider says who signs, and nothing is to be signed")
+	}
+	if err := f.sender.check(); err != nil {
+		return nil, err
 	}
 	filter, err := f.chosen.filter(e.now())
 	if err != nil {
@@ -97,21 +115,43 @@ func (f *replayFlags) replayer(e *env, ctx context.Context, args []string) (*rep
 	if filter.Verdicts == nil {
 		filter.Verdicts = []store.Verdict{store.Accepted}
 	}
-	if filter.Until.IsZero() {
-		filter.Until = e.now() // a replay through our own agent makes new records: they are not replayed
-	}
 	options, err := f.clock.options()
 	if err != nil {
 		return nil, err
 	}
 	r := &replayer{many: len(args) != 1, began: e.now(), env: e, flags: f, filter: filter, options: options, sender: replay.Sender{Client: new(wire.Client)}}
-	if f.to == "" {
-		return r, nil
+	if f.wait != "" {
+		if r.wait, err = config.ParseDuration(f.wait); err != nil || r.wait <= 0 {
+			return nil, misused("30s and 2m are durations", "--wait %q is no duration", f.wait)
+		}
 	}
-	if r.to, err = appURL(f.to); err != nil {
+	r.targets = r.newAwaiting()
+	if f.resign {
+		if r.resign, err = r.resigning(); err != nil {
+			return nil, err
+		}
+	}
+	if f.to != "" {
+		r.to, err = appURL(f.to)
+	}
+	return r, err
+}
+
+// openTape opens the tape whose records are sent: the agent's, or that of a tape file.
+func (r *replayer) openTape(ctx context.Context) (*tape, error) {
+	if r.flags.file == "" {
+		how := toWrite
+		if r.flags.noRecord {
+			how = toRead
+		}
+		return r.env.openTape(ctx, how)
+	}
+	t, of, err := r.env.openTapeFile(ctx, "replay", r.flags.file)
+	if err != nil {
 		return nil, err
 	}
-	return r, nil
+	r.filter.Session, r.damaged = of.Session, of.Damaged > 0
+	return t, nil
 }
 
 // replayer replays records.
@@ -127,6 +167,11 @@ type replayer struct {
 	rules   *replay.Rules
 	many    bool // more than one record may be sent
 	began   time.Time
+
+	resign  resigning // nil: nothing is signed again
+	wait    time.Duration
+	targets *awaiting
+	damaged bool // of a tape file not all could be read
 
 	sources []inspect.Source
 	found   int         // records, so far
@@ -221,7 +266,11 @@ func (r *replayer) shots(ctx context.Context, names []string) iter.Seq2[replay.S
 // sum is the exit code of a replay that came to its end.
 func (r *replayer) sum() error {
 	s := &r.report.summary
-	if r.found == 0 {
+	switch {
+	case r.found == 0 && r.flags.session():
+		return cannot("hooktape list --session NAME shows what is in it; refused records are sent with --verdict only",
+			"replay: no record of session %q is like that, nothing was sent", r.filter.Session)
+	case r.found == 0:
 		fmt.Fprintln(r.env.stderr, "no record is like that, nothing was sent")
 		return nil
 	}
@@ -234,6 +283,8 @@ func (r *replayer) sum() error {
 	switch {
 	case s.Sent() == 0:
 		return cannot("", "replay: nothing could be sent")
+	case r.damaged:
+		return &failure{code: exitCannot, hint: "what could be read of " + r.flags.file + " was sent"}
 	case s.Bad() > 0:
 		return notSo()
 	}

@@ -3,14 +3,12 @@ package main
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/url"
 	"time"
 
 	"github.com/hooktape/hooktape/relay/inspect"
-	"github.com/hooktape/hooktape/relay/provider"
 	"github.com/hooktape/hooktape/relay/wire"
 	"github.com/hooktape/hooktape/replay"
 )
@@ -103,6 +101,7 @@ func (s *shot) Prepare(ctx context.Context) error {
 	if s.unfit = s.aim.unfit; s.unfit != "" {
 		return nil
 	}
+	r.targets.wait(ctx, s.aim.Route.URL)
 	s.then, err = r.then(ctx, s.rec, s.aim)
 	return apiError("replay", err)
 }
@@ -110,15 +109,10 @@ func (s *shot) Prepare(ctx context.Context) error {
 // load is the request as it is to be sent, but for what each target changes.
 func (r *replayer) load(ctx context.Context, rec *inspect.Playable) (*replay.Request, error) {
 	request, err := replay.Load(bytesOr(rec.Raw, func() (io.ReadCloser, error) { return r.tape.Raw(ctx, rec.ID.String()) }))
-	if err != nil || !r.flags.resign {
-		return request, err
+	if err != nil {
+		return nil, err
 	}
-	if rec.Source == "" {
-		return nil, errors.New("it has no source, whose sender could sign it")
-	}
-	return request.Signed(func(head *wire.RequestHead, body []byte) (*provider.Signature, error) {
-		return r.tape.Sign(ctx, rec.Source, head, body)
-	})
+	return r.signed(ctx, rec, request)
 }
 
 // Send implements replay.Shot.

@@ -21,11 +21,16 @@ type senderFlags struct {
 }
 
 func (f *senderFlags) register(c *cobra.Command) {
+	f.registerSigning(c)
+	c.Flags().StringVar(&f.tolerance, "tolerance", "", "how far a signature's time may be from ours (default: the provider's)")
+}
+
+// registerSigning registers the flags of who signs and how.
+func (f *senderFlags) registerSigning(c *cobra.Command) {
 	c.Flags().StringVar(&f.provider, "provider", "", "who sends: github, stripe, ...; hmac with --signature takes any HMAC")
 	f.registerKeys(c)
 	c.Flags().StringArrayVar(&f.signature, "signature", nil,
 		"KEY=VALUE for --provider hmac: header, prefix, algorithm, encoding, signed, timestamp, id; may be given again")
-	c.Flags().StringVar(&f.tolerance, "tolerance", "", "how far a signature's time may be from ours (default: the provider's)")
 	c.RegisterFlagCompletionFunc("provider", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		return providerNames(), cobra.ShellCompDirectiveNoFileComp
 	})

@@ -175,9 +175,11 @@ func (c *Client) Delete(ctx context.Context, ids []store.ID) (Deleted, error) {
 }
 
 // Sign says what to change of a request so that it is as the sender of a source
-// would send it now. body is the decoded one.
-func (c *Client) Sign(ctx context.Context, source string, head *wire.RequestHead, body []byte) (*provider.Signature, error) {
-	path := "/v1/sources/" + url.PathEscape(source) + "/signature"
+// would send it now. body is the decoded one. Where the agent can't sign for the
+// source, it is signed as in the tape file that the record came from; "": there is
+// no record.
+func (c *Client) Sign(ctx context.Context, source, record string, head *wire.RequestHead, body []byte) (*provider.Signature, error) {
+	path := "/v1/sources/" + url.PathEscape(source) + "/signature?" + url.Values{"record": {record}}.Encode()
 	g, err := object[provider.Signature](c.do(ctx, http.MethodPost, path, "application/octet-stream", message(head, body)))
 	return &g, err
 }

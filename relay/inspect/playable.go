@@ -100,13 +100,28 @@ func (s *Server) toPlay(ctx context.Context, q PlayQuery) (iter.Seq2[*store.Reco
 	if err != nil {
 		return nil, err
 	}
+	last, err := s.Store.Find("last")
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return nil, err
+	}
 	scan := chosen.scan()
 	if q.Newest > 0 {
 		if scan.After, err = s.beforeNewest(ctx, chosen, q.Newest); err != nil {
 			return nil, err
 		}
 	}
-	return s.chosen(ctx, chosen, scan), nil
+	return upTo(last, s.chosen(ctx, chosen, scan)), nil
+}
+
+// upTo ends records behind the last: a replay through the agent itself makes new ones, which are not to be replayed.
+func upTo(last store.ID, records iter.Seq2[*store.Record, error]) iter.Seq2[*store.Record, error] {
+	return func(yield func(*store.Record, error) bool) {
+		for rec, err := range records {
+			if err == nil && rec.ID.Compare(last) > 0 || !yield(rec, err) {
+				return
+			}
+		}
+	}
 }
 
 // byName are records by their names, all of which are looked up at once.

@@ -1,12 +1,14 @@
 package inspect
 
 import (
+	"cmp"
 	"io"
 	"net/http"
 	"time"
 
 	"github.com/hooktape/hooktape/relay/provider"
 	"github.com/hooktape/hooktape/relay/wire"
+	"github.com/hooktape/hooktape/store"
 )
 
 // Signer signs requests as the senders of sources do. It may be asked from many
@@ -41,18 +43,70 @@ type Verified struct {
 // sign says how to sign a request of a source: what is posted is its head, and
 // behind it the decoded body. Secrets do not leave the agent.
 func (s *Server) sign(w http.ResponseWriter, r *http.Request) error {
-	if s.Signer == nil {
-		return errNoSecrets
-	}
 	head, body, err := posted(w, r)
 	if err != nil {
 		return err
 	}
-	g, err := s.Signer.Sign(r.PathValue("name"), head, body)
+	g, err := s.signature(r.PathValue("name"), r.URL.Query().Get("record"), head, body)
 	if err != nil {
-		return refuse(Failed, "%s", err)
+		return err
 	}
 	return reply(w, g)
+}
+
+// signature signs as the configuration says, and where that says nothing, as the
+// tape file did that the record was imported from.
+func (s *Server) signature(source, record string, head *wire.RequestHead, body []byte) (*provider.Signature, error) {
+	refused := error(errNoSecrets)
+	if s.Signer != nil {
+		g, err := s.Signer.Sign(source, head, body)
+		if err == nil {
+			return g, nil
+		}
+		refused = refuse(Failed, "%s", err)
+	}
+	signing, err := s.signingOf(source, record)
+	if err != nil || signing == nil {
+		return nil, cmp.Or(err, refused)
+	}
+	p, ok := provider.Named(signing.Provider)
+	if !ok {
+		return nil, refuse(Failed, "the tape file was signed as by %q, of whom nothing is known", signing.Provider)
+	}
+	setting := &provider.Setting{Secrets: []string{signing.Secret}, Params: signing.Params}
+	g, err := p.Sign(setting, &provider.Request{Head: head, Body: body, URL: provider.RequestURL("", head, false), Time: s.now()})
+	if err != nil {
+		return nil, refuse(Failed, "%s", err)
+	}
+	return g, nil
+}
+
+// signingOf is how the requests of a source are signed in a session that the
+// record is in; nil when none says so.
+func (s *Server) signingOf(source, record string) (*store.Signing, error) {
+	if record == "" {
+		return nil, nil
+	}
+	id, err := s.Store.Find(record)
+	if err != nil {
+		return nil, notFound(record, err)
+	}
+	rec, err := s.Store.Get(id)
+	if err != nil {
+		return nil, notFound(record, err)
+	}
+	for _, name := range rec.Session {
+		session, err := s.Store.Session(name)
+		if err != nil {
+			return nil, sessionProblem(name, err)
+		}
+		for _, signing := range session.Signing {
+			if signing.Source == source {
+				return &signing, nil
+			}
+		}
+	}
+	return nil, nil
 }
 
 // verify checks a request as one of a source: it is posted as for sign.

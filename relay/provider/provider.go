@@ -10,8 +10,11 @@
 package provider
 
 import (
+	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/oklog/ulid/v2"
 )
 
 // A Provider is the dialect of one webhook sender. All but Name, Title and Doc is optional. Providers are not changed
@@ -134,4 +137,17 @@ var table = []*Provider{
 	&yookassa,
 	&zendesk,
 	&zoom,
+}
+
+// Sign says what to change of a request so that it is as the provider would send it at r.Time, with a fresh id. s is
+// complete.
+func (p *Provider) Sign(s *Setting, r *Request) (*Signature, error) {
+	if p.Scheme == nil {
+		return nil, fmt.Errorf("%s signs nothing", p.Title)
+	}
+	g, err := p.Scheme.Sign(r, s, ulid.Make().String())
+	if err != nil {
+		return nil, fmt.Errorf("sign as %s: %w", p.Title, err)
+	}
+	return g, nil
 }

@@ -1,0 +1,66 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/hooktape/hooktape/relay/config"
+	"github.com/hooktape/hooktape/relay/inspect"
+	"github.com/hooktape/hooktape/store"
+)
+
+// openTapeFile imports a tape file into a tape of its own, which goes when it is closed. It knows the sources of the
+// config file, where one is given. What of the file is damaged is told.
+func (e *env) openTapeFile(ctx context.Context, doing, name string) (t *tape, of inspect.Imported, err error) {
+	from := &importing{env: e, doing: doing}
+	file, all, err := from.open(name)
+	if err != nil {
+		return nil, of, err
+	}
+	defer file.Close()
+	if t, err = e.temporaryTape(); err != nil {
+		return nil, of, cannot("TMPDIR names another folder for it", "%s: make a tape for the time being: %w", doing, err)
+	}
+	if of, err = from.read(ctx, t, name, file, all); err == nil {
+		err = e.furnish(t.store)
+	}
+	if err != nil {
+		return nil, of, errors.Join(err, t.Close())
+	}
+	return t, of, nil
+}
+
+// temporaryTape makes a tape that goes when it is closed.
+func (e *env) temporaryTape() (*tape, error) {
+	dir, err := os.MkdirTemp("", "hooktape-tape-*")
+	if err != nil {
+		return nil, err
+	}
+	path := filepath.Join(dir, "tape.db")
+	s, err := store.Open(path, store.Options{NoSync: true, Log: e.warn})
+	if err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	t := e.ownTape(s, path)
+	t.temporary = dir
+	return t, nil
+}
+
+// furnish puts the sources of the config file onto a tape, if one is given, so that it is known where requests go.
+func (e *env) furnish(s *store.Store) error {
+	if e.config == "" {
+		return nil
+	}
+	cfg, err := config.Load(e.config, e.lookup)
+	if err != nil {
+		return misused("", "%w", err)
+	}
+	sources := (&setup{tape: s, cfg: cfg}).sources(cfg)
+	if err := errors.Join(inspect.SaveSources(s, sources), inspect.SaveMask(s, cfg.Mask)); err != nil {
+		return fmt.Errorf("keep the sources: %w", err)
+	}
+	return nil
+}
