@@ -22,7 +22,7 @@ func (s *Store) Append(rec *Record, raw *Spool, deliveries []Delivery, render fu
 	return s.append(rec, raw, deliveries, render, nil)
 }
 
-func (s *Store) append(rec *Record, raw *Spool, deliveries []Delivery, render func(*Record), o *Once) *Commit {
+func (s *Store) append(rec *Record, raw *Spool, deliveries []Delivery, render func(*Record), keys []Once) *Commit {
 	if err := checkAppend(rec, deliveries); err != nil {
 		return failed(err)
 	}
@@ -36,14 +36,14 @@ func (s *Store) append(rec *Record, raw *Spool, deliveries []Delivery, render fu
 	if err != nil {
 		return failed(err)
 	}
-	c, err := s.queue.enterAs(orderOf(o), sizeOf(rec, kept, deliveries))
+	c, err := s.queue.enterAs(orderOf(keys), sizeOf(rec, kept, deliveries))
 	if err != nil {
 		kept.release(err)
 		return failed(err)
 	}
-	ch := &appendChange{id: c.id, raw: kept}
-	if o != nil {
-		ch.once = newOnce(c, rec.Source, *o)
+	ch := &appendChange{id: c.id, raw: kept, commit: c}
+	for _, o := range keys {
+		ch.once = append(ch.once, newOnce(rec.Source, o))
 	}
 	defer func() { // in a defer, so that a panic of render holds up nobody
 		if ch.value == nil && err == nil {
@@ -68,8 +68,8 @@ func (s *Store) append(rec *Record, raw *Spool, deliveries []Delivery, render fu
 }
 
 // orderOf is the order of an append: one that may be a duplicate looks at what others came to.
-func orderOf(o *Once) order {
-	if o != nil {
+func orderOf(keys []Once) order {
+	if len(keys) > 0 {
 		return inTurn
 	}
 	return ahead
@@ -99,7 +99,8 @@ type appendChange struct {
 	recordRow
 	sessions []string      // that it is put into, whether they capture or not
 	imported bool          // then it is put into no others
-	once     *once         // nil: not asked
+	once     []*once       // nil: not asked
+	commit   *Commit       // that is told of the first
 	instead  *bytes.Buffer // the value of the duplicate that the record turned out to be
 }
 
@@ -155,11 +156,11 @@ func (c *appendChange) apply(t *txn) error {
 	}
 	row := c.recordRow
 	if c.once != nil {
-		first, found, err := c.once.find(t, c.id)
+		first, found, err := t.findFirst(c.once, c.id)
 		if err != nil {
 			return err
 		}
-		if c.once.commit.first = first; found {
+		if c.commit.first = first; found {
 			if row, err = c.duplicate(first); err != nil {
 				return err
 			}

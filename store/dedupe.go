@@ -29,42 +29,46 @@ const (
 
 // once is a Once on its way to the disk.
 type once struct {
-	commit *Commit
 	hash   [16]byte
 	window int64 // milliseconds
 }
 
-func newOnce(c *Commit, source string, o Once) *once {
+func newOnce(source string, o Once) *once {
 	sum := sha256.Sum256(append(appendName(nil, source), o.Key...))
-	return &once{commit: c, hash: [16]byte(sum[:16]), window: max(o.Window.Milliseconds(), generations)}
+	return &once{hash: [16]byte(sum[:16]), window: max(o.Window.Milliseconds(), generations)}
 }
 
-// AppendOnce is Append, but when the tape has a record of the same source and key that came within the window and was
-// answered with a 2xx, or accepted by Rejudge, the new one becomes a duplicate: its verdict and reason say so, it has no answer yet and no
+// AppendOnce is Append, but when the tape has a record of the same source and one of the keys that came within its window
+// and was answered with a 2xx, or accepted by Rejudge, the new one becomes a duplicate: its verdict and reason say so, it has no answer yet and no
 // delivery is made. That is decided in the transaction, so that of any number at once one is the first. Commit.First
 // tells. The first counts from the time of its id. What the tape has no record of any more is forgotten.
-func (s *Store) AppendOnce(rec *Record, raw *Spool, deliveries []Delivery, render func(*Record), o Once) *Commit {
-	return s.append(rec, raw, deliveries, render, &o)
+func (s *Store) AppendOnce(rec *Record, raw *Spool, deliveries []Delivery, render func(*Record), keys ...Once) *Commit {
+	return s.append(rec, raw, deliveries, render, keys)
 }
 
 // First is the record that a duplicate repeats; ok is false when the record is none. It may be called when Wait has
 // returned nil.
 func (c *Commit) First() (id ID, ok bool) { return c.first, c.first != ID{} }
 
-// find looks for the record that id repeats. Where there is none, id is the first from now on.
-func (o *once) find(t *txn, id ID) (first ID, found bool, err error) {
+// findFirst looks for the record that id repeats by one of its keys. Where there is none, id is the first of them all
+// from now on.
+func (t *txn) findFirst(keys []*once, id ID) (first ID, found bool, err error) {
 	b, err := t.CreateBucketIfNotExists(bucketDedupe)
 	if err != nil {
 		return ID{}, false, err
 	}
 	now := int64(id.Time())
-	if first, found := o.known(t, b, now); found {
-		return first, true, nil
+	for _, o := range keys {
+		if first, found := o.known(t, b, now); found {
+			return first, true, nil
+		}
 	}
-	if err := forget(b, now); err != nil {
-		return ID{}, false, err
+	for _, o := range keys {
+		if err := o.remember(b, id); err != nil {
+			return ID{}, false, err
+		}
 	}
-	return ID{}, false, o.remember(b, id)
+	return ID{}, false, forget(b, now)
 }
 
 // remember makes id the first.

@@ -33,11 +33,13 @@ type recordFacts struct {
 	CauseBy   CauseBy      `cbor:"27,keyasint,omitempty"`
 	Overruled bool         `cbor:"28,keyasint,omitempty"` // it was judged again and accepted, whatever its sender was told
 	Origin    string       `cbor:"29,keyasint,omitempty"`
+	Edge      string       `cbor:"30,keyasint,omitempty"`
+	Base      string       `cbor:"31,keyasint,omitempty"`
 }
 
 func newRecordFacts(r *Record) *recordFacts {
 	f := &recordFacts{
-		Time: nanos(r.Time), Source: r.Source, Via: r.Via, Remote: r.Remote, Proxy: r.Proxy, TLS: r.TLS,
+		Time: nanos(r.Time), Source: r.Source, Via: r.Via, Remote: r.Remote, Edge: r.Edge, Base: r.Base, Proxy: r.Proxy, TLS: r.TLS,
 		Proto: r.Proto, Method: r.Method, Target: r.Target, Host: r.Host, Event: r.Event, Events: r.Events, Trace: r.Trace,
 		Verdict: r.Verdict, Reason: r.Reason, Verified: r.Verified,
 		HeadSize: r.HeadSize, BodySize: r.BodySize, Truncated: r.Truncated, Origin: r.Origin,
@@ -54,7 +56,7 @@ func newRecordFacts(r *Record) *recordFacts {
 
 func (f *recordFacts) record(id ID) *Record {
 	r := &Record{
-		ID: id, Time: fromNanos(f.Time), Source: f.Source, Via: f.Via, Remote: f.Remote, Proxy: f.Proxy, TLS: f.TLS,
+		ID: id, Time: fromNanos(f.Time), Source: f.Source, Via: f.Via, Remote: f.Remote, Edge: f.Edge, Base: f.Base, Proxy: f.Proxy, TLS: f.TLS,
 		Proto: f.Proto, Method: f.Method, Target: f.Target, Host: f.Host, Event: f.Event, Events: f.Events, Trace: f.Trace,
 		Verdict: f.Verdict, Reason: f.Reason, Verified: f.Verified,
 		HeadSize: f.HeadSize, BodySize: f.BodySize, Truncated: f.Truncated, Origin: f.Origin,

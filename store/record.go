@@ -74,6 +74,8 @@ type Record struct {
 	Source string    // "" when no source matched
 	Via    string    // direct, tunnel, ssh, ViaImport, or ViaAgent
 	Remote string    // ip:port of the sender; ip alone where Proxy told of it
+	Edge   string    // id of the record that an edge made of the same request, before it came here through a tunnel; "": it did not
+	Base   string    // the beginning of Target that named the tunnel at the edge; "": none did
 	Proxy  string    // ip:port of the trusted proxy that it came through; "" when it came itself
 	TLS    bool      // how the sender came
 
