@@ -21,6 +21,26 @@ data    = "hooktape.db"                       # the tape; beside this file, unle
 #   inspect = false                           # true: the inspect address speaks TLS too
 # }
 
+# edge {                                      # this agent is the public end of tunnels: hooktape http PORT --edge URL on a laptop opens one
+#   domain = "hooks.example.com"              # alice gets what comes to alice.hooks.example.com, and to hooks.example.com/t/alice
+#   tunnel "alice" {                          # not needed for a name that has a token: hooktape token new NAME
+#     token_hash = "sha256:cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0"   # as hooktape token new --json prints it
+#     respond    = "target"                   # as in a source
+#     patience   = "10s"
+#     sources    = ["orders"]                 # those that it may have copies of
+#   }
+# }
+
+# uplink {                                    # this agent is the far end of a tunnel: requests come through the edge, as well as to listen
+#   edge      = "https://hooks.example.com"
+#   token     = "t0ken"                       # better file("...") or env("..."): as hooktape token new gave it at the edge
+#   take_over = false                         # true: also when another agent has the tunnel, which then loses it
+#   backlog   = "deliver"                     # what has waited at the edge; "hold": it goes on waiting, "drop": nobody wants it
+#   copy "orders" {                           # of a source of the edge: its requests come here, too
+#     where = json.test                       # only those for which this holds; not given: all
+#   }
+# }
+
 limits {
   max_body    = "32MiB"                       # larger bodies get 413; a source can set its own
   memory      = "256MiB"                      # of all requests under way: half for heads, small bodies and responses (an eighth for
@@ -160,6 +180,10 @@ source "orders" {
       max = "10m"                             # the longest wait
     }
   }
+
+  # target "alice" {                          # a tunnel in the place of a url: it gets a copy of each request, and answers if it is primary
+  #   tunnel = "alice"                        # of the edge; not given, timeout is "6m" and concurrency 1
+  # }
 
   # Many providers are told by calls where to send. Each block is made known to the provider of this source when the agent
   # starts, and again when the public URL changes; hooktape source list says how it is, and what was called is on the tape.

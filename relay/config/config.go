@@ -23,12 +23,14 @@ import (
 
 // Config is a configuration that was found right.
 type Config struct {
-	Path      string // the config file, as given to Load; "" when built in code
-	Listen    string // host:port
-	Inspect   string // host:port
-	Data      string // path of the tape; one that is relative in the file is made relative to the file
-	PublicURL string // without a slash at its end; "" when not given
-	TLS       *TLS   // nil: the listener speaks plain HTTP
+	Path      string  // the config file, as given to Load; "" when built in code
+	Listen    string  // host:port
+	Inspect   string  // host:port
+	Data      string  // path of the tape; one that is relative in the file is made relative to the file
+	PublicURL string  // without a slash at its end; "" when not given
+	TLS       *TLS    // nil: the listener speaks plain HTTP
+	Edge      *Edge   // nil: no tunnel comes in
+	Uplink    *Uplink // nil: no tunnel goes out
 	Limits    Limits
 	Retain    Retain
 	Sources   []Source
@@ -80,6 +82,7 @@ type Source struct {
 	Status    *Status // how senders learn what became of what they sent; nil: they can't ask
 	Subscribe []Subscription
 
+	Tunnel   string // whose own address it is: it has two, at Host and below TunnelPath; "": no tunnel's
 	Template bool   // takes no requests itself: sources made at run time are like it
 	ID       string // of a source made at run time; "": it is in the config file
 	Disabled bool   // takes no requests: senders get 410
@@ -185,7 +188,8 @@ func isFieldValue(s string) bool {
 // Target is where a source's requests go.
 type Target struct {
 	Name        string
-	URL         *url.URL
+	URL         *url.URL   // of a tunnel it is for show
+	Tunnel      string     // of the edge; "": URL
 	When        *expr.Expr // nil: always
 	OrderBy     *expr.Expr // nil: no order
 	Timeout     time.Duration
@@ -194,6 +198,7 @@ type Target struct {
 	Forwarded   bool   // X-Forwarded-For, -Proto and -Host are added
 	IDHeader    string // the field that the record's id is sent in; "": none
 	Primary     bool
+	Copy        bool     // a laptop has asked for it: its response is nobody's answer
 	Rewrite     *Rewrite // nil: what was recorded is sent
 	Expect      *Expect  // nil: every 2xx will do
 	Follow      *Follow  // nil: a response is all there is to come

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -141,6 +142,10 @@ func places() []placeNames {
 		{subscribeSchema.place, subscribeSchema.names()},
 		{callSchema.place, callSchema.names()},
 		{tlsSchema.place, tlsSchema.names()},
+		{edgeSchema.place, edgeSchema.names()},
+		{tunnelSchema.place, tunnelSchema.names()},
+		{uplinkSchema.place, uplinkSchema.names()},
+		{copySchema.place, copySchema.names()},
 	}
 }
 
@@ -154,10 +159,18 @@ func (d *decoder) label(b *hclsyntax.Block) (name string, at hcl.Range) {
 		d.fail(b.LabelRanges[1], "a %s has one name", b.Type)
 	}
 	name, at = b.Labels[0], b.LabelRanges[0]
-	if !namePattern.MatchString(name) {
-		d.fail(at, "a name has up to 64 letters, digits, dots, dashes and underscores, and begins with a letter or digit")
+	if err := CheckName(name); err != nil {
+		d.fail(at, "%s", err)
 	}
 	return name, at
+}
+
+// CheckName says what is wrong with the name of a source, a target or a tunnel.
+func CheckName(name string) error {
+	if namePattern.MatchString(name) {
+		return nil
+	}
+	return errors.New("a name has up to 64 letters, digits, dots, dashes and underscores, and begins with a letter or digit")
 }
 
 // unlabeled refuses names behind the type of a block that has none.

@@ -44,6 +44,8 @@ var topSchema = schema[Config]{
 		},
 		"source": decodeSource,
 		"tls":    decodeTLS,
+		"edge":   decodeEdge,
+		"uplink": decodeUplink,
 	},
 }
 
@@ -127,6 +129,7 @@ var targetSchema = schema[Target]{
 	place: "target",
 	keys: map[string]func(*decoder, *Target, *hclsyntax.Attribute){
 		"url":         func(d *decoder, t *Target, a *hclsyntax.Attribute) { d.targetURL(a, &t.URL) },
+		"tunnel":      decodeTargetTunnel,
 		"when":        func(d *decoder, t *Target, a *hclsyntax.Attribute) { d.condition(a, &t.When) },
 		"timeout":     func(d *decoder, t *Target, a *hclsyntax.Attribute) { d.duration(a, minTimeout, &t.Timeout) },
 		"concurrency": func(d *decoder, t *Target, a *hclsyntax.Attribute) { d.number(a, 1, maxConcurrency, &t.Concurrency) },
@@ -272,9 +275,16 @@ func decodeAck(d *decoder, s *Source, b *hclsyntax.Block) {
 func decodeTarget(d *decoder, s *Source, b *hclsyntax.Block) {
 	name, _ := d.label(b)
 	t := DefaultTarget(name, nil)
+	through := b.Body.Attributes["tunnel"] != nil
+	if through {
+		t = tunnelTarget(name, "")
+	}
 	decodeBody(d, &t, b.Body, &targetSchema)
-	if b.Body.Attributes["url"] == nil {
-		d.fail(b.DefRange(), "a target needs a url")
+	switch {
+	case through:
+		d.checkTunnel(b)
+	case b.Body.Attributes["url"] == nil:
+		d.fail(b.DefRange(), "a target needs a url, or a tunnel")
 	}
 	if a := b.Body.Attributes["full"]; a != nil && b.Body.Attributes["max_pending"] == nil {
 		d.fail(a.NameRange, `"full" says what happens beyond "max_pending", which is not given`)
@@ -294,6 +304,7 @@ func decodeTarget(d *decoder, s *Source, b *hclsyntax.Block) {
 // checkConfig checks and completes what only shows when all of the file is known.
 func (d *decoder) checkConfig(c *Config) {
 	d.checkFollows(c)
+	d.checkEdge(c)
 	for i := range c.Sources {
 		if c.Sources[i].MaxBody == 0 {
 			c.Sources[i].MaxBody = c.Limits.MaxBody

@@ -1,0 +1,4 @@
+source "orders" {
+  path = "/orders"
+  target "alice" { tunnel = "alice" }
+}
