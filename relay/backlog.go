@@ -58,7 +58,7 @@ func (t *target) makeRoom() {
 	if excess <= 0 {
 		return
 	}
-	t.shed(fmt.Sprintf("more than %d were waiting", c.MaxPending), func(store.Delivery) (yes, more bool) {
+	t.shed(store.Expired, fmt.Sprintf("more than %d were waiting", c.MaxPending), func(store.Delivery) (yes, more bool) {
 		excess--
 		return excess >= 0, excess >= 0
 	})
@@ -70,7 +70,7 @@ func (t *target) expire() {
 	if hold == 0 {
 		return
 	}
-	t.shed(fmt.Sprintf("the target was away for longer than %s", hold), func(d store.Delivery) (yes, more bool) {
+	t.shed(store.Expired, fmt.Sprintf("the target was away for longer than %s", hold), func(d store.Delivery) (yes, more bool) {
 		recorded := time.UnixMilli(int64(d.Record.Time()))
 		return !held(d.Created, hold, now), !held(recorded, hold, now) // made with their records, or later
 	})
@@ -108,8 +108,8 @@ func (t *target) hasten(most time.Duration) (all bool) {
 	}
 }
 
-// shed expires those pending deliveries, in the order of their records, that choose says yes to, until it wants no more.
-func (t *target) shed(why string, choose func(store.Delivery) (yes, more bool)) {
+// shed ends those pending deliveries, in the order of their records, that choose says yes to, until it wants no more.
+func (t *target) shed(to store.State, why string, choose func(store.Delivery) (yes, more bool)) {
 	b := batch{agent: t.agent, from: store.Pending}
 	query := store.DeliveryQuery{Source: t.key.source, Target: t.key.name, State: store.Pending}
 	for d, err := range t.agent.store.AllDeliveries(query) {
@@ -122,14 +122,14 @@ func (t *target) shed(why string, choose func(store.Delivery) (yes, more bool)) 
 		}
 		yes, more := choose(d)
 		if yes {
-			d.State, d.Error = store.Expired, why
+			d.State, d.Error = to, why
 			b.settle(d)
 		}
 		if !more {
 			break
 		}
 	}
-	b.end("deliveries expired", t.key, "why", why)
+	b.end("deliveries "+string(to), t.key, "why", why)
 }
 
 // batch changes the states of many deliveries.

@@ -30,6 +30,8 @@ func (r *reception) pass() {
 		patience = timer.C
 	}
 	for wait := passRetryMin; ; wait = min(2*wait, passRetryMax) {
+		m.attempt++
+		back := r.edge.arrival()
 		flying := r.fly(m)
 		var s sent
 		select {
@@ -54,7 +56,7 @@ func (r *reception) pass() {
 		if !s.away {
 			r.owed.Due = r.now().Add(backoff(r.target.config().Retry, 1, r.jitter()))
 		}
-		if !s.away || !r.again(wait, patience) {
+		if !s.away || !r.again(wait, patience, back) {
 			r.takeOver(nil)
 			return
 		}
@@ -68,12 +70,15 @@ func (r *reception) fly(m message) <-chan sent {
 	return flying
 }
 
-// again waits before the next try, and says whether there is one: not when patience is over or the agent stops.
-func (r *reception) again(wait time.Duration, patience <-chan time.Time) bool {
+// again waits before the next try, or until a laptop is back, and says whether there is one: not when patience is over or
+// the agent stops.
+func (r *reception) again(wait time.Duration, patience <-chan time.Time, back <-chan struct{}) bool {
 	pause := time.NewTimer(wait)
 	defer pause.Stop()
 	select {
 	case <-pause.C:
+		return true
+	case <-back:
 		return true
 	case <-patience:
 	case <-r.stopping:

@@ -49,10 +49,18 @@ func (a *Agent) serve(x *wire.Exchange) {
 	a.exchanges.Add(1)
 	defer a.exchanges.Add(-1)
 	routes := a.routes.Load()
-	r := &reception{
-		Agent: a, x: x, src: routes.match(x.Head.Host(), x.Head.Path()), raw: a.store.Spool(),
-		from: senderOf(x.Remote, x.TLS, x.Head, routes.trusted),
+	if a.takesTunnel(x, routes.trusted) {
+		return
 	}
+	from := senderOf(x.Remote, x.TLS, x.Head, routes.trusted)
+	if p := arrived(x.Conn); p != nil {
+		from = senderThrough(p)
+	}
+	src := routes.match(x.Head.Host(), behind(from.base(), x.Head.Path()))
+	if a.probed(x, src) {
+		return
+	}
+	r := &reception{Agent: a, x: x, src: src, raw: a.store.Spool(), from: from}
 	r.check()
 	r.makeRoom()
 	defer r.giveBack()
@@ -86,7 +94,7 @@ func (r *reception) check() {
 		r.found = r.src.limiter.check(r.now())
 	}
 	if !r.found.refused() {
-		r.found = r.src.checkPath(r.x.Head)
+		r.found = r.src.checkPath(r.x.Head, r.from.base())
 	}
 	r.inquire()
 }
@@ -193,7 +201,7 @@ func (r *reception) keepStart(only bool) error {
 func (r *reception) newRecord() *store.Record {
 	h := r.x.Head
 	return &store.Record{
-		Time: r.x.Time, Source: r.sourceName(), Via: "direct", Remote: r.from.remote, Proxy: r.from.proxy, TLS: r.from.tls,
+		Time: r.x.Time, Source: r.sourceName(), Via: r.from.via(), Remote: r.from.remote, Edge: r.from.edge(), Base: r.from.base(), Proxy: r.from.proxy, TLS: r.from.tls,
 		Proto: h.Proto, Method: h.Method, Target: h.Target, Host: h.Host(),
 		Verdict: r.found.verdict, Reason: r.found.reason,
 		HeadSize: len(h.Raw), BodySize: r.x.BodySize(), Truncated: r.cut, Raw: store.Raw{Size: r.raw.Size()},
@@ -294,10 +302,11 @@ func (r *reception) plan() (plan, error) {
 }
 
 // primary is the target whose response is the answer: of those that want the request, the one marked so, or else the
-// first. It is nil where none does: then hooktape answers.
+// first that no laptop has asked for. It is nil where none does: then hooktape answers.
 func (r *reception) primary() (first *target) {
 	for _, t := range r.src.targets {
-		if marked := t.config().Primary; (marked || first == nil) && r.wants(t) {
+		c := t.config()
+		if marked := c.Primary; (marked || first == nil && !c.Copy) && r.wants(t) {
 			if marked {
 				return t
 			}

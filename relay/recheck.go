@@ -64,7 +64,7 @@ func (a *Agent) Recheck(id store.ID, dry bool) (Rejudged, error) {
 func (a *Agent) newRehearing(m message) *reception {
 	rec := *m.rec
 	r := &reception{
-		Agent: a, src: a.routes.Load().match(m.head.Host(), m.head.Path()), rec: &rec,
+		Agent: a, src: a.routes.Load().match(m.head.Host(), behind(rec.Base, m.head.Path())), rec: &rec,
 		from: sender{remote: rec.Remote, proxy: rec.Proxy, tls: rec.TLS},
 	}
 	rec.Verdict, rec.Reason, rec.Source = store.Accepted, "", r.sourceName()
@@ -77,7 +77,7 @@ func (a *Agent) newRehearing(m message) *reception {
 func (r *reception) rehear(m message) error {
 	r.found = checkHead(r.config(), m.head, r.from.remote, r.hidden())
 	if !r.found.refused() {
-		r.found = r.src.checkPath(m.head)
+		r.found = r.src.checkPath(m.head, r.rec.Base)
 	}
 	if !r.found.refused() && r.rec.BodySize > r.src.MaxBody {
 		r.found = tooLarge(r.src.MaxBody)

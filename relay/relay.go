@@ -12,12 +12,14 @@
 //	                  │ ties.go      outbound: the record that made the app call
 //	                  │ body.go      schema → verdict
 //	                  │ answer.go    verdict, acks → the bytes of the answer   pure
+//	                  ├─► edge.go    it asks for a tunnel: laptop.go keeps it
 //	                  ├─► rollup.go  too many refused: counted, not recorded
 //	                  ├─► status.go  a sender asks what became of a record
 //	                  ├─► repeat.go  a duplicate: the answer of the first is the answer
 //	                  ├─► pass.go    respond = "target": the app's response is the answer
 //	                  └─► target.go  everything else: deliveries, one worker a target
 //	                        │ send.go     one attempt over wire.Client
+//	                        │ through.go  through a tunnel: as it came
 //	                        │ rewrite.go  what it sends in the place of what was recorded
 //	                        │ follow.go   asks for what a response only promises
 //	                        │ retry.go    what an attempt made of a delivery   pure
@@ -65,6 +67,12 @@ type Options struct {
 	Jitter func() float64    // in [0, 1), spreads retries; nil: math/rand/v2
 	Keys   http.RoundTripper // reaches providers that hand out keys; nil: net/http's, to public addresses
 	Grace  time.Duration     // for what is under way when the agent stops; zero: 10s
+
+	// Uplink gives the streams of a tunnel that the agent has opened to an edge, as the package tunnel has them. Nil: none.
+	Uplink net.Listener
+	// Renew applies the configuration again, with what is on the tape beside it: a laptop has asked for copies. Nil: they
+	// come with the next Apply.
+	Renew func() error
 }
 
 // Agent records what its listeners receive and delivers it. It owns every goroutine it starts and has ended them all
@@ -78,7 +86,12 @@ type Agent struct {
 	grace  time.Duration
 
 	routes  atomic.Pointer[routes] // what requests are matched against
+	cfg     atomic.Pointer[config.Config]
 	server  *wire.Server
+	inner   *wire.Server // of what comes through the uplink, where TLS has been spoken already
+	uplink  net.Listener // nil: there is none
+	edge    edge
+	renew   func() error // nil: nothing is done
 	watch   hub
 	outage  outage
 	telling telling
@@ -118,7 +131,7 @@ type Agent struct {
 // New makes an agent for a configuration that config.Load has found right. It does nothing until Run.
 func New(o Options, cfg *config.Config) *Agent {
 	a := &Agent{
-		store: o.Store, log: o.Log, client: o.Client, now: o.Now, jitter: o.Jitter, grace: o.Grace,
+		store: o.Store, log: o.Log, client: o.Client, now: o.Now, jitter: o.Jitter, grace: o.Grace, uplink: o.Uplink, renew: o.Renew,
 		targets: make(map[targetKey]*target), left: make(map[targetKey]*target), stopping: make(chan struct{}),
 		explaining: rate.NewLimiter(explainRate, explainBurst),
 		subscriber: newSubscriber(),
@@ -145,13 +158,18 @@ func New(o Options, cfg *config.Config) *Agent {
 	a.metrics = newMetrics(a)
 	a.watch.metrics = a.metrics
 	a.store.Observe(a.metrics.observer(a.now))
-	a.server = &wire.Server{
-		Serve: a.serve, Refuse: a.refuse, Now: a.now, Panicked: a.panicked, AcceptFailed: a.deaf, TLS: a.tls(cfg),
+	a.server, a.inner = a.newServer(cfg), a.newServer(cfg)
+	a.server.TLS = a.tls(cfg)
+	a.Apply(cfg)
+	return a
+}
+
+func (a *Agent) newServer(cfg *config.Config) *wire.Server {
+	return &wire.Server{
+		Serve: a.serve, Refuse: a.refuse, Now: a.now, Panicked: a.panicked, AcceptFailed: a.deaf,
 		Room:   a.headRoom,
 		Limits: wire.Limits{Conns: cfg.Limits.Connections, Head: int(cfg.Limits.Head)},
 	}
-	a.Apply(cfg)
-	return a
 }
 
 // Apply makes cfg the configuration for every request that comes from now on. Requests under way finish on the old one.
@@ -164,6 +182,8 @@ func (a *Agent) Apply(cfg *config.Config) {
 		a.memory.Store(newBudget(cfg.Limits.Memory))
 	}
 	a.mask.Store(&cfg.Mask)
+	a.cfg.Store(cfg)
+	a.edge.apply(cfg.Edge)
 	kept := make(map[targetKey]*target)
 	limiters := make(map[string]*limiter)
 	var sources []*source
@@ -246,9 +266,16 @@ func (a *Agent) Run(ctx context.Context, listeners ...net.Listener) error {
 	a.sending.Go(func() { a.keepKeys(working) })
 	a.sending.Go(func() { a.rollUp(working) })
 
-	failed := make(chan error, len(listeners))
+	serving := len(listeners)
+	if a.uplink != nil {
+		serving++
+	}
+	failed := make(chan error, serving)
 	for _, l := range listeners {
 		go func() { failed <- a.server.Run(l) }()
+	}
+	if a.uplink != nil {
+		go func() { failed <- a.inner.Run(a.uplink) }()
 	}
 	var cause error
 	ended := 0
@@ -268,18 +295,28 @@ func (a *Agent) Run(ctx context.Context, listeners ...net.Listener) error {
 	grace, cancel := context.WithTimeout(context.Background(), a.grace)
 	defer cancel()
 	defer context.AfterFunc(grace, a.stop)()
-	_ = a.server.Shutdown(grace) // what it cuts off at the end of the grace is on the tape
-	for ; ended < len(listeners); ended++ {
+	a.shutDown(grace)
+	for ; ended < serving; ended++ {
 		if err := <-failed; cause == nil && !errors.Is(err, wire.ErrServerClosed) {
 			cause = err
 		}
 	}
 	a.sending.Wait()
+	a.edge.close()
 	a.writeRollups()
 	a.stop()
 	a.client.Close()
 	a.tellStopped(began)
 	return cause
+}
+
+// shutDown ends the servers. What they cut off at the end of the grace is on the tape.
+func (a *Agent) shutDown(grace context.Context) {
+	var both sync.WaitGroup
+	for _, s := range []*wire.Server{a.server, a.inner} {
+		both.Go(func() { _ = s.Shutdown(grace) })
+	}
+	both.Wait()
 }
 
 // panicked is told of a panic in the handling of one request. The connection is closed, the agent goes on.

@@ -150,6 +150,11 @@ func startOn(t *testing.T, path string, sources ...config.Source) *rig {
 
 func startWith(t *testing.T, path string, o Options, sources ...config.Source) *rig {
 	t.Helper()
+	return startConfig(t, path, o, &config.Config{Sources: sources})
+}
+
+func startConfig(t *testing.T, path string, o Options, cfg *config.Config) *rig {
+	t.Helper()
 	s, err := store.Open(path, store.Options{NoSync: true})
 	if err != nil {
 		t.Fatal(err)
@@ -160,7 +165,7 @@ func startWith(t *testing.T, path string, o Options, sources ...config.Source) *
 	}
 	r := &rig{t: t, addr: l.Addr().String(), path: path, patience: patienceOfTests}
 	o.Store = s
-	r.Agent = New(o, &config.Config{Sources: sources})
+	r.Agent = New(o, cfg)
 	events, unwatch := r.Watch(1000)
 	r.events = events
 	ctx, cancel := context.WithCancel(context.Background())

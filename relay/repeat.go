@@ -70,23 +70,55 @@ func (r *reception) dedupeKey() string {
 	return key
 }
 
+// edgeWindow is for how long a request that came through a tunnel is remembered, since it comes again when its answer
+// was lost on the way back: longer than deliveries wait for a laptop by default.
+const edgeWindow = 8 * 24 * time.Hour
+
+// onceKeys are what makes the request equal to others: its edge's id for it, and its own key.
+func (r *reception) onceKeys() (keys []store.Once) {
+	if p := r.from.through; p != nil && p.Record != "" && r.found.verdict == store.Accepted {
+		keys = append(keys, store.Once{Key: "edge\x00" + p.Target + "\x00" + p.Record, Window: edgeWindow})
+	}
+	if key := r.dedupeKey(); key != "" {
+		keys = append(keys, store.Once{Key: key, Window: r.src.Dedupe.Window})
+	}
+	return keys
+}
+
 // append queues the record, unless it turns out to be a duplicate in the same transaction.
 func (r *reception) append(p plan) *store.Commit {
-	key := r.dedupeKey()
+	keys := r.onceKeys()
 	if r.held.denied {
 		return r.store.Append(r.rec, r.raw, nil, r.instead(r.noRoom()).render)
 	}
-	if key == "" {
-		return r.store.Append(r.rec, r.raw, p.deliveries, p.render)
+	if r.target != nil && !r.standInLine(keys) {
+		return r.store.Append(r.rec, r.raw, nil, r.instead(underWay()).render)
 	}
-	if r.target != nil {
-		at := place(sha256.Sum256([]byte(r.src.Name + "\x00" + key)))
-		if !r.line.enter(at, repeatWait, r.stopping) {
-			return r.store.Append(r.rec, r.raw, nil, r.instead(underWay()).render)
+	return r.store.AppendOnce(r.rec, r.raw, p.deliveries, p.render, keys...)
+}
+
+// standInLine waits while an equal request is under way, and says whether it was the request's turn in time. All take
+// their keys in the same order, so that none waits for another that waits for it.
+func (r *reception) standInLine(keys []store.Once) bool {
+	if len(keys) == 0 {
+		return true
+	}
+	var places []place
+	r.leave = func() {
+		for _, at := range places {
+			r.line.leave(at)
 		}
-		r.leave = func() { r.line.leave(at) }
 	}
-	return r.store.AppendOnce(r.rec, r.raw, p.deliveries, p.render, store.Once{Key: key, Window: r.src.Dedupe.Window})
+	for _, key := range keys {
+		at := place(sha256.Sum256([]byte(r.src.Name + "\x00" + key.Key)))
+		if !r.line.enter(at, repeatWait, r.stopping) {
+			r.letOn()
+			r.leave = nil
+			return false
+		}
+		places = append(places, at)
+	}
+	return true
 }
 
 // underWay is the finding about a request while an equal one has no answer yet.

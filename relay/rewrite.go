@@ -63,7 +63,12 @@ func (a *Agent) keepBody(body []byte, s *sent) (func() (io.ReadCloser, error), e
 }
 
 // outcome is what is written down of the attempt.
-func (s *sent) outcome() store.Outcome { return store.Outcome{Attempt: s.attempt, Sent: s.body} }
+func (s *sent) outcome() store.Outcome {
+	if s.absent {
+		return store.Outcome{}
+	}
+	return store.Outcome{Attempt: s.attempt, Sent: s.body}
+}
 
 // deliveries are the one that the attempt belongs to, and that which waits for what its response promises.
 func (s *sent) deliveries(d store.Delivery) []store.Delivery {

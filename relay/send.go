@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/hooktape/hooktape/relay/config"
+	"github.com/hooktape/hooktape/relay/tunnel"
 	"github.com/hooktape/hooktape/relay/wire"
 	"github.com/hooktape/hooktape/store"
 )
@@ -28,6 +29,8 @@ type message struct {
 	head *wire.RequestHead
 	raw  store.Raw                     // its bytes
 	body func() (io.ReadCloser, error) // its bytes behind the head, from the first; nil: there are none
+
+	attempt int // that is to be made of it, from 1; 0: not known
 }
 
 // message is the recorded bytes ready to be sent; raw are those of rec.
@@ -79,6 +82,9 @@ func (a *Agent) load(id store.ID) (message, error) {
 type aim struct {
 	config.Target
 	at       string  // Target.URL, made text once
+	source   string  // whose target it is
+	own      string  // the tunnel whose own source that is; "": it is a source like others
+	host     string  // of the source
 	outbound bool    // of the source
 	follower *target // asks for what this one promises; nil: nothing is followed
 	route    wire.Route
@@ -89,6 +95,9 @@ func newAim(s config.Source, t config.Target) *aim {
 	return &aim{
 		Target:   t,
 		at:       t.URL.String(),
+		source:   s.Name,
+		own:      s.Tunnel,
+		host:     s.Host,
 		outbound: s.Direction == config.Outbound,
 		route:    wire.Route{Prefix: s.Path, URL: t.URL, KeepHost: t.KeepHost},
 		timeouts: wire.Timeouts{
@@ -97,9 +106,18 @@ func newAim(s config.Source, t config.Target) *aim {
 	}
 }
 
+// routeBehind is the route of a request with that Record.Base, of which an app gets nothing.
+func (a *aim) routeBehind(base string) wire.Route {
+	route := a.route
+	if base != "" {
+		route.Prefix = base + strings.TrimSuffix(route.Prefix, "/")
+	}
+	return route
+}
+
 // outgoing is the message as this target gets it (promise 5).
 func (a *aim) outgoing(m message) (*wire.Outgoing, error) {
-	route := a.route
+	route := a.routeBehind(m.rec.Base)
 	if a.Forwarded {
 		route.Add = append(route.Add, wire.Forwarded(m.rec.Peer(), m.rec.Host, m.rec.TLS)...)
 	}
@@ -118,7 +136,8 @@ type sent struct {
 	message  message
 	attempt  *store.Attempt
 	response *wire.Response  // nil: none came, attempt.Error says why
-	away     bool            // no connection came about: the target did not see the message
+	away     bool            // no connection came about: the target did not see the message; or its tunnel was lost, and it knows what it saw
+	absent   bool            // there was nobody to send it to: no attempt was made
 	silent   bool            // the target took the connection, and gave nothing of an answer
 	lost     bool            // the response's bytes could not be recorded
 	hopeless bool            // the message can't be sent to this target at all
@@ -159,6 +178,9 @@ func (a *Agent) prepare(to *aim, m message, s *sent) (*wire.Outgoing, error) {
 	if strings.HasSuffix(to.Name, followSuffix) {
 		return a.question(to, m, s)
 	}
+	if to.Tunnel != "" {
+		return a.through(to, m), nil
+	}
 	out, err := to.outgoing(m)
 	if err != nil {
 		s.hopeless = true
@@ -183,9 +205,10 @@ func (s *sent) fail(err error, now time.Time) {
 	s.attempt.Error = err.Error()
 	s.attempt.Duration = now.Sub(s.attempt.Time)
 	if failed, ok := errors.AsType[*wire.SendError](err); ok {
-		s.away = failed.Phase == wire.PhaseDial
+		lost := errors.Is(err, tunnel.ErrLost)
+		s.away, s.absent = failed.Phase == wire.PhaseDial || lost, errors.Is(err, errAbsent)
 		s.timeout = failed.Timeout()
-		s.silent = failed.Phase == wire.PhaseTLS || failed.Phase == wire.PhaseWait || failed.Phase == wire.PhaseWrite && s.timeout
+		s.silent = !lost && (failed.Phase == wire.PhaseTLS || failed.Phase == wire.PhaseWait || failed.Phase == wire.PhaseWrite && s.timeout)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/hooktape/hooktape/relay/tunnel"
 	"github.com/hooktape/hooktape/relay/wire"
 )
 
@@ -14,6 +15,8 @@ type sender struct {
 	remote string // ip:port, or ip alone where a proxy told of it
 	proxy  string // ip:port of the trusted proxy that told of it; "": nobody did
 	tls    bool   // whether it spoke TLS, as far as is known
+
+	through *tunnel.Preface // what the edge said of it; nil: it came directly
 }
 
 // senderOf finds out who sent a request that came from peer. Only where peer is a trusted proxy its word counts.

@@ -17,7 +17,7 @@ func (a *Agent) Sign(name string, head *wire.RequestHead, body []byte) (*provide
 		return nil, fmt.Errorf("no source %q is configured", name)
 	}
 	return src.Sign(src.settings(), &provider.Request{
-		Head: head, Body: body, URL: provider.RequestURL(src.publicURL, head, false), Time: a.now(),
+		Head: head, Body: body, URL: src.urlOf(head, false), Time: a.now(),
 	})
 }
 

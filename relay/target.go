@@ -138,7 +138,9 @@ func (t *target) dispatch(ctx context.Context) (next time.Time) {
 	if free <= 0 {
 		return again
 	}
-	due, next, err := t.agent.store.Ready(t.key.source, t.key.name, t.agent.now(), free, t.isBusy)
+	held := t.agent.edge.held(t.config().Tunnel)
+	wait := func(id store.ID) bool { return t.isBusy(id) || id.Compare(held) <= 0 }
+	due, next, err := t.agent.store.Ready(t.key.source, t.key.name, t.agent.now(), free, wait)
 	if err != nil && !t.fault.Swap(true) {
 		t.agent.complain("can't read all that is to be delivered, told once", t.key, err)
 	}
@@ -161,6 +163,9 @@ func (t *target) dispatch(ctx context.Context) (next time.Time) {
 // free is how many attempts may start now, and when to look again whatever becomes of them; zero: no need. While the
 // breaker is open and something waits, it asks from time to time whether the target is there.
 func (t *target) free(ctx context.Context) (n int, again time.Time) {
+	if name := t.config().Tunnel; name != "" && !t.findLaptop(name) {
+		return 0, t.agent.now().Add(probeMax)
+	}
 	t.mu.Lock()
 	room := t.config().Concurrency - len(t.flying)
 	if !t.breaker.open() {
@@ -182,6 +187,22 @@ func (t *target) free(ctx context.Context) (n int, again time.Time) {
 	}
 	t.reached()
 	return room, time.Time{}
+}
+
+// findLaptop says whether the laptop of a tunnel is there, and notes it. It comes and goes by itself: nobody asks for it.
+func (t *target) findLaptop(name string) (there bool) {
+	if t.agent.edge.at(name) == nil {
+		t.missed(sent{away: true})
+		t.expire()
+		return false
+	}
+	t.mu.Lock()
+	back := t.breaker.open() && !t.breaker.mute
+	t.mu.Unlock()
+	if back {
+		t.reached()
+	}
+	return true
 }
 
 // reachable says whether a connection to the host of a URL comes about.
@@ -238,6 +259,7 @@ func (t *target) deliver(d store.Delivery) {
 		t.giveUp(d, err)
 		return
 	}
+	m.attempt = d.Attempts + 1
 	t.settle(d, t.agent.send(t.agent.ctx, t, m))
 }
 
@@ -271,6 +293,11 @@ func (t *target) settle(d store.Delivery, s sent) {
 	}
 	if a.ctx.Err() != nil && s.attempt.Error != "" {
 		return // cut short by our own stop: it stays pending
+	}
+	if s.absent {
+		t.missed(s)
+		t.keep()
+		return // it stays as it was
 	}
 	d.Attempts++
 	s.describe(&d)

@@ -35,8 +35,7 @@ type inquiry struct {
 
 // newInquiry begins the check of a request that has arrived at a time; sawTLS is how its sender came.
 func newInquiry(src *source, head *wire.RequestHead, at time.Time, sawTLS bool) *inquiry {
-	url := provider.RequestURL(src.publicURL, head, sawTLS)
-	q := &inquiry{src: src, request: provider.Request{Head: head, URL: url, Time: at}}
+	q := &inquiry{src: src, request: provider.Request{Head: head, URL: src.urlOf(head, sawTLS), Time: at}}
 	q.begin()
 	return q
 }

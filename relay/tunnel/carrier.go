@@ -24,8 +24,8 @@ const (
 
 var (
 	errSilent   = errors.New("nothing came any more")
-	errText     = errors.New("it sent a message of text")
-	errNonsense = errors.New("it sent a frame that is none")
+	errText     = fmt.Errorf("%w: it sent a message of text", ErrBroken)
+	errNonsense = fmt.Errorf("%w: it sent a frame that is none", ErrBroken)
 	errEnded    = errors.New("it was ended")
 )
 

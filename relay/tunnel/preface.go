@@ -12,6 +12,9 @@ import (
 // each is the largest of them.
 const maxMessage = 32 << 10
 
+// MaxHost bounds Preface.Host: a name of the DNS has up to 253 bytes, and a port follows. What is longer is in the request.
+const MaxHost = 260
+
 // Preface is what the edge says of a request before it: what the laptop could not find out by itself.
 type Preface struct {
 	Record  string `cbor:"1,keyasint,omitempty"` // id of the edge's record: the same whenever the request is sent again

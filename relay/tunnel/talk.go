@@ -2,7 +2,6 @@ package tunnel
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 )
@@ -62,7 +61,7 @@ type Begin struct {
 }
 
 // errTalk is what an end that says nothing or nonsense is cut off for.
-var errTalk = errors.New("it did not say who it is")
+var errTalk = fmt.Errorf("%w: it did not say who it is", ErrBroken)
 
 // Introduce is for the laptop, which says Hello and gets the edge's answer. The error is that of ctx or of the link, which
 // is of no more use.

@@ -65,6 +65,9 @@ import (
 // Path is where an edge takes tunnels.
 const Path = "/.hooktape/tunnel"
 
+// ProbePath is before what a laptop asks for at its own public URL, to see whether that leads to itself.
+const ProbePath = "/.hooktape/probe/"
+
 // version is that of the protocol that this program speaks.
 const version = 1
 
@@ -87,11 +90,13 @@ const (
 var (
 	// ErrClosed is why a link ended that this end has closed.
 	ErrClosed = errors.New("the link was closed")
+	// ErrBroken is why a link ended whose other end did what none does.
+	ErrBroken = errors.New("the other end is broken")
 	// ErrLost is what Open and the streams of a link that has ended fail with, beside the cause.
 	ErrLost = errors.New("the link is lost")
 
-	errTooManyStreams = fmt.Errorf("more than %d streams at once", backlog)
-	errUninvited      = errors.New("it opened a stream, which only the edge may")
+	errTooManyStreams = fmt.Errorf("%w: more than %d streams at once", ErrBroken, backlog)
+	errUninvited      = fmt.Errorf("%w: it opened a stream, which only the edge may", ErrBroken)
 )
 
 // Timing says how often an end gives a sign of life, and when it takes the other for dead. The zero value of each is its
@@ -174,6 +179,9 @@ func (l *Link) watch() {
 			break
 		}
 		_, cause = l.session.AcceptStream()
+	}
+	if l.carrier.failure() == nil && cause != yamux.ErrSessionShutdown { // then yamux has found it
+		cause = fmt.Errorf("%w: %w", ErrBroken, cause)
 	}
 	l.end(cause)
 	close(l.done)
@@ -294,7 +302,7 @@ func (l *Link) introduce(s *Stream) {
 	if err := readMessage(s, &s.preface); err != nil {
 		_ = s.Close()
 		if !errors.Is(err, io.ErrUnexpectedEOF) || l.session.IsClosed() { // an edge may think better of it
-			l.cut(fmt.Errorf("preface: %w", err))
+			l.cut(fmt.Errorf("%w: preface: %w", ErrBroken, err))
 		}
 		return
 	}

@@ -1,0 +1,253 @@
+package relay
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"errors"
+	"net"
+	"net/http"
+	"net/netip"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/hooktape/hooktape/relay/config"
+	"github.com/hooktape/hooktape/relay/tunnel"
+	"github.com/hooktape/hooktape/relay/wire"
+	"github.com/hooktape/hooktape/store"
+)
+
+// edge is the public end of tunnels: who may open one, and which laptops are there. The zero value takes none.
+type edge struct {
+	guesses guesses
+	running sync.WaitGroup // laptops
+
+	// mu guards the fields below. It is held for moments, never during I/O.
+	mu      sync.Mutex
+	cfg     *config.Edge       // nil: nobody may
+	laptops map[string]*laptop // by tunnel: that which has it
+	probes  map[string]string  // by tunnel: what its laptop asks for at its own URL
+	arrived chan struct{}      // closed, and made anew, whenever a laptop begins to take requests; nil: nobody waits
+	closed  bool               // the agent has stopped
+}
+
+var (
+	// errAbsent is why nothing can be sent through a tunnel: its laptop is not there.
+	errAbsent   = errors.New("the laptop of this tunnel is not connected")
+	errReplaced = errors.New("another link has taken its place")
+	errRevoked  = errors.New("its token is not valid any more")
+)
+
+// takesTunnel answers a request that asks for a tunnel, and says whether it is one. It is no record, but its refusals are
+// logged.
+func (a *Agent) takesTunnel(x *wire.Exchange, trusted []netip.Prefix) bool {
+	if x.Head.Path() != tunnel.Path || a.edge.config() == nil {
+		return false
+	}
+	r, err := x.Request()
+	if err != nil || !tunnel.Asks(r) {
+		return false
+	}
+	from := senderOf(x.Remote, x.TLS, x.Head, trusted)
+	l, no := a.edge.admit(r, from, a.now())
+	if no != nil {
+		if no.tell {
+			a.log.Warn("tunnel refused", "remote", from.remote, "reason", no.reason)
+		}
+		_, _ = x.Write(no.answer())
+		return true
+	}
+	conn := x.Hijack()
+	if !a.edge.host(func() { a.keepLaptop(conn, r, l) }) {
+		_ = conn.Close()
+	}
+	return true
+}
+
+// notAdmitted is why a request for a tunnel is refused.
+type notAdmitted struct {
+	status int
+	reason string
+	tell   bool // the operator
+}
+
+// answer is for the laptop. It says nothing that a stranger could use.
+func (n *notAdmitted) answer() []byte {
+	fields := wire.Fields{{Name: "Content-Type", Value: "text/plain; charset=utf-8"}}
+	for name, values := range tunnel.Fields() {
+		fields = append(fields, wire.Field{Name: name, Value: values[0]})
+	}
+	if n.status == http.StatusTooManyRequests {
+		fields = append(fields, wire.Field{Name: "Retry-After", Value: "10"})
+	}
+	return wire.AppendResponse(nil, wire.Answer{Status: n.status, Fields: fields, Body: []byte("hooktape: " + n.reason + "\n"), Close: true})
+}
+
+// admit finds out whose request for a tunnel it is.
+func (e *edge) admit(r *http.Request, from sender, now time.Time) (*laptop, *notAdmitted) {
+	peer := addrOf(from.remote)
+	switch mismatch, differs := tunnel.Mismatch(r); {
+	case !from.tls && !peer.IsLoopback():
+		return nil, &notAdmitted{http.StatusForbidden, "tunnels need TLS; is a proxy that speaks it among trusted_proxies?", true}
+	case !e.guesses.allowed(peer, now):
+		return nil, &notAdmitted{http.StatusTooManyRequests, "too many wrong tokens", false}
+	case differs:
+		return nil, &notAdmitted{http.StatusUpgradeRequired, mismatch.Error() + ": upgrade " + mismatch.Upgrade(), true}
+	}
+	name, hash, ok := e.owner(tunnel.Token(r))
+	if !ok {
+		e.guesses.wrong(peer, now)
+		return nil, &notAdmitted{http.StatusUnauthorized, "wrong token", true}
+	}
+	return &laptop{name: name, hash: hash, remote: from.remote}, nil
+}
+
+// owner is the tunnel that a token opens. Whatever the token, all hashes are compared with its own.
+func (e *edge) owner(token string) (name string, hash [sha256.Size]byte, ok bool) {
+	hash = store.HashToken(token)
+	for _, t := range e.config().Tunnels {
+		for _, its := range t.Hashes {
+			if subtle.ConstantTimeCompare(hash[:], its[:]) == 1 {
+				name, ok = t.Name, true
+			}
+		}
+	}
+	return name, hash, ok && token != ""
+}
+
+func (e *edge) config() *config.Edge {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.cfg
+}
+
+// apply makes cfg the configuration, and cuts off those who may not be here any more.
+func (e *edge) apply(cfg *config.Edge) {
+	e.mu.Lock()
+	e.cfg = cfg
+	var gone []*laptop
+	for _, l := range e.laptops {
+		if !cfg.Admits(l.name, l.hash) {
+			gone = append(gone, l)
+		}
+	}
+	e.mu.Unlock()
+	for _, l := range gone {
+		l.link.Cut(errRevoked)
+	}
+}
+
+// host runs what keeps a laptop, unless the agent has stopped.
+func (e *edge) host(keep func()) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed {
+		return false
+	}
+	e.running.Go(keep)
+	return true
+}
+
+// close ends all tunnels.
+func (e *edge) close() {
+	e.mu.Lock()
+	e.closed = true
+	var all []*laptop
+	for _, l := range e.laptops {
+		all = append(all, l)
+	}
+	e.mu.Unlock()
+	for _, l := range all {
+		_ = l.link.Close()
+	}
+	e.running.Wait()
+}
+
+// at is the laptop that has a tunnel and takes requests; nil when it is not there.
+func (e *edge) at(name string) *laptop {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if l := e.laptops[name]; l != nil && l.begun {
+		return l
+	}
+	return nil
+}
+
+// arrival is closed when the next laptop begins to take requests.
+func (e *edge) arrival() <-chan struct{} {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.arrived == nil {
+		e.arrived = make(chan struct{})
+	}
+	return e.arrived
+}
+
+// open opens a stream to the laptop of a tunnel.
+func (e *edge) open(ctx context.Context, name string, p tunnel.Preface) (net.Conn, error) {
+	l := e.at(name)
+	if l == nil {
+		return nil, errAbsent
+	}
+	return l.link.Open(ctx, p)
+}
+
+// held is the record up to which the deliveries of a tunnel are to wait, since its laptop wants only new ones; zero: none.
+func (e *edge) held(name string) store.ID {
+	if l := e.at(name); l != nil {
+		return l.hold
+	}
+	return store.ID{}
+}
+
+const (
+	// guessEvery and guessBurst are how many wrong tokens an address may send: as many at once as anybody mistypes.
+	guessEvery = 2 * time.Second
+	guessBurst = 5
+	// guessersMost bounds how many addresses are remembered.
+	guessersMost = 4096
+)
+
+// guesses bounds the wrong tokens of an address; of IPv6, of its network. The zero value has seen none.
+type guesses struct {
+	mu sync.Mutex // guards by, for moments
+	by map[netip.Prefix]*rate.Limiter
+}
+
+func (g *guesses) allowed(from netip.Addr, now time.Time) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	l := g.by[networkOf(from)]
+	return l == nil || l.TokensAt(now) >= 1
+}
+
+func (g *guesses) wrong(from netip.Addr, now time.Time) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	network := networkOf(from)
+	if g.by == nil || len(g.by) >= guessersMost {
+		g.by = make(map[netip.Prefix]*rate.Limiter) // who has so many addresses is not held up by this
+	}
+	if g.by[network] == nil {
+		g.by[network] = rate.NewLimiter(rate.Every(guessEvery), guessBurst)
+	}
+	g.by[network].AllowN(now, 1)
+}
+
+// networkOf is what one party is likely to have all of.
+func networkOf(a netip.Addr) netip.Prefix {
+	bits := 64
+	if a.Is4() {
+		bits = 32
+	}
+	p, _ := a.Prefix(bits) // an address that is none has none
+	return p
+}
+
+// addrOf is the address of ip:port, or of ip alone.
+func addrOf(remote string) netip.Addr {
+	a, _ := netip.ParseAddr(hostname(remote))
+	return a.Unmap().WithZone("")
+}

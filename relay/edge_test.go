@@ -1,0 +1,408 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hooktape/hooktape/relay/config"
+	"github.com/hooktape/hooktape/relay/expr"
+	"github.com/hooktape/hooktape/relay/tunnel"
+	"github.com/hooktape/hooktape/store"
+)
+
+const tokenOfTests = "token of alice"
+
+// edgeConfig is that of an edge with a tunnel for alice, who may have copies of the sources.
+func edgeConfig(patience time.Duration, sources ...config.Source) *config.Config {
+	cfg := config.Default()
+	cfg.Sources = sources
+	alice := config.Tunnel{Name: "alice", Hashes: [][32]byte{store.HashToken(tokenOfTests)}, Respond: config.RespondTarget, Patience: patience}
+	for _, s := range sources {
+		alice.Sources = append(alice.Sources, s.Name)
+	}
+	cfg.Edge = &config.Edge{Domain: "edge.test", Tunnels: []config.Tunnel{alice}}
+	return cfg
+}
+
+// startEdge runs an edge on a tape.
+func startEdge(t *testing.T, path string, cfg *config.Config) *rig {
+	t.Helper()
+	var r *rig
+	with := func() *config.Config {
+		copies, err := r.store.Copies()
+		if err != nil {
+			t.Error(err)
+		}
+		with, _ := cfg.WithTunnels(nil, copies)
+		return with
+	}
+	renew := func() error { r.Apply(with()); return nil }
+	first, _ := cfg.WithTunnels(nil, nil)
+	r = startConfig(t, path, Options{Renew: renew}, first)
+	if err := renew(); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// distant is the agent of a laptop, with its uplink.
+type distant struct {
+	*rig
+	uplink *tunnel.Uplink
+	news   chan tunnel.Change
+	ran    chan error // of the uplink
+	hangUp func()     // ends the uplink, not the agent
+}
+
+// startLaptop runs the agent of a laptop that gets what comes through an edge at addr.
+func startLaptop(t *testing.T, addr, path string, sources ...config.Source) *distant {
+	t.Helper()
+	return startLaptopWith(t, addr, path, func(*tunnel.Uplink) {}, sources...)
+}
+
+func startLaptopWith(t *testing.T, addr, path string, set func(*tunnel.Uplink), sources ...config.Source) *distant {
+	t.Helper()
+	f := &distant{news: make(chan tunnel.Change, 1000), ran: make(chan error, 1)}
+	f.uplink = tunnel.NewUplink(tunnel.Dialer{URL: &url.URL{Scheme: "http", Host: addr}, Token: tokenOfTests})
+	f.uplink.Tell = func(c tunnel.Change) { f.news <- c }
+	set(f.uplink)
+	f.rig = startWith(t, path, Options{Uplink: f.uplink}, sources...)
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() { f.ran <- f.uplink.Run(ctx) }()
+	f.hangUp = func() { cancel(); f.ran <- <-f.ran }
+	t.Cleanup(f.hangUp)
+	return f
+}
+
+// hears waits for news.
+func (f *distant) hears(what string, is func(tunnel.Change) bool) tunnel.Change {
+	f.t.Helper()
+	timeout := time.After(patienceOfTests)
+	for {
+		select {
+		case c := <-f.news:
+			if is(c) {
+				return c
+			}
+		case <-timeout:
+			f.t.Fatalf("the laptop never heard that it is %s", what)
+		}
+	}
+}
+
+func up(c tunnel.Change) bool { return c.Up }
+
+// cutLink ends the link of alice, as a network does.
+func (r *rig) cutLink() {
+	r.t.Helper()
+	l := r.edge.at("alice")
+	if l == nil {
+		r.t.Fatal("no laptop")
+	}
+	l.link.Cut(errors.New("cut by a test"))
+}
+
+func (r *rig) attempts(id store.ID) []store.Attempt {
+	r.t.Helper()
+	if err := r.store.Sync(); err != nil {
+		r.t.Fatal(err)
+	}
+	all, err := r.store.Attempts(id)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return all
+}
+
+func (r *rig) records() (all []*store.Record) {
+	r.t.Helper()
+	if err := r.store.Sync(); err != nil {
+		r.t.Fatal(err)
+	}
+	for rec, err := range r.store.Records(store.Query{}) {
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		all = append(all, rec)
+	}
+	return all
+}
+
+func tapeIn(t *testing.T) string { return filepath.Join(t.TempDir(), "tape.db") }
+
+func TestARequestComesThroughTheTunnelByteForByte(t *testing.T) {
+	a := startApp(t, always(ok))
+	edge := startEdge(t, tapeIn(t), edgeConfig(time.Minute))
+	laptop := startLaptop(t, edge.addr, tapeIn(t), passing(a, time.Minute))
+	laptop.hears("up", up)
+	for _, tt := range []struct{ request, base, app string }{
+		{"POST /t/alice/a//b?x=%20 HTTP/1.1\r\nhost: edge.test\r\nX-Odd:   spaces \r\nConnection: keep-alive\r\nContent-Length: 5\r\n\r\nhello",
+			"/t/alice", "POST /a//b?x=%20 HTTP/1.1\r\nhost: " + a.addr + "\r\nX-Odd:   spaces \r\nContent-Length: 5\r\n\r\nhello"},
+		{"POST /a//b?x=%20 HTTP/1.1\r\nhost: Alice.Edge.test:443\r\nTransfer-Encoding: chunked\r\n\r\n5;x=y\r\nhello\r\n0\r\nX-T: 1\r\n\r\n",
+			"", "POST /a//b?x=%20 HTTP/1.1\r\nhost: " + a.addr + "\r\nTransfer-Encoding: chunked\r\n\r\n5;x=y\r\nhello\r\n0\r\nX-T: 1\r\n\r\n"},
+		{"GET /t/alice HTTP/1.1\r\nHost: anything\r\n\r\n", "/t/alice", "GET / HTTP/1.1\r\nHost: " + a.addr + "\r\n\r\n"},
+	} {
+		if got := edge.send(tt.request); got != ok {
+			t.Errorf("the sender got %q", got)
+		}
+		at, here := edge.last(), laptop.last()
+		if got := edge.raw(at.Raw); got != tt.request {
+			t.Errorf("on the edge's tape is %q", got)
+		}
+		if got := laptop.raw(here.Raw); got != tt.request {
+			t.Errorf("on the laptop's tape is %q", got)
+		}
+		if here.Via != "tunnel" || here.Edge != at.ID.String() || here.Base != tt.base || here.Remote != at.Remote || at.Via != "direct" {
+			t.Errorf("the laptop knows %+v of the edge's %+v", here, at)
+		}
+		if got := a.requests(); got[len(got)-1] != tt.app {
+			t.Errorf("the app got %q, not %q", got[len(got)-1], tt.app)
+		}
+		if attempts := edge.attempts(at.ID); len(attempts) != 1 || attempts[0].Head != tt.request[:at.HeadSize] {
+			t.Errorf("attempts %+v", attempts)
+		}
+	}
+}
+
+func TestWhatComesWhileTheLaptopIsAwayWaitsAndComesInOrder(t *testing.T) {
+	a := startApp(t, always(ok))
+	edge := startEdge(t, tapeIn(t), edgeConfig(time.Millisecond))
+	const n = 20
+	for i := range n {
+		if got := edge.send(fmt.Sprintf("POST /t/alice/%d HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n", i)); !strings.HasPrefix(got, "HTTP/1.1 200 ") {
+			t.Fatalf("the sender got %q", got)
+		}
+	}
+	for _, rec := range edge.records() {
+		if d := edge.delivery(rec.ID); d.State != store.Pending || d.Attempts != 0 || len(edge.attempts(rec.ID)) != 0 {
+			t.Fatalf("with nobody there: %+v", d)
+		}
+	}
+	laptop := startLaptop(t, edge.addr, tapeIn(t), passing(a, time.Minute))
+	if c := laptop.hears("up", up); c.Welcome.Waiting != n || !c.First {
+		t.Errorf("it was told %+v", c)
+	}
+	edge.untilStates(map[store.State]int{store.Delivered: n})
+	for i, rec := range laptop.records() {
+		if got := strings.Fields(a.requests()[i])[1]; got != fmt.Sprintf("/%d", i) {
+			t.Errorf("request %d was for %s", i, got)
+		}
+		if rec.Edge != edge.records()[i].ID.String() {
+			t.Errorf("record %d is %s at the edge", i, rec.Edge)
+		}
+		if d := edge.delivery(edge.records()[i].ID); d.Attempts != 1 {
+			t.Errorf("%+v", d)
+		}
+	}
+}
+
+func TestARequestWhoseAnswerIsLostComesAgainAndTheAppSeesItOnce(t *testing.T) {
+	working, release := make(chan bool, 1), make(chan bool)
+	a := startApp(t, func(int, string) string { working <- true; <-release; return ok })
+	edge := startEdge(t, tapeIn(t), edgeConfig(time.Minute))
+	laptop := startLaptop(t, edge.addr, tapeIn(t), passing(a, time.Minute))
+	laptop.hears("up", up)
+	answer := make(chan string, 1)
+	go func() { answer <- edge.send(post2("/t/alice")) }()
+	<-working
+	edge.cutLink()
+	laptop.hears("lost", func(c tunnel.Change) bool { return !c.Up && c.Err != nil && c.URL == "" })
+	if c := laptop.hears("up", up); c.First {
+		t.Errorf("it was told %+v", c)
+	}
+	close(release)
+	if got := <-answer; got != ok {
+		t.Errorf("the sender got %q", got)
+	}
+	if n := len(a.requests()); n != 1 {
+		t.Errorf("the app got it %d times", n)
+	}
+	edges := laptop.records()
+	if len(edges) != 2 || edges[0].Edge != edges[1].Edge || edges[1].Verdict != store.Duplicate {
+		t.Errorf("the laptop recorded %+v", edges)
+	}
+	if n := len(edge.records()); n != 1 {
+		t.Errorf("the edge has %d records", n)
+	}
+}
+
+// post2 is a request for a path.
+func post2(path string) string {
+	return "POST " + path + " HTTP/1.1\r\nHost: edge.test\r\nContent-Length: 5\r\n\r\nhello"
+}
+
+func TestATeamGetsCopiesOfOneSource(t *testing.T) {
+	main, a := startApp(t, always(ok)), startApp(t, always(ok))
+	src := config.DefaultSource("stripe", "/stripe")
+	src.Respond, src.Patience = config.RespondTarget, time.Minute
+	never, err := expr.Parse(`header.x-main == "yes"`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	target := config.DefaultTarget("main", main.url())
+	target.When = never
+	src.Targets = []config.Target{target}
+	edge := startEdge(t, tapeIn(t), edgeConfig(time.Minute, src))
+	want := func(u *tunnel.Uplink) {
+		u.Hello.Copies = []tunnel.Copy{{Source: "stripe", Where: `header.x-for == "alice"`}}
+	}
+	laptop := startLaptopWith(t, edge.addr, tapeIn(t), want, passing(a, time.Minute))
+	laptop.hears("up", up)
+	send := func(fields string) string {
+		return edge.send("POST /stripe/x HTTP/1.1\r\nHost: h\r\n" + fields + "Content-Length: 0\r\n\r\n")
+	}
+	if got := send("X-Main: yes\r\nX-For: alice\r\n"); got != ok {
+		t.Errorf("the sender got %q", got)
+	}
+	until(t, "a copy for alice", func() bool { return len(a.requests()) == 1 && len(main.requests()) == 1 })
+	if got := strings.Fields(a.requests()[0])[1]; got != "/stripe/x" {
+		t.Errorf("her app got %q", got)
+	}
+	if got := send("X-For: bob\r\n"); !strings.HasPrefix(got, "HTTP/1.1 200 ") {
+		t.Errorf("what nobody wants got %q", got)
+	}
+	laptop.hangUp()
+	until(t, "she has gone", func() bool { return edge.edge.at("alice") == nil })
+	if got := send("X-For: alice\r\n"); !strings.HasPrefix(got, "HTTP/1.1 200 ") {
+		t.Errorf("a copy that nobody answers got %q", got)
+	}
+	if d := edge.delivery(edge.last().ID); d.State != store.Pending || d.Target != "alice" {
+		t.Errorf("while she is away: %+v", d)
+	}
+}
+
+func TestACopyThatALaptopMayNotHaveIsRefused(t *testing.T) {
+	a := startApp(t, always(ok))
+	edge := startEdge(t, tapeIn(t), edgeConfig(time.Minute))
+	want := func(u *tunnel.Uplink) { u.Hello.Copies = []tunnel.Copy{{Source: "stripe"}} }
+	laptop := startLaptopWith(t, edge.addr, tapeIn(t), want, passing(a, time.Minute))
+	err := <-laptop.ran
+	laptop.ran <- err
+	if refused, ok := errors.AsType[*tunnel.RefusedError](err); !ok || refused.Refusal != tunnel.NoCopy {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestATunnelHasOneLaptop(t *testing.T) {
+	a, b := startApp(t, always(ok)), startApp(t, always(ok))
+	edge := startEdge(t, tapeIn(t), edgeConfig(time.Minute))
+	first := startLaptop(t, edge.addr, tapeIn(t), passing(a, time.Minute))
+	first.hears("up", up)
+	second := startLaptop(t, edge.addr, tapeIn(t), passing(b, time.Minute))
+	err := <-second.ran
+	second.ran <- err
+	if refused, ok := errors.AsType[*tunnel.RefusedError](err); !ok || refused.Refusal != tunnel.Taken {
+		t.Fatalf("another instance got %v", err)
+	}
+	again := startLaptopWith(t, edge.addr, tapeIn(t), func(u *tunnel.Uplink) { u.Hello.Instance = first.uplink.Hello.Instance }, passing(b, time.Minute))
+	again.hears("up", up)
+	again.hangUp()
+	first.hears("up again", up)
+	third := startLaptopWith(t, edge.addr, tapeIn(t), func(u *tunnel.Uplink) { u.Hello.TakeOver = true }, passing(b, time.Minute))
+	third.hears("up", up)
+	if err := <-first.ran; err == nil {
+		t.Error("the first has not heard that it was taken over")
+	} else if first.ran <- err; !errors.As(err, new(*tunnel.RefusedError)) {
+		t.Errorf("the first heard %v", err)
+	}
+	if got := edge.send(post2("/t/alice")); got != ok || len(b.requests()) != 1 {
+		t.Errorf("the sender got %q, the third %d requests", got, len(b.requests()))
+	}
+}
+
+func TestARevokedTokenEndsItsTunnelAndIsRefused(t *testing.T) {
+	a := startApp(t, always(ok))
+	cfg := edgeConfig(time.Minute)
+	edge := startEdge(t, tapeIn(t), cfg)
+	laptop := startLaptop(t, edge.addr, tapeIn(t), passing(a, time.Minute))
+	laptop.hears("up", up)
+	without := *cfg
+	without.Edge = &config.Edge{Domain: cfg.Edge.Domain}
+	edge.Apply(&without)
+	err := <-laptop.ran
+	laptop.ran <- err
+	if !errors.Is(err, tunnel.ErrToken) {
+		t.Errorf("it heard %v", err)
+	}
+}
+
+func TestWrongTokensTellNothingAndAreBounded(t *testing.T) {
+	cfg, _ := edgeConfig(time.Minute).WithTunnels(nil, nil)
+	now := time.Now()
+	edge := startConfig(t, tapeIn(t), Options{Now: func() time.Time { return now }}, cfg)
+	ask := func(token string) string {
+		return edge.send("GET " + tunnel.Path + " HTTP/1.1\r\nHost: edge.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
+			"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Protocol: hooktape.1\r\nAuthorization: Bearer " + token + "\r\n\r\n")
+	}
+	got := ask("wrong")
+	if !strings.HasPrefix(got, "HTTP/1.1 401 ") || strings.Contains(got, "alice") || !strings.HasSuffix(got, "\r\n\r\nhooktape: wrong token\n") {
+		t.Errorf("got %q", got)
+	}
+	for range guessBurst + 20 {
+		got = ask("wrong")
+	}
+	if !strings.HasPrefix(got, "HTTP/1.1 429 ") {
+		t.Errorf("after many: %q", got)
+	}
+	if got := ask(tokenOfTests); !strings.HasPrefix(got, "HTTP/1.1 429 ") {
+		t.Errorf("the right one behind them: %q", got)
+	}
+	if n := len(edge.records()); n != 0 {
+		t.Errorf("%d records", n)
+	}
+}
+
+func TestTheLaptopSaysWhatBecomesOfWhatWaited(t *testing.T) {
+	for choice, want := range map[tunnel.Backlog]map[store.State]int{
+		tunnel.DeliverBacklog: {store.Delivered: 4},
+		tunnel.HoldBacklog:    {store.Delivered: 1, store.Pending: 3},
+		tunnel.DropBacklog:    {store.Delivered: 1, store.Dropped: 3},
+	} {
+		t.Run(string(choice), func(t *testing.T) {
+			a := startApp(t, always(ok))
+			edge := startEdge(t, tapeIn(t), edgeConfig(time.Millisecond))
+			for range 3 {
+				edge.send(post2("/t/alice/old"))
+			}
+			choose := func(u *tunnel.Uplink) {
+				u.Choose = func(context.Context, tunnel.Welcome) (tunnel.Backlog, error) { return choice, nil }
+			}
+			laptop := startLaptopWith(t, edge.addr, tapeIn(t), choose, passing(a, time.Minute))
+			laptop.hears("up", up)
+			edge.send(post2("/t/alice/new"))
+			edge.untilStates(want)
+			edge.cutLink() // what was chosen at first holds
+			laptop.hears("up again", up)
+			edge.untilStates(want)
+			if !slices.ContainsFunc(a.requests(), func(r string) bool { return strings.HasPrefix(r, "POST /new ") }) {
+				t.Error("what came since did not come through")
+			}
+		})
+	}
+}
+
+func TestThePublicURLIsToldWhenARequestHasComeRound(t *testing.T) {
+	a := startApp(t, always(ok))
+	cfg := edgeConfig(time.Minute)
+	cfg.Edge.Domain = "127.0.0.1"
+	edge := startEdge(t, tapeIn(t), cfg)
+	laptop := startLaptop(t, edge.addr, tapeIn(t), passing(a, time.Minute))
+	got := laptop.hears("reached", func(c tunnel.Change) bool { return c.URL != "" || c.Unheard })
+	if got.URL != "http://"+edge.addr+"/t/alice" {
+		t.Errorf("told %+v", got)
+	}
+	if e, l, n := len(edge.records()), len(laptop.records()), len(a.requests()); e+l+n != 0 {
+		t.Errorf("it is %d records of the edge, %d of the laptop, %d requests to the app", e, l, n)
+	}
+	edge.send("GET /t/alice" + tunnel.ProbePath + "guess HTTP/1.1\r\nHost: h\r\n\r\n")
+	if n := len(edge.records()); n != 1 {
+		t.Errorf("what a stranger asks for makes %d records", n)
+	}
+}

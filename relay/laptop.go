@@ -1,0 +1,287 @@
+package relay
+
+import (
+	"context"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hooktape/hooktape/relay/tunnel"
+	"github.com/hooktape/hooktape/relay/wire"
+	"github.com/hooktape/hooktape/store"
+)
+
+const (
+	// answerTime is how long a laptop may take to show that it is there, when another one wants its tunnel.
+	answerTime = 5 * time.Second
+	// refusedTime is how long one that is refused has to hear why.
+	refusedTime = 10 * time.Second
+	// probeMost bounds the answer to a probe, in bytes.
+	probeMost = 1 << 10
+)
+
+// laptop is the far end of a tunnel, for as long as one link lasts.
+type laptop struct {
+	name     string // of the tunnel
+	hash     [32]byte
+	remote   string
+	link     *tunnel.Link
+	instance string
+
+	// edge.mu guards the fields below.
+	begun bool     // it takes requests
+	hold  store.ID // deliveries of this record and older ones wait on
+}
+
+// keepLaptop is the life of one link.
+func (a *Agent) keepLaptop(conn net.Conn, r *http.Request, l *laptop) {
+	link, err := tunnel.Upgrade(conn, r, tunnel.Timing{})
+	if err != nil {
+		a.log.Warn("tunnel could not be opened", "tunnel", l.name, "remote", l.remote, "error", err)
+		return
+	}
+	l.link = link
+	defer link.Close()
+	hello, err := link.Hear()
+	if err == nil && !a.greet(l, hello) {
+		return
+	}
+	if err == nil {
+		<-link.Done()
+	}
+	a.partFrom(l)
+}
+
+// greet makes the tunnel the laptop's, if it may have it.
+func (a *Agent) greet(l *laptop, hello tunnel.Hello) bool {
+	l.instance = hello.Instance
+	a.edge.expectProbe(l.name, hello.Probe)
+	welcome := a.welcome(l, hello)
+	begin, err := l.link.Welcome(welcome)
+	if welcome.Refused != "" {
+		a.log.Warn("tunnel refused", "tunnel", l.name, "remote", l.remote, "reason", welcome.Reason)
+		select {
+		case <-l.link.Done():
+		case <-time.After(refusedTime):
+		}
+		return false
+	}
+	if err == nil {
+		a.begin(l, begin)
+		a.log.Info("tunnel is open", "tunnel", l.name, "remote", l.remote, "version", hello.Version, "waiting", welcome.Waiting,
+			"backlog", string(begin.Backlog))
+	}
+	return true
+}
+
+// welcome decides about a laptop.
+func (a *Agent) welcome(l *laptop, hello tunnel.Hello) tunnel.Welcome {
+	w := tunnel.Welcome{Name: l.name, Domain: a.edge.config().Domain}
+	if err := a.copyTo(l.name, hello.Copies); err != nil {
+		w.Refused, w.Reason = tunnel.NoCopy, err.Error()
+		return w
+	}
+	if other := a.claim(l, hello.TakeOver); other != nil {
+		w.Refused, w.Reason = tunnel.Taken, fmt.Sprintf("tunnel %q is open already, from %s", l.name, other.remote)
+		return w
+	}
+	for _, t := range a.tunnelTargets(l.name) {
+		w.Waiting += t.pending()
+		if id := t.newest().String(); id > w.Newest {
+			w.Newest = id
+		}
+	}
+	return w
+}
+
+// copyTo gives a tunnel copies of sources, and keeps that for when the agent starts again.
+func (a *Agent) copyTo(name string, wanted []tunnel.Copy) error {
+	var copies []store.Copy
+	for _, c := range wanted {
+		copies = append(copies, store.Copy(c))
+		if err := a.cfg.Load().CheckCopy(name, store.Copy(c)); err != nil {
+			return err
+		}
+	}
+	before, _ := a.store.Copies() // what can't be read is written anew
+	if slices.Equal(before[name], copies) {
+		return nil
+	}
+	if err := a.store.PutCopies(name, copies); err != nil {
+		return fmt.Errorf("what it wants could not be written: %w", err)
+	}
+	if a.renew == nil {
+		return nil
+	}
+	return a.renew()
+}
+
+// claim makes l the laptop of its tunnel, in the place of its own old link. One of another instance is other, unless it
+// is to be taken over or shows no sign of life.
+func (a *Agent) claim(l *laptop, takeOver bool) (other *laptop) {
+	for {
+		before := a.edge.replace(nil, l)
+		if before == nil {
+			return nil
+		}
+		if before.instance != l.instance && !takeOver && a.answers(before) {
+			return before
+		}
+		if a.edge.replace(before, l) == before {
+			before.link.Cut(errReplaced)
+			return nil
+		}
+	}
+}
+
+// expectProbe remembers what the laptop of a tunnel asks for at its own URL. It may do so until another one comes.
+func (e *edge) expectProbe(name, probe string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.probes == nil {
+		e.probes = make(map[string]string)
+	}
+	e.probes[name] = probe
+}
+
+// probedBy says whether only the laptop of a tunnel can ask for that, and which it is; nil when it has gone.
+func (e *edge) probedBy(name, asked string) (l *laptop, its bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	probe := e.probes[name]
+	return e.laptops[name], probe != "" && subtle.ConstantTimeCompare([]byte(asked), []byte(probe)) == 1
+}
+
+// replace puts l into the place of the laptop before, and returns who was there: it has done so only if that is before.
+func (e *edge) replace(before, l *laptop) (was *laptop) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if was = e.laptops[l.name]; was == before && !e.closed {
+		if e.laptops == nil {
+			e.laptops = make(map[string]*laptop)
+		}
+		e.laptops[l.name] = l
+	}
+	return was
+}
+
+// begin lets the laptop have requests.
+func (a *Agent) begin(l *laptop, b tunnel.Begin) {
+	upTo, err := store.ParseID(b.UpTo)
+	targets := a.tunnelTargets(l.name)
+	if err == nil && b.Backlog == tunnel.DropBacklog {
+		for _, t := range targets {
+			t.shed(store.Dropped, "the laptop did not want what had waited", func(d store.Delivery) (yes, more bool) {
+				return d.Record.Compare(upTo) <= 0, d.Record.Compare(upTo) < 0
+			})
+		}
+	}
+	a.edge.mu.Lock()
+	if err == nil && b.Backlog == tunnel.HoldBacklog {
+		l.hold = upTo
+	}
+	l.begun = true
+	if a.edge.arrived != nil {
+		close(a.edge.arrived)
+		a.edge.arrived = nil
+	}
+	a.edge.mu.Unlock()
+	for _, t := range targets {
+		t.reached()
+		t.rouse()
+	}
+}
+
+// partFrom notes that a link has ended, and why.
+func (a *Agent) partFrom(l *laptop) {
+	a.edge.mu.Lock()
+	current := a.edge.laptops[l.name] == l
+	if current {
+		delete(a.edge.laptops, l.name)
+	}
+	a.edge.mu.Unlock()
+	if current {
+		for _, t := range a.tunnelTargets(l.name) {
+			t.missed(sent{away: true})
+		}
+	}
+	err := l.link.Err()
+	switch {
+	case errors.Is(err, tunnel.ErrBroken):
+		a.log.Warn("tunnel was cut off", "tunnel", l.name, "remote", l.remote, "error", err)
+	case !errors.Is(err, tunnel.ErrClosed):
+		a.log.Info("tunnel has ended", "tunnel", l.name, "remote", l.remote, "error", err)
+	}
+}
+
+// tunnelTargets are the targets that a tunnel is.
+func (a *Agent) tunnelTargets(name string) (all []*target) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, t := range a.targets {
+		if t.config().Tunnel == name {
+			all = append(all, t)
+		}
+	}
+	return all
+}
+
+// newest is the record of the newest delivery that waits; zero: none does.
+func (t *target) newest() store.ID {
+	query := store.DeliveryQuery{Source: t.key.source, Target: t.key.name, State: store.Pending, Newest: true}
+	for d, err := range t.agent.store.AllDeliveries(query) {
+		if err == nil {
+			return d.Record
+		}
+	}
+	return store.ID{}
+}
+
+// answers says whether a laptop shows that it is there.
+func (a *Agent) answers(l *laptop) bool {
+	ctx, cancel := context.WithTimeout(a.ctx, answerTime)
+	defer cancel()
+	_, err := a.ask(ctx, l)
+	return err == nil
+}
+
+// ask sends a laptop a probe, which no app sees, and returns its answer.
+func (a *Agent) ask(ctx context.Context, l *laptop) ([]byte, error) {
+	r, err := a.client.Do(ctx, &wire.Outgoing{
+		Head: "GET / HTTP/1.1\r\nHost: " + l.name + "\r\n\r\n", Method: http.MethodGet, Timeouts: wire.Timeouts{FirstByte: answerTime},
+		Dial: func(ctx context.Context) (net.Conn, error) { return l.link.Open(ctx, tunnel.Preface{Probe: true}) },
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	return io.ReadAll(io.LimitReader(r, probeMost))
+}
+
+// probed answers a request with which a laptop asks whether its public URL leads to itself, and says whether it is one.
+// It is no record: only the laptop knows what to ask for.
+func (a *Agent) probed(x *wire.Exchange, src *source) bool {
+	path := x.Head.Path()
+	i := strings.LastIndex(path, tunnel.ProbePath)
+	if src == nil || src.Tunnel == "" || i < 0 {
+		return false
+	}
+	l, its := a.edge.probedBy(src.Tunnel, path[i+len(tunnel.ProbePath):])
+	if !its {
+		return false
+	}
+	answer := wire.Answer{Status: http.StatusBadGateway, Proto: x.Head.Proto, Close: true, Date: a.now()}
+	if l != nil {
+		if body, err := a.ask(a.ctx, l); err == nil {
+			answer.Status, answer.Body = http.StatusOK, body
+		}
+	}
+	_, _ = x.Write(wire.AppendResponse(nil, answer))
+	return true
+}

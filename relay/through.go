@@ -1,0 +1,99 @@
+package relay
+
+import (
+	"context"
+	"net"
+	"strings"
+
+	"github.com/hooktape/hooktape/relay/config"
+	"github.com/hooktape/hooktape/relay/provider"
+	"github.com/hooktape/hooktape/relay/tunnel"
+	"github.com/hooktape/hooktape/relay/wire"
+	"github.com/hooktape/hooktape/store"
+)
+
+// through is the message as a tunnel takes it: as it came. What the laptop could not know is said before it.
+func (a *Agent) through(to *aim, m message) *wire.Outgoing {
+	p := tunnel.Preface{
+		Record: m.rec.ID.String(), Target: to.source + "/" + to.Name, Remote: m.rec.Remote, Scheme: "http", Attempt: m.attempt,
+		Base: to.base(m.rec, m.head),
+	}
+	if m.rec.TLS {
+		p.Scheme = "https"
+	}
+	if len(m.rec.Host) <= tunnel.MaxHost {
+		p.Host = m.rec.Host
+	}
+	return &wire.Outgoing{
+		URL: to.URL, Head: m.head.Raw, Method: m.head.Method, Body: m.body, Timeouts: to.timeouts,
+		Dial: func(ctx context.Context) (net.Conn, error) { return a.edge.open(ctx, to.Tunnel, p) },
+	}
+}
+
+// base is the beginning of a request's path that named the tunnel where its own address is below that of the edge.
+func (a *aim) base(rec *store.Record, head *wire.RequestHead) string {
+	base := config.TunnelPath + a.own
+	if a.own == "" || strings.EqualFold(hostname(rec.Host), a.host) {
+		return ""
+	}
+	if _, ok := wire.MatchPrefix(head.Path(), base); !ok {
+		return ""
+	}
+	return base
+}
+
+// urlOf is the URL that a sender has of a request. The name of a tunnel stands in its public URL, and in the path too.
+func (s *source) urlOf(head *wire.RequestHead, sawTLS bool) string {
+	public := s.publicURL
+	if i := strings.LastIndex(public, config.TunnelPath); i >= 0 {
+		if _, ok := wire.MatchPrefix(head.Path(), public[i:]); ok {
+			public = public[:i]
+		}
+	}
+	return provider.RequestURL(public, head, sawTLS)
+}
+
+// arrived tells of the sender of a request that came through a tunnel; nil when it came directly.
+func arrived(c net.Conn) *tunnel.Preface {
+	if s, ok := c.(*tunnel.Stream); ok {
+		p := s.Preface()
+		return &p
+	}
+	return nil
+}
+
+// senderThrough is who sent a request to the edge.
+func senderThrough(p *tunnel.Preface) sender {
+	return sender{remote: p.Remote, tls: p.Scheme == "https", through: p}
+}
+
+// via is Record.Via of what a sender has sent.
+func (s *sender) via() string {
+	if s.through != nil {
+		return "tunnel"
+	}
+	return "direct"
+}
+
+// edge is Record.Edge of it, and base its Record.Base.
+func (s *sender) edge() string {
+	if s.through != nil {
+		return s.through.Record
+	}
+	return ""
+}
+
+func (s *sender) base() string {
+	if s.through != nil {
+		return s.through.Base
+	}
+	return ""
+}
+
+// behind is a path without the base that named a tunnel.
+func behind(base, path string) string {
+	if rest, ok := wire.MatchPrefix(path, base); ok && base != "" {
+		return rest
+	}
+	return path
+}
