@@ -152,7 +152,7 @@ func (s *session) serve(ctx context.Context) error {
 	}
 	defer stopCapture()
 	setup := &setup{tape: tape, log: log, cfg: s.cfg, base: s.cfg.Scheme() + "://" + receiving.Addr().String()}
-	agent := relay.New(relay.Options{Store: tape, Log: log, Grace: s.flags.graceTime()}, setup.merged())
+	agent := relay.New(relay.Options{Store: tape, Log: log, Grace: s.flags.graceTime(), Renew: setup.Apply}, setup.merged())
 	setup.agent = agent
 	if err := setup.Apply(); err != nil {
 		return cannot("", "write to %s: %w", s.data, err)

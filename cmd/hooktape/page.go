@@ -55,6 +55,9 @@ func (p *page) facts() {
 	p.rollUp()
 	p.fact("was", r.Origin)
 	from := orMany(r.Remote) + ", " + r.Via
+	if r.Edge != "" {
+		from += " (the edge's record " + r.Edge + ")"
+	}
 	if r.Proxy != "" {
 		from += ", through " + r.Proxy
 	}

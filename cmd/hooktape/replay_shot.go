@@ -28,9 +28,9 @@ type aim struct {
 // there is none.
 func (r *replayer) aims(rec *inspect.Playable) ([]aim, error) {
 	if r.to != nil {
-		route := wire.Route{Prefix: r.prefix(rec.Source), URL: r.to}
+		route := wire.Route{Prefix: rec.Base + r.prefix(rec.Source), URL: r.to}
 		if r.to.EscapedPath() == "" {
-			route.Prefix = "" // the recorded path stays
+			route.Prefix = rec.Base // the recorded path stays
 		}
 		return []aim{{Aim: replay.Aim{Route: route, Timeouts: timeouts(replayTimeout)}, source: rec.Source}}, nil
 	}
@@ -44,7 +44,10 @@ func (r *replayer) aims(rec *inspect.Playable) ([]aim, error) {
 			return nil, cannot("", "replay: target %q: %w", t.Name, err)
 		}
 		unfit := ""
-		if t.Rewrites {
+		switch {
+		case u.Scheme == "tunnel":
+			unfit = fmt.Sprintf("target %q is a tunnel: replay on the laptop, or name another place with --to URL", t.Name)
+		case t.Rewrites:
 			unfit = fmt.Sprintf("target %q gets requests rewritten, and a replay sends what was recorded: name another place with --to URL", t.Name)
 		}
 		route := wire.Route{Prefix: t.Prefix, URL: u, KeepHost: t.KeepHost, Add: t.Add}

@@ -72,20 +72,31 @@ func (s *setup) apply() error {
 func (s *setup) merged() *config.Config {
 	made, err := s.tape.Sources()
 	with, refused := s.cfg.With(made)
+	tokens, tokensErr := s.tape.Tokens()
+	copies, copiesErr := s.tape.Copies()
+	with, closed := with.WithTunnels(tokens, copies)
 	if s.log == nil {
 		return with
 	}
-	if err != nil {
-		s.log.Error("can't read all sources made at run time", "error", err)
+	if err := errors.Join(err, tokensErr, copiesErr); err != nil {
+		s.log.Error("can't read all that was made at run time", "error", err)
 	}
 	told := make(map[string]string)
 	for name, err := range refused {
-		if told[name] = err.Error(); s.told[name] != told[name] {
-			s.log.Error("source made at run time can't be used, the config wins", "source", name, "error", err)
-		}
+		s.tell(told, "source "+name, "source made at run time can't be used, the config wins", "source", name, "error", err)
+	}
+	for name, err := range closed {
+		s.tell(told, "tunnel "+name, "tunnel can't be had as asked for, the config wins", "tunnel", name, "error", err)
 	}
 	s.told = told
 	return with
+}
+
+// tell logs a problem of what is named, unless that has been told before as it is now.
+func (s *setup) tell(told map[string]string, what, phrase string, args ...any) {
+	if told[what] = fmt.Sprint(args...); s.told[what] != told[what] {
+		s.log.Error(phrase, args...)
+	}
 }
 
 // Plan says what sources made at run time come to, by their names, and of the others why they can't be.
@@ -100,6 +111,25 @@ func (s *setup) Plan(made []store.Source) (planned map[string]inspect.Source, re
 		}
 	}
 	return planned, refused
+}
+
+// CheckTunnel says why there can be no tunnel of a name.
+func (s *setup) CheckTunnel(name string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := config.CheckName(name); err != nil {
+		return err
+	}
+	if s.cfg.Edge == nil {
+		return errors.New(`the config has no edge block: edge { domain = "hooks.example.com" }`)
+	}
+	made, err := s.tape.Sources()
+	if err != nil {
+		return err
+	}
+	with, _ := s.cfg.With(made)
+	_, refused := with.WithTunnels([]store.Token{{Name: name}}, nil)
+	return refused[name]
 }
 
 // sources is what the tape remembers of a configuration.

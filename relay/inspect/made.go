@@ -23,8 +23,10 @@ type Setup interface {
 	// Plan says what sources made at run time come to, by their names. Those
 	// that can't be are refused, each with a sentence for the user.
 	Plan(made []store.Source) (planned map[string]Source, refused map[string]error)
-	// Apply takes up the sources made at run time as they are on the tape now.
+	// Apply takes up what was made at run time as it is on the tape now.
 	Apply() error
+	// CheckTunnel says why there can be no tunnel of a name; nil: there can.
+	CheckTunnel(name string) error
 }
 
 // NewSource asks for a source.

@@ -32,6 +32,42 @@ func (f *fakeSetup) Plan(made []store.Source) (map[string]Source, map[string]err
 
 func (f *fakeSetup) Apply() error { f.applied++; return nil }
 
+func (f *fakeSetup) CheckTunnel(name string) error {
+	if name == f.refuse {
+		return errors.New("a source of that name is in the config already")
+	}
+	return nil
+}
+
+func TestATokenIsShownOnceAndItsHashAfterwards(t *testing.T) {
+	d := newDeck(t, newFakeAgent())
+	setup := &fakeSetup{refuse: "orders"}
+	d.server.Setup = setup
+	made, err := d.NewToken(t.Context(), "alice")
+	if err != nil {
+		t.Fatal(err)
+	}
+	hash := store.HashToken(made.Token)
+	if text := (&store.Token{Hash: hash}).HashText(); made.Name != "alice" || made.Hash != text || setup.applied != 1 {
+		t.Errorf("%+v, applied %d times", made, setup.applied)
+	}
+	for _, name := range []string{"alice", "orders"} {
+		if _, err := d.NewToken(t.Context(), name); err == nil {
+			t.Errorf("a second %q", name)
+		}
+	}
+	listed, err := collect(d.Tokens(t.Context()))
+	if err != nil || len(listed) != 1 || listed[0].Name != "alice" || listed[0].Hash != made.Hash || listed[0].Created.IsZero() {
+		t.Errorf("%+v, %v", listed, err)
+	}
+	if _, err := d.RevokeToken(t.Context(), "alice"); err != nil || setup.applied != 2 {
+		t.Errorf("revoke: %v, applied %d times", err, setup.applied)
+	}
+	if _, err := d.RevokeToken(t.Context(), "alice"); err == nil {
+		t.Error("revoked twice")
+	}
+}
+
 func TestAMadeSourceIsThereUntilItIsDeleted(t *testing.T) {
 	d := newDeck(t, newFakeAgent())
 	setup := &fakeSetup{refuse: "/taken"}

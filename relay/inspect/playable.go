@@ -245,7 +245,7 @@ func (l *loading) load(rec *store.Record) (*Playable, error) {
 				return nil, err
 			}
 			if wanted {
-				p.Targets = append(p.Targets, RecordTarget{target, source.Path, added(target, rec)})
+				p.Targets = append(p.Targets, RecordTarget{target, rec.Base + source.Path, added(target, rec)})
 			}
 		}
 	}

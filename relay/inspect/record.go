@@ -9,7 +9,7 @@ import (
 )
 
 // Record is a record as JSON shows it (DESIGN.md section 5). Every key is always
-// there, but for events, proxy, and count and until, which roll-ups have. Secrets are
+// there, but for events, edge and base, proxy, and count and until, which roll-ups have. Secrets are
 // masked unless the question said reveal.
 type Record struct {
 	ID         store.ID      `json:"id"`
@@ -22,6 +22,8 @@ type Record struct {
 	CauseBy    store.CauseBy `json:"cause_by,omitempty"`
 	Via        string        `json:"via"`
 	Remote     string        `json:"remote"`
+	Edge       string        `json:"edge,omitempty"`  // id of the edge's record of the same request
+	Base       string        `json:"base,omitempty"`  // the beginning of path that named the tunnel at the edge
 	Proxy      string        `json:"proxy,omitempty"` // the trusted proxy that told of remote
 	Proto      string        `json:"proto"`
 	TLS        bool          `json:"tls,omitempty"` // how the sender came, as far as the agent or a trusted proxy saw

@@ -1,0 +1,155 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hooktape/hooktape/relay/config"
+)
+
+func newToken(e *env) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "token",
+		Short: "Make, list and revoke the tokens that open tunnels",
+		Long: `An agent with an edge block in its config is the public end of tunnels. Who has
+a token can open the tunnel of its name with hooktape http --edge, and gets what
+comes to NAME.DOMAIN and DOMAIN/t/NAME. Of tokens the tape keeps a hash.`,
+		Args: cobra.ArbitraryArgs,
+		RunE: parentOnly,
+	}
+	c.AddCommand(newTokenNew(e), newTokenList(e), newTokenRevoke(e))
+	return c
+}
+
+func newTokenNew(e *env) *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "new NAME",
+		Short: "Make the token of a tunnel",
+		Long: `Make a token and print it; it is not shown again. A running edge takes it at
+once. --json prints its hash too, for those who would rather keep it in the
+config: tunnel "NAME" { token_hash = "..." }.`,
+		Example: `  hooktape token new alice > alice.token`,
+		Args:    oneTunnel,
+		RunE: func(c *cobra.Command, args []string) error {
+			return e.newToken(c.Context(), args[0], asJSON)
+		},
+	}
+	jsonFlag(c, &asJSON)
+	return c
+}
+
+// oneTunnel takes the name of a tunnel.
+func oneTunnel(c *cobra.Command, args []string) error {
+	if len(args) != 1 {
+		return misused("usage: "+c.UseLine(), "%s takes one name of a tunnel, got %d", c.CommandPath(), len(args))
+	}
+	return nil
+}
+
+func (e *env) newToken(ctx context.Context, name string, asJSON bool) error {
+	if err := config.CheckName(name); err != nil {
+		return misused("", "token %q: %w", name, err)
+	}
+	t, err := e.openSources(ctx, toMake)
+	if err != nil {
+		return err
+	}
+	defer t.Close()
+	token, err := t.NewToken(ctx, name)
+	if err != nil {
+		return tokenError("make token", err)
+	}
+	if asJSON {
+		return e.printJSON(token)
+	}
+	fmt.Fprintln(e.stdout, token.Token)
+	fmt.Fprintln(e.stderr, "the token is not shown again; its laptop gives it with --token-file or HOOKTAPE_TOKEN")
+	return nil
+}
+
+func newTokenList(e *env) *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{
+		Use:     "list",
+		Aliases: []string{"ls"},
+		Short:   "List the tokens that were made, not those of the config",
+		Args:    noArguments,
+		RunE: func(c *cobra.Command, _ []string) error {
+			t, err := e.openTape(c.Context(), toRead)
+			if err != nil {
+				return err
+			}
+			defer t.Close()
+			return e.listTokens(c.Context(), t, asJSON)
+		},
+	}
+	jsonFlag(c, &asJSON)
+	return c
+}
+
+func (e *env) listTokens(ctx context.Context, t *tape, asJSON bool) error {
+	table := newTable(e.stdout, e.inkFor(e.stdout), "NAME", "CREATED", "HASH")
+	none := true
+	for token, err := range t.Tokens(ctx) {
+		if err != nil {
+			return tokenError("list tokens", err)
+		}
+		none = false
+		if asJSON {
+			err = e.printJSON(token)
+		} else {
+			err = table.add([]cell{{text: token.Name}, {text: token.Created.Local().Format(time.DateTime)}, {text: token.Hash}})
+		}
+		if err != nil {
+			return err
+		}
+	}
+	switch {
+	case none:
+		fmt.Fprintln(e.stderr, "no token was made yet")
+		return nil
+	case asJSON:
+		return nil
+	}
+	return table.flush()
+}
+
+func newTokenRevoke(e *env) *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "revoke NAME",
+		Short: "Forget a token; whose tunnel it opened is cut off at once",
+		Args:  oneTunnel,
+		RunE: func(c *cobra.Command, args []string) error {
+			t, err := e.openTape(c.Context(), toWrite)
+			if err != nil {
+				return err
+			}
+			defer t.Close()
+			token, err := t.RevokeToken(c.Context(), args[0])
+			switch {
+			case err != nil:
+				return tokenError("revoke token", err)
+			case asJSON:
+				return e.printJSON(token)
+			}
+			fmt.Fprintf(e.stderr, "token %s revoked\n", token.Name)
+			return nil
+		},
+	}
+	jsonFlag(c, &asJSON)
+	return c
+}
+
+// tokenError gives a refusal of the control API its exit code and hint.
+func tokenError(doing string, err error) error {
+	failed := apiError(doing, err)
+	if f, ok := failed.(*failure); ok && f.code == exitNotSo {
+		f.hint = "hooktape token list shows the tokens; one in the config is taken out there"
+	}
+	return failed
+}

@@ -1,0 +1,116 @@
+package inspect
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"iter"
+	"net/http"
+	"net/url"
+	"slices"
+
+	"github.com/hooktape/hooktape/store"
+)
+
+// tokenPrefix is before a token, so that people and scanners see what it is.
+const tokenPrefix = "htk_"
+
+// NewToken is a token that was just made. It is shown this once.
+type NewToken struct {
+	Name  string `json:"name"`
+	Token string `json:"token"`
+	Hash  string `json:"token_hash"` // as the config has it
+}
+
+// Token is one that was made before: nobody knows it any more.
+type Token struct {
+	Name    string `json:"name"`
+	Hash    string `json:"token_hash"`
+	Created Time   `json:"created"`
+}
+
+// listTokens sends all tokens, one a line, by their names.
+func (s *Server) listTokens(w http.ResponseWriter, _ *http.Request) error {
+	tokens, damaged := s.Store.Tokens()
+	return sendLines(w, func(line func(any) error) error {
+		for _, t := range tokens {
+			if err := line(Token{t.Name, t.HashText(), Time{t.Created}}); err != nil {
+				return err
+			}
+		}
+		return damaged
+	})
+}
+
+// createToken makes a token. It works when the answer is sent.
+func (s *Server) createToken(w http.ResponseWriter, r *http.Request) error {
+	var q struct {
+		Name string `json:"name"`
+	}
+	if err := json.NewDecoder(r.Body).Decode(&q); err != nil {
+		return refuse(Misused, "read the question: %s", err)
+	}
+	s.making.Lock()
+	defer s.making.Unlock()
+	tokens, err := s.Store.Tokens()
+	if err != nil {
+		return err
+	}
+	if slices.ContainsFunc(tokens, func(t store.Token) bool { return t.Name == q.Name }) {
+		return refuse(Misused, "there is a token %q already: revoke it, and its laptop is out until it has the new one", q.Name)
+	}
+	if s.Setup != nil {
+		if err := s.Setup.CheckTunnel(q.Name); err != nil {
+			return refuse(Misused, "%s", err)
+		}
+	}
+	text := tokenPrefix + NewSecrets()[0]
+	token := store.Token{Name: q.Name, Hash: store.HashToken(text), Created: s.now()}
+	if err := s.Store.PutToken(token); err != nil {
+		return err
+	}
+	if err := s.apply(); err != nil {
+		return err
+	}
+	return reply(w, NewToken{q.Name, text, token.HashText()})
+}
+
+// revokeToken forgets a token: who used it is cut off when the answer is sent.
+func (s *Server) revokeToken(w http.ResponseWriter, r *http.Request) error {
+	s.making.Lock()
+	defer s.making.Unlock()
+	tokens, err := s.Store.Tokens()
+	i := slices.IndexFunc(tokens, func(t store.Token) bool { return t.Name == r.PathValue("name") })
+	switch {
+	case i < 0 && err != nil:
+		return err
+	case i < 0:
+		return refuse(Unknown, "there is no token %q on the tape", r.PathValue("name"))
+	}
+	if err := s.Store.DeleteToken(tokens[i].Name); err != nil {
+		return err
+	}
+	if err := s.apply(); err != nil {
+		return err
+	}
+	return reply(w, Token{tokens[i].Name, tokens[i].HashText(), Time{tokens[i].Created}})
+}
+
+// Tokens are those on the tape.
+func (c *Client) Tokens(ctx context.Context) iter.Seq2[Token, error] {
+	return lines[Token](func() (*http.Response, error) { return c.get(ctx, "/v1/tokens", nil) })
+}
+
+// NewToken makes a token. It works when this returns, if an agent runs.
+func (c *Client) NewToken(ctx context.Context, name string) (NewToken, error) {
+	question, err := json.Marshal(map[string]string{"name": name})
+	if err != nil {
+		return NewToken{}, err
+	}
+	return object[NewToken](c.do(ctx, http.MethodPost, "/v1/tokens", "application/json", bytes.NewReader(question)))
+}
+
+// RevokeToken forgets a token.
+func (c *Client) RevokeToken(ctx context.Context, name string) (Token, error) {
+	return object[Token](c.do(ctx, http.MethodPost, "/v1/tokens/"+url.PathEscape(name)+"/revoke", "", nil))
+}
