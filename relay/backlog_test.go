@@ -388,10 +388,12 @@ func TestAClockThatIsSetForwardHarmsNothing(t *testing.T) {
 	r.untilStates(map[store.State]int{store.Delivered: 1})
 }
 
-// TestReloadsUnderLoadLoseNothing: a hundred of them, while senders send.
+// TestReloadsUnderLoadLoseNothing: a hundred of them, while senders send. Each answer is that of a configuration which was
+// in force between the request and the answer.
 func TestReloadsUnderLoadLoseNothing(t *testing.T) {
 	a := startApp(t, always(ok))
 	r := start(t, acking(a))
+	var applied, applying atomic.Int32
 	other := config.Source{Name: "other", Path: "/other", Respond: config.RespondAck, MaxBody: 1 << 20}
 	stop := make(chan bool)
 	var senders sync.WaitGroup
@@ -405,8 +407,14 @@ func TestReloadsUnderLoadLoseNothing(t *testing.T) {
 				default:
 				}
 				n := sent.Add(1)
-				if got := r.send(body(int(n))); !strings.HasPrefix(got, "HTTP/1.1 200 ") {
-					t.Errorf("answer %q", got)
+				first := applied.Load()
+				got := r.send(body(int(n)))
+				version := int32(0)
+				if _, text, told := strings.Cut(got, "X-Version: "); told {
+					fmt.Sscan(text, &version)
+				}
+				if !strings.HasPrefix(got, "HTTP/1.1 200 ") || version < first || version > applying.Load() {
+					t.Errorf("answer %q, by a configuration from %d to %d", got, first, applying.Load())
 				}
 			}
 		})
@@ -414,12 +422,19 @@ func TestReloadsUnderLoadLoseNothing(t *testing.T) {
 	for i := range 100 {
 		src := acking(a)
 		src.Targets[0].Concurrency = 1 + i%8
+		version, err := expr.ParseText(strconv.Itoa(i + 1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		src.Acks = []config.Ack{{Status: 200, Deliver: true, Headers: []config.Header{{Name: "X-Version", Value: version}}}}
 		cfg := &config.Config{Sources: []config.Source{src}}
 		if i%2 == 0 {
 			cfg.Sources = append(cfg.Sources, other)
 		}
 		before := sent.Load()
+		applying.Store(int32(i + 1))
 		r.Apply(cfg)
+		applied.Store(int32(i + 1))
 		until(t, "more requests", func() bool { return sent.Load() > before })
 	}
 	close(stop)
