@@ -31,9 +31,12 @@ type agentFlags struct {
 	logFormat, logLevel        string
 	grace                      string
 	session                    string
+
+	chosen func(flag string) bool // whether a flag was given
 }
 
 func (f *agentFlags) register(c *cobra.Command, level string) {
+	f.chosen = c.Flags().Changed
 	c.Flags().StringVar(&f.listen, "listen", "", "host:port to receive on (default 127.0.0.1:7070)")
 	c.Flags().StringVar(&f.inspect, "inspect", "", "host:port of health checks and metrics (default 127.0.0.1:7071)")
 	c.Flags().StringVar(&f.publicURL, "public-url", "", "the URL that providers see")
@@ -82,10 +85,22 @@ func (f *agentFlags) graceTime() time.Duration {
 
 // logger writes to stderr as the flags say.
 func (f *agentFlags) logger(e *env) hclog.Logger {
+	return f.loggerFrom(e, hclog.LevelFromString(f.logLevel))
+}
+
+func (f *agentFlags) loggerFrom(e *env, level hclog.Level) hclog.Logger {
 	return hclog.New(&hclog.LoggerOptions{
-		Name: "hooktape", Output: e.stderr, Level: hclog.LevelFromString(f.logLevel), JSONFormat: f.logFormat == "json",
-		TimeFn: time.Now,
+		Name: "hooktape", Output: e.stderr, Level: level, JSONFormat: f.logFormat == "json", TimeFn: time.Now,
 	})
+}
+
+// tapeLogger is for what happens to the tape: it was migrated, set aside, or the disk is full. Nothing else tells the user
+// of http, whose log has errors only unless more is asked for.
+func (f *agentFlags) tapeLogger(e *env) hclog.Logger {
+	if f.chosen("log-level") {
+		return f.logger(e)
+	}
+	return f.loggerFrom(e, min(hclog.LevelFromString(f.logLevel), hclog.Warn))
 }
 
 // serverReserve is what an agent holds back of the disk: hundreds of thousands of outcomes fit into it.
@@ -119,8 +134,9 @@ type session struct {
 // serve opens everything, runs until ctx ends, and closes everything.
 func (s *session) serve(ctx context.Context) error {
 	log := s.flags.logger(s.env)
+	aboutTape := s.flags.tapeLogger(s.env)
 	tape, err := store.Open(s.data, store.Options{
-		Log: func(msg string, args ...any) { log.Warn(msg, args...) }, Retention: store.Retention(s.cfg.Retain),
+		Log: func(msg string, args ...any) { aboutTape.Warn(msg, args...) }, Retention: store.Retention(s.cfg.Retain),
 		Reserve: s.reserve, SetAside: true,
 	})
 	if err != nil {

@@ -54,4 +54,14 @@ func TestATapeOfAnEarlierHooktapeIsTakenOver(t *testing.T) {
 	if _, err := os.Stat(u.tape + ".format-1"); err != nil {
 		t.Error(err)
 	}
+
+	laptop := newUser(t)
+	laptop.hasTapeOf("format-1")
+	agent = laptop.start("http")
+	if err := agent.stop(os.Interrupt); err != nil {
+		t.Error(err)
+	}
+	if log := agent.errs.String(); strings.Count(log, "\n") != 1 || !strings.Contains(log, "tape was migrated to a newer format") {
+		t.Errorf("http tells: %s", log)
+	}
 }
