@@ -27,6 +27,7 @@ type triggerFlags struct {
 	sets      []string
 	list      bool
 	asJSON    bool
+	reveal    bool
 }
 
 func newTrigger(e *env) *cobra.Command {
@@ -58,6 +59,7 @@ The exit code is 0 when the answer was a 2xx, 1 when not, and 3 when none came.`
 	c.Flags().StringArrayVar(&f.sets, "set", nil, "PATH=VALUE, a part to be another: json.order.id=17, header.x-event=paid; may be given again")
 	c.Flags().BoolVar(&f.list, "list", false, "show the providers and their sample events")
 	jsonFlag(c, &f.asJSON)
+	revealFlag(c, &f.reveal)
 	c.ValidArgsFunction = func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 		switch len(args) {
 		case 0:
@@ -157,7 +159,8 @@ func (f *triggerFlags) trigger(ctx context.Context, e *env, args []string) error
 		return cannot("", "trigger: %w", err)
 	}
 	defer result.Kept.Close()
-	return f.print(e, p, args[1], to, request, result)
+	t := triggered{Provider: p.Name, Event: args[1], URL: to.String()}
+	return f.print(ctx, e, t, request, result)
 }
 
 // request is the sample with what was set, signed.
@@ -260,17 +263,21 @@ type triggered struct {
 const answerShown = 4 << 10
 
 // print prints what was sent and what came back.
-func (f *triggerFlags) print(e *env, p *provider.Provider, event string, to *url.URL, request *replay.Request, r *replay.Result) error {
-	if r.Unreachable() {
-		return cannot("start the app, or name another place with --to URL", "send to %s: %w", to.Redacted(), r.Err)
+func (f *triggerFlags) print(ctx context.Context, e *env, t triggered, request *replay.Request, r *replay.Result) error {
+	names := e.maskedNames(ctx)
+	if !f.reveal {
+		t.URL = names.Target(t.URL)
 	}
-	t := triggered{Provider: p.Name, Event: event, URL: mask.Names(nil).Target(to.String()), Duration: inspect.Milliseconds(r.Duration)}
+	if r.Unreachable() {
+		return cannot("start the app, or name another place with --to URL", "send to %s: %w", t.URL, r.Err)
+	}
+	t.Duration = inspect.Milliseconds(r.Duration)
 	if r.Err != nil {
 		t.Error = r.Err.Error()
 	}
 	if r.Response != nil {
 		t.Status = r.Response.Status
-		t.Body = f.answer(request, r)
+		t.Body = f.answer(names, request, r)
 	}
 	if err := f.show(e, t, request); err != nil {
 		return err
@@ -284,8 +291,25 @@ func (f *triggerFlags) print(e *env, p *provider.Provider, event string, to *url
 	return nil
 }
 
-// answer is the beginning of the answer's body.
-func (f *triggerFlags) answer(request *replay.Request, r *replay.Result) string {
+// maskedNames are what the config names to be masked beside the defaults: the one given, or that of the tape, if there is
+// one.
+func (e *env) maskedNames(ctx context.Context) mask.Names {
+	if e.config != "" {
+		if cfg, err := e.loadConfig(); err == nil {
+			return cfg.Mask
+		}
+	}
+	t, err := e.openTape(ctx, toRead)
+	if err != nil {
+		return nil
+	}
+	defer t.Close()
+	names, _ := t.Mask(ctx)
+	return names
+}
+
+// answer is the beginning of the answer's body, with its secrets masked.
+func (f *triggerFlags) answer(names mask.Names, request *replay.Request, r *replay.Result) string {
 	kept, err := r.Kept.Open()
 	if err != nil {
 		return ""
@@ -299,6 +323,9 @@ func (f *triggerFlags) answer(request *replay.Request, r *replay.Result) string 
 		return ""
 	}
 	body, _, _ := wire.DecodeBody(head.Framing, raw[len(head.Raw):]) // of a long one the beginning comes with an error
+	if contentType, _ := head.Fields.Get("Content-Type"); !f.reveal {
+		body = names.Body(contentType, body)
+	}
 	return string(body)
 }
 
