@@ -247,6 +247,11 @@ func signsBody(scheme Scheme) bool {
 }
 
 func signsURL(scheme Scheme) bool {
-	c, ok := scheme.(*signed)
-	return ok && strings.Contains(string(c.Message), "{url}")
+	switch c := scheme.(type) {
+	case *signed:
+		return strings.Contains(string(c.Message), "{url}")
+	case twilioScheme:
+		return true
+	}
+	return false
 }
