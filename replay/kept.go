@@ -17,10 +17,15 @@ const keptInMemory = 1 << 20
 type Kept struct {
 	memory bytes.Buffer
 	file   *os.File // what does not fit; nil: all does
+	size   int64
 }
 
+// Size is how many bytes were written.
+func (k *Kept) Size() int64 { return k.size }
+
 // Write implements io.Writer.
-func (k *Kept) Write(p []byte) (int, error) {
+func (k *Kept) Write(p []byte) (n int, err error) {
+	defer func() { k.size += int64(n) }()
 	room := max(0, keptInMemory-k.memory.Len())
 	if k.file == nil && len(p) <= room {
 		return k.memory.Write(p)
@@ -34,7 +39,7 @@ func (k *Kept) Write(p []byte) (int, error) {
 	} else {
 		room = 0 // the memory is full, or a file has taken over
 	}
-	n, _ := k.memory.Write(p[:room]) // a buffer does not fail
+	n, _ = k.memory.Write(p[:room]) // a buffer does not fail
 	m, err := k.file.Write(p[n:])
 	return n + m, err
 }

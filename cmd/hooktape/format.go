@@ -84,10 +84,11 @@ type recordLine struct {
 	Verdict      store.Verdict
 	Status       int // 0: not answered
 	Duration     time.Duration
-	Early        bool  // the commit is not in Duration
-	Size         int64 // bytes of the body
-	Kept         bool  // hooktape answered in the place of the app, and delivers
-	Count        int   // requests that a roll-up stands for; 0: it is about one
+	Early        bool   // the commit is not in Duration
+	Size         int64  // bytes of the body
+	Kept         bool   // hooktape answered in the place of the app, and delivers
+	Count        int    // requests that a roll-up stands for; 0: it is about one
+	Name         string // shown in the place of the end of its id; "": nothing is
 }
 
 func lineOf(r *inspect.Record) recordLine {
@@ -116,6 +117,10 @@ func lineOfStored(r *store.Record, names mask.Names) recordLine {
 func (i ink) line(l recordLine) string {
 	const pathWidth, longestPath = 36, 120
 	var remark string
+	name := l.Name
+	if name == "" {
+		name = i.dim(ending(l.ID))
+	}
 	switch {
 	case l.Verdict.Refused():
 		remark = "  " + i.yellow(times(l.Verdict, l.Count))
@@ -127,7 +132,7 @@ func (i ink) line(l recordLine) string {
 		i.bold(pad(clean(orDash(l.Method)), 6)), pad(cut(clean(orDash(l.Path)), longestPath), pathWidth),
 		i.status(l.Status, statusText(l.Status)),
 		padLeft(l.took(), 8), padLeft(size(l.Size), 8),
-		i.dim(ending(l.ID)), remark)
+		name, remark)
 }
 
 // times is the verdict of a record, with how many requests a roll-up stands for.

@@ -42,7 +42,7 @@ Exit codes: 0 done, 1 the thing asked about is not so, 2 usage or configuration,
 		newList(e), newShow(e), newTail(e), newDiff(e),
 		newReplay(e), newTrigger(e), newDeliveries(e), newRecheck(e), newDelete(e), newVerify(e),
 		newSession(e), newSource(e), newSubscribe(e), newUnsubscribe(e), newToken(e),
-		newExport(e), newImport(e),
+		newExport(e), newImport(e), newMock(e),
 		newBackup(e), newCompact(e), newSalvage(e), newSoakCommand(e), newVersion(e),
 	)
 	root.InitDefaultCompletionCmd()

@@ -73,7 +73,7 @@ func (f tapeFiles) Read(from io.Reader, q inspect.ImportQuery) (done inspect.Imp
 		done.Records++
 		done.Bytes += recording.Size()
 	}
-	if into.Session != "" { // a masked file says at its end what it is signed with
+	if into.Session != "" && !q.Add { // a masked file says at its end what it is signed with
 		if err := f.store.SetSigning(into.Session, storedSigning(file.Info().Signing)); err != nil {
 			return done, err
 		}
@@ -91,7 +91,10 @@ func (f tapeFiles) newSession(q inspect.ImportQuery, info tapefile.Info) (name s
 	if name = q.Session; name == "" {
 		name = cmp.Or(sessionName(info.Session), sessionName(q.Otherwise), "imported")
 	}
-	return name, f.store.CreateSession(name, q.Force)
+	if err = f.store.CreateSession(name, q.Force); q.Add && errors.Is(err, store.ErrExists) {
+		err = nil
+	}
+	return name, err
 }
 
 func storedSigning(all []tapefile.Signing) (signing []store.Signing) {

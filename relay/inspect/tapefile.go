@@ -30,6 +30,7 @@ type ImportQuery struct {
 	Session   string // the name of the session that is made of it; "": the one that the file gives, else Otherwise
 	Otherwise string
 	Force     bool // a session that is there already is forgotten first
+	Add       bool // one that is there gets the records beside its own
 }
 
 // Imported says what came onto the tape.
@@ -109,7 +110,7 @@ func (s *Server) writeTape(ctx context.Context, w io.Writer, session store.Sessi
 // importTape puts a tape file onto the tape, and answers with what came of it once that is on the disk.
 func (s *Server) importTape(w http.ResponseWriter, r *http.Request) error {
 	v := r.URL.Query()
-	q := ImportQuery{Session: v.Get("session"), Otherwise: v.Get("otherwise"), Force: v.Get("force") == "true"}
+	q := ImportQuery{Session: v.Get("session"), Otherwise: v.Get("otherwise"), Force: v.Get("force") == "true", Add: v.Get("add") == "true"}
 	done, err := s.Tapes.Read(r.Body, q)
 	if err != nil {
 		// Whoever still sends would see a broken connection, and no reason.
@@ -166,6 +167,9 @@ func (c *Client) Import(ctx context.Context, file io.Reader, q ImportQuery) (Imp
 	v := url.Values{"session": {q.Session}, "otherwise": {q.Otherwise}}
 	if q.Force {
 		v.Set("force", "true")
+	}
+	if q.Add {
+		v.Set("add", "true")
 	}
 	return object[Imported](c.do(ctx, http.MethodPost, "/v1/import?"+v.Encode(), "application/octet-stream", file))
 }

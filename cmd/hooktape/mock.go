@@ -1,0 +1,304 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hooktape/hooktape/relay/inspect"
+	"github.com/hooktape/hooktape/relay/mask"
+	"github.com/hooktape/hooktape/relay/wire"
+	"github.com/hooktape/hooktape/replay"
+	tapefile "github.com/hooktape/hooktape/replay/tape"
+	"github.com/hooktape/hooktape/store"
+)
+
+// mocking is one call of mock.
+type mocking struct {
+	*env
+	rules   ruleFlags
+	session string
+	listen  string
+	match   []string
+	latency string
+	missing string
+	reveal  bool
+	asJSON  bool
+
+	path   string // of the tape file; "": it is a session
+	names  mask.Names
+	tape   *replay.Tape
+	saving sync.Mutex // held while what was missing is kept
+}
+
+// mockAddress is where a mock receives when nothing else is said: beside the agent's own ports.
+const mockAddress = "127.0.0.1:7072"
+
+func newMock(e *env) *cobra.Command {
+	m := &mocking{env: e}
+	c := &cobra.Command{
+		Use:   "mock TAPE | --session NAME",
+		Short: "Answer an app with what was recorded",
+		Long: `Answers requests with the responses that are in a tape file or in a session, byte
+for byte: the other side's, for an app that called it through hooktape; the
+app's, for whoever calls the app.
+
+A request is the recorded one when method, path, query and body say the same, or
+those parts that --match names; --ignore leaves out more. Where one was recorded
+several times, its responses come in their order, and the last one for good. A
+request that was not recorded gets 404, with the recordings that are the nearest
+and what differs: as text, or as JSON where that is accepted.
+
+--record-missing passes such requests to a URL, and puts what comes back into
+the tape file, which is made when there is none, or into the session.`,
+		Example: `  hooktape mock checkout.warc.gz
+  hooktape mock --session checkout --listen 127.0.0.1:9000 --match method,path,json.order.id
+  hooktape mock api.warc.gz --record-missing https://api.example.com --ignore query.timestamp`,
+		RunE: func(c *cobra.Command, args []string) error {
+			switch {
+			case len(args) > 1, len(args) == 1 && m.session != "", len(args) == 0 && m.session == "":
+				return misused("usage: "+c.UseLine(), "%s takes a tape file or a session", c.CommandPath())
+			case len(args) == 1:
+				m.path = args[0]
+			}
+			return m.run(c.Context())
+		},
+	}
+	flags := c.Flags()
+	flags.StringVar(&m.session, "session", "", "answer with the records of this session")
+	flags.StringVar(&m.listen, "listen", mockAddress, "host:port to receive on; port 0 takes any free one")
+	flags.StringSliceVar(&m.match, "match", nil, "parts by which requests are told apart: method, path, query, query.page, body, header.x-tenant, json.order.id, form.event (default method,path,query,body)")
+	flags.StringVar(&m.latency, "latency", "none", "wait as long as the response took then: none, recorded, or a part of it like 0.5x")
+	flags.StringVar(&m.missing, "record-missing", "", "pass requests that were not recorded to this URL, and record what comes back")
+	m.rules.add(c)
+	jsonFlag(c, &m.asJSON)
+	revealFlag(c, &m.reveal)
+	return c
+}
+
+func (m *mocking) run(ctx context.Context) error {
+	o := replay.MockOptions{Match: m.match, Told: m.print}
+	var err error
+	if o.Latency, err = latency(m.latency); err != nil {
+		return err
+	}
+	if _, err := replay.NewMatching(m.match, nil); err != nil {
+		return misused("", "--match %w", err)
+	}
+	if m.missing != "" {
+		to, err := appURL(m.missing)
+		if err != nil {
+			return err
+		}
+		o.Missing, o.Keep = &replay.Aim{Route: wire.Route{URL: to}}, func(r *tapefile.Recording) error { return m.keep(ctx, r) }
+	}
+	if err := m.read(ctx); err != nil {
+		return err
+	}
+	defer m.tape.Close()
+	if o.Rules, err = m.rules.rules(m.names, m.reveal); err != nil {
+		return err
+	}
+	mock, err := replay.NewMock(m.tape, o)
+	if err != nil {
+		return cannot("", "mock: %w", err)
+	}
+	if n, _ := mock.Recordings(); n == 0 && m.missing == "" {
+		return &failure{exitNotSo, fmt.Errorf("mock: %s has no recording that answers", m.name()), "--record-missing URL asks the other side, and records it"}
+	}
+	return m.serve(ctx, mock)
+}
+
+// latency reads how much of the recorded time is waited.
+func latency(text string) (float64, error) {
+	switch text {
+	case "none":
+		return 0, nil
+	case "recorded":
+		return 1, nil
+	}
+	const most = 1000 // times as slow: more is a typing error
+	part, isPart := strings.CutSuffix(text, "x")
+	n, err := strconv.ParseFloat(part, 64)
+	if !isPart || err != nil || !(n >= 0 && n <= most) {
+		return 0, misused("", "--latency %q: it is none, recorded, or a part of it like 0.5x", text)
+	}
+	return n, nil
+}
+
+// name is what it answers with, for people.
+func (m *mocking) name() string {
+	if m.path == "" {
+		return "session " + m.session
+	}
+	return m.path
+}
+
+// read reads the tape file, or the session.
+func (m *mocking) read(ctx context.Context) (err error) {
+	if m.path == "" {
+		return m.readSession(ctx)
+	}
+	m.tape, err = replay.OpenTape(m.path)
+	if m.missing != "" && errors.Is(err, fs.ErrNotExist) {
+		m.tape, err = replay.NewTape()
+	}
+	if err != nil {
+		return cannot("hooktape export writes tape files", "mock: %w", err)
+	}
+	first, all := m.tape.Damage()
+	for _, damage := range first {
+		fmt.Fprintf(m.stderr, "hooktape: %s: %s\n", clean(m.path), cleanLines(damage.Error()))
+	}
+	if all > 0 {
+		fmt.Fprintf(m.stderr, "hooktape: %s can't be read; what can be answers\n", count(all, "place", "places"))
+	}
+	return nil
+}
+
+func (m *mocking) readSession(ctx context.Context) error {
+	t, err := m.openTape(ctx, toRead)
+	if err != nil {
+		return err
+	}
+	defer t.Close()
+	if m.names, err = t.Mask(ctx); err != nil {
+		return apiError("mock", err)
+	}
+	from, err := t.Export(ctx, nil, inspect.Filter{Session: m.session})
+	if err != nil {
+		return apiError("mock", err)
+	}
+	defer from.Close()
+	if m.tape, err = replay.ReadTape(from); err != nil {
+		return cannot("", "mock: %w", err)
+	}
+	return nil
+}
+
+// mockGrace is how long answers that are under way may take when it is stopped.
+const mockGrace = 5 * time.Second
+
+func (m *mocking) serve(ctx context.Context, mock *replay.Mock) error {
+	l, err := net.Listen("tcp", m.listen)
+	if err != nil {
+		return cannot("choose another address with --listen", "%w", err)
+	}
+	answering, left := mock.Recordings()
+	text := fmt.Sprintf("answers %s of %s", counted(answering, "recording"), clean(m.name()))
+	if left > 0 {
+		text += fmt.Sprintf("; %d others have no response to give", left)
+	}
+	fmt.Fprintf(m.stdout, "receiving on http://%s\n%s\n", l.Addr(), text)
+	server := &wire.Server{Serve: func(x *wire.Exchange) { mock.Serve(ctx, x) }}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		<-ctx.Done()
+		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), mockGrace)
+		defer cancel()
+		_ = server.Shutdown(grace) // those that are cut off see it
+	}()
+	if err := server.Run(l); !errors.Is(err, wire.ErrServerClosed) {
+		return cannot("", "%w", err)
+	}
+	<-ended
+	return ctx.Err()
+}
+
+// mockedJSON is a request to a mock as JSON shows it.
+type mockedJSON struct {
+	Time     inspect.Time         `json:"time"`
+	Method   string               `json:"method"`
+	Path     string               `json:"path"`
+	Status   int                  `json:"status"` // 0: it was not answered
+	Size     int64                `json:"size"`
+	Duration inspect.Milliseconds `json:"duration_ms"`
+	ID       string               `json:"id,omitempty"` // of the recording
+	Missing  bool                 `json:"missing"`      // it was not recorded; with an id: it is now
+	Error    string               `json:"error,omitempty"`
+}
+
+// print prints a line about a request.
+func (m *mocking) print(t replay.Told) {
+	path := t.Target
+	if !m.reveal {
+		path = m.names.Target(path)
+	}
+	m.saving.Lock() // one line at a time
+	defer m.saving.Unlock()
+	if m.asJSON {
+		line := mockedJSON{inspect.Time{Time: t.Time}, t.Method, path, t.Status, t.Size, inspect.Milliseconds(t.Duration), t.ID, t.Missing, ""}
+		if t.Err != nil {
+			line.Error = t.Err.Error()
+		}
+		_ = m.printJSON(line) // nobody reads on
+		return
+	}
+	i := m.inkFor(m.stdout)
+	name := t.ID
+	if id, err := store.ParseID(t.ID); err == nil {
+		name = ending(id)
+	}
+	switch {
+	case t.Err != nil:
+		name = i.red(cleanLines(t.Err.Error()))
+	case t.Missing && t.ID == "":
+		name = i.yellow("missing")
+	case t.Missing:
+		name = i.yellow("recorded")
+	}
+	l := recordLine{Time: t.Time, Method: t.Method, Path: path, Status: t.Status, Duration: t.Duration, Size: t.Size, Name: name}
+	fmt.Fprint(m.stdout, i.line(l))
+}
+
+// keep puts what was missing into the session, or behind all others into the file.
+func (m *mocking) keep(ctx context.Context, r *tapefile.Recording) error {
+	m.saving.Lock()
+	defer m.saving.Unlock()
+	if m.path != "" {
+		return m.append(r)
+	}
+	t, err := m.openTape(ctx, toWrite)
+	if err != nil {
+		return err
+	}
+	defer t.Close()
+	from, to := io.Pipe()
+	go func() { to.CloseWithError(writeTape(to, m.tape.Info(), formWARC, r)) }()
+	defer from.Close() // the writer ends with its reader
+	_, err = t.Import(ctx, from, inspect.ImportQuery{Session: m.session, Add: true})
+	return err
+}
+
+// append puts a recording behind all others in the file. A tape file may consist of several.
+func (m *mocking) append(r *tapefile.Recording) error {
+	file, err := os.OpenFile(m.path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	err = writeTape(file, m.tape.Info(), formOf(m.path), r)
+	if err == nil {
+		err = file.Sync()
+	}
+	return errors.Join(err, file.Close())
+}
+
+// writeTape writes a tape file of one recording.
+func writeTape(to io.Writer, info tapefile.Info, form tapeForm, r *tapefile.Recording) error {
+	w := tapefile.NewWriter(to, info)
+	if form == formWARCGz {
+		w = tapefile.NewGzipWriter(to, info)
+	}
+	return errors.Join(w.Write(r), w.Close())
+}

@@ -1,0 +1,140 @@
+package replay
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hooktape/hooktape/relay/mask"
+	"github.com/hooktape/hooktape/store"
+)
+
+// Miss says that a request was not recorded, and what was that is the most like it.
+type Miss struct {
+	Method     string `json:"method"`
+	Path       string `json:"path"` // with its query, secrets masked
+	Recordings int    `json:"recordings"`
+	Nearest    []Near `json:"nearest"` // the best first, at most three; never nil
+}
+
+// Near is a recording that is like a request that was not recorded.
+type Near struct {
+	ID      string     `json:"id"`
+	Time    time.Time  `json:"time"`
+	Method  string     `json:"method"`
+	Path    string     `json:"path"`
+	Differs Difference `json:"differs"` // in the parts that are matched: then it was so, now it is not
+}
+
+// nearestTold is how many recordings a Miss names.
+const nearestTold = 3
+
+// Error says it in several lines.
+func (m *Miss) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "no recording answers %s %s\n", m.Method, m.Path)
+	if len(m.Nearest) == 0 {
+		b.WriteString("the tape has no recording that answers\n")
+		return b.String()
+	}
+	fmt.Fprintf(&b, "the nearest of %d:\n", m.Recordings)
+	for _, near := range m.Nearest {
+		fmt.Fprintf(&b, "  %s  %s %s\n", near.ID, near.Method, near.Path)
+		for _, c := range near.Differs.Changes {
+			fmt.Fprintf(&b, "    %s: recorded %s, now %s\n", c.Where, sayValue(c.Then), sayValue(c.Now))
+		}
+		if near.Differs.More > 0 {
+			fmt.Fprintf(&b, "    and %d more\n", near.Differs.More)
+		}
+	}
+	return b.String()
+}
+
+func sayValue(value *string) string {
+	switch {
+	case value == nil:
+		return "nothing"
+	case *value == "":
+		return `""`
+	case strings.Contains(*value, "\n"):
+		return fmt.Sprintf("%q", *value)
+	}
+	return *value
+}
+
+// wording is a miss as its sender wants it: JSON where that is asked for, else text.
+func (m *Miss) wording(accept string) (contentType string, body []byte) {
+	if strings.Contains(accept, "application/json") {
+		var b bytes.Buffer
+		encoder := json.NewEncoder(&b)
+		encoder.SetEscapeHTML(false)
+		if encoder.Encode(struct {
+			Error string `json:"error"`
+			*Miss
+		}{"no recording answers this request", m}) == nil {
+			return "application/json", b.Bytes()
+		}
+	}
+	return "text/plain; charset=utf-8", []byte(m.Error())
+}
+
+// miss describes a request that was not recorded. The error is the *Miss, unless the tape can't be read.
+func (m *Mock) miss(r *Request, print []uint64) error {
+	names, reveal := m.o.Rules.masking()
+	m.mu.Lock()
+	miss := &Miss{Method: r.Head.Method, Path: shownTarget(names, reveal, r.Head.Target), Recordings: len(m.ids), Nearest: []Near{}}
+	var nearest []store.ID
+	for _, t := range m.index.nearest(print, lineOf(r), nearestTold) {
+		nearest = append(nearest, m.ids[t.recordings[0]])
+	}
+	m.mu.Unlock()
+	for _, id := range nearest {
+		recording, err := m.tape.recording(id)
+		if err != nil {
+			return err
+		}
+		then, err := Load(recording.Request.Open)
+		if err != nil {
+			return err
+		}
+		differs, err := CompareRequests(then, r, m.o.Rules)
+		if err != nil {
+			return err
+		}
+		near := Near{ID: recording.ID, Time: recording.Time.Time, Method: recording.Method, Path: shownTarget(names, reveal, recording.Target)}
+		near.Differs = m.index.within(differs)
+		miss.Nearest = append(miss.Nearest, near)
+	}
+	return miss
+}
+
+func shownTarget(names mask.Names, reveal bool, target string) string {
+	if reveal {
+		return target
+	}
+	return names.Target(target)
+}
+
+// within is a difference in those parts alone that are matched.
+func (m *Matching) within(d Difference) Difference {
+	d.Changes = slices.DeleteFunc(d.Changes, func(c Change) bool { return !m.covers(c.Where) })
+	d.Line = slices.DeleteFunc(d.Line, func(part string) bool { return !m.touches(part) })
+	d.Headers = slices.DeleteFunc(d.Headers, func(name string) bool { return !m.covers(header(name).where()) })
+	d.Body = d.Body && (m.touches("body") || m.touches("json") || m.touches("form"))
+	return d
+}
+
+// touches says whether a part, or something in it, is matched.
+func (m *Matching) touches(part string) bool {
+	return slices.ContainsFunc(m.parts, func(names []string) bool { return names[0] == part })
+}
+
+// missOf is the Miss that an error is; nil when it is another one.
+func missOf(err error) *Miss {
+	miss, _ := errors.AsType[*Miss](err)
+	return miss
+}

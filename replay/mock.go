@@ -1,0 +1,220 @@
+package replay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/hooktape/hooktape/relay/wire"
+	"github.com/hooktape/hooktape/replay/tape"
+	"github.com/hooktape/hooktape/store"
+)
+
+// Mock answers requests with what was recorded: to an app under test it stands for the other side, be that the API that
+// the app called or the app that was called. Of a request that was recorded several times, the responses come in their
+// order; behind the last one that one is given again.
+//
+// It is a http.RoundTripper and a http.Handler, and Serve is for a wire.Server, where the responses keep their bytes. It
+// may be used by several goroutines.
+type Mock struct {
+	tape  *Tape
+	index *index
+	o     MockOptions
+	left  int // recordings without a response
+
+	adding sync.Mutex // held while a recording is added to the tape
+	mu     sync.Mutex // guards index, and what follows
+	ids    []store.ID // of the recordings, by their number in the index
+}
+
+// MockOptions are what a Mock does. The zero MockOptions answer at once.
+type MockOptions struct {
+	Match []string // parts by which requests are told apart, as NewMatching takes them
+	Rules *Rules   // what does not count
+	// Latency is how much of the time that the first byte of a response took then it takes now: 1 is all, 0 none.
+	Latency float64
+	// Told, unless it is nil, is told of each request once it is answered.
+	Told func(Told)
+	// Missing, unless it is nil, is where requests go that were not recorded. What comes back is added to the tape, and
+	// given to Keep.
+	Missing *Aim
+	Keep    func(*tape.Recording) error
+	Client  *wire.Client // for Missing; nil: one of its own
+}
+
+// Told says how a request was answered.
+type Told struct {
+	Time     time.Time
+	Method   string
+	Target   string
+	Status   int
+	Size     int64         // bytes of the response
+	Duration time.Duration // until it was answered
+	ID       string        // of the recording; "": it was missing
+	Missing  bool
+	Err      error // why it could not be answered, or not in full
+}
+
+// NewMock answers with what is on a tape, which it does not close. Refused requests, those that were cut short, and those
+// that never got a response answer nothing.
+func NewMock(t *Tape, o MockOptions) (*Mock, error) {
+	matching, err := NewMatching(o.Match, o.Rules)
+	if err != nil {
+		return nil, err
+	}
+	if o.Missing != nil && o.Client == nil {
+		o.Client = new(wire.Client)
+	}
+	m := &Mock{tape: t, index: newIndex(matching), o: o}
+	for id, r := range t.each() {
+		if r.err != nil {
+			return nil, r.err
+		}
+		if err := m.add(id, r.Recording); errors.Is(err, errNoAnswer) {
+			m.left++
+		} else if err != nil {
+			return nil, fmt.Errorf("recording %s: %w", r.ID, err)
+		}
+	}
+	return m, nil
+}
+
+// Recordings is how many recordings answer, and left how many of the tape can't.
+func (m *Mock) Recordings() (answering, left int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return len(m.ids), m.left
+}
+
+// errNoAnswer says that a recording is no request that got a response.
+var errNoAnswer = errors.New("it has got no response")
+
+// add takes a recording of the tape into the index.
+func (m *Mock) add(id store.ID, r *tape.Recording) error {
+	if !r.Whole() || store.Verdict(r.Verdict).Refused() {
+		return errNoAnswer
+	}
+	if _, ok := responseOf(r); !ok {
+		return errNoAnswer
+	}
+	request, err := Load(r.Request.Open)
+	if errors.Is(err, ErrNoRequest) {
+		return errNoAnswer
+	}
+	if err != nil {
+		return err
+	}
+	print, err := m.index.print(request)
+	if err != nil {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.index.add(print, lineOf(request), len(m.ids))
+	m.ids = append(m.ids, id)
+	return nil
+}
+
+// recordedAnswer is the response that a recording has for whoever asks again.
+type recordedAnswer struct {
+	id     string
+	method string // of the request
+	block  tape.Block
+	wait   time.Duration // until its first byte
+}
+
+// responseOf is the response of a recording: the last that was accepted; else the one that the sender got of a target;
+// else the last that a target gave to what was no replay; else the answer of the agent itself.
+func responseOf(r *tape.Recording) (found recordedAnswer, ok bool) {
+	found.id, found.method = r.ID, r.Method
+	best := 0
+	for i := range r.Attempts {
+		a := &r.Attempts[i]
+		rank := 1
+		switch {
+		case a.Status == 0 || a.Replay && !a.Accepted:
+			continue
+		case a.Accepted:
+			rank = 3
+		case r.Answer != nil && r.Answer.FromAttempt == a.Number:
+			rank = 2
+		}
+		if rank >= best {
+			best, found.block, found.wait = rank, a.Response, time.Duration(a.FirstByte)
+		}
+	}
+	if best == 0 && r.Answer != nil && r.Answer.Status != 0 {
+		found.block, found.wait = r.Answer.Response, time.Duration(r.Answer.Duration)
+	}
+	return found, found.block.Size > 0
+}
+
+// find is what was recorded of a request. The error is a *Miss when that is nothing.
+func (m *Mock) find(r *Request) (recordedAnswer, error) {
+	print, err := m.index.print(r)
+	if err != nil {
+		return recordedAnswer{}, err
+	}
+	m.mu.Lock()
+	t := m.index.find(print)
+	var id store.ID
+	if t != nil {
+		id = m.ids[t.take()]
+	}
+	m.mu.Unlock()
+	if t == nil {
+		return recordedAnswer{}, m.miss(r, print)
+	}
+	recording, err := m.tape.recording(id)
+	if err != nil {
+		return recordedAnswer{}, err
+	}
+	found, _ := responseOf(recording)
+	return found, nil
+}
+
+// answer is find, when it is time to answer.
+func (m *Mock) answer(ctx context.Context, r *Request, began time.Time) (recordedAnswer, error) {
+	found, err := m.find(r)
+	if err != nil || m.o.Latency == 0 {
+		return found, err
+	}
+	wait := time.Until(began.Add(time.Duration(float64(found.wait) * m.o.Latency)))
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return found, nil
+	case <-ctx.Done():
+		return found, context.Cause(ctx)
+	}
+}
+
+// tell tells of a request.
+func (m *Mock) tell(t Told, began time.Time) {
+	if m.o.Told != nil {
+		t.Time, t.Duration = began, time.Since(began)
+		m.o.Told(t)
+	}
+}
+
+// response is the head of a recorded response, and its body as it was on the wire.
+func (a *recordedAnswer) response() (*wire.ResponseHead, io.ReadCloser, error) {
+	start, err := a.block.Start(inMemory)
+	if err != nil {
+		return nil, nil, err
+	}
+	head, err := wire.ParseResponseHead(start, a.method)
+	if err != nil {
+		return nil, nil, fmt.Errorf("the recorded response: %w", err)
+	}
+	body, err := openBehind(a.block.Open, len(head.Raw))
+	return head, body, err
+}
+
+// notRecorded is the status of a miss.
+const notRecorded = http.StatusNotFound
