@@ -24,6 +24,7 @@ type exportFlags struct {
 	filterFlags
 	out, form             string
 	mask, verbatim, force bool
+	reveal                bool
 	paths                 []string
 }
 
@@ -38,11 +39,13 @@ The ending of its name says the form:
 
   .warc, .warc.gz   WARC 1.1 (ISO 28500): every byte as it was on the wire, and
                     what hooktape knows beside it; hooktape import takes it back
+  .har              HAR 1.2, for browsers and proxies: requests and answers
 
 --mask replaces tokens, passwords and keys by fakes of the same length and form,
 and with --mask-path whatever else is nobody's business. Requests that were
 verified are signed with a secret made for the file, which it holds: hooktape
-replay --resign uses it. --verbatim writes every byte as it was.
+replay --resign uses it. WARC asks for --mask or --verbatim, which writes every
+byte as it was; HAR is masked unless --reveal is given.
 
 FILE gets its name when it is complete and on the disk. -o - writes to stdout.`,
 		Example: `  hooktape export --session checkout --verbatim -o checkout.warc.gz
@@ -62,6 +65,7 @@ FILE gets its name when it is complete and on the disk. -o - writes to stdout.`,
 	flags.BoolVar(&f.mask, "mask", false, "replace secrets by fakes of the same length and form")
 	flags.StringArrayVar(&f.paths, "mask-path", nil, "replace this too: json.customer.email, form.phone, query.name, header.x-user; * stands for any name (implies --mask)")
 	flags.BoolVar(&f.verbatim, "verbatim", false, "write secrets as they are")
+	revealFlag(c, &f.reveal)
 	flags.BoolVar(&f.force, "force", false, "replace FILE if it is there")
 	completed(c, "format", strings.Join(tapeForms, ", "))
 	return c
@@ -78,7 +82,8 @@ type export struct {
 	mask   bool
 	paths  []tapefile.MaskPath
 
-	masker         *tapefile.Masker // nil: nothing is masked
+	masker         *tapefile.Masker    // nil: nothing is masked
+	har            *tapefile.HARWriter // nil: it is another form
 	records, bytes int64
 }
 
@@ -101,12 +106,9 @@ func (f *exportFlags) export(e *env, args []string) (*export, error) {
 	if err != nil {
 		return nil, err
 	}
-	x := &export{env: e, names: args, filter: filter, path: f.out, form: form, force: f.force, mask: f.mask || f.paths != nil}
-	switch {
-	case x.mask && f.verbatim:
-		return nil, misused("", "--verbatim writes secrets as they are, --mask does not")
-	case !x.mask && !f.verbatim:
-		return nil, misused("--mask replaces secrets by fakes, --verbatim writes every byte as it was", "a WARC file holds what was on the wire, secrets too")
+	x := &export{env: e, names: args, filter: filter, path: f.out, form: form, force: f.force}
+	if x.mask, err = f.masked(form); err != nil {
+		return nil, err
 	}
 	for _, text := range f.paths {
 		p, err := tapefile.ParseMaskPath(text)
@@ -116,6 +118,20 @@ func (f *exportFlags) export(e *env, args []string) (*export, error) {
 		x.paths = append(x.paths, p)
 	}
 	return x, nil
+}
+
+// masked says whether secrets are masked.
+func (f *exportFlags) masked(form tapeForm) (bool, error) {
+	mask, plain := f.mask || f.paths != nil, f.verbatim || f.reveal
+	switch {
+	case mask && plain:
+		return false, misused("", "--mask and --mask-path replace secrets, --verbatim and --reveal write them as they are")
+	case form == formHAR && f.verbatim:
+		return false, misused("--reveal writes secrets as they are; WARC is verbatim", "HAR can't hold every byte as it was")
+	case form != formHAR && !mask && !f.verbatim:
+		return false, misused("--mask replaces secrets by fakes, --verbatim writes every byte as it was", "a WARC file holds what was on the wire, secrets too")
+	}
+	return !plain, nil
 }
 
 func (f *exportFlags) chosenForm() (tapeForm, error) {
@@ -158,6 +174,10 @@ func (x *export) run(ctx context.Context) error {
 		return err
 	}
 	x.tellMasked()
+	if x.har != nil && x.har.Left > 0 {
+		x.records -= int64(x.har.Left)
+		fmt.Fprintf(x.stderr, "hooktape: %s left out: HAR has no place for bytes that never became a request\n", counted(x.har.Left, "record"))
+	}
 	if x.path != "-" {
 		fmt.Fprintf(x.stdout, "%s: %s, %s\n", clean(x.path), counted(int(x.records), "record"), size(x.bytes))
 	}
@@ -224,8 +244,12 @@ type recordingWriter interface {
 func (x *export) begin(to io.Writer, info tapefile.Info) recordingWriter {
 	info.Software, info.Created = "hooktape "+programVersion().Version, x.now().UTC()
 	info.Masked = info.Masked || x.mask
-	if x.form == formWARCGz {
+	switch x.form {
+	case formWARCGz:
 		return tapefile.NewGzipWriter(to, info)
+	case formHAR:
+		x.har = tapefile.NewHARWriter(to, info)
+		return x.har
 	}
 	return tapefile.NewWriter(to, info)
 }

@@ -19,14 +19,15 @@ func newImport(e *env) *cobra.Command {
 		Short: "Put the records of a tape file onto the tape",
 		Long: `Puts the records of a tape file onto the tape, with their answers and attempts,
 as a session: named by --session, else by the file. WARC is read, compressed or
-not, from hooktape export and from other tools: of these, pairs of requests and
-responses are records. FILE - is stdin.
+not, and HAR, from hooktape export and from other tools: of these, pairs of
+requests and responses are records, and the response is what a replay is compared
+with. FILE - is stdin.
 
 Each record gets a new id and keeps its time; show tells the id that it had.
 Nothing is delivered. What is damaged in the file is told, with its place; all
 else is imported, and the exit code is 3.`,
 		Example: `  hooktape import checkout.warc.gz
-  hooktape import site.warc --session site`,
+  hooktape import browser.har --session shop`,
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) != 1 {
 				return misused("usage: "+c.UseLine(), "%s takes the name of one file", c.CommandPath())

@@ -118,9 +118,10 @@ type tapeForm string
 const (
 	formWARC   tapeForm = "warc"
 	formWARCGz tapeForm = "warc.gz"
+	formHAR    tapeForm = "har"
 )
 
-var tapeForms = []string{string(formWARC), string(formWARCGz)}
+var tapeForms = []string{string(formWARC), string(formWARCGz), string(formHAR)}
 
 // formOf is the form that a file's name asks for; "" where it says none.
 func formOf(name string) tapeForm {

@@ -213,6 +213,8 @@ func sniff(r *bufio.Reader) (kind, error) {
 		return kindGzip, nil
 	case bytes.HasPrefix(text, []byte(versionStart)):
 		return kindWARC, nil
+	case bytes.HasPrefix(text, []byte("{")):
+		return kindHAR, nil
 	}
 	return 0, errUnknown
 }
@@ -222,10 +224,11 @@ type kind int
 const (
 	kindWARC kind = iota + 1
 	kindGzip
+	kindHAR
 )
 
 // Why a file is no tape file.
 var (
 	errEmpty   = errors.New("the file is empty")
-	errUnknown = errors.New("not WARC: it does not begin like it")
+	errUnknown = errors.New("neither WARC nor HAR: it begins like neither")
 )

@@ -16,7 +16,9 @@ import (
 
 // Reader reads a tape file of any form. It is one goroutine's at a time, and must be closed.
 type Reader struct {
-	in      input
+	in      input         // of WARC
+	har     *bufio.Reader // nil: it is WARC
+	harErr  error         // of reading it
 	scratch scratch
 	info    Info
 	number  int  // of the WARC record at hand
@@ -47,6 +49,11 @@ func NewReader(r io.Reader) (*Reader, error) {
 		t.in = newPlainInput(start)
 	case kindGzip:
 		t.in = newGzipInput(start)
+	case kindHAR:
+		if bom, _ := start.Peek(3); string(bom) == "\ufeff" {
+			_, _ = start.Discard(3) // it was peeked at
+		}
+		t.har = start
 	}
 	return t, nil
 }
@@ -63,6 +70,9 @@ func (r *Reader) Skipped() Skipped { return r.skipped }
 // Recordings gives the recordings in the order of the file, once. Blocks are valid until the next one is given. An error
 // that is a *Damage is about one place; any other is the last to come.
 func (r *Reader) Recordings() iter.Seq2[*Recording, error] {
+	if r.har != nil {
+		return r.readHAR
+	}
 	return r.readWARC
 }
 

@@ -4,7 +4,7 @@
 //	err = w.Write(recording)                                          // once for each record, in their order
 //	err = w.Close()                                                   // the file itself is the caller's to close
 //
-//	r, err := tape.NewReader(file)                // knows .warc and .warc.gz by their first bytes
+//	r, err := tape.NewReader(file)                // knows .warc, .warc.gz and .har by their first bytes
 //	defer r.Close()                               // deletes what it kept on the disk
 //	for recording, err := range r.Recordings() {  // each is valid until the next one comes
 //		var damage *tape.Damage
@@ -168,7 +168,7 @@ func (t *Time) UnmarshalText(text []byte) (err error) {
 
 // Damage says that something of a tape file can't be read, and where that is. What follows may be readable.
 type Damage struct {
-	Offset int64  // bytes of the file before the WARC record, or its gzip member
+	Offset int64  // bytes of the file before the WARC record, its gzip member or the exchange of a HAR file
 	Record int    // its number in the file, from 1
 	ID     string // of the recording, where that is known
 	Err    error

@@ -281,7 +281,7 @@ func TestAFileOfOneMemberIsReadToo(t *testing.T) {
 func TestWhatIsNoTapeFileIsSaid(t *testing.T) {
 	for _, c := range []struct{ text, want string }{
 		{"", "the file is empty"},
-		{"hello", "not WARC: it does not begin like it"},
+		{"hello", "neither WARC nor HAR: it begins like neither"},
 	} {
 		if _, err := NewReader(strings.NewReader(c.text)); err == nil || err.Error() != c.want {
 			t.Errorf("%q: %v", c.text, err)
