@@ -106,6 +106,21 @@ func TestACodedBodyIsChangedAsItIsRead(t *testing.T) {
 	}
 }
 
+func TestAChangedBodyStaysWhenTheHeadIsChangedBehindIt(t *testing.T) {
+	body, errBody := ParseSet("json.a=2")
+	head, errHead := ParseAdd("header.x-signature=s")
+	r, err := loaded(t, "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 7\r\n\r\n{\"a\":1}").With(body)
+	if err == nil {
+		r, err = r.With(head)
+	}
+	if errBody != nil || errHead != nil || err != nil {
+		t.Fatal(errBody, errHead, err)
+	}
+	if string(r.Body) != `{"a":2}` {
+		t.Errorf("the body that took the place of the recorded one is %q", r.Body)
+	}
+}
+
 func TestWhatCannotBeChangedSaysWhy(t *testing.T) {
 	for edit, want := range map[string]string{
 		"json.a":                  "PATH=VALUE",

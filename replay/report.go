@@ -9,21 +9,23 @@ import (
 // Outcome is what became of a shot, in a word.
 type Outcome string
 
-// The outcomes. Only Same and Answered are good.
+// The outcomes. Only Same, Answered and Accepted are good.
 const (
 	Same       Outcome = "same"        // the response is that of then
 	Answered   Outcome = "answered"    // the response is a good one, and was compared with none
+	Accepted   Outcome = "accepted"    // the response is right from now on, whatever came then
 	Differs    Outcome = "differs"     // the response is not that of then
+	Unexpected Outcome = "unexpected"  // the response is not as it was said to be
 	NoBaseline Outcome = "no_baseline" // there is no response of then
 	Failed     Outcome = "failed"      // no response came, or not all of it
 	NotSent    Outcome = "not_sent"    // it could not be sent
 )
 
 // outcomes are all of them, the good ones first.
-var outcomes = []Outcome{Same, Answered, Differs, NoBaseline, Failed, NotSent}
+var outcomes = []Outcome{Same, Answered, Accepted, Differs, Unexpected, NoBaseline, Failed, NotSent}
 
 // Good says whether there is nothing to look at.
-func (o Outcome) Good() bool { return o == Same || o == Answered }
+func (o Outcome) Good() bool { return o == Same || o == Answered || o == Accepted }
 
 // Case is what reports say about one shot. Texts are fit for people: secrets are
 // masked, and nothing in them does harm to a terminal.
@@ -87,7 +89,14 @@ func (s *Summary) All() (n int) {
 }
 
 // Bad is how many of them there are to look at.
-func (s *Summary) Bad() int { return s.All() - s.Outcomes[Same] - s.Outcomes[Answered] }
+func (s *Summary) Bad() (n int) {
+	for outcome, of := range s.Outcomes {
+		if !outcome.Good() {
+			n += of
+		}
+	}
+	return n
+}
 
 // Tally is how often something came.
 type Tally[T any] struct {

@@ -66,8 +66,9 @@ func (r *Request) edited(e wire.Edit, body []byte) (*Request, error) {
 	if err != nil {
 		return nil, fmt.Errorf("edit the request: %w", err)
 	}
-	changed := &Request{Head: head, Body: body, body: r.body}
+	changed := &Request{Head: head, Body: r.Body, body: r.body}
 	if body != nil {
+		changed.Body = body
 		changed.body = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
 	}
 	return changed, nil

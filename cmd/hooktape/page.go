@@ -263,6 +263,9 @@ func (p *page) tried() {
 		if a.Replay {
 			kind = strings.TrimSpace("replay " + kind)
 		}
+		if a.Accepted {
+			kind += ", accepted"
+		}
 		if a.Edited {
 			kind += ", edited"
 		}

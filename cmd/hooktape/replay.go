@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hooktape/hooktape/relay/config"
+	"github.com/hooktape/hooktape/relay/expr"
 	"github.com/hooktape/hooktape/relay/inspect"
 	"github.com/hooktape/hooktape/relay/mask"
 	"github.com/hooktape/hooktape/relay/wire"
@@ -23,6 +24,9 @@ import (
 type replayFlags struct {
 	chosen   filterFlags
 	clock    clockFlags
+	edit     editFlags
+	vary     varyFlags
+	judge    judgeFlags
 	sender   senderFlags // who signs
 	file     string
 	wait     string
@@ -41,19 +45,32 @@ func newReplay(e *env) *cobra.Command {
 		Use:   "replay ID... | --where EXPR | --source NAME | ...",
 		Short: "Send recorded requests again",
 		Long: `Send the recorded bytes again, to the targets of their source or to URL, and
-print what came back beside what came back then. The records are sent one
-behind the other, in the order in which they came.
+print in what the responses differ from those of then: of the last attempt at
+the same target, or with --to at any, that was no replay or was accepted with
+--accept. The records are sent one behind the other, in the order in which they
+came.
 
 The path of URL takes the place of the source's path, as a target's does; when
 URL has no path the recorded one stays. Flags choose among the accepted records
 unless --verdict names others. Each send is put on the tape as an attempt of
 its record.
 
-The exit code is 0 when every response was that of then, 1 when not, and 3 when
-the first target could not be reached.`,
+--set, --add and --unset change parts of the requests, and --vary sends each in
+several variations. All of them are checked with all records before anything is
+sent. What is not named stays byte for byte.
+
+What need not be the same is left out with --ignore, --unordered and the file
+hooktape.ignore. --compare none compares nothing: then every response has to be
+a 2xx, or as --expect says.
+
+The exit code is 0 when every response was that of then and as expected, 1 when
+not, or when there was none to compare it with, and 3 when the first target
+could not be reached.`,
 		Example: `  hooktape replay last
   hooktape replay 8Q2F4K 8Q2F5M --to http://localhost:3000
-  hooktape replay --source iiko --since 1h --limit 0`,
+  hooktape replay --source iiko --since 1h --limit 0
+  hooktape replay last --set json.order.id=17 --expect 'response.status == 200'
+  hooktape replay last --vary variations.hcl --show 'length(response.json.data)'`,
 		RunE: func(c *cobra.Command, args []string) error {
 			if f.session() && !c.Flags().Changed("limit") {
 				f.chosen.limit = 0 // a session is sent whole
@@ -75,6 +92,9 @@ the first target could not be reached.`,
 	f.chosen.add(c)
 	f.chosen.addLimit(c)
 	f.clock.add(c)
+	f.edit.register(c)
+	f.vary.add(c)
+	f.judge.add(c)
 	c.Flags().StringVar(&f.file, "file", "", "send the records of this tape FILE, without an agent")
 	c.Flags().StringVar(&f.to, "to", "", "send to this URL instead of the source's targets")
 	c.Flags().BoolVar(&f.yes, "yes", false, "send to a public address that the configuration does not name")
@@ -125,6 +145,15 @@ func (f *replayFlags) replayer(e *env, args []string) (*replayer, error) {
 			return nil, misused("30s and 2m are durations", "--wait %q is no duration", f.wait)
 		}
 	}
+	if err := f.changes(r); err != nil {
+		return nil, err
+	}
+	if r.judge, err = f.judge.judge(r.varied()); err != nil {
+		return nil, err
+	}
+	if f.noRecord && f.judge.accept {
+		return nil, misused("", "--accept puts responses on the tape, and --no-record does not")
+	}
 	r.targets = r.newAwaiting()
 	if f.resign {
 		if r.resign, err = r.resigning(); err != nil {
@@ -135,6 +164,19 @@ func (f *replayFlags) replayer(e *env, args []string) (*replayer, error) {
 		r.to, err = appURL(f.to)
 	}
 	return r, err
+}
+
+// changes reads what is changed of each request.
+func (f *replayFlags) changes(r *replayer) error {
+	edits, err := f.edit.edits()
+	if err != nil {
+		return err
+	}
+	if r.shown, err = f.vary.shown(); err != nil {
+		return err
+	}
+	r.variations, err = f.vary.variations(r.env, edits)
+	return err
 }
 
 // openTape opens the tape whose records are sent: the agent's, or that of a tape file.
@@ -164,9 +206,12 @@ type replayer struct {
 	tape    *inspect.Client
 	sender  replay.Sender
 	names   mask.Names // what is masked beside the defaults
-	rules   *replay.Rules
+	judge   *judge
 	many    bool // more than one record may be sent
 	began   time.Time
+
+	variations []variation  // in which each request is sent; one without a name where nothing is varied
+	shown      []*expr.Expr // of each variation
 
 	resign  resigning // nil: nothing is signed again
 	wait    time.Duration
@@ -176,7 +221,9 @@ type replayer struct {
 	sources []inspect.Source
 	found   int         // records, so far
 	reached atomic.Bool // a target was
-	report  *reporter
+
+	reachedBeside atomic.Bool // what it is compared with was
+	report        *reporter
 }
 
 func (r *replayer) replay(ctx context.Context, args []string) error {
@@ -190,7 +237,10 @@ func (r *replayer) replay(ctx context.Context, args []string) error {
 	if err := r.mayGo(ctx); err != nil {
 		return err
 	}
-	r.rules = &replay.Rules{Names: r.names, Reveal: r.flags.reveal}
+	r.judge.shows(r.names, r.flags.reveal)
+	if err := r.checkEdits(ctx, args); err != nil {
+		return err
+	}
 	playing, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	if r.report, err = newReporter(r, stop); err != nil {
@@ -220,17 +270,20 @@ func (r *replayer) shownURL(u string) string {
 // mayGo makes sure that a replay does not go to strangers by a slip of the
 // pen: captured webhooks hold people's data.
 func (r *replayer) mayGo(ctx context.Context) error {
-	if r.to == nil || r.flags.yes || r.configured() || !public(ctx, r.to.Hostname()) {
-		return nil
+	for _, to := range []*url.URL{r.to, r.judge.beside} {
+		if to == nil || r.flags.yes || r.configured(to) || !public(ctx, to.Hostname()) {
+			continue
+		}
+		return misused("add --yes if that is what you want", "%s is a public address that the configuration does not name", to.Host)
 	}
-	return misused("add --yes if that is what you want", "%s is a public address that the configuration does not name", r.to.Host)
+	return nil
 }
 
 // configured says whether a source has a target on the host that we send to.
-func (r *replayer) configured() bool {
+func (r *replayer) configured(to *url.URL) bool {
 	for _, source := range r.sources {
 		for _, target := range source.Targets {
-			if u, err := url.Parse(target.URL); err == nil && u.Scheme == r.to.Scheme && u.Host == r.to.Host {
+			if u, err := url.Parse(target.URL); err == nil && u.Scheme == to.Scheme && u.Host == to.Host {
 				return true
 			}
 		}
@@ -240,10 +293,9 @@ func (r *replayer) configured() bool {
 
 // shots are the records, each with every target that it goes to.
 func (r *replayer) shots(ctx context.Context, names []string) iter.Seq2[replay.Shot, error] {
-	chosen := inspect.PlayQuery{Filter: r.filter, Names: names, Newest: r.flags.chosen.limit, OrderBy: r.flags.clock.orderBy, Reveal: r.flags.reveal}
 	return func(yield func(replay.Shot, error) bool) {
 		r.found = 0
-		for rec, err := range r.tape.Playable(ctx, chosen) {
+		for rec, err := range r.tape.Playable(ctx, r.chosen(names)) {
 			if err != nil {
 				yield(nil, apiError("replay", err))
 				return
@@ -255,12 +307,19 @@ func (r *replayer) shots(ctx context.Context, names []string) iter.Seq2[replay.S
 				return
 			}
 			for _, a := range aims {
-				if !yield(&shot{of: r, rec: &rec, aim: a}, nil) {
-					return
+				for i := range r.variations {
+					if !yield(&shot{of: r, rec: &rec, aim: a, variation: &r.variations[i]}, nil) {
+						return
+					}
 				}
 			}
 		}
 	}
+}
+
+// chosen asks for the records, by name or as flags choose.
+func (r *replayer) chosen(names []string) inspect.PlayQuery {
+	return inspect.PlayQuery{Filter: r.filter, Names: names, Newest: r.flags.chosen.limit, OrderBy: r.flags.clock.orderBy, Reveal: r.flags.reveal}
 }
 
 // sum is the exit code of a replay that came to its end.

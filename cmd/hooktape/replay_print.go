@@ -25,6 +25,10 @@ type sendJSON struct {
 	Error   string               `json:"error"`   // why not, or not all of it
 	Differs *replay.Difference   `json:"differs"` // null: there are no two to compare
 
+	Beside     string `json:"beside,omitempty"`     // the URL that then is from; "": it is from the tape
+	Unexpected string `json:"unexpected,omitempty"` // what was expected, and is not so
+	*varied
+
 	request string // for people
 }
 
@@ -35,10 +39,15 @@ type responseJSON struct {
 }
 
 // line is what is told of a send.
-func (r *reporter) line(p played) sendJSON {
+func (r *reporter) line(p *played) sendJSON {
 	s := sendJSON{Record: p.rec.ID, Target: p.aim.target, request: p.rec.Method + " " + p.rec.Path}
-	if p.then != nil {
-		s.Then = &responseJSON{p.then.Status, inspect.Milliseconds(p.then.took), p.then.Size}
+	if r.of.varied() {
+		s.varied = r.vary(p)
+		s.request += " (" + p.variation.name + ")"
+	}
+	then, took := p.baseline()
+	if then != nil {
+		s.Then = &responseJSON{then.Status, inspect.Milliseconds(took), then.Size}
 	}
 	if p.now == nil {
 		s.Outcome, s.Error = replay.NotSent, "not sent: "+p.unfit
@@ -48,31 +57,50 @@ func (r *reporter) line(p played) sendJSON {
 	if !p.due.IsZero() {
 		s.Due, s.Late = inspect.Time{Time: p.due}, inspect.Milliseconds(p.now.Time.Sub(p.due))
 	}
-	if p.now.Err != nil {
-		s.Error = p.now.Err.Error()
+	if p.beside != nil {
+		s.Beside = r.of.shownURL(p.beside.URL.String())
 	}
+	s.Error = p.failure()
 	if p.now.Response != nil {
 		s.Now = &responseJSON{p.now.Response.Status, inspect.Milliseconds(p.now.Duration), p.now.Response.Size}
 	}
-	if s.Then != nil && s.Now != nil {
-		differs := replay.Compare(p.then.Response, p.now.Response, r.of.rules)
-		s.Differs = &differs
+	if !r.of.varied() {
+		s.Differs = r.of.judge.compare(then, p.now.Response)
 	}
-	s.Outcome = s.judge()
+	if s.Now == nil || s.Error != "" {
+		s.Outcome = replay.Failed
+		return s
+	}
+	unexpected := r.of.judge.expected(p)
+	if unexpected != nil {
+		s.Unexpected = unexpected.Error()
+	}
+	s.Outcome = r.of.judge.outcome(s.Differs, unexpected)
 	return s
 }
 
-// judge is the outcome of what was sent.
-func (s *sendJSON) judge() replay.Outcome {
+// baseline is what a response is compared with, and how long it took to come; nil: there is none.
+func (p *played) baseline() (*replay.Response, time.Duration) {
 	switch {
-	case s.Now == nil || s.Error != "":
-		return replay.Failed
-	case s.Differs == nil:
-		return replay.NoBaseline
-	case s.Differs.Any():
-		return replay.Differs
+	case p.beside != nil:
+		return p.beside.Response, p.beside.Duration
+	case p.then != nil:
+		return p.then.Response, p.then.took
 	}
-	return replay.Same
+	return nil, 0
+}
+
+// failure is why no response came, or not all of it; "": it did.
+func (p *played) failure() string {
+	switch {
+	case p.now.Err != nil:
+		return p.now.Err.Error()
+	case p.unfitBeside != "":
+		return "not sent to what it is compared with: " + p.unfitBeside
+	case p.beside != nil && p.beside.Err != nil:
+		return "what it is compared with: " + p.beside.Err.Error()
+	}
+	return ""
 }
 
 // reported is the send as reports tell of it.
@@ -95,8 +123,11 @@ func (s *sendJSON) to() string { return strings.TrimSpace(s.Target + " " + s.URL
 // print prints a send.
 func (r *reporter) print(s *sendJSON) error {
 	out := r.of.env.stdout
-	if r.of.flags.asJSON {
+	switch {
+	case r.of.flags.asJSON:
 		return r.of.env.printJSON(s)
+	case r.table != nil:
+		return r.printVaried(s)
 	}
 	i := r.of.env.inkFor(out)
 	var b strings.Builder
@@ -123,9 +154,14 @@ func (s *sendJSON) text(i ink) string {
 	if s.Outcome == replay.NotSent {
 		return clean(s.Error)
 	}
-	then := "nothing came back"
-	if s.Then != nil {
-		then = s.Then.line(i)
+	then := ""
+	switch {
+	case s.Then != nil && s.Beside != "":
+		then = "other " + s.Then.line(i) + "  " + clean(s.Beside) + "\n"
+	case s.Then != nil:
+		then = "then  " + s.Then.line(i) + "\n"
+	case s.Outcome == replay.NoBaseline:
+		then = "then  nothing came back that it could be compared with\n"
 	}
 	var now []string
 	if s.Now != nil {
@@ -139,10 +175,16 @@ func (s *sendJSON) text(i ink) string {
 		now = append(now, difference(i, *s.Differs))
 		changed = changes(i, "      ", *s.Differs)
 	}
+	if s.Unexpected != "" {
+		now = append(now, i.yellow("unexpected: "+clean(s.Unexpected)))
+	}
+	if s.Outcome == replay.Accepted {
+		now = append(now, i.green("accepted"))
+	}
 	if late := s.Late.Duration(); late >= lateShown {
 		now = append(now, i.yellow("sent "+milliseconds(late)+" late"))
 	}
-	return fmt.Sprintf("then  %s\nnow   %s\n%s", then, strings.Join(now, "  "), changed)
+	return fmt.Sprintf("%snow   %s\n%s", then, strings.Join(now, "  "), changed)
 }
 
 func (j *responseJSON) line(i ink) string {

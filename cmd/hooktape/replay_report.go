@@ -14,6 +14,9 @@ type played struct {
 	*shot
 	due time.Time      // zero: there was no such time
 	now *replay.Result // nil: it was not sent; shot.unfit says why
+
+	beside      *replay.Result // what came from the target that it is compared with; nil: it was not sent there
+	unfitBeside string         // why not
 }
 
 // reporter is what happens behind the sending: outcomes are put on the tape,
@@ -30,6 +33,10 @@ type reporter struct {
 	gone     int              // sends whose record was deleted meanwhile, so that they are not on the tape
 	junit    *junitFile       // nil: none is wanted
 	markdown *replay.Markdown // nil: none is wanted
+	table    *table           // of variations; nil: there are none
+	first    firstRow
+	starred  bool // a cell of the table
+	compared int  // sends with two responses
 	err      error
 }
 
@@ -51,6 +58,9 @@ func newReporter(r *replayer, stop context.CancelCauseFunc) (*reporter, error) {
 	}
 	if path, _ := r.env.lookup(stepSummary); path != "" {
 		report.markdown = replay.NewMarkdown("hooktape replay")
+	}
+	if r.varied() {
+		report.table = r.newVariedTable()
 	}
 	go report.run()
 	return report, nil
@@ -77,8 +87,10 @@ func (r *reporter) run() {
 			r.stop(r.err)
 		}
 		for _, p := range some {
-			if p.now != nil {
-				r.err = errors.Join(r.err, p.now.Kept.Close())
+			for _, came := range []*replay.Result{p.now, p.beside} {
+				if came != nil {
+					r.err = errors.Join(r.err, came.Kept.Close())
+				}
 			}
 		}
 	}
@@ -97,20 +109,26 @@ func (r *reporter) gather() []played {
 
 // take records, compares, counts and prints outcomes. What was sent is on the tape, interrupted or not.
 func (r *reporter) take(some []played) error {
-	if err := r.record(context.Background(), some); err != nil {
+	lines := make([]sendJSON, len(some))
+	for i := range some {
+		lines[i] = r.line(&some[i])
+	}
+	if err := r.record(context.Background(), some, lines); err != nil {
 		return apiError("record the attempts", err)
 	}
-	for _, p := range some {
-		if err := r.tell(p); err != nil {
+	for i := range lines {
+		if err := r.tell(&lines[i]); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// tell compares a send, and adds it to all reports.
-func (r *reporter) tell(p played) error {
-	line := r.line(p)
+// tell adds a send to all reports.
+func (r *reporter) tell(line *sendJSON) error {
+	if line.Differs != nil {
+		r.compared++
+	}
 	one := line.reported()
 	r.summary.Add(one)
 	if r.markdown != nil {
@@ -121,24 +139,31 @@ func (r *reporter) tell(p played) error {
 			return cannot("", "write %s: %w", r.of.flags.junit, err)
 		}
 	}
-	return r.print(&line)
+	return r.print(line)
 }
 
 // record puts the attempts on the tape.
-func (r *reporter) record(ctx context.Context, some []played) error {
+func (r *reporter) record(ctx context.Context, some []played, lines []sendJSON) error {
 	if r.of.flags.noRecord {
 		return nil
 	}
 	var attempts []inspect.NewAttempt
-	for _, p := range some {
-		if p.now == nil {
-			continue
+	for i, p := range some {
+		if p.now != nil {
+			attempt, err := p.attempt(p.now, p.aim.target)
+			if err != nil {
+				return err
+			}
+			attempt.Accepted = lines[i].Outcome == replay.Accepted
+			attempts = append(attempts, attempt)
 		}
-		attempt, err := p.attempt()
-		if err != nil {
-			return err
+		if p.beside != nil {
+			attempt, err := p.attempt(p.beside, "")
+			if err != nil {
+				return err
+			}
+			attempts = append(attempts, attempt)
 		}
-		attempts = append(attempts, attempt)
 	}
 	if attempts == nil {
 		return nil
@@ -148,11 +173,10 @@ func (r *reporter) record(ctx context.Context, some []played) error {
 	return err
 }
 
-// attempt is what is put on the tape of a send.
-func (p *played) attempt() (inspect.NewAttempt, error) {
-	a, now := p.aim, p.now
+// attempt is what is put on the tape of what came of a send.
+func (p *played) attempt(now *replay.Result, target string) (inspect.NewAttempt, error) {
 	attempt := inspect.NewAttempt{Record: p.rec.ID, Head: now.Head, Sent: p.request.Body, Attempt: inspect.Attempt{
-		Source: a.source, Target: a.target, Replay: true, Edited: p.of.flags.resign, URL: now.URL.String(), Time: inspect.Time{Time: now.Time},
+		Source: p.aim.source, Target: target, Replay: true, Edited: p.of.flags.resign || len(p.variation.edits) > 0, URL: now.URL.String(), Time: inspect.Time{Time: now.Time},
 		FirstByte: inspect.Milliseconds(now.FirstByte), Duration: inspect.Milliseconds(now.Duration),
 	}}
 	if now.Err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"sync"
 	"time"
 
 	"github.com/hooktape/hooktape/relay/inspect"
@@ -28,11 +29,7 @@ type aim struct {
 // there is none.
 func (r *replayer) aims(rec *inspect.Playable) ([]aim, error) {
 	if r.to != nil {
-		route := wire.Route{Prefix: rec.Base + r.prefix(rec.Source), URL: r.to}
-		if r.to.EscapedPath() == "" {
-			route.Prefix = rec.Base // the recorded path stays
-		}
-		return []aim{{Aim: replay.Aim{Route: route, Timeouts: timeouts(replayTimeout)}, source: rec.Source}}, nil
+		return []aim{r.aimAt(r.to, rec)}, nil
 	}
 	if len(rec.Targets) == 0 {
 		return []aim{{unfit: "its source has no target that takes it: name one with --to URL"}}, nil
@@ -54,6 +51,15 @@ func (r *replayer) aims(rec *inspect.Playable) ([]aim, error) {
 		aims = append(aims, aim{replay.Aim{Route: route, Timeouts: timeouts(t.Timeout.Duration())}, rec.Source, t.Name, unfit})
 	}
 	return aims, nil
+}
+
+// aimAt is an aim at a URL of the command line.
+func (r *replayer) aimAt(to *url.URL, rec *inspect.Playable) aim {
+	route := wire.Route{Prefix: rec.Base + r.prefix(rec.Source), URL: to}
+	if to.EscapedPath() == "" {
+		route.Prefix = rec.Base // the recorded path stays
+	}
+	return aim{Aim: replay.Aim{Route: route, Timeouts: timeouts(replayTimeout)}, source: rec.Source}
 }
 
 // prefix is the path of a source; "" when the tape does not know it.
@@ -81,9 +87,10 @@ type shot struct {
 	rec *inspect.Playable
 	aim aim
 
-	request *replay.Request
-	then    *past  // nil: nothing came back then
-	unfit   string // why it can't be sent
+	variation *variation
+	request   *replay.Request
+	then      *past  // nil: nothing came back then, or nobody asks
+	unfit     string // why it can't be sent
 }
 
 // Recorded implements replay.Shot.
@@ -97,7 +104,7 @@ func (s *shot) Prepare(ctx context.Context) error {
 		return nil
 	}
 	var err error
-	if s.request, err = r.load(ctx, s.rec); err != nil {
+	if s.request, err = r.load(ctx, s.rec, s.variation); err != nil {
 		s.unfit = err.Error()
 		return nil
 	}
@@ -105,13 +112,26 @@ func (s *shot) Prepare(ctx context.Context) error {
 		return nil
 	}
 	r.targets.wait(ctx, s.aim.Route.URL)
-	s.then, err = r.then(ctx, s.rec, s.aim)
+	if s.variation.setsHost() {
+		s.aim.Route.KeepHost = true
+	}
+	if r.judge.recorded || r.varied() {
+		s.then, err = r.then(ctx, s.rec, s.aim)
+	}
 	return apiError("replay", err)
 }
 
+// recorded is the request as it came.
+func (r *replayer) recorded(ctx context.Context, rec *inspect.Playable) (*replay.Request, error) {
+	return replay.Load(bytesOr(rec.Raw, func() (io.ReadCloser, error) { return r.tape.Raw(ctx, rec.ID.String()) }))
+}
+
 // load is the request as it is to be sent, but for what each target changes.
-func (r *replayer) load(ctx context.Context, rec *inspect.Playable) (*replay.Request, error) {
-	request, err := replay.Load(bytesOr(rec.Raw, func() (io.ReadCloser, error) { return r.tape.Raw(ctx, rec.ID.String()) }))
+func (r *replayer) load(ctx context.Context, rec *inspect.Playable, v *variation) (*replay.Request, error) {
+	request, err := r.recorded(ctx, rec)
+	if err == nil {
+		request, err = request.With(v.edits...)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -122,8 +142,7 @@ func (r *replayer) load(ctx context.Context, rec *inspect.Playable) (*replay.Req
 func (s *shot) Send(ctx context.Context, due time.Time) error {
 	p := played{shot: s, due: due}
 	if s.unfit == "" {
-		var err error
-		if p.now, err = s.of.sender.Send(ctx, s.request, s.aim.Aim); err != nil {
+		if err := p.send(ctx); err != nil {
 			s.unfit = err.Error()
 		}
 	}
@@ -135,7 +154,34 @@ func (s *shot) Send(ctx context.Context, due time.Time) error {
 	case ctx.Err() == nil && !s.of.reached.Load():
 		return cannot("start the app, or name another place with --to URL", "send to %s: %w", p.now.URL.Redacted(), p.now.Err)
 	}
+	switch {
+	case p.beside == nil:
+	case !p.beside.Unreachable():
+		s.of.reachedBeside.Store(true)
+	case ctx.Err() == nil && !s.of.reachedBeside.Load():
+		return cannot("start what is there, or name another place with --compare URL", "send to %s: %w", p.beside.URL.Redacted(), p.beside.Err)
+	}
 	return nil
+}
+
+// send sends the request to its target, and at the same time to the one beside it when there is one. An error means that
+// it can't be.
+func (p *played) send(ctx context.Context) error {
+	var besides sync.WaitGroup
+	if to := p.of.judge.beside; to != nil {
+		besides.Go(func() {
+			a := p.of.aimAt(to, p.rec)
+			a.Route.KeepHost = p.variation.setsHost()
+			beside, err := p.of.sender.Send(ctx, p.request, a.Aim)
+			if p.beside = beside; err != nil {
+				p.unfitBeside = err.Error()
+			}
+		})
+	}
+	var err error
+	p.now, err = p.of.sender.Send(ctx, p.request, p.aim.Aim)
+	besides.Wait()
+	return err
 }
 
 // past is what came back when the record was first sent.
@@ -145,16 +191,13 @@ type past struct {
 }
 
 // then finds what a replay is compared with: the response to the last attempt
-// at the same target that was no replay, with --to at any target, else the answer
-// that the sender got. Nil: nothing came back then.
+// at the same target that was no replay, or was accepted, with --to at any target.
+// Nil: nothing came back then.
 func (r *replayer) then(ctx context.Context, rec *inspect.Playable, a aim) (*past, error) {
 	id := rec.ID.String()
 	ctx = context.WithoutCancel(ctx) // what was sent is compared, interrupted or not
 	var open func() (io.ReadCloser, error)
 	var took inspect.Milliseconds
-	if rec.Answer != nil {
-		open, took = func() (io.ReadCloser, error) { return r.tape.Answer(ctx, id) }, rec.Answer.Duration
-	}
 	for _, p := range rec.Past { // the last is the latest
 		if a.target == "" || p.Target == a.target {
 			open, took = bytesOr(p.Response, func() (io.ReadCloser, error) { return r.tape.Response(ctx, id, p.Number) }), p.Duration

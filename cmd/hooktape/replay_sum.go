@@ -27,7 +27,8 @@ type summaryJSON struct {
 	Waited      map[string]inspect.Milliseconds `json:"response_since_due_ms"` // since each was to be sent; null: there was no such time
 	Late        map[string]inspect.Milliseconds `json:"late_ms"`               // null: there was no such time
 	Interrupted bool                            `json:"interrupted"`
-	Error       string                          `json:"error"` // what ended it before its time; "": nothing
+	Error       string                          `json:"error"`                // what ended it before its time; "": nothing
+	Idle        []string                        `json:"idle_rules,omitempty"` // paths to ignore at which nothing was left out
 }
 
 // finish writes all that is told at the end of a replay, which err ended before its time if it is not nil.
@@ -45,6 +46,7 @@ func (r *reporter) finish(interrupted bool, err error) error {
 			failed = errors.Join(failed, cannot("", "write the step summary: %w", werr))
 		}
 	}
+	failed = errors.Join(failed, r.endTable())
 	if r.of.flags.asJSON {
 		return errors.Join(failed, r.of.env.printJSON(struct {
 			Summary summaryJSON `json:"summary"`
@@ -53,6 +55,9 @@ func (r *reporter) finish(interrupted bool, err error) error {
 	if r.summary.All() > 1 {
 		fmt.Fprint(r.of.env.stderr, r.sums(r.of.env.inkFor(r.of.env.stderr), took))
 	}
+	if idle := r.of.judge.rules.Idle(); idle != nil && r.of.many && r.compared > 0 {
+		fmt.Fprintf(r.of.env.stderr, "nothing was left out at %s\n", clean(strings.Join(idle, ", ")))
+	}
 	return failed
 }
 
@@ -60,6 +65,7 @@ func (r *reporter) asJSON(took time.Duration, interrupted bool, err error) summa
 	j := summaryJSON{
 		Records: r.of.found, Sent: r.summary.Sent(), Outcomes: map[replay.Outcome]int{}, Statuses: map[string]int{},
 		Duration: inspect.Milliseconds(took), Interrupted: interrupted,
+		Idle:     r.of.judge.rules.Idle(),
 		Response: quantiles(&r.summary.Took), Waited: quantiles(&r.summary.Waited), Late: quantiles(&r.summary.Late),
 	}
 	for _, t := range r.summary.ByOutcome() {

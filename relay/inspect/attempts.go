@@ -150,7 +150,7 @@ func (s *Server) addAttempt(parts *multipart.Reader) (*store.Commit, error) {
 		return nil, err
 	}
 	o := store.Outcome{Response: response, Attempt: &store.Attempt{
-		Record: posted.Record, Source: posted.Source, Target: posted.Target, Replay: true, Edited: posted.Edited,
+		Record: posted.Record, Source: posted.Source, Target: posted.Target, Replay: true, Edited: posted.Edited, Accepted: posted.Accepted,
 		URL: posted.URL, Time: posted.Time.Time, Head: posted.Head, Status: posted.Status, Error: posted.Error,
 		FirstByte: posted.FirstByte.Duration(), Duration: posted.Duration.Duration(), HeadSize: posted.HeadSize,
 	}}
