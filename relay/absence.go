@@ -125,7 +125,7 @@ func (t *target) tellFailure(d store.Delivery) {
 	}
 	t.mu.Lock()
 	was := t.failing
-	t.failing = d.State != store.Delivered
+	t.failing = d.State == store.Pending || was && d.State != store.Delivered // what is given up is told already
 	now := t.failing
 	t.mu.Unlock()
 	switch {

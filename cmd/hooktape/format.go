@@ -122,7 +122,7 @@ func (i ink) line(l recordLine) string {
 		name = i.dim(ending(l.ID))
 	}
 	switch {
-	case l.Verdict.Refused():
+	case l.Verdict.Refused(), l.Count > 0:
 		remark = "  " + i.yellow(times(l.Verdict, l.Count))
 	case l.Kept:
 		remark = "  " + i.yellow("kept")
