@@ -18,6 +18,7 @@ import (
 	"github.com/hooktape/hooktape/relay"
 	"github.com/hooktape/hooktape/relay/config"
 	"github.com/hooktape/hooktape/relay/inspect"
+	"github.com/hooktape/hooktape/relay/tunnel"
 	"github.com/hooktape/hooktape/relay/wire"
 	"github.com/hooktape/hooktape/store"
 )
@@ -109,6 +110,7 @@ const serverReserve = 64 << 20
 // session is one life of an agent with all that belongs to it:
 //
 //	listen ──────► relay.Agent ──────► targets
+//	tunnel.Uplink ─►│
 //	                │  ▲    └─events─► show (http: the terminal)
 //	                ▼  │ Apply
 //	              store │ setup ◄── config.Watch (run)
@@ -129,6 +131,7 @@ type session struct {
 	greet   func(receiving, inspecting string) error                       // once everything listens
 	show    func(ctx context.Context, events <-chan relay.Event) error     // nil: nobody looks on
 	reload  func(ctx context.Context, log hclog.Logger, take *setup) error // nil: the configuration stays
+	tell    func(tunnel.Change)                                            // of the uplink; nil: it is logged
 }
 
 // serve opens everything, runs until ctx ends, and closes everything.
@@ -168,7 +171,12 @@ func (s *session) serve(ctx context.Context) error {
 	}
 	defer stopCapture()
 	setup := &setup{tape: tape, log: log, cfg: s.cfg, base: s.cfg.Scheme() + "://" + receiving.Addr().String()}
-	agent := relay.New(relay.Options{Store: tape, Log: log, Grace: s.flags.graceTime(), Renew: setup.Apply}, setup.merged())
+	options := relay.Options{Store: tape, Log: log, Grace: s.flags.graceTime(), Renew: setup.Apply}
+	uplink := s.uplink(setup, log)
+	if uplink != nil {
+		options.Uplink = uplink
+	}
+	agent := relay.New(options, setup.merged())
 	setup.agent = agent
 	if err := setup.Apply(); err != nil {
 		return cannot("", "write to %s: %w", s.data, err)
@@ -191,6 +199,9 @@ func (s *session) serve(ctx context.Context) error {
 	if s.reload != nil {
 		g.Go(func() error { return s.reload(ctx, log, setup) })
 	}
+	if uplink != nil {
+		g.Go(func() error { return uplinkError(s.cfg.Uplink.Edge, uplink.Run(looking)) })
+	}
 	g.Go(func() error { return api.Serve(looking, control) })
 	g.Go(func() error { return inspect.ServeHealth(looking, inspecting, agent.Ready, agent.Metrics()) })
 	g.Go(func() error {
@@ -198,6 +209,19 @@ func (s *session) serve(ctx context.Context) error {
 		return agent.Run(ctx, receiving)
 	})
 	return g.Wait()
+}
+
+// uplink is the way to the edge; nil: there is none.
+func (s *session) uplink(setup *setup, log hclog.Logger) *tunnel.Uplink {
+	cfg := s.cfg.Uplink
+	if cfg == nil {
+		return nil
+	}
+	tell := s.tell
+	if tell == nil {
+		tell = logUplink(log, cfg.Edge)
+	}
+	return s.newUplink(cfg, publicly(setup, log, tell))
 }
 
 // listen opens a TCP listener. A default address that is taken is passed over for the next free port when moveOn says so.

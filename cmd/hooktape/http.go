@@ -30,6 +30,7 @@ const (
 func newHTTP(e *env) *cobra.Command {
 	var flags agentFlags
 	var sender senderFlags
+	var uplink uplinkFlags
 	c := &cobra.Command{
 		Use:   "http [PORT|URL]",
 		Short: "Record webhooks and pass them to your app",
@@ -44,11 +45,16 @@ those that the app has not got yet stay.
 With --provider and --secret-file it checks who requests are from: those that
 are not right are recorded, refused, and shown with the reason.
 
+With --edge requests also come through an agent on a public host, which keeps
+them while this machine is away: the public address is printed once a request to
+it has come round.
+
 Without an argument, requests go to a small built-in app that echoes them.`,
 		Example: `  hooktape http                        an echo app, to look around
   hooktape http 3000                   the app on this machine's port 3000
   hooktape http http://10.0.0.5:8080/hooks
-  hooktape http 3000 --provider github --secret-file github.secret`,
+  hooktape http 3000 --provider github --secret-file github.secret
+  hooktape http 3000 --edge https://hooks.example.com --token-file alice.token`,
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) > 1 {
 				return misused("usage: "+c.UseLine(), "%s takes one port or URL, got %d", c.CommandPath(), len(args))
@@ -62,16 +68,20 @@ Without an argument, requests go to a small built-in app that echoes them.`,
 			if err := sender.check(); err != nil {
 				return err
 			}
-			return e.http(c.Context(), &flags, &sender, args)
+			if err := uplink.check(); err != nil {
+				return err
+			}
+			return e.http(c.Context(), &flags, &sender, &uplink, args)
 		},
 	}
 	flags.register(c, "error")
 	sender.register(c)
+	uplink.register(c)
 	return c
 }
 
 // http runs the agent of a laptop.
-func (e *env) http(ctx context.Context, flags *agentFlags, sender *senderFlags, args []string) error {
+func (e *env) http(ctx context.Context, flags *agentFlags, sender *senderFlags, uplink *uplinkFlags, args []string) error {
 	data, err := e.dataPath()
 	if err != nil {
 		return err
@@ -96,8 +106,12 @@ func (e *env) http(ctx context.Context, flags *agentFlags, sender *senderFlags, 
 	if err := sender.over(&cfg.Sources[0]); err != nil {
 		return err
 	}
+	if cfg.Uplink, err = uplink.uplink(e); err != nil {
+		return err
+	}
 	s := &session{env: e, flags: flags, cfg: cfg, data: data, reserve: laptopReserve, moveOn: true}
 	screen := &screen{e.stdout, e.inkFor(e.stdout)}
+	s.tell = screen.uplink
 	recognition := &recognition{command: strings.Join(append([]string{"hooktape http"}, args...), " ")}
 	s.greet = func(receiving, inspecting string) error {
 		if loops(receiving, target) {
@@ -108,7 +122,11 @@ func (e *env) http(ctx context.Context, flags *agentFlags, sender *senderFlags, 
 		fmt.Fprintf(e.stdout, "passing to %s at %s\n", app, target)
 		fmt.Fprintf(e.stdout, "tape %s\n\n", e.home(data))
 		fmt.Fprintf(e.stdout, "try it:           curl -d '{\"hello\":\"tape\"}' http://%s/webhook\n", receiving)
-		fmt.Fprintf(e.stdout, "a public address: ssh -R 0.0.0.0:7070:%s you@your-server, then http://your-server:7070 (its sshd needs GatewayPorts)\n", receiving)
+		if cfg.Uplink != nil {
+			fmt.Fprintf(e.stdout, "a public address: is told here when a request has come round through %s\n", cfg.Uplink.Edge.Redacted())
+		} else {
+			fmt.Fprintf(e.stdout, "a public address: ssh -R 0.0.0.0:7070:%s you@your-server, then http://your-server:7070 (its sshd needs GatewayPorts)\n", receiving)
+		}
 		fmt.Fprintf(e.stdout, "to look closer:   hooktape show last, hooktape replay last\n\n")
 		return nil
 	}

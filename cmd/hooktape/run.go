@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"reflect"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/spf13/cobra"
@@ -124,6 +125,7 @@ func inspectScheme(cfg *config.Config) string {
 func fixedKeys(old, new *config.Config) (keys []string) {
 	for key, differs := range map[string]bool{
 		"listen": old.Listen != new.Listen, "inspect": old.Inspect != new.Inspect, "data": old.Data != new.Data,
+		"uplink":      !reflect.DeepEqual(old.Uplink, new.Uplink),
 		"tls":         (old.TLS == nil) != (new.TLS == nil) || inspectTLS(old) != inspectTLS(new),
 		"connections": old.Limits.Connections != new.Limits.Connections, "head": old.Limits.Head != new.Limits.Head,
 	} {

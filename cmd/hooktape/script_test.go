@@ -35,6 +35,7 @@ func TestMain(m *testing.M) {
 //	                           takes free ports unless told -own-ports; it prints into agent.out, agent.err
 //	halt, interrupt, crash     end it: SIGTERM, SIGINT, SIGKILL; halt and interrupt want a good end
 //	hangup                     send it SIGHUP
+//	edge up                    a second agent, of edge/hooktape.hcl on edge/tape.db: sets $EDGE_URL, $EDGE_ADDR
 //	app up NAME                an app of raw sockets: sets $NAME, $NAME_URL, $NAME_PORT; each request it
 //	                           receives is in NAME/1.http, NAME/2.http, ...
 //	app down NAME              its port is closed; app up NAME opens the same one again
@@ -68,6 +69,7 @@ func TestScripts(t *testing.T) {
 			"start":       cmdStart,
 			"halt":        cmdEnd(syscall.SIGTERM),
 			"hangup":      cmdHangup,
+			"edge":        cmdEdge,
 			"interrupt":   cmdEnd(syscall.SIGINT),
 			"crash":       cmdEnd(syscall.SIGKILL),
 			"app":         cmdApp,
@@ -87,6 +89,7 @@ func TestScripts(t *testing.T) {
 // stage is what a script has running.
 type stage struct {
 	agent *agentProcess
+	edge  *agentProcess
 	apps  map[string]*rawApp
 }
 
@@ -107,6 +110,10 @@ func setUpScript(e *testscript.Env, root string) error {
 		if on.agent != nil {
 			on.agent.kill()
 			e.T().Log(fmt.Sprintf("the agent ran to the end; its log:\n%s", on.agent.errs))
+		}
+		if on.edge != nil {
+			on.edge.kill()
+			e.T().Log(fmt.Sprintf("the log of the edge:\n%s", on.edge.errs))
 		}
 		for _, app := range on.apps {
 			app.end()
@@ -175,6 +182,20 @@ func cmdEnd(sig syscall.Signal) func(*testscript.TestScript, bool, []string) {
 			ts.Fatalf("the agent ended: %v\n%s", err, agent.errs)
 		}
 	}
+}
+
+func cmdEdge(ts *testscript.TestScript, neg bool, args []string) {
+	on := stageOf(ts)
+	if neg || len(args) != 1 || args[0] != "up" || on.edge != nil {
+		ts.Fatalf("usage: edge up, once")
+	}
+	dir := ts.MkAbs("edge")
+	environ := append(scriptEnviron(ts), "HOOKTAPE_DATA="+filepath.Join(dir, "tape.db"))
+	edge, err := startAgent(dir, environ, "hooktape", "run", "--config", "hooktape.hcl")
+	ts.Check(err)
+	on.edge = edge
+	ts.Setenv("EDGE_URL", edge.url)
+	ts.Setenv("EDGE_ADDR", edge.addr)
 }
 
 func cmdHangup(ts *testscript.TestScript, neg bool, args []string) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
@@ -27,6 +28,7 @@ type setup struct {
 	// mu guards what follows, and is held while a configuration is taken up.
 	mu   sync.Mutex
 	cfg  *config.Config    // without the sources made at run time
+	url  string            // under which a request has come round; "": none was looked for
 	told map[string]string // why sources made at run time can't be: as it was logged
 }
 
@@ -42,6 +44,14 @@ func (s *setup) take(cfg *config.Config) error {
 func (s *setup) Apply() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.apply()
+}
+
+// reachedAt is told the URL under which the agent was found to be reached. One that the configuration has wins.
+func (s *setup) reachedAt(url string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.url = url
 	return s.apply()
 }
 
@@ -71,7 +81,9 @@ func (s *setup) apply() error {
 // Callers hold mu, or are alone.
 func (s *setup) merged() *config.Config {
 	made, err := s.tape.Sources()
-	with, refused := s.cfg.With(made)
+	cfg := *s.cfg
+	cfg.PublicURL = cmp.Or(cfg.PublicURL, s.url)
+	with, refused := cfg.With(made)
 	tokens, tokensErr := s.tape.Tokens()
 	copies, copiesErr := s.tape.Copies()
 	with, closed := with.WithTunnels(tokens, copies)

@@ -1,0 +1,225 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/spf13/cobra"
+
+	"github.com/hooktape/hooktape/relay/config"
+	"github.com/hooktape/hooktape/relay/tunnel"
+	"github.com/hooktape/hooktape/store"
+)
+
+// askAbove is from how many waiting requests on a terminal is asked what becomes of them.
+const askAbove = 100
+
+// uplinkFlags say through which edge http is reached.
+type uplinkFlags struct {
+	edge, tokenFile string
+	sources         []string
+	where           string
+	backlog         string
+	takeOver        bool
+}
+
+func (f *uplinkFlags) register(c *cobra.Command) {
+	flags := c.Flags()
+	flags.StringVar(&f.edge, "edge", "", "URL of an agent with an edge block, through which requests come")
+	flags.StringVar(&f.tokenFile, "token-file", "", "file with the token that hooktape token new gave there (HOOKTAPE_TOKEN)")
+	flags.StringArrayVar(&f.sources, "source", nil, "also copies of the requests of this source of the edge; may be given several times")
+	flags.StringVar(&f.where, "where", "", "only those copies for which this expression holds")
+	flags.StringVar(&f.backlog, "backlog", "", "what has waited at the edge: deliver, hold or drop it (a terminal asks above 100, else deliver)")
+	flags.BoolVar(&f.takeOver, "take-over", false, "take the tunnel from another agent that has it")
+	completed(c, "backlog", strings.Join(config.Backlogs, ", "))
+}
+
+// check finds what is wrong with the flags.
+func (f *uplinkFlags) check() error {
+	if f.edge == "" {
+		for name, given := range map[string]bool{
+			"token-file": f.tokenFile != "", "source": len(f.sources) > 0, "where": f.where != "", "backlog": f.backlog != "", "take-over": f.takeOver,
+		} {
+			if given {
+				return misused("give the URL of the edge with --edge", "--%s is about an edge, and none is given", name)
+			}
+		}
+		return nil
+	}
+	if f.backlog != "" && !slices.Contains(config.Backlogs, f.backlog) {
+		return misused("", "--backlog %q: it is %s", f.backlog, strings.Join(config.Backlogs, ", "))
+	}
+	if f.where != "" && len(f.sources) == 0 {
+		return misused("name it with --source", "--where chooses copies of a source of the edge, and none is given")
+	}
+	if err := config.CheckWhere(f.where); f.where != "" && err != nil {
+		return misused("", "--where: %w", err)
+	}
+	return nil
+}
+
+// uplink is what the flags say; nil: there is no edge.
+func (f *uplinkFlags) uplink(e *env) (*config.Uplink, error) {
+	if f.edge == "" {
+		return nil, nil
+	}
+	const hint = "give it as in --edge https://hooks.example.com"
+	at, err := url.Parse(f.edge)
+	switch {
+	case err != nil:
+		return nil, misused(hint, "--edge: %w", err)
+	case at.Scheme != "https" && at.Scheme != "http" || at.Hostname() == "" || at.User != nil || at.RawQuery != "":
+		return nil, misused(hint, "--edge %q is not the URL of an agent", f.edge)
+	}
+	token, given := e.lookup("HOOKTAPE_TOKEN")
+	if f.tokenFile != "" {
+		if token, err = readSecret(f.tokenFile); err != nil {
+			return nil, err
+		}
+	} else if !given || token == "" {
+		return nil, misused("give it with --token-file FILE or HOOKTAPE_TOKEN; hooktape token new NAME makes it at the edge", "the edge wants a token")
+	}
+	up := &config.Uplink{Edge: at, Token: token, TakeOver: f.takeOver, Backlog: f.backlog}
+	for _, name := range f.sources {
+		up.Copies = append(up.Copies, store.Copy{Source: name, Where: f.where})
+	}
+	return up, nil
+}
+
+// newUplink keeps the link that a configuration asks for; tell is told what changes.
+func (s *session) newUplink(cfg *config.Uplink, tell func(tunnel.Change)) *tunnel.Uplink {
+	up := tunnel.NewUplink(tunnel.Dialer{URL: cfg.Edge, Token: cfg.Token})
+	up.Hello.TakeOver, up.Hello.Version = cfg.TakeOver, programVersion().Version
+	for _, c := range cfg.Copies {
+		up.Hello.Copies = append(up.Hello.Copies, tunnel.Copy(c))
+	}
+	up.Choose = func(ctx context.Context, w tunnel.Welcome) (tunnel.Backlog, error) {
+		if cfg.Backlog != "" {
+			return tunnel.Backlog(cfg.Backlog), nil
+		}
+		if w.Waiting > askAbove && isTerminal(s.env.stdout) {
+			return s.env.askBacklog(ctx, w.Waiting)
+		}
+		return tunnel.DeliverBacklog, nil
+	}
+	up.Tell = tell
+	return up
+}
+
+// askBacklog asks the person at the terminal what becomes of what has waited.
+func (e *env) askBacklog(ctx context.Context, waiting int) (tunnel.Backlog, error) {
+	lines := make(chan string, 1)
+	go func() { // a read from the terminal can't be ended: it ends with the program at the latest
+		defer close(lines)
+		for in := bufio.NewScanner(e.stdin); in.Scan(); {
+			lines <- strings.ToLower(strings.TrimSpace(in.Text()))
+		}
+	}()
+	for {
+		fmt.Fprintf(e.stdout, "%s waited at the edge: deliver, hold or drop them? [deliver] ", counted(waiting, "request"))
+		select {
+		case <-ctx.Done():
+			return "", ctx.Err()
+		case line := <-lines:
+			if line == "" {
+				return tunnel.DeliverBacklog, nil
+			}
+			for _, choice := range config.Backlogs {
+				if strings.HasPrefix(choice, line) {
+					return tunnel.Backlog(choice), nil
+				}
+			}
+		}
+	}
+}
+
+// uplinkError gives a refusal of the edge its exit code and hint.
+func uplinkError(at *url.URL, err error) error {
+	const doing = "tunnel through %s: %w"
+	mismatch, isMismatch := errors.AsType[*tunnel.MismatchError](err)
+	refused, isRefused := errors.AsType[*tunnel.RefusedError](err)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, tunnel.ErrPlain):
+		return misused("", doing, at, err)
+	case errors.Is(err, tunnel.ErrToken):
+		return cannot("hooktape token new NAME makes one at the edge; hooktape token list shows which there are", doing, at, err)
+	case errors.Is(err, tunnel.ErrNoEdge):
+		return cannot(`the agent there needs edge { domain = "hooks.example.com" } in its config`, doing, at, err)
+	case isMismatch:
+		return cannot("upgrade hooktape on "+mismatch.Upgrade(), doing, at, err)
+	case isRefused && refused.Refusal == tunnel.Taken:
+		return cannot("--take-over takes it from there", doing, at, err)
+	case isRefused:
+		return cannot("what it may have copies of stands in sources of its tunnel block, in the config of the edge", doing, at, err)
+	}
+	return cannot("", doing, at, err)
+}
+
+// logUplink tells an operator of changes of the link.
+func logUplink(log hclog.Logger, at *url.URL) func(tunnel.Change) {
+	return func(c tunnel.Change) {
+		switch {
+		case c.URL != "":
+			log.Info("requests come through the edge", "url", c.URL)
+		case c.Unheard:
+			log.Warn("requests to the public url do not come here, looking on", "error", c.Err)
+		case c.Up && c.First:
+			log.Info("link to the edge is open", "edge", at.Redacted(), "tunnel", c.Welcome.Name, "waiting", c.Welcome.Waiting)
+		case c.Up:
+			log.Info("link to the edge is back", "edge", at.Redacted(), "away", c.Away.String(), "waiting", c.Welcome.Waiting)
+		case c.First:
+			log.Warn("edge can't be reached, will try again", "edge", at.Redacted(), "error", c.Err)
+		default:
+			log.Warn("link to the edge is lost, will try again", "edge", at.Redacted(), "error", c.Err)
+		}
+	}
+}
+
+// uplink tells a developer of changes of the link.
+func (s *screen) uplink(c tunnel.Change) {
+	switch {
+	case c.URL != "":
+		fmt.Fprintln(s, s.ink.green("public address "+c.URL))
+	case c.Unheard:
+		s.note("requests do not come round yet: %v", c.Err)
+	case c.Up && c.First && c.Welcome.Waiting == 0:
+	case c.Up && c.First:
+		s.note("%s waited at the edge", counted(c.Welcome.Waiting, "request"))
+	case c.Up:
+		s.note("the edge is back after %s, %s waited there", c.Away.Round(time.Second), counted(c.Welcome.Waiting, "request"))
+	case c.First:
+		s.note("the edge can't be reached, trying on: %v", c.Err)
+	default:
+		s.note("the link to the edge is lost since %s, requests wait there: %v", time.Now().Format(time.TimeOnly), c.Err)
+	}
+}
+
+// publicly makes the URL that was found that of sources and subscriptions.
+func publicly(setup *setup, log hclog.Logger, tell func(tunnel.Change)) func(tunnel.Change) {
+	var mu sync.Mutex // guards last, and is held while the configuration is applied: the newest counts
+	last := ""
+	return func(c tunnel.Change) {
+		mu.Lock()
+		defer mu.Unlock()
+		if c.URL != "" && c.URL == last {
+			return // told before
+		}
+		if c.URL != "" {
+			last = c.URL
+			if err := setup.reachedAt(c.URL); err != nil {
+				log.Error("public url can't be taken up as a whole", "error", err)
+			}
+		}
+		tell(c)
+	}
+}
