@@ -143,14 +143,24 @@ func (e *env) askToDelete(what string, yes bool) error {
 	if yes {
 		return nil
 	}
-	if in, ok := e.stdin.(*os.File); !ok || !isTerminal(in) {
+	sure, asked := e.confirm("delete " + what + " for good?")
+	if !asked {
 		return misused("--yes deletes without asking", "nothing deleted: there is nobody to ask")
 	}
-	fmt.Fprintf(e.stderr, "delete %s for good? [y/N] ", what)
-	answer, _ := bufio.NewReader(e.stdin).ReadString('\n') // at the end of input the answer is no
-	if a := strings.ToLower(strings.TrimSpace(answer)); a != "y" && a != "yes" {
+	if !sure {
 		fmt.Fprintln(e.stderr, "nothing deleted")
 		return notSo()
 	}
 	return nil
+}
+
+// confirm asks the user something on the terminal; asked is false where there is none. Only a yes is one.
+func (e *env) confirm(question string) (yes, asked bool) {
+	if in, ok := e.stdin.(*os.File); !ok || !isTerminal(in) {
+		return false, false
+	}
+	fmt.Fprintf(e.stderr, "%s [y/N] ", question)
+	answer, _ := bufio.NewReader(e.stdin).ReadString('\n') // at the end of input the answer is no
+	answer = strings.ToLower(strings.TrimSpace(answer))
+	return answer == "y" || answer == "yes", true
 }

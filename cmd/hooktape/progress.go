@@ -52,9 +52,10 @@ func bar(done, all int64) string {
 	return fmt.Sprintf("[%s%s] %3d%%  ", strings.Repeat("=", n), strings.Repeat(" ", progressWidth-n), min(done, all)*100/all)
 }
 
-// hide takes the bar away.
+// hide takes the bar away, until it is shown again.
 func (p *progress) hide() {
 	if p.to != nil && !p.drawn.IsZero() {
 		fmt.Fprint(p.to, "\r\x1b[K")
+		p.drawn = time.Time{}
 	}
 }

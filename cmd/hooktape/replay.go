@@ -139,7 +139,10 @@ func (f *replayFlags) replayer(e *env, args []string) (*replayer, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &replayer{many: len(args) != 1, began: e.now(), env: e, flags: f, filter: filter, options: options, sender: replay.Sender{Client: new(wire.Client)}}
+	r := &replayer{
+		env: e, flags: f, filter: filter, options: options, sender: replay.Sender{Client: new(wire.Client)},
+		many: len(args) != 1, all: int64(len(args)), began: e.now(),
+	}
 	if f.wait != "" {
 		if r.wait, err = config.ParseDuration(f.wait); err != nil || r.wait <= 0 {
 			return nil, misused("30s and 2m are durations", "--wait %q is no duration", f.wait)
@@ -193,6 +196,7 @@ func (r *replayer) openTape(ctx context.Context) (*tape, error) {
 		return nil, err
 	}
 	r.filter.Session, r.damaged = of.Session, of.Damaged > 0
+	r.all = int64(of.Records)
 	return t, nil
 }
 
@@ -220,6 +224,7 @@ type replayer struct {
 
 	sources []inspect.Source
 	found   int         // records, so far
+	all     int64       // records that are to be sent, as far as that is known; else 0
 	reached atomic.Bool // a target was
 
 	reachedBeside atomic.Bool // what it is compared with was
@@ -241,6 +246,9 @@ func (r *replayer) replay(ctx context.Context, args []string) error {
 	if err := r.checkEdits(ctx, args); err != nil {
 		return err
 	}
+	if err := r.count(ctx); err != nil {
+		return apiError("replay", err)
+	}
 	playing, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	if r.report, err = newReporter(r, stop); err != nil {
@@ -259,6 +267,25 @@ func (r *replayer) replay(ctx context.Context, args []string) error {
 	return r.sum()
 }
 
+// count finds out how many records of a session are to be sent, as far as that can be told beforehand.
+func (r *replayer) count(ctx context.Context) error {
+	if name := r.flags.chosen.session; name != "" {
+		for session, err := range r.tape.Sessions(ctx) {
+			if err != nil {
+				return err
+			}
+			if session.Name == name {
+				r.all = session.Records
+			}
+		}
+	}
+	if r.flags.chosen.where != "" || r.flags.chosen.limit > 0 && r.flags.session() {
+		r.all = 0 // some of them
+	}
+	r.all *= int64(r.options.Loops)
+	return nil
+}
+
 // shownURL is a URL as it is shown.
 func (r *replayer) shownURL(u string) string {
 	if r.flags.reveal {
@@ -274,7 +301,15 @@ func (r *replayer) mayGo(ctx context.Context) error {
 		if to == nil || r.flags.yes || r.configured(to) || !public(ctx, to.Hostname()) {
 			continue
 		}
-		return misused("add --yes if that is what you want", "%s is a public address that the configuration does not name", to.Host)
+		about := to.Host + " is a public address that the configuration does not name"
+		sure, asked := r.env.confirm(about + ": send recorded requests there?")
+		switch {
+		case !asked:
+			return misused("add --yes if that is what you want", "%s", about)
+		case !sure:
+			fmt.Fprintln(r.env.stderr, "nothing sent")
+			return notSo()
+		}
 	}
 	return nil
 }
@@ -306,9 +341,9 @@ func (r *replayer) shots(ctx context.Context, names []string) iter.Seq2[replay.S
 				yield(nil, err)
 				return
 			}
-			for _, a := range aims {
-				for i := range r.variations {
-					if !yield(&shot{of: r, rec: &rec, aim: a, variation: &r.variations[i]}, nil) {
+			for i, a := range aims {
+				for j := range r.variations {
+					if !yield(&shot{of: r, rec: &rec, aim: a, variation: &r.variations[j], first: i+j == 0}, nil) {
 						return
 					}
 				}

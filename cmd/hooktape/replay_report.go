@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/hooktape/hooktape/relay/inspect"
@@ -38,6 +39,8 @@ type reporter struct {
 	starred  bool // a cell of the table
 	compared int  // sends with two responses
 	err      error
+	progress *progress
+	begun    int64 // records of which something was sent
 }
 
 const (
@@ -49,7 +52,7 @@ const (
 
 // newReporter begins the reports that are asked for.
 func newReporter(r *replayer, stop context.CancelCauseFunc) (*reporter, error) {
-	report := &reporter{of: r, stop: stop, came: make(chan played, unreported), ended: make(chan struct{})}
+	report := &reporter{of: r, stop: stop, came: make(chan played, unreported), ended: make(chan struct{}), progress: r.env.progress()}
 	if name := r.flags.junit; name != "" {
 		var err error
 		if report.junit, err = newJUnitFile(name, r.began); err != nil {
@@ -74,6 +77,7 @@ func (r *reporter) add(p played) { r.came <- p }
 func (r *reporter) close() error {
 	close(r.came)
 	<-r.ended
+	r.progress.hide()
 	return r.err
 }
 
@@ -116,11 +120,20 @@ func (r *reporter) take(some []played) error {
 	if err := r.record(context.Background(), some, lines); err != nil {
 		return apiError("record the attempts", err)
 	}
+	if isTerminal(r.of.env.stdout) {
+		r.progress.hide()
+	}
 	for i := range lines {
+		if some[i].first {
+			r.begun++
+		}
 		if err := r.tell(&lines[i]); err != nil {
 			return err
 		}
 	}
+	r.progress.show(r.begun, r.of.all, func() string {
+		return fmt.Sprintf("%s, %d to look at", counted(int(r.begun), "record"), r.summary.Bad())
+	})
 	return nil
 }
 

@@ -87,6 +87,7 @@ type shot struct {
 	rec *inspect.Playable
 	aim aim
 
+	first     bool // of the record's
 	variation *variation
 	request   *replay.Request
 	then      *past  // nil: nothing came back then, or nobody asks

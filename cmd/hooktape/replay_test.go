@@ -1,15 +1,20 @@
 package main
 
 import (
+	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -362,5 +367,67 @@ func TestAWrongClockIsSaidBeforeAnythingIsSent(t *testing.T) {
 	}
 	if app.got() != "" {
 		t.Errorf("the app got %s", app.got())
+	}
+}
+
+func TestAnInterruptedReplayIsReportedAndOnTheTape(t *testing.T) {
+	for name, clock := range map[string][]string{"at full speed": nil, "on the clock": {"--rate", "100/s"}} {
+		t.Run(name, func(t *testing.T) {
+			ctx, interrupt := context.WithCancel(t.Context())
+			defer interrupt()
+			var asked atomic.Int64
+			app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				if asked.Add(1) == 3 {
+					interrupt()
+					return // whether it is answered in time or not
+				}
+				status(200, "ok")(w)
+			}))
+			defer app.Close()
+			d := newDeck(t)
+			d.clocked(app.URL, make([]time.Duration, 500)...)
+			report := filepath.Join(t.TempDir(), "report.xml")
+			var stdout, stderr bytes.Buffer
+			args := append([]string{"replay", "--where", "true", "--limit", "0", "--to", app.URL, "--json", "--junit", report}, clock...)
+			if code := d.execute(ctx, &stdout, &stderr, args...); code != exitInterrupted {
+				t.Errorf("exit %d: %s", code, stderr.String())
+			}
+			sent := strings.Count(stdout.String(), `"record":`)
+			if sent < 3 || sent > 400 || !strings.Contains(stdout.String(), `"interrupted":true`) {
+				t.Errorf("%d sent, %s", sent, stdout.String())
+			}
+			if text, err := os.ReadFile(report); err != nil || !strings.Contains(string(text), fmt.Sprintf(`tests="%d"`, sent)) {
+				t.Errorf("%d sent, %.500s %v", sent, text, err)
+			}
+			kept := 0
+			for _, line := range strings.Split(strings.TrimSpace(stdout.String()), "\n")[:sent] {
+				var s sendJSON
+				if err := json.Unmarshal([]byte(line), &s); err != nil {
+					t.Fatal(line, err)
+				}
+				kept += strings.Count(d.ok("show", s.Record.String(), "--json"), `"replay":true`)
+			}
+			if kept != sent {
+				t.Errorf("%d sent, %d on the tape", sent, kept)
+			}
+		})
+	}
+}
+
+func TestATargetThatGoesAwayLaterIsInTheReport(t *testing.T) {
+	app := newAnswering(t, status(200, "ok"))
+	asked := 0
+	app.answers = []func(http.ResponseWriter){func(w http.ResponseWriter) {
+		if asked++; asked == 2 {
+			app.Listener.Close()
+			w.Header().Set("Connection", "close")
+		}
+		status(200, "ok")(w)
+	}}
+	d := newDeck(t)
+	d.clocked(app.URL, make([]time.Duration, 4)...)
+	out := d.hooktape("replay", "--where", "true", "--to", app.URL, "--json")
+	if out.code != exitNotSo || !strings.Contains(out.stdout, `"outcomes":{"failed":2,"same":2}`) {
+		t.Errorf("%+v", out)
 	}
 }
