@@ -491,6 +491,9 @@ func TestATargetMayFailInEveryWay(t *testing.T) {
 			}
 			id := r.wait(Answered).Record.ID
 			serving.Wait()
+			patient := acking(a) // now it may be slow
+			patient.Targets[0].Timeout = patienceOfTests
+			r.Apply(&config.Config{Sources: []config.Source{patient}})
 			a.up()
 			until(t, "delivered", func() bool { return r.delivery(id).State == store.Delivered })
 			if got := a.requests(); len(got) != 1 || !strings.HasSuffix(got[0], "xxx") || len(got[0]) < 80_000 {
