@@ -44,12 +44,19 @@ func (m *Miss) Error() string {
 	fmt.Fprintf(&b, "the nearest of %d:\n", m.Recordings)
 	for _, near := range m.Nearest {
 		fmt.Fprintf(&b, "  %s  %s %s\n", near.ID, near.Method, near.Path)
-		for _, c := range near.Differs.Changes {
-			fmt.Fprintf(&b, "    %s: recorded %s, now %s\n", c.Where, sayValue(c.Then), sayValue(c.Now))
-		}
-		if near.Differs.More > 0 {
-			fmt.Fprintf(&b, "    and %d more\n", near.Differs.More)
-		}
+		b.WriteString(near.Differs.words("    "))
+	}
+	return b.String()
+}
+
+// words say what differs, a line each.
+func (d Difference) words(indent string) string {
+	var b strings.Builder
+	for _, c := range d.Changes {
+		fmt.Fprintf(&b, "%s%s: recorded %s, now %s\n", indent, c.Where, sayValue(c.Then), sayValue(c.Now))
+	}
+	if d.More > 0 {
+		fmt.Fprintf(&b, "%sand %d more\n", indent, d.More)
 	}
 	return b.String()
 }

@@ -131,6 +131,16 @@ type recordedAnswer struct {
 // else the last that a target gave to what was no replay; else the answer of the agent itself.
 func responseOf(r *tape.Recording) (found recordedAnswer, ok bool) {
 	found.id, found.method = r.ID, r.Method
+	if a := attemptOf(r); a != nil {
+		found.block, found.wait = a.Response, time.Duration(a.FirstByte)
+	} else if a := r.Answer; a != nil && a.Status != 0 {
+		found.block, found.wait = a.Response, time.Duration(a.Duration)
+	}
+	return found, found.block.Size > 0
+}
+
+// attemptOf is the attempt whose response that is; nil: there is none.
+func attemptOf(r *tape.Recording) (found *tape.Attempt) {
 	best := 0
 	for i := range r.Attempts {
 		a := &r.Attempts[i]
@@ -144,13 +154,10 @@ func responseOf(r *tape.Recording) (found recordedAnswer, ok bool) {
 			rank = 2
 		}
 		if rank >= best {
-			best, found.block, found.wait = rank, a.Response, time.Duration(a.FirstByte)
+			best, found = rank, a
 		}
 	}
-	if best == 0 && r.Answer != nil && r.Answer.Status != 0 {
-		found.block, found.wait = r.Answer.Response, time.Duration(r.Answer.Duration)
-	}
-	return found, found.block.Size > 0
+	return found
 }
 
 // find is what was recorded of a request. The error is a *Miss when that is nothing.

@@ -15,6 +15,11 @@
 // no send.
 //
 // Where records come from and where attempts go is the caller's business.
+//
+// For tests there is Play, which plays a tape file at an app and says where it
+// answers otherwise, and Mock, which answers for the other side with what is on
+// a Tape: as a http.RoundTripper, as a http.Handler for httptest.NewServer, and
+// on a wire.Server.
 package replay
 
 import (
