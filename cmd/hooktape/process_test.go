@@ -181,7 +181,7 @@ func cleanEnviron(dir, tape string) []string {
 		"HOME="+dir,
 		"XDG_STATE_HOME="+filepath.Join(dir, "state"),
 		"XDG_RUNTIME_DIR="+filepath.Join(dir, "runtime"),
-		"NO_COLOR=1",
+		"NO_COLOR=1", "GITHUB_STEP_SUMMARY=",
 	)
 }
 
