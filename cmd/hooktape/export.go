@@ -24,14 +24,15 @@ type exportFlags struct {
 	filterFlags
 	out, form             string
 	mask, verbatim, force bool
-	reveal                bool
+	reveal, curl          bool
+	to                    string
 	paths                 []string
 }
 
 func newExport(e *env) *cobra.Command {
 	f := &exportFlags{}
 	c := &cobra.Command{
-		Use:   "export ID... | --session NAME | --where EXPR, -o FILE",
+		Use:   "export ID... | --session NAME | --where EXPR, -o FILE, or export --curl ID",
 		Short: "Write records to a tape file, for other machines and tools",
 		Long: `Writes the records that are named, or that are in a session, or that all the
 given flags choose, to a tape file, oldest first, with their answers and attempts.
@@ -47,13 +48,27 @@ verified are signed with a secret made for the file, which it holds: hooktape
 replay --resign uses it. WARC asks for --mask or --verbatim, which writes every
 byte as it was; HAR is masked unless --reveal is given.
 
+--curl prints a command that sends the bytes of one record: with curl, or where curl
+would send others, over a plain socket.
+
 FILE gets its name when it is complete and on the disk. -o - writes to stdout.`,
 		Example: `  hooktape export --session checkout --verbatim -o checkout.warc.gz
-  hooktape export --since 1d --mask --mask-path json.customer.email -o day.warc.gz`,
+  hooktape export --since 1d --mask --mask-path json.customer.email -o day.warc.gz
+  hooktape export --session checkout -o checkout.har
+  hooktape export --curl last --reveal --to http://127.0.0.1:3000`,
 		RunE: func(c *cobra.Command, args []string) error {
+			if f.curl {
+				if err := f.checkCurl(args); err != nil {
+					return err
+				}
+				f.out = "-"
+			}
 			x, err := f.export(e, args)
 			if err != nil {
 				return err
+			}
+			if f.curl {
+				return x.curl(c.Context(), f.to)
 			}
 			return x.run(c.Context())
 		},
@@ -66,6 +81,8 @@ FILE gets its name when it is complete and on the disk. -o - writes to stdout.`,
 	flags.StringArrayVar(&f.paths, "mask-path", nil, "replace this too: json.customer.email, form.phone, query.name, header.x-user; * stands for any name (implies --mask)")
 	flags.BoolVar(&f.verbatim, "verbatim", false, "write secrets as they are")
 	revealFlag(c, &f.reveal)
+	flags.BoolVar(&f.curl, "curl", false, "print a command that sends the record again, byte for byte")
+	flags.StringVar(&f.to, "to", "", "with --curl: scheme and host to send it to (default: where it was sent)")
 	flags.BoolVar(&f.force, "force", false, "replace FILE if it is there")
 	completed(c, "format", strings.Join(tapeForms, ", "))
 	return c
@@ -141,6 +158,8 @@ func (f *exportFlags) chosenForm() (tapeForm, error) {
 		return "", misused(hint, "--format %q is none", f.form)
 	case f.form != "":
 		return tapeForm(f.form), nil
+	case f.curl:
+		return formHAR, nil // it is masked as HAR is
 	case f.out == "-":
 		return formWARC, nil
 	}
