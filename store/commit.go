@@ -290,6 +290,14 @@ func (t *txn) get(bucket, key []byte) []byte {
 	return nil
 }
 
+// delete is Bucket.Delete by seek.
+func (t *txn) delete(bucket, key []byte) error {
+	if k, _ := t.seek(bucket, key); !bytes.Equal(k, key) {
+		return nil
+	}
+	return t.cursors[string(bucket)].Delete()
+}
+
 // tail is a bucket whose keys only grow, or nearly: pages are filled to the brim.
 func (t *txn) tail(name []byte) *bolt.Bucket {
 	b := t.Bucket(name)

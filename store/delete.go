@@ -100,12 +100,12 @@ func (c *deleteChange) delete(t *txn, id ID) error {
 	if !bytes.Equal(k, id[:]) {
 		return nil
 	}
-	var facts removalFacts
-	_, err := unpack(id[:], value, &facts)
-	if err == nil && c.keep != nil && c.keep(t.Tx, id, &facts) {
+	r := &removal{id: id}
+	_, err := unpack(id[:], value, &r.facts)
+	if err == nil && c.keep != nil && c.keep(t.Tx, id, &r.facts) {
 		return nil
 	}
-	r := &removal{id: id, facts: &facts, counts: facts.counts()}
+	r.counts = r.facts.counts()
 	if err == nil {
 		err = r.read(t.Tx, &c.rows)
 	}
@@ -113,7 +113,7 @@ func (c *deleteChange) delete(t *txn, id ID) error {
 		c.damaged = append(c.damaged, fmt.Errorf("record %s: %w: %w", id, ErrDamaged, err))
 		return nil
 	}
-	for _, raw := range r.raws {
+	for _, raw := range r.pieces {
 		if err := c.deletePieces(t, raw); err != nil {
 			return err
 		}
@@ -130,9 +130,6 @@ func (c *deleteChange) delete(t *txn, id ID) error {
 
 // deletePieces deletes as many pieces as a transaction should, and marks the rest as nobody's.
 func (c *deleteChange) deletePieces(t *txn, raw Raw) error {
-	if raw.Pieces == (ID{}) {
-		return nil
-	}
 	n := uint32((raw.Size + pieceSize - 1) / pieceSize)
 	now := min(n, dropMax-min(c.pieces, dropMax))
 	c.pieces += now
@@ -167,9 +164,9 @@ func (f *removalFacts) counts() counts {
 // removal is a record that is about to go, with all that hangs on it.
 type removal struct {
 	id         ID
-	facts      *removalFacts
+	facts      removalFacts
 	counts     counts
-	raws       []Raw
+	pieces     []Raw
 	attempts   [][]byte // keys
 	deliveries []*Delivery
 	members    [][]byte // keys
@@ -177,13 +174,13 @@ type removal struct {
 }
 
 func (r *removal) read(tx *bolt.Tx, rows *rowsOfRecord) error {
-	r.raws = append(r.raws, rawOf(nil, r.facts.Pieces, r.facts.Size))
+	r.add(rawOf(nil, r.facts.Pieces, r.facts.Size))
 	if r.facts.Answer != nil {
-		r.raws = append(r.raws, rawOf(nil, r.facts.Answer.Pieces, r.facts.Answer.Size))
+		r.add(rawOf(nil, r.facts.Answer.Pieces, r.facts.Answer.Size))
 	}
 	if err := rows.attempts.each(tx, r.id, func(k, v []byte) error {
 		raws, err := readReplies(k, v)
-		r.raws = append(r.raws, raws...)
+		r.add(raws...)
 		r.counts.replies += sizeOfAll(raws)
 		r.attempts = append(r.attempts, bytes.Clone(k))
 		return err
@@ -209,23 +206,37 @@ func (r *removal) read(tx *bolt.Tx, rows *rowsOfRecord) error {
 	})
 }
 
+// add notes what is in pieces. Most is not.
+func (r *removal) add(raws ...Raw) {
+	for _, raw := range raws {
+		if raw.Pieces != (ID{}) {
+			r.pieces = append(r.pieces, raw)
+		}
+	}
+}
+
 // rowsOfRecord are all the rows that hang on a record.
 type rowsOfRecord struct{ attempts, deliveries, members rowsOf }
 
-// rowsOf reads the rows of one record after another. It remembers how far the next ones are: most records that are
-// deleted together are neighbours, and have none.
+// rowsOf reads the rows of one record after another. Within a transaction it remembers how far the next ones are: most
+// records that are looked at together are neighbours, and have none.
 type rowsOf struct {
 	bucket   []byte
-	from, to ID   // no rows from the one to before the other
-	end      bool // nor any behind
+	tx       *bolt.Tx // that the rest is about
+	from, to ID       // no rows from the one to before the other
+	end      bool     // nor any behind
 }
 
 func (r *rowsOf) each(tx *bolt.Tx, id ID, do func(k, v []byte) error) error {
+	if r.tx != tx {
+		*r = rowsOf{bucket: r.bucket, tx: tx}
+	}
 	if id.Compare(r.from) >= 0 && (r.end || id.Compare(r.to) < 0) && r.from != (ID{}) {
 		return nil
 	}
 	b := tx.Bucket(r.bucket)
 	if b == nil { // there was never a session
+		r.from, r.end = id, true
 		return nil
 	}
 	c := b.Cursor()
@@ -235,13 +246,28 @@ func (r *rowsOf) each(tx *bolt.Tx, id ID, do func(k, v []byte) error) error {
 			return err
 		}
 	}
-	r.from, r.to, r.end = id, id, k == nil
+	r.from, _ = step(id, 1)
+	r.to, r.end = r.from, k == nil
 	if len(k) < len(id) {
 		return nil // none, or damaged: nothing is known of what is before it
 	}
 	r.to = ID(k[:len(id)])
 	return nil
 }
+
+// some says whether any row of a record is so.
+func (r *rowsOf) some(tx *bolt.Tx, id ID, is func(k, v []byte) bool) bool {
+	return r.each(tx, id, func(k, v []byte) error {
+		if is(k, v) {
+			return errFound
+		}
+		return nil
+	}) != nil
+}
+
+func anyRow(_, _ []byte) bool { return true }
+
+var errFound = errors.New("found") // ends rowsOf.each
 
 // readReplies is what a row of the attempts keeps raw, without the inline bytes.
 func readReplies(key, value []byte) ([]Raw, error) {

@@ -153,5 +153,5 @@ func (t *txn) unindex(id ID, source string, verdict Verdict) error {
 		}
 	}
 	t.key = append(appendName(t.key[:0], source), id[:]...)
-	return t.Bucket(bucketBySource).Delete(t.key)
+	return t.delete(bucketBySource, t.key)
 }

@@ -1,7 +1,6 @@
 package store
 
 import (
-	"bytes"
 	"errors"
 	"sync"
 	"sync/atomic"
@@ -222,13 +221,14 @@ func (s *Store) evictable(r Retention, now time.Time, n int) (ids []ID, stay kee
 	began := time.Now()
 	defer func() { s.evictor.passing += time.Since(began) }()
 	owing, pins := s.owing(), release == 0 && s.hasSessions()
+	deliveries, members := rowsOf{bucket: bucketDeliveries}, rowsOf{bucket: bucketMembers}
 	w := walk{bucket: bucketRecords, low: s.evictor.at[:]}
 	for err := range s.slices(&w, func(tx *bolt.Tx, k, v []byte) bool {
 		id := ID(k)
 		if over <= 0 && id.Compare(old) >= 0 || s.evictor.stopped() {
 			return w.end()
 		}
-		if !(owing && owed(tx, id)) && !(pins && pinned(tx, id)) {
+		if !(owing && owed(tx, &deliveries, id)) && !(pins && members.some(tx, id, anyRow)) {
 			ids = append(ids, id) // the committer looks closer
 			over -= int64(len(v))
 		}
@@ -292,25 +292,23 @@ func refusedLists(tx *bolt.Tx) (lists []*stateList) {
 // stays says which records retention keeps: those with a pending delivery, those that are being answered, and with pins
 // those of sessions.
 func stays(now time.Time, pins bool) keeper {
+	deliveries, members := rowsOf{bucket: bucketDeliveries}, rowsOf{bucket: bucketMembers}
 	return func(tx *bolt.Tx, id ID, facts *removalFacts) bool {
 		if facts.Answer == nil && !facts.Verdict.Refused() && now.Sub(timeOf(id)) < answeringMax {
 			if late, err := readLateAnswer(tx, id); late == nil || err != nil {
 				return true
 			}
 		}
-		return owed(tx, id) || pins && pinned(tx, id)
+		return owed(tx, &deliveries, id) || pins && members.some(tx, id, anyRow)
 	}
 }
 
 // owed says whether a delivery of the record is pending, or may be: it can't be read.
-func owed(tx *bolt.Tx, id ID) bool {
-	c := tx.Bucket(bucketDeliveries).Cursor()
-	for k, v := c.Seek(id[:]); bytes.HasPrefix(k, id[:]); k, v = c.Next() {
-		if d, err := readDelivery(k, v); err != nil || d.State == Pending {
-			return true
-		}
-	}
-	return false
+func owed(tx *bolt.Tx, deliveries *rowsOf, id ID) bool {
+	return deliveries.some(tx, id, func(k, v []byte) bool {
+		d, err := readDelivery(k, v)
+		return err != nil || d.State == Pending
+	})
 }
 
 // owing says whether any delivery is pending.
