@@ -14,8 +14,8 @@ import (
 
 // order is what a peer is told to do, in a line of JSON.
 type order struct {
-	Addr        string
-	Conns, Each int
+	Addr              string
+	Conns, Each, Body int
 }
 
 // report is what it answers.
@@ -36,7 +36,7 @@ func runPeer(in io.Reader, out io.Writer) error {
 	if err := reports.Encode(l.Addr().String()); err != nil {
 		return err
 	}
-	s := senders{request: Request(), conns: make(map[string][]net.Conn)}
+	s := senders{conns: make(map[string][]net.Conn)}
 	for orders := json.NewDecoder(in); ; {
 		var o order
 		if err := orders.Decode(&o); err == io.EOF {
@@ -56,8 +56,7 @@ func runPeer(in io.Reader, out io.Writer) error {
 
 // senders send prebuilt bytes.
 type senders struct {
-	request []byte
-	conns   map[string][]net.Conn // by address
+	conns map[string][]net.Conn // by address
 }
 
 func (s *senders) load(o order) (time.Duration, error) {
@@ -68,6 +67,7 @@ func (s *senders) load(o order) (time.Duration, error) {
 		}
 		s.conns[o.Addr] = append(s.conns[o.Addr], c)
 	}
+	request := RequestOf(o.Body)
 	began := time.Now()
 	errs := make([]error, o.Conns)
 	var all sync.WaitGroup
@@ -75,7 +75,7 @@ func (s *senders) load(o order) (time.Duration, error) {
 		all.Go(func() {
 			buf := make([]byte, 8<<10)
 			for range o.Each {
-				if errs[i] = s.exchange(c, buf); errs[i] != nil {
+				if errs[i] = exchange(c, request, buf); errs[i] != nil {
 					return
 				}
 			}
@@ -86,8 +86,8 @@ func (s *senders) load(o order) (time.Duration, error) {
 }
 
 // exchange sends a request and reads its answer, which must be a 200.
-func (s *senders) exchange(c net.Conn, buf []byte) error {
-	if _, err := c.Write(s.request); err != nil {
+func exchange(c net.Conn, request, buf []byte) error {
+	if _, err := c.Write(request); err != nil {
 		return err
 	}
 	answer, err := readMessage(c, buf)

@@ -30,9 +30,15 @@ const Response = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-L
 // Secret is what Request is signed with: X-Signature is the HMAC-SHA256 of the body.
 const Secret = "fakesecret"
 
+// usualBody is how many bytes of JSON a usual webhook has.
+const usualBody = 1024
+
 // Request is a usual webhook with 1 KiB of JSON.
-func Request() []byte {
-	body := `{"event":"order.paid","data":"` + strings.Repeat("x", 1024-32) + `"}`
+func Request() []byte { return RequestOf(usualBody) }
+
+// RequestOf is a webhook with size bytes of JSON; 32 is the least.
+func RequestOf(size int) []byte {
+	body := `{"event":"order.paid","data":"` + strings.Repeat("x", size-32) + `"}`
 	mac := hmac.New(sha256.New, []byte(Secret))
 	mac.Write([]byte(body))
 	return []byte("POST /hooks/orders HTTP/1.1\r\nHost: hooks.example.com\r\nUser-Agent: bench/1\r\n" +
@@ -54,6 +60,8 @@ func Main() {
 
 // Peer is the process beside the benchmark's own.
 type Peer struct {
+	Body int // how many bytes of JSON the requests of Load have; Start makes them 1 KiB
+
 	b   *testing.B
 	in  *json.Encoder
 	out *json.Decoder
@@ -83,7 +91,7 @@ func Start(b *testing.B) *Peer {
 			b.Error(err)
 		}
 	})
-	p := &Peer{b: b, in: json.NewEncoder(in), out: json.NewDecoder(out)}
+	p := &Peer{Body: usualBody, b: b, in: json.NewEncoder(in), out: json.NewDecoder(out)}
 	var at string
 	if err := p.out.Decode(&at); err != nil {
 		b.Fatal(err)
@@ -95,12 +103,12 @@ func Start(b *testing.B) *Peer {
 // App is where the app listens, which answers at once.
 func (p *Peer) App() *url.URL { return p.app }
 
-// Load has Request sent over many connections, to each as often as each says, each after the answer to the one before,
+// Load has Request, with a body of p.Body bytes, sent over many connections, to each as often as each says, each after the answer to the one before,
 // and returns how long that took. The connections are kept for the next time.
 func (p *Peer) Load(addr string, conns, each int) time.Duration {
 	p.b.Helper()
 	var r report
-	if err := p.in.Encode(order{addr, conns, each}); err != nil {
+	if err := p.in.Encode(order{addr, conns, each, p.Body}); err != nil {
 		p.b.Fatal(err)
 	}
 	if err := p.out.Decode(&r); err != nil {
