@@ -99,6 +99,8 @@ type export struct {
 	mask   bool
 	paths  []tapefile.MaskPath
 
+	change func(*tapefile.Recording) (*tapefile.Recording, error) // nil: nothing is changed before it is written
+
 	masker         *tapefile.Masker    // nil: nothing is masked
 	har            *tapefile.HARWriter // nil: it is another form
 	records, bytes int64
@@ -318,6 +320,12 @@ func (x *export) copy(to io.Writer, from io.Reader) error {
 
 // put writes a recording, masked where that is asked for.
 func (x *export) put(out recordingWriter, r *tapefile.Recording) error {
+	if x.change != nil {
+		var err error
+		if r, err = x.change(r); err != nil {
+			return err
+		}
+	}
 	if x.masker != nil {
 		masked, err := x.masker.Mask(r)
 		if err != nil {

@@ -157,6 +157,9 @@ func (f *replayFlags) replayer(e *env, args []string) (*replayer, error) {
 	if f.noRecord && f.judge.accept {
 		return nil, misused("", "--accept puts responses on the tape, and --no-record does not")
 	}
+	if err := f.mayAccept(); err != nil {
+		return nil, err
+	}
 	r.targets = r.newAwaiting()
 	if f.resign {
 		if r.resign, err = r.resigning(); err != nil {
@@ -264,7 +267,7 @@ func (r *replayer) replay(ctx context.Context, args []string) error {
 	if err := cmp.Or(err, r.report.finish(ctx.Err() != nil, err)); err != nil {
 		return err
 	}
-	return r.sum()
+	return cmp.Or(r.rewriteFile(ctx), r.sum())
 }
 
 // count finds out how many records of a session are to be sent, as far as that can be told beforehand.

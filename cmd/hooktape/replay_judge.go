@@ -33,7 +33,7 @@ func (f *judgeFlags) add(c *cobra.Command) {
 	flags.StringVar(&f.compare, "compare", compareRecorded, "compare each response with the recorded one, with none, or with that of a second URL that gets the same")
 	f.rules.add(c)
 	flags.StringVar(&f.expect, "expect", "", "what each response is to be: 'response.status == 200 && response.json.ok'")
-	flags.BoolVar(&f.accept, "accept", false, "make the responses the ones that replays are compared with from now on")
+	flags.BoolVar(&f.accept, "accept", false, "make the responses the ones that replays are compared with from now on; with --file they go into the file")
 	completed(c, "compare", compareRecorded+", "+compareNone)
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/hooktape/hooktape/relay/inspect"
 	"github.com/hooktape/hooktape/relay/wire"
 	"github.com/hooktape/hooktape/replay"
+	"github.com/hooktape/hooktape/store"
 )
 
 // replayTimeout bounds each wait for the target of --to; an app at a
@@ -199,6 +200,9 @@ func (r *replayer) then(ctx context.Context, rec *inspect.Playable, a aim) (*pas
 	ctx = context.WithoutCancel(ctx) // what was sent is compared, interrupted or not
 	var open func() (io.ReadCloser, error)
 	var took inspect.Milliseconds
+	if rec.Answer != nil && rec.Via == store.ViaImport && rec.Source == "" { // another tool has recorded it: it is no ack of ours
+		open, took = func() (io.ReadCloser, error) { return r.tape.Answer(ctx, id) }, rec.Answer.Duration
+	}
 	for _, p := range rec.Past { // the last is the latest
 		if a.target == "" || p.Target == a.target {
 			open, took = bytesOr(p.Response, func() (io.ReadCloser, error) { return r.tape.Response(ctx, id, p.Number) }), p.Duration
