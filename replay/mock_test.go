@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -148,6 +149,25 @@ func TestAMissNamesTheNearest(t *testing.T) {
 	}
 	if strings.Contains(text, "header") {
 		t.Errorf("what is not matched is told: %q", text)
+	}
+}
+
+// Bodies are from strangers: whatever they are and say that they are, there is an answer.
+func TestEveryBodyIsAnswered(t *testing.T) {
+	recorded := "POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 7\r\n\r\n{\"a\":1}"
+	m := mockOf(t, MockOptions{}, recordingOf(t, recorded, anOrder))
+	noise := make([]byte, 300<<10)
+	r := rand.New(rand.NewPCG(1, 2))
+	for i := range noise {
+		noise[i] = byte(r.Uint32())
+	}
+	for _, kind := range []string{"", "application/json", "application/x-www-form-urlencoded", "text/plain; charset=utf-16"} {
+		for _, coding := range []string{"", "Content-Encoding: gzip\r\n"} {
+			head := fmt.Sprintf("POST /x HTTP/1.1\r\nHost: h\r\nContent-Type: %s\r\n%sContent-Length: %d\r\n\r\n", kind, coding, len(noise))
+			if got := served(t, m, head+string(noise)); !strings.HasPrefix(got, "HTTP/1.1 404 ") {
+				t.Errorf("%q %q: %.100q", kind, coding, got)
+			}
+		}
 	}
 }
 

@@ -200,7 +200,9 @@ func (m *mocking) serve(ctx context.Context, mock *replay.Mock) error {
 		text += fmt.Sprintf("; %d others have no response to give", left)
 	}
 	fmt.Fprintf(m.stdout, "receiving on http://%s\n%s\n", l.Addr(), text)
-	server := &wire.Server{Serve: func(x *wire.Exchange) { mock.Serve(ctx, x) }}
+	server := &wire.Server{Serve: func(x *wire.Exchange) { mock.Serve(ctx, x) }, Panicked: func(value any, stack []byte) {
+		m.warn("request could not be answered", "panic", value, "stack", string(stack))
+	}}
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)

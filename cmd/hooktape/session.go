@@ -76,10 +76,7 @@ name is forgotten first, and its records stay; with --continue it goes on.`,
 
 // startedSession says what a session does now.
 func startedSession(s *inspect.Session, agent bool) string {
-	text := "session " + s.Name + " captures"
-	if s.Records > 0 {
-		text += ", after " + counted(int(s.Records), "record")
-	}
+	text := "session " + s.Name + " captures" + behind(s.Records)
 	if !agent {
 		text += " when an agent runs: none does"
 	}
@@ -365,7 +362,7 @@ func (s *session) capture(log hclog.Logger) (stop func(), err error) {
 	}
 	for _, one := range all {
 		if one.Capturing() {
-			fmt.Fprintf(s.env.stdout, "capturing session %s, %s so far\n", one.Name, counted(int(one.Records), "record"))
+			fmt.Fprintf(s.env.stdout, "capturing session %s%s\n", one.Name, behind(one.Records))
 		}
 	}
 	return func() {
@@ -373,8 +370,21 @@ func (s *session) capture(log hclog.Logger) (stop func(), err error) {
 			return
 		}
 		err := s.tape.StopSession(name)
-		if err != nil && !errors.Is(err, store.ErrNotCapturing) && !errors.Is(err, store.ErrNotFound) { // somebody was faster
+		switch {
+		case err == nil:
+			if one, err := s.tape.Session(name); err == nil {
+				fmt.Fprintf(s.env.stdout, "session %s: %s, %s\n", name, counted(int(one.Records), "record"), size(one.Bytes))
+			}
+		case !errors.Is(err, store.ErrNotCapturing) && !errors.Is(err, store.ErrNotFound): // else somebody was faster
 			log.Error("session could not be stopped and goes on at the next start", "session", name, "error", err)
 		}
 	}, nil
+}
+
+// behind says that a session goes on.
+func behind(records int64) string {
+	if records == 0 {
+		return ""
+	}
+	return ", after " + counted(int(records), "record")
 }

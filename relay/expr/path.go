@@ -90,7 +90,8 @@ func FormatPath(names ...string) string {
 // quoteName escapes a name for the inside of quotes.
 func quoteName(name string) string {
 	var b strings.Builder
-	for i, r := range toUTF8(name) {
+	name = toUTF8(name)
+	for i, r := range name {
 		switch {
 		case r == '"' || r == '\\':
 			b.WriteByte('\\')

@@ -33,6 +33,7 @@ func TestPathsReadAsPeopleWriteThem(t *testing.T) {
 		`json["01"]`:                {"json", "01"},
 		"header.x-request-id":       {"header", "x-request-id"},
 		"status":                    {"status"},
+		"json[\"\uFFFD$${\"]":       {"json", "\xff\xff${"},
 	} {
 		if got := FormatPath(names...); got != want {
 			t.Errorf("%q: %s, want %s", names, got, want)
