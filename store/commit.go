@@ -217,22 +217,23 @@ func (s *Store) countFailure(err error) error {
 // txn is the transaction of a group, and what must be counted once it is committed.
 type txn struct {
 	*bolt.Tx
-	cursors  map[string]*bolt.Cursor // of seek, by bucket
-	key      []byte                  // scratch: bbolt copies keys
-	pending  map[string]int          // change of deliveries in state Pending, by target key
-	counts   counts                  // change of what is on the tape
-	skew     skew
-	skewed   bool
-	settled  []Delivery // that came to a state other than Pending
-	passed   []unreadable
-	short    bool // no records can be taken
-	roster   roster
-	sessions map[uint32]sessionCount // change of what is in each session
-	pins     int64                   // change of what all records in sessions weigh
-	pinMax   int64                   // how many bytes of the file they may take; 0: any
-	used     int64                   // bytes of the file that are taken
-	ended    []string                // sessions whose capturing ended for want of room
-	now      func() time.Time
+	cursors            map[string]*bolt.Cursor // of seek, by bucket
+	key                []byte                  // scratch: bbolt copies keys
+	pending            map[string]int          // change of deliveries in state Pending, by target key
+	counts             counts                  // change of what is on the tape
+	skew               skew
+	skewed             bool
+	settled            []Delivery // that came to a state other than Pending
+	passed             []unreadable
+	short              bool // no records can be taken
+	roster             roster
+	sessions           map[uint32]sessionCount // change of what is in each session
+	pins               int64                   // change of what all records in sessions weigh
+	pinMax             int64                   // how many bytes of the file they may take; 0: any
+	used               int64                   // bytes of the file that are taken
+	pinFull, pinLooked bool                    // they take all that; that is known
+	ended              []string                // sessions whose capturing ended for want of room
+	now                func() time.Time
 
 	applied bool // all is written that should be; what fails now is the commit
 }

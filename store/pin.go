@@ -34,14 +34,14 @@ func pinnedPart(used, pinned int64, all counts) int64 {
 	return int64(float64(used) * min(1, float64(pinned)/float64(whole)))
 }
 
-// sessionsFull says whether the sessions have all the room that they may take.
+// sessionsFull says whether the sessions have all the room that they may take. It is looked at once in a transaction,
+// which is small beside that room.
 func (t *txn) sessionsFull() bool {
-	if t.pinMax == 0 {
-		return false
+	if t.pinMax > 0 && !t.pinLooked {
+		t.pinLooked = true
+		t.pinFull = pinnedPart(t.used, pinnedWeight(t.Tx), readCounts(t.Tx)) >= t.pinMax
 	}
-	all := readCounts(t.Tx)
-	all.add(t.counts)
-	return pinnedPart(t.used, pinnedWeight(t.Tx)+t.pins, all) >= t.pinMax
+	return t.pinFull
 }
 
 // pinnedNow is how many bytes of the file the records of sessions take.
