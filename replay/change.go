@@ -32,13 +32,6 @@ func words(where string) place {
 	return place{func() string { return where }, func(_ mask.Names, value string) string { return value }}
 }
 
-func header(name string) place {
-	return place{
-		func() string { return expr.FormatPath("header", name) },
-		func(names mask.Names, value string) string { return names.Field(name, value) },
-	}
-}
-
 // formField is a field of a form or query; name is as it was sent, decoded.
 func formField(p path, name string) place {
 	return place{
@@ -54,7 +47,7 @@ func formField(p path, name string) place {
 	}
 }
 
-// jsonValue is a value of JSON.
+// jsonPlace is a value of JSON.
 func jsonPlace(p path) place {
 	return place{
 		func() string { return expr.FormatPath(p.names...) },
@@ -85,11 +78,7 @@ func (c *comparison) changeAfter(line string, at place, then, now *string) {
 		c.More++
 		return
 	}
-	if c.rules == nil || !c.rules.Reveal {
-		var names mask.Names
-		if c.rules != nil {
-			names = c.rules.Names
-		}
+	if names, reveal := c.rules.masking(); !reveal {
 		then, now = masked(names, at, then), masked(names, at, now)
 	}
 	then, now = shortened(then, now)

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/hooktape/hooktape/relay/expr"
 	"github.com/hooktape/hooktape/relay/wire"
 )
 
@@ -42,6 +43,9 @@ type Change struct {
 //
 // Messages that are the same cost no look at their bodies.
 func Compare(then, now *Response, rules *Rules) Difference {
+	if then.Status == now.Status && then.Size == now.Size && then.digest == now.digest && alike(then.Fields, now.Fields) {
+		return Difference{Headers: []string{}, Changes: []Change{}} // as nearly always
+	}
 	c := newComparison(rules)
 	if then.Status != now.Status && !rules.at("status").ignored() {
 		c.Status = true
@@ -64,9 +68,6 @@ func newComparison(rules *Rules) *comparison {
 
 // fields compares header fields.
 func (c *comparison) fields(then, now wire.Fields) {
-	if alike(then, now) { // as nearly always
-		return
-	}
 	a, b := byName(then), byName(now)
 	names := namesOf(a, b)
 	for _, name := range names {
@@ -74,8 +75,21 @@ func (c *comparison) fields(then, now wire.Fields) {
 			continue
 		}
 		c.Headers = append(c.Headers, name)
-		c.change(header(name), joined(a[name]), joined(b[name]))
+		c.change(words(expr.FormatPath("header", name)), joined(c.shownFields(name, a[name])), joined(c.shownFields(name, b[name])))
 	}
+}
+
+// shownFields are the values of fields of a name, with their secrets hidden one by one.
+func (c *comparison) shownFields(name string, values []string) []string {
+	names, reveal := c.rules.masking()
+	if reveal || values == nil {
+		return values
+	}
+	shown := make([]string, len(values))
+	for i, value := range values {
+		shown[i] = names.Field(name, value)
+	}
+	return shown
 }
 
 // joined are the values of a name; nil when there are none.

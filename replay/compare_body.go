@@ -66,7 +66,7 @@ func (b content) inUTF8(body []byte) []byte {
 
 // bodies compares two bodies.
 func (c *comparison) bodies(then, now content) {
-	if then.size == now.size && then.digest == now.digest { // as nearly always
+	if then.size == now.size && then.digest == now.digest {
 		return
 	}
 	if c.rules.at("body").ignored() {

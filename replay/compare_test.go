@@ -62,8 +62,10 @@ func TestHeadsAreComparedByWhatCounts(t *testing.T) {
 		"fields in another order":         {now: strings.Replace(then, "X-A: 1\r\nX-A: 2", "X-A: 2\r\nX-A: 1", 1), want: []string{"header.x-a: 1, 2 → 2, 1"}},
 		"another field":                   {now: strings.Replace(then, "X-A: 2", "X-B: 2", 1), want: []string{"header.x-a: 1, 2 → 1", "header.x-b: nothing → 2"}},
 		"a secret":                        {now: strings.Replace(then, "Date: Mon", "Set-Cookie: s=1234567890abcdef", 1), want: []string{"header.set-cookie: nothing → s=****cdef"}},
-		"ignored fields":                  {now: strings.Replace(then, "X-A: 2", "X-B: 2", 1), ignored: "header.X-*"},
-		"ignored status":                  {now: strings.Replace(then, "200", "500", 1), ignored: "status"},
+		"secrets": {now: strings.Replace(then, "Date: Mon", "Set-Cookie: s=1234567890abcdef; Path=/\r\nSet-Cookie: t=abcdef1234567890", 1),
+			want: []string{"header.set-cookie: nothing → s=****cdef; Path=/, t=****7890"}},
+		"ignored fields": {now: strings.Replace(then, "X-A: 2", "X-B: 2", 1), ignored: "header.X-*"},
+		"ignored status": {now: strings.Replace(then, "200", "500", 1), ignored: "status"},
 		"all at once": {now: "HTTP/1.1 500 No\r\nContent-Length: 2\r\n\r\nno", ignored: "header",
 			want: []string{"status: 200 → 500", "line 1: hi → no"}},
 	} {
@@ -179,6 +181,24 @@ func TestBodiesAreComparedAsWhatTheyAre(t *testing.T) {
 		if diff := cmp.Diff(test.want, changes(d)); diff != "" {
 			t.Errorf("%s: %s", name, diff)
 		}
+	}
+}
+
+func TestAResponseThatWentToAFileIsLookedIntoAsWell(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	body := func(line string) string {
+		return strings.Repeat("the same\n", 1<<17) + line + strings.Repeat("\nthe same", 1<<17)
+	}
+	message := func(body string) string {
+		return fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+	}
+	result := send(t, "GET /hook HTTP/1.1\r\nHost: x\r\n\r\n", newApp(t, message(body("now"))))
+	if result.Err != nil {
+		t.Fatal(result.Err)
+	}
+	got := changes(Compare(response(t, body("then")), result.Response, nil))
+	if diff := cmp.Diff([]string{"line 131073: then → now"}, got); diff != "" {
+		t.Error(diff)
 	}
 }
 

@@ -7,30 +7,6 @@ import (
 	"strings"
 )
 
-// child finds an element by its index, or a member by its name.
-func (t *tree) child(n uint32, name string) (found uint32, ok bool) {
-	switch t.kind(n) {
-	case '{':
-		for key, value := range t.members(n) {
-			if t.str(key) == name {
-				found, ok = value, true
-			}
-		}
-	case '[':
-		left, err := strconv.Atoi(name)
-		if err != nil || left < 0 {
-			return 0, false
-		}
-		for element := range t.elements(n) {
-			if left == 0 {
-				return element, true
-			}
-			left--
-		}
-	}
-	return found, ok
-}
-
 // with is the document with a value at a path, and all else as it is written. add
 // makes what is not there: members of objects, and an element behind the last.
 func (t *tree) with(path []string, value []byte, add bool) ([]byte, error) {
@@ -98,15 +74,12 @@ func nested(path []string, value []byte) []byte {
 // without is the document without what is at a path: of an object all members of
 // that name.
 func (t *tree) without(path []string) ([]byte, error) {
-	n, last := uint32(root), path[len(path)-1]
-	for _, name := range path[:len(path)-1] {
-		below, ok := t.child(n, name)
-		if !ok {
-			return nil, ErrNoPart
-		}
-		n = below
+	last := path[len(path)-1]
+	n, there := t.find(path[:len(path)-1])
+	if there {
+		_, there = t.child(n, last)
 	}
-	if _, ok := t.child(n, last); !ok {
+	if !there {
 		return nil, ErrNoPart
 	}
 	parts, gone := t.parts(n, last)

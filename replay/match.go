@@ -6,7 +6,6 @@ import (
 	"hash/maphash"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/hooktape/hooktape/relay/expr"
@@ -168,30 +167,6 @@ func (m *Matching) form(encoded string, names []string) uint64 {
 		}
 	}
 	return h.Sum64()
-}
-
-// find is the node at a path.
-func (t *tree) find(names []string) (n uint32, ok bool) {
-	n = root
-	for _, name := range names {
-		switch t.kind(n) {
-		case '{':
-			_, values := t.object(n)
-			if n, ok = values[name]; !ok {
-				return 0, false
-			}
-		case '[':
-			i, err := strconv.Atoi(name)
-			elements := slices.Collect(t.elements(n))
-			if err != nil || i < 0 || i >= len(elements) {
-				return 0, false
-			}
-			n = elements[i]
-		default:
-			return 0, false
-		}
-	}
-	return n, true
 }
 
 // covers says whether a place in a request, as Change.Where has it, is in one of the parts.

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hooktape/hooktape/relay/expr"
 	"github.com/hooktape/hooktape/relay/mask"
 	"github.com/hooktape/hooktape/store"
 )
@@ -130,7 +131,7 @@ func shownTarget(names mask.Names, reveal bool, target string) string {
 func (m *Matching) within(d Difference) Difference {
 	d.Changes = slices.DeleteFunc(d.Changes, func(c Change) bool { return !m.covers(c.Where) })
 	d.Line = slices.DeleteFunc(d.Line, func(part string) bool { return !m.touches(part) })
-	d.Headers = slices.DeleteFunc(d.Headers, func(name string) bool { return !m.covers(header(name).where()) })
+	d.Headers = slices.DeleteFunc(d.Headers, func(name string) bool { return !m.covers(expr.FormatPath("header", name)) })
 	d.Body = d.Body && (m.touches("body") || m.touches("json") || m.touches("form"))
 	return d
 }

@@ -151,6 +151,41 @@ func (t *tree) object(n uint32) (keys []string, values map[string]uint32) {
 	return keys, values
 }
 
+// child finds an element by its index, or a member by its name.
+func (t *tree) child(n uint32, name string) (found uint32, ok bool) {
+	switch t.kind(n) {
+	case '{':
+		for key, value := range t.members(n) {
+			if t.str(key) == name {
+				found, ok = value, true
+			}
+		}
+	case '[':
+		left, err := strconv.Atoi(name)
+		if err != nil || left < 0 || strconv.Itoa(left) != name {
+			return 0, false
+		}
+		for element := range t.elements(n) {
+			if left == 0 {
+				return element, true
+			}
+			left--
+		}
+	}
+	return found, ok
+}
+
+// find is the node at a path.
+func (t *tree) find(names []string) (n uint32, ok bool) {
+	n = root
+	for _, name := range names {
+		if n, ok = t.child(n, name); !ok {
+			return 0, false
+		}
+	}
+	return n, true
+}
+
 // number is a number in its one form: 1, 1.0 and 10e-1 are the same. ok is false
 // for one whose exponent is beyond all bounds.
 func number(text string) (normal string, ok bool) {
