@@ -85,13 +85,13 @@ func (c *comparison) bodies(then, now content) {
 // contents compares what two bodies say.
 func (c *comparison) contents(then, now content, a, b []byte) {
 	x, y := parseTree(a), parseTree(b)
-	kindA, _ := then.mediaType()
-	kindB, _ := now.mediaType()
+	f, isForm := then.form(a)
+	g, areForms := now.form(b)
 	switch {
 	case x != nil && y != nil:
 		c.documents(x, y)
-	case kindA == formType && kindB == formType:
-		c.forms("form", string(a), string(b), c.unlike)
+	case isForm && areForms:
+		c.forms(f, g, c.unlike)
 	case !wire.IsText(a) || !wire.IsText(b):
 		c.unlike(words("body"), binary(a), binary(b))
 	case x != nil || y != nil || len(a) == 0 || len(b) == 0:
@@ -99,6 +99,17 @@ func (c *comparison) contents(then, now content, a, b []byte) {
 	default:
 		c.lines(c.masked(then, a), c.masked(now, b), a, b)
 	}
+}
+
+// form is a body as a form, if it is one.
+func (b content) form(body []byte) (f formValues, ok bool) {
+	switch kind, params := b.mediaType(); kind {
+	case formType:
+		return readForm("form", string(body)), true
+	case "multipart/form-data":
+		return readMultipart(body, params["boundary"])
+	}
+	return f, false
 }
 
 const formType = "application/x-www-form-urlencoded"

@@ -1,18 +1,24 @@
 package replay
 
 import (
+	"bytes"
+	"crypto/sha256"
+	"io"
+	"mime/multipart"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/hooktape/hooktape/relay/expr"
+	"github.com/hooktape/hooktape/relay/wire"
 )
 
 // formValues are the fields of a form by their paths.
 type formValues struct {
 	values map[string][]string
 	fields map[string]fieldName
+	counts map[string]int // of names that end in []
 }
 
 // fieldName is how a field is called: data[PARAMS][], and as a path.
@@ -21,26 +27,58 @@ type fieldName struct {
 	names []string
 }
 
+func newForm() formValues {
+	return formValues{make(map[string][]string), make(map[string]fieldName), make(map[string]int)}
+}
+
 // readForm reads an urlencoded form or query: part is which of them.
 func readForm(part, encoded string) formValues {
-	f := formValues{make(map[string][]string), make(map[string]fieldName)}
-	counts := make(map[string]int) // of names that end in []
+	f := newForm()
 	for pair := range strings.SplitSeq(encoded, "&") {
-		if pair == "" {
-			continue
+		if name, value, _ := strings.Cut(pair, "="); pair != "" {
+			f.add(part, unescapedForm(name), unescapedForm(value))
 		}
-		name, value, _ := strings.Cut(pair, "=")
-		name, value = unescapedForm(name), unescapedForm(value)
-		names := append([]string{part}, expr.FormKeys(name)...)
-		if last := len(names) - 1; names[last] == "" && last > 1 {
-			names[last] = strconv.Itoa(counts[name])
-			counts[name]++
-		}
-		where := expr.FormatPath(names...)
-		f.values[where] = append(f.values[where], value)
-		f.fields[where] = fieldName{name, names}
 	}
 	return f
+}
+
+// readMultipart reads a form in parts (RFC 7578); ok is false when it is none. Of what is no text it has size and hash.
+func readMultipart(body []byte, boundary string) (f formValues, ok bool) {
+	f = newForm()
+	if boundary == "" {
+		return f, false
+	}
+	parts := multipart.NewReader(bytes.NewReader(body), boundary)
+	for {
+		part, err := parts.NextRawPart()
+		if err == io.EOF {
+			return f, true
+		}
+		if err != nil {
+			return f, false
+		}
+		value, err := io.ReadAll(part)
+		if err != nil {
+			return f, false
+		}
+		shown := string(value)
+		if !wire.IsText(value) {
+			shown = hashed(int64(len(value)), sha256.Sum256(value))
+		}
+		f.add("form", part.FormName(), shown)
+	}
+}
+
+// add adds a field by the name that it was sent with, decoded.
+func (f formValues) add(part, name, value string) {
+	names := append([]string{part}, expr.FormKeys(name)...)
+	if last := len(names) - 1; names[last] == "" && last > 1 {
+		names[last] = strconv.Itoa(f.counts[name])
+		f.counts[name]++
+	}
+	where := expr.FormatPath(names...)
+	f.values[where] = append(f.values[where], value)
+	f.fields[where] = fieldName{name, names}
 }
 
 // unescapedForm decodes a name or value; what is not encoded right stays.
@@ -51,9 +89,8 @@ func unescapedForm(s string) string {
 	return s
 }
 
-// forms compares urlencoded forms by their fields.
-func (c *comparison) forms(part, then, now string, change func(at place, then, now *string)) {
-	a, b := readForm(part, then), readForm(part, now)
+// forms compares forms by their fields.
+func (c *comparison) forms(a, b formValues, change func(at place, then, now *string)) {
 	for _, where := range namesOf(a.values, b.values) {
 		field, ok := a.fields[where]
 		if !ok {

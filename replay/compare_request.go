@@ -26,7 +26,7 @@ func CompareRequests(then, now *Request, rules *Rules) (Difference, error) {
 	c.line("method", then.Head.Method, now.Head.Method)
 	c.line("path", then.Head.Path(), now.Head.Path())
 	if x, y := then.Head.Query(), now.Head.Query(); x != y {
-		c.forms("query", x, y, func(at place, then, now *string) { c.unlikeLine("query", at, then, now) })
+		c.forms(readForm("query", x), readForm("query", y), func(at place, then, now *string) { c.unlikeLine("query", at, then, now) })
 	}
 	c.fields(then.Head.Fields, now.Head.Fields)
 	c.bodies(a, b)

@@ -144,6 +144,14 @@ func TestJSONIsComparedByWhatItSays(t *testing.T) {
 	}
 }
 
+// parts is a multipart form.
+func parts(boundary, value, token, file string) string {
+	part := func(name, value string) string {
+		return "--" + boundary + "\r\nContent-Disposition: form-data; name=\"" + name + "\"\r\n\r\n" + value + "\r\n"
+	}
+	return part("d[P]", value) + part("token", token) + part("file", file) + "--" + boundary + "--\r\n"
+}
+
 func TestBodiesAreComparedAsWhatTheyAre(t *testing.T) {
 	var zipped bytes.Buffer
 	w := gzip.NewWriter(&zipped)
@@ -176,6 +184,9 @@ func TestBodiesAreComparedAsWhatTheyAre(t *testing.T) {
 			[]string{"line 1: при → пр"}},
 		"forms": {response(t, "a=1&d[P][M]=x&t[]=1&t[]=2&b=3", form), response(t, "d%5BP%5D%5BM%5D=y&a=1&t[]=1&t[]=3&api_key=1234567890abcdef", form),
 			[]string{"form.api_key: nothing → ****cdef", "form.b: 3 → nothing", "form.d.P.M: x → y", "form.t[1]: 2 → 3"}},
+		"forms in parts": {response(t, parts("X", "1", "a", "\x00"), "Content-Type: multipart/form-data; boundary=X"), response(t, parts("Y", "2", "b", "\x01"), "Content-Type: multipart/form-data; boundary=Y"),
+			[]string{"header.content-type: multipart/form-data; boundary=X → multipart/form-data; boundary=Y", "form.d.P: 1 → 2",
+				"form.file: 1 bytes, SHA-256 6e340b9cffb37a98 → 1 bytes, SHA-256 4bf5122f344554c5", "form.token: **** → ****"}},
 	} {
 		d := Compare(test.then, test.now, nil)
 		if diff := cmp.Diff(test.want, changes(d)); diff != "" {
