@@ -172,8 +172,17 @@ func TestARequestComesThroughTheTunnelByteForByte(t *testing.T) {
 }
 
 func TestWhatComesWhileTheLaptopIsAwayWaitsAndComesInOrder(t *testing.T) {
+	for name, ahead := range map[string]time.Duration{
+		"": 0, "with a clock that is ahead of the laptop's": 90 * time.Hour, "with a clock that is behind it": -90 * time.Hour,
+	} {
+		t.Run("an edge "+name, func(t *testing.T) { testWaiting(t, ahead) })
+	}
+}
+
+func testWaiting(t *testing.T, ahead time.Duration) {
 	a := startApp(t, always(ok))
-	edge := startEdge(t, tapeIn(t), edgeConfig(time.Millisecond))
+	cfg, _ := edgeConfig(time.Millisecond).WithTunnels(nil, nil)
+	edge := startConfig(t, tapeIn(t), Options{Now: func() time.Time { return time.Now().Add(ahead) }}, cfg)
 	const n = 20
 	for i := range n {
 		if got := edge.send(fmt.Sprintf("POST /t/alice/%d HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n", i)); !strings.HasPrefix(got, "HTTP/1.1 200 ") {
@@ -236,6 +245,50 @@ func TestARequestWhoseAnswerIsLostComesAgainAndTheAppSeesItOnce(t *testing.T) {
 // post2 is a request for a path.
 func post2(path string) string {
 	return "POST " + path + " HTTP/1.1\r\nHost: edge.test\r\nContent-Length: 5\r\n\r\nhello"
+}
+
+// TestALaptopThatSleptGetsAllInOrder has many deliveries wait for a laptop whose link breaks while it gets them. It was
+// run with 10,000 of them too, which takes too long for every day.
+func TestALaptopThatSleptGetsAllInOrder(t *testing.T) {
+	const n = 1000
+	path := tapeIn(t)
+	s, err := store.Open(path, store.Options{NoSync: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var last *store.Commit
+	for i := range n {
+		request := fmt.Sprintf("POST /t/alice/%d HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n", i)
+		rec := &store.Record{
+			Source: "alice", Verdict: store.Accepted, Method: "POST", Target: fmt.Sprintf("/t/alice/%d", i), Host: "h", HeadSize: len(request),
+			Raw: store.InlineRaw([]byte(request)),
+		}
+		last = s.Append(rec, nil, []store.Delivery{{Target: "alice"}}, nil)
+	}
+	if err := errors.Join(last.Wait(), s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	a := startApp(t, always(ok))
+	edge := startEdge(t, path, edgeConfig(time.Minute))
+	laptop := startLaptop(t, edge.addr, tapeIn(t), passing(a, time.Minute))
+	if c := laptop.hears("up", up); c.Welcome.Waiting != n {
+		t.Errorf("it was told %+v", c)
+	}
+	until(t, "a part of them", func() bool { return len(a.requests()) > n/10 })
+	edge.cutLink()
+	deadline := time.Now().Add(5 * patienceOfTests)
+	for edge.targetOf("alice", "alice").pending() > 0 && time.Now().Before(deadline) {
+		<-time.After(10 * time.Millisecond)
+	}
+	got := a.requests()
+	if len(got) != n {
+		t.Fatalf("the app got %d of %d", len(got), n)
+	}
+	for i, request := range got {
+		if want := fmt.Sprintf("POST /%d HTTP/1.1\r\n", i); !strings.HasPrefix(request, want) {
+			t.Fatalf("request %d is %q", i, request)
+		}
+	}
 }
 
 func TestATeamGetsCopiesOfOneSource(t *testing.T) {
