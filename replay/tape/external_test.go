@@ -1,8 +1,13 @@
 package tape
 
 import (
+	"bytes"
+	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
 	"testing"
 )
 
@@ -17,5 +22,111 @@ func needs(t *testing.T, programs ...string) {
 			t.Fatalf("%s is not installed, and HOOKTAPE_ALL_TESTS wants all tests", program)
 		}
 		t.Skipf("%s is not installed", program)
+	}
+}
+
+// TestOtherReadersReadOurWARC: libarchive's, which knows WARC up to 1.0, for which the version line and the fractions of
+// seconds are taken back to it; and Python's of gzip members, lengths and digests.
+func TestOtherReadersReadOurWARC(t *testing.T) {
+	needs(t, "bsdtar", "python3")
+	dir := t.TempDir()
+	r := samples(t)[0]
+	older := bytes.ReplaceAll(written(t, NewWriter, []*Recording{r}), []byte("WARC/1.1\r\n"), []byte("WARC/1.0\r\n"))
+	older = regexp.MustCompile(`(WARC-Date: [^.\r]*)\.\d+Z`).ReplaceAll(older, []byte("${1}Z"))
+	plain := filepath.Join(dir, "a.warc")
+	if err := os.WriteFile(plain, older, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	listed := output(t, "bsdtar", "-tvf", plain)
+	for _, want := range []string{" 40 ", " in", " 6 ", " x"} { // responses and resources are its files, by their URLs
+		if !strings.Contains(listed, want) {
+			t.Errorf("%q is not in %s", want, listed)
+		}
+	}
+	if got := output(t, "bsdtar", "-xOf", plain, "x"); !strings.Contains(got, "edited") || !strings.Contains(got, "HTTP/1.1 200 OK\r\n") {
+		t.Errorf("%q", got)
+	}
+
+	members := filepath.Join(dir, "a.warc.gz")
+	if err := os.WriteFile(members, written(t, NewGzipWriter, samples(t)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	const count = `
+import sys, zlib, hashlib
+rest, n = open(sys.argv[1], "rb").read(), 0
+while rest:
+    d = zlib.decompressobj(31)
+    text, rest, n = d.decompress(rest), d.unused_data, n + 1
+    head, block = text.split(b"\r\n\r\n", 1)
+    fields = dict(line.split(b": ", 1) for line in head.split(b"\r\n")[1:])
+    assert head.startswith(b"WARC/1.1\r\n") and block.endswith(b"\r\n\r\n"), head
+    block = block[:-4]
+    assert len(block) == int(fields[b"Content-Length"]), head
+    assert fields[b"WARC-Block-Digest"] == b"sha256:" + hashlib.sha256(block).hexdigest().encode(), head
+    if b"WARC-Payload-Digest" in fields:
+        payload = block.split(b"\r\n\r\n", 1)[1]
+        assert fields[b"WARC-Payload-Digest"] == b"sha256:" + hashlib.sha256(payload).hexdigest().encode(), head
+print(n)
+`
+	if got := strings.TrimSpace(output(t, "python3", "-c", count, members)); got != "17" {
+		t.Errorf("%s members", got)
+	}
+}
+
+func output(t *testing.T, name string, args ...string) string {
+	t.Helper()
+	out, err := exec.Command(name, args...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s: %v: %s", name, err, out)
+	}
+	return string(out)
+}
+
+// TestTheWARCFilesOfWgetAreRead: what it sent and got is what is read, and the digests hold.
+func TestTheWARCFilesOfWgetAreRead(t *testing.T) {
+	needs(t, "wget")
+	recorder := newSocketRecorder(t)
+	for _, compressed := range []bool{false, true} {
+		file := filepath.Join(t.TempDir(), "site")
+		args := []string{"-q", "--no-proxy", "--tries=1", "--warc-file=" + file, "-O", os.DevNull, "http://" + recorder.Addr().String() + "/a?b=c"}
+		name := file + ".warc.gz"
+		if !compressed {
+			args = append(args, "--no-warc-compression")
+			name = file + ".warc"
+		}
+		output(t, "wget", args...)
+		sent := <-recorder.got
+		f, err := os.Open(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, all, damage, skipped := read(t, f)
+		f.Close()
+		if len(all) != 1 || len(damage) > 0 || !bytes.Equal(all[0].Request.inline, sent) || all[0].Answer.Status != 200 || skipped.Alone > 0 {
+			t.Errorf("%d recordings, %v, %+v", len(all), damage, skipped)
+		}
+	}
+}
+
+// TestMitmproxyReadsOurHAR: from version 10 on, it reads HAR. An older one, or none, says nothing about ours.
+func TestMitmproxyReadsOurHAR(t *testing.T) {
+	if _, err := exec.LookPath("mitmdump"); err != nil {
+		t.Skip("NOT CHECKED: mitmproxy is not installed")
+	}
+	version := output(t, "mitmdump", "--version")
+	var major int
+	if _, err := fmt.Sscanf(version, "Mitmproxy: %d", &major); err != nil || major < 10 {
+		t.Skipf("NOT CHECKED: this mitmproxy can't read HAR: %s", version)
+	}
+	file, _ := writtenHAR(t, samples(t))
+	name := filepath.Join(t.TempDir(), "a.har")
+	if err := os.WriteFile(name, file, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	listed := output(t, "mitmdump", "-n", "-r", name)
+	for _, want := range []string{"shop.test/in?a=b%20c", "shop.test/chunked", "200 OK"} {
+		if !strings.Contains(listed, want) {
+			t.Errorf("%q is not in %s", want, listed)
+		}
 	}
 }

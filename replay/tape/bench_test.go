@@ -1,0 +1,128 @@
+package tape
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/hooktape/hooktape/store"
+)
+
+// benchSizes are bodies of webhooks, and of a batch of them.
+var benchSizes = []int{1 << 10, 16 << 10, 1 << 20}
+
+// filled is a store on a disk with bodies of a size, 64 MiB of them or 20,000.
+func filled(b *testing.B, size int) (s *store.Store, total int64) {
+	b.Helper()
+	s, err := store.Open(filepath.Join(b.TempDir(), "tape.db"), store.Options{NoSync: true})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { s.Close() })
+	body := make([]byte, size)
+	for i := range body {
+		body[i] = "0123456789abcdef"[i*i>>2&15]
+	}
+	raw := append(fmt.Appendf(nil, "POST /in HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n", size), body...)
+	m := &Importer{Store: s}
+	for range min(20_000, 64<<20/size) {
+		r := &Recording{Known: true, Verdict: "accepted", Method: "POST", Target: "/in", Host: "a", HeadSize: len(raw) - size, BodySize: int64(size), Request: Bytes(raw)}
+		r.Answer = &Answer{Status: 200, HeadSize: 38, Response: Bytes([]byte("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"))}
+		if err := m.Add(r); err != nil {
+			b.Fatal(err)
+		}
+		total += r.Size()
+	}
+	if err := m.Close(); err != nil {
+		b.Fatal(err)
+	}
+	return s, total
+}
+
+// BenchmarkExport writes a file and syncs it.
+func BenchmarkExport(b *testing.B) {
+	for _, size := range benchSizes {
+		for name, begin := range map[string]func(io.Writer, Info) *Writer{"warc": NewWriter, "warc.gz": NewGzipWriter} {
+			b.Run(fmt.Sprintf("%s/%dKiB", name, size>>10), func(b *testing.B) {
+				s, total := filled(b, size)
+				b.SetBytes(total)
+				for b.Loop() {
+					f, err := os.Create(filepath.Join(b.TempDir(), "out"))
+					if err != nil {
+						b.Fatal(err)
+					}
+					w := begin(f, Info{})
+					for rec, err := range s.Records(store.Query{}) {
+						if err != nil {
+							b.Fatal(err)
+						}
+						r, err := Of(s, rec)
+						if err != nil {
+							b.Fatal(err)
+						}
+						if err := w.Write(r); err != nil {
+							b.Fatal(err)
+						}
+					}
+					if err := w.Close(); err != nil {
+						b.Fatal(err)
+					}
+					if err := f.Sync(); err != nil {
+						b.Fatal(err)
+					}
+					f.Close()
+				}
+			})
+		}
+	}
+}
+
+// BenchmarkImport reads a file into a store that syncs.
+func BenchmarkImport(b *testing.B) {
+	for _, size := range benchSizes {
+		b.Run(fmt.Sprintf("%dKiB", size>>10), func(b *testing.B) {
+			from, total := filled(b, size)
+			file := export(b, from, NewWriter)
+			b.SetBytes(total)
+			for b.Loop() {
+				b.StopTimer()
+				s, err := store.Open(filepath.Join(b.TempDir(), "tape.db"), store.Options{})
+				if err != nil {
+					b.Fatal(err)
+				}
+				b.StartTimer()
+				r, err := NewReader(bytes.NewReader(file))
+				if err != nil {
+					b.Fatal(err)
+				}
+				importAll(b, s, r.Recordings())
+				r.Close()
+				s.Close()
+			}
+		})
+	}
+}
+
+// BenchmarkDisk is what both are held against: so many bytes, written and synced.
+func BenchmarkDisk(b *testing.B) {
+	block := make([]byte, 1<<20)
+	b.SetBytes(64 << 20)
+	for b.Loop() {
+		f, err := os.Create(filepath.Join(b.TempDir(), "out"))
+		if err != nil {
+			b.Fatal(err)
+		}
+		for range 64 {
+			if _, err := f.Write(block); err != nil {
+				b.Fatal(err)
+			}
+		}
+		if err := f.Sync(); err != nil {
+			b.Fatal(err)
+		}
+		f.Close()
+	}
+}
