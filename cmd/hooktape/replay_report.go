@@ -35,12 +35,14 @@ type reporter struct {
 	junit    *junitFile       // nil: none is wanted
 	markdown *replay.Markdown // nil: none is wanted
 	table    *table           // of variations; nil: there are none
-	first    firstRow
+	first    map[varying]*firstRow
 	starred  bool // a cell of the table
-	compared int  // sends with two responses
-	err      error
-	progress *progress
-	begun    int64 // records of which something was sent
+
+	unlikeFirst bool // variations are compared with the first one: there is no recorded response
+	compared    int  // sends with two responses
+	err         error
+	progress    *progress
+	begun       int64 // records of which something was sent
 }
 
 const (
@@ -63,7 +65,7 @@ func newReporter(r *replayer, stop context.CancelCauseFunc) (*reporter, error) {
 		report.markdown = replay.NewMarkdown("hooktape replay")
 	}
 	if r.varied() {
-		report.table = r.newVariedTable()
+		report.table, report.first = r.newVariedTable(), make(map[varying]*firstRow)
 	}
 	go report.run()
 	return report, nil

@@ -10,6 +10,7 @@ import (
 	"github.com/hooktape/hooktape/relay/config"
 	"github.com/hooktape/hooktape/relay/expr"
 	"github.com/hooktape/hooktape/replay"
+	"github.com/hooktape/hooktape/store"
 )
 
 // varyFlags have each request sent in several variations.
@@ -132,7 +133,7 @@ func (r *reporter) endTable() error {
 	err := r.table.flush()
 	switch out := r.of.env.stdout; {
 	case err != nil || !r.starred:
-	case r.first.of != "":
+	case r.unlikeFirst:
 		_, err = fmt.Fprintln(out, "* is not as in the first variation")
 	default:
 		_, err = fmt.Fprintln(out, "* is not as recorded")
@@ -172,17 +173,29 @@ func (r *reporter) like(p *played, now *row) row {
 	if p.then != nil {
 		return r.of.rowOf(p, p.then.Response, p.then.took)
 	}
-	key := p.rec.ID.String() + " " + p.aim.target
-	if r.first.of != key {
-		r.first.of, r.first.row = key, *now
+	r.unlikeFirst = true
+	of := varying{p.rec.ID, p.aim.target}
+	first := r.first[of]
+	if first == nil {
+		first = &firstRow{row: *now}
+		r.first[of] = first
 	}
-	return r.first.row
+	if first.came++; first.came == len(r.of.variations) {
+		delete(r.first, of)
+	}
+	return first.row
 }
 
-// firstRow is the row of the variation of a record that came first.
+// varying is what is sent in several variations.
+type varying struct {
+	record store.ID
+	target string
+}
+
+// firstRow is the row of the variation that came first, kept until all have come.
 type firstRow struct {
-	of string // the record and the target
 	row
+	came int
 }
 
 // newVariedTable is the table of the outcomes.
