@@ -45,6 +45,7 @@ var (
 	descTapeBytes  = desc("tape_bytes", "Bytes of requests, answers and responses on the tape, as they were on the wire.")
 	descTapeFile   = desc("tape_file_bytes", "Size of the tape's file.")
 	descTapeUsed   = desc("tape_used_bytes", "Bytes of the file that are taken: what retain.max_size bounds.")
+	descTapePinned = desc("tape_sessions_bytes", "Bytes of those that the records of sessions take, about: at most half of retain.max_size.")
 	descTapeOldest = desc("tape_oldest_timestamp_seconds", "When the oldest record came; absent while there is none.")
 	descEvicted    = desc("tape_evicted_total", "Records that retention has deleted.")
 
@@ -60,7 +61,7 @@ func (g *gauges) Describe(to chan<- *prometheus.Desc) {
 		descRequests, descBytes, descAnswers, descLast, descFailures, descRolledUp, descTurned, descReady, descLost,
 		descAttempts, descOff, descSettled, descPending, descOldest, descAway,
 		descQueue, descQueueBytes, descCommitFail, descReopened,
-		descRecords, descTapeBytes, descTapeFile, descTapeUsed, descTapeOldest, descEvicted, descExpires,
+		descRecords, descTapeBytes, descTapeFile, descTapeUsed, descTapePinned, descTapeOldest, descEvicted, descExpires,
 	} {
 		to <- d
 	}
@@ -172,6 +173,7 @@ func (f figures) tape(st store.Stats) {
 	f.gauge(descTapeBytes, float64(st.Bytes))
 	f.gauge(descTapeFile, float64(st.File))
 	f.gauge(descTapeUsed, float64(st.Used))
+	f.gauge(descTapePinned, float64(st.Pinned))
 	f.count(descEvicted, uint64(st.Evicted))
 	if !st.Oldest.IsZero() {
 		f.time(descTapeOldest, st.Oldest)

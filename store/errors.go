@@ -32,7 +32,7 @@ var (
 	// ErrNotCapturing is wrapped by the error of StopSession when the session does not capture.
 	ErrNotCapturing = errors.New("it is not capturing")
 	// ErrSessionsFull is returned when the records of all sessions take the half of Retention.MaxSize that they may.
-	ErrSessionsFull = errors.New("the records of sessions take half of the tape")
+	ErrSessionsFull = errors.New("the records of sessions take half of the tape: delete a session, or raise max_size")
 	// ErrTooLarge is wrapped by errors about a change that no transaction can take.
 	ErrTooLarge = errors.New("too large")
 )

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	bolt "go.etcd.io/bbolt"
 
 	"github.com/hooktape/hooktape/store"
 )
@@ -231,5 +232,23 @@ func TestManySessionsAtOnce(t *testing.T) {
 	}
 	for name, ids := range want {
 		wantIDs(t, name, in(t, s, name), ids...)
+	}
+}
+
+func TestAPlaceThatTheIndexOfSessionsLacksIsFound(t *testing.T) {
+	s := openStore(t, tape(t), store.Options{})
+	noError(t, s.StartSession("a", false))
+	keep(t, s, fromIiko(), nil)
+	keep(t, s, fromIiko(), nil)
+	noError(t, s.Close())
+	editFile(t, s.Path(), func(tx *bolt.Tx) error {
+		b := tx.Bucket([]byte("by_session"))
+		k, _ := b.Cursor().First()
+		return b.Delete(k)
+	})
+	r, err := store.Verify(s.Path())
+	noError(t, err)
+	if r.Damaged != 1 || !strings.Contains(fmt.Sprint(r.Damage), "index of the sessions") {
+		t.Errorf("%+v", r)
 	}
 }

@@ -15,6 +15,8 @@ type Report struct {
 	// Damage says what is not as it was written, at most damageMax of it; Damaged is how much there is.
 	Damage  []error
 	Damaged int
+
+	members, listed int // places of records in sessions, and how many of them the index of the sessions has
 }
 
 // damageMax bounds Report.Damage.
@@ -55,7 +57,9 @@ func Verify(path string) (*Report, error) {
 	if list, err := p.read(p.meta.freelist); err == nil {
 		_ = w.claim(list) // the first to claim anything
 	}
-	w.all()
+	if w.all(); r.listed != r.members && r.Damaged == 0 {
+		r.damaged(fmt.Errorf("the index of the sessions has %d places of records, not %d", r.listed, r.members))
+	}
 	for id := range free {
 		if _, taken := w.seen[id]; taken {
 			r.damaged(fmt.Errorf("page %d: is free and in use", id))
@@ -65,6 +69,12 @@ func Verify(path string) (*Report, error) {
 }
 
 func (r *Report) row(bucket string, k, v []byte) {
+	switch bucket {
+	case string(bucketMembers):
+		r.members++
+	case string(bucketBySession):
+		r.listed++
+	}
 	if !checksummed(bucket, k) {
 		return
 	}

@@ -93,8 +93,12 @@ func TestListChooses(t *testing.T) {
 func TestCommandsSayTheSameThroughAnAgent(t *testing.T) {
 	d := newDeck(t)
 	ids := d.week()
+	if out := d.hooktape("session", "create", "qa", ids[0].String(), ids[1].String()); out.code != exitDone {
+		t.Fatalf("%+v", out)
+	}
 	commands := [][]string{
 		{"list"}, {"list", "--json"}, {"show", "last"}, {"show", ids[0].String(), "--json"}, {"show", ids[1].String(), "--raw"},
+		{"session", "list", "--json"}, {"list", "--session", "qa"}, {"list", "--session", "nobody"}, {"deliveries", "list", "--session", "qa"},
 		{"deliveries", "list"}, {"deliveries", "list", "--json"}, {"show", "QQQQ"}, {"list", "--where", "nothing"},
 	}
 	var stopped []outcome

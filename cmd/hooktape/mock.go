@@ -149,6 +149,13 @@ func (m *mocking) read(ctx context.Context) (err error) {
 	if m.path == "" {
 		return m.readSession(ctx)
 	}
+	if m.config != "" { // what it hides is hidden in a tape file too
+		cfg, err := m.loadConfig()
+		if err != nil {
+			return err
+		}
+		m.names = cfg.Mask
+	}
 	m.tape, err = replay.OpenTape(m.path)
 	if m.missing != "" && errors.Is(err, fs.ErrNotExist) {
 		m.tape, err = replay.NewTape()
