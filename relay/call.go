@@ -1,7 +1,6 @@
 package relay
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -88,11 +87,8 @@ func (a *Agent) call(ctx context.Context, c *call) (*reply, error) {
 func (a *Agent) exchange(ctx context.Context, c *call, head *wire.RequestHead, rec *store.Record) (*reply, error) {
 	s := sent{attempt: &store.Attempt{Record: rec.ID, Source: c.source, URL: c.url.String(), Time: a.now(), Head: head.Raw}}
 	out := &wire.Outgoing{
-		URL: c.url, Head: head.Raw, Method: c.method,
+		URL: c.url, Head: head.Raw, Method: c.method, Bytes: c.body,
 		Timeouts: wire.Timeouts{Dial: dialTimeout, Write: callTimeout, FirstByte: callTimeout, Total: wholeTimeout * callTimeout},
-	}
-	if len(c.body) > 0 {
-		out.Body = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(c.body)), nil }
 	}
 	outcome := store.Outcome{Attempt: s.attempt}
 	kept := a.store.Spool()

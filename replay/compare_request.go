@@ -40,16 +40,14 @@ func (r *Request) content() (content, error) {
 		body, err := r.start(lookedInto)
 		return body, unlessBroken(err)
 	}}
-	if r.body != nil {
-		raw, err := r.body()
-		if err != nil {
-			return b, err
-		}
-		defer raw.Close()
-		b.size, err = io.Copy(digest, wire.NewBodyReader(r.Head.Framing, raw))
-		if err := unlessBroken(err); err != nil {
-			return b, fmt.Errorf("read the record: %w", err)
-		}
+	raw, err := r.open()
+	if err != nil {
+		return b, err
+	}
+	defer raw.Close()
+	b.size, err = io.Copy(digest, wire.NewBodyReader(r.Head.Framing, raw))
+	if err := unlessBroken(err); err != nil {
+		return b, fmt.Errorf("read the record: %w", err)
 	}
 	digest.Sum(b.digest[:0])
 	return b, nil

@@ -6,6 +6,8 @@ import (
 	"io"
 	"math"
 	"os"
+
+	"github.com/hooktape/hooktape/relay/wire"
 )
 
 // keptInMemory is how much of a response is kept in memory; the rest goes to a
@@ -22,6 +24,14 @@ type Kept struct {
 
 // Size is how many bytes were written.
 func (k *Kept) Size() int64 { return k.size }
+
+// begin keeps the head of a response, and makes room for a short body.
+func (k *Kept) begin(head *wire.ResponseHead) {
+	const short = 64 << 10
+	k.memory.Grow(len(head.Raw) + int(min(max(0, head.Framing.Length), short)))
+	k.memory.WriteString(head.Raw)
+	k.size += int64(len(head.Raw))
+}
 
 // Write implements io.Writer.
 func (k *Kept) Write(p []byte) (n int, err error) {

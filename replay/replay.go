@@ -46,8 +46,18 @@ var ErrNoRequest = errors.New("its bytes are no whole request")
 // Request is a recorded request, ready to be sent any number of times.
 type Request struct {
 	Head *wire.RequestHead
-	Body []byte                        // what takes the place of the recorded body; nil: nothing does
-	body func() (io.ReadCloser, error) // the bytes behind the head; nil: there are none
+	Body []byte // what takes the place of the recorded body; nil: nothing does
+
+	rest  []byte                        // the bytes behind the head
+	large func() (io.ReadCloser, error) // opens them, where they are too many to be rest; else nil
+}
+
+// open opens the bytes behind the head.
+func (r *Request) open() (io.ReadCloser, error) {
+	if r.large != nil {
+		return r.large()
+	}
+	return io.NopCloser(bytes.NewReader(r.rest)), nil
 }
 
 // Load reads a request from the exact bytes of its record, which open gives.
@@ -63,19 +73,21 @@ func Load(open func() (io.ReadCloser, error)) (*Request, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the record: %w", err)
 	}
-	head, err := wire.ParseRequestHead(start)
+	r, err := Parse(start)
+	if err == nil && len(start) >= inMemory {
+		r.rest, r.large = nil, func() (io.ReadCloser, error) { return openBehind(open, len(r.Head.Raw)) }
+	}
+	return r, err
+}
+
+// Parse is Load for bytes that are in memory. They stay in use, and must not be
+// changed.
+func Parse(raw []byte) (*Request, error) {
+	head, err := wire.ParseRequestHead(raw)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrNoRequest, err)
 	}
-	r := &Request{Head: head}
-	body := start[len(head.Raw):]
-	switch {
-	case len(start) >= inMemory:
-		r.body = func() (io.ReadCloser, error) { return openBehind(open, len(head.Raw)) }
-	case len(body) > 0:
-		r.body = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
-	}
-	return r, nil
+	return &Request{Head: head, rest: raw[len(head.Raw):]}, nil
 }
 
 // readStart reads all of a short message, and the beginning of a long one.

@@ -98,6 +98,7 @@ func TestWhatIsSentIsWhatWasRecorded(t *testing.T) {
 		"none":    "Content-Length: 0\r\n\r\n",
 		"odd":     "X-oDD:  a\tb \r\nContent-Length: 3\r\nx-odd: again\r\n\r\n\x00\xff\n",
 		"chunked": "Transfer-Encoding: chunked\r\n\r\n3;ext=1\r\nabc\r\n0\r\nTrailer-One: 1\r\n\r\n",
+		"longer":  fmt.Sprintf("Content-Length: %d\r\n\r\n%s", 200<<10, strings.Repeat("x", 200<<10)),
 		"big":     fmt.Sprintf("Content-Length: %d\r\n\r\n%s", 700<<10, strings.Repeat("x", 700<<10)),
 	} {
 		a := newApp(t, "HTTP/1.1 204 No Content\r\n\r\n")

@@ -5,8 +5,10 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"net/url"
+	"sync"
 	"time"
 
 	"github.com/hooktape/hooktape/relay/wire"
@@ -51,7 +53,7 @@ func (s *Sender) Send(ctx context.Context, r *Request, a Aim) (*Result, error) {
 	}
 	result := &Result{Time: s.now(), URL: a.Route.URL, Head: head}
 	response, err := s.Client.Do(ctx, &wire.Outgoing{
-		URL: a.Route.URL, Head: head, Method: r.Head.Method, Body: r.body, Timeouts: a.Timeouts,
+		URL: a.Route.URL, Head: head, Method: r.Head.Method, Bytes: r.rest, Body: r.large, Timeouts: a.Timeouts,
 	})
 	if err == nil {
 		result.FirstByte = response.FirstByte.Sub(result.Time)
@@ -68,17 +70,23 @@ func (s *Sender) now() time.Time {
 	return s.Now()
 }
 
+// digests are what bodies are hashed with.
+var digests = sync.Pool{New: func() any { return sha256.New() }}
+
 // read takes a response in: its bytes, and what is compared of them.
 func (r *Result) read(from *wire.Response) error {
 	defer from.Close()
 	r.Kept = new(Kept)
 	r.Response = newResponse(from.Head, r.Kept.Open)
-	digest := sha256.New()
+	digest := digests.Get().(hash.Hash)
+	defer digests.Put(digest)
+	digest.Reset()
 	from.SetDecoded(func(p []byte) { digest.Write(p) })
-	_, err := io.WriteString(r.Kept, from.Head.Raw)
+	r.Kept.begin(from.Head)
 	buf := buffers.Get().(*[32 << 10]byte)
 	defer buffers.Put(buf)
 	buffer := buf[:]
+	var err error
 	for err == nil {
 		var n int
 		n, err = from.Read(buffer)

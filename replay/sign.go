@@ -1,7 +1,6 @@
 package replay
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -44,10 +43,7 @@ func (r *Request) whole() ([]byte, error) {
 
 // start is the decoded body, as far as it came and most bytes of it.
 func (r *Request) start(most int64) ([]byte, error) {
-	if r.body == nil {
-		return nil, nil
-	}
-	raw, err := r.body()
+	raw, err := r.open()
 	if err != nil {
 		return nil, err
 	}
@@ -66,10 +62,8 @@ func (r *Request) edited(e wire.Edit, body []byte) (*Request, error) {
 	if err != nil {
 		return nil, fmt.Errorf("edit the request: %w", err)
 	}
-	changed := &Request{Head: head, Body: r.Body, body: r.body}
 	if body != nil {
-		changed.Body = body
-		changed.body = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
+		return &Request{Head: head, Body: body, rest: body}, nil
 	}
-	return changed, nil
+	return &Request{Head: head, Body: r.Body, rest: r.rest, large: r.large}, nil
 }

@@ -23,7 +23,7 @@ func loaded(t *testing.T, message string) *Request {
 // bytesOf is the whole message.
 func bytesOf(t *testing.T, r *Request) string {
 	t.Helper()
-	body, err := r.body()
+	body, err := r.open()
 	if err != nil {
 		t.Fatal(err)
 	}

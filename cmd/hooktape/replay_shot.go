@@ -125,7 +125,10 @@ func (s *shot) Prepare(ctx context.Context) error {
 
 // recorded is the request as it came.
 func (r *replayer) recorded(ctx context.Context, rec *inspect.Playable) (*replay.Request, error) {
-	return replay.Load(bytesOr(rec.Raw, func() (io.ReadCloser, error) { return r.tape.Raw(ctx, rec.ID.String()) }))
+	if rec.Raw != nil {
+		return replay.Parse(rec.Raw)
+	}
+	return replay.Load(func() (io.ReadCloser, error) { return r.tape.Raw(ctx, rec.ID.String()) })
 }
 
 // load is the request as it is to be sent, but for what each target changes.

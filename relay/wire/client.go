@@ -51,6 +51,10 @@ type Outgoing struct {
 	// connection is closed with the response. Nil: the client's.
 	Dial func(ctx context.Context) (net.Conn, error)
 
+	// Bytes are the body as it is to be on the wire, where it is in memory; they
+	// are not changed. Then Body is nil.
+	Bytes []byte
+
 	// Body opens the body as it is to be on the wire; for each try anew. Nil: none.
 	// It is closed before the response is. Its Read must not wait for long: Do
 	// and Close wait for it.

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -30,7 +31,10 @@ var errStopped = errors.New("stopped sending")
 func (r *Response) send() error {
 	buf := bigBuffers.Get().(*[bigBuffer]byte)
 	first := append(buf[:0], r.out.Head...)
-	body, err := r.openBody()
+	if len(r.out.Bytes) <= cap(first)-len(first) {
+		first = append(first, r.out.Bytes...)
+	}
+	body, err := r.openBody(len(first))
 	if err == nil && body != nil {
 		first, body, err = beginBody(first, body)
 	}
@@ -51,9 +55,14 @@ func (r *Response) send() error {
 	return nil
 }
 
-func (r *Response) openBody() (io.ReadCloser, error) {
-	if r.out.Body == nil {
+// openBody opens what of the body is not in the buffer already.
+func (r *Response) openBody(buffered int) (io.ReadCloser, error) {
+	switch {
+	case r.out.Body != nil:
+	case buffered == len(r.out.Head)+len(r.out.Bytes):
 		return nil, nil
+	default:
+		return io.NopCloser(bytes.NewReader(r.out.Bytes)), nil
 	}
 	body, err := r.out.Body()
 	if err != nil {

@@ -1,0 +1,89 @@
+package replay
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/hooktape/hooktape/relay/wire"
+	"github.com/hooktape/hooktape/relay/wire/wiretest"
+)
+
+// clockShots are how many shots a turn of BenchmarkClock has, at 1,000 a second: with -benchtime 6x it takes a minute.
+const clockShots = 10_000
+
+// BenchmarkClock: requests that came at random, 1,000 a second, are sent on the original clock. What counts is the
+// metric "within-1ms-%": how many of them are sent within a millisecond of their time.
+func BenchmarkClock(b *testing.B) {
+	peer := wiretest.Start(b)
+	bench := newBenchReplay(b, wiretest.Request(), Aim{Route: wire.Route{URL: peer.App()}, Timeouts: wire.Timeouts{FirstByte: time.Minute}})
+	var late Spread
+	within := 0
+	for b.Loop() {
+		on := &clocked{bench: bench, b: b}
+		if err := Run(b.Context(), on.shots(), Options{Pace: Pace{Speed: 1}}); err != nil {
+			b.Fatal(err)
+		}
+		for _, by := range on.late {
+			late.Add(by)
+			if by <= time.Millisecond {
+				within++
+			}
+		}
+	}
+	b.ReportMetric(100*float64(within)/float64(late.Count()), "within-1ms-%")
+	for _, q := range Quantiles {
+		b.ReportMetric(float64(late.Quantile(q.Part).Microseconds()), fmt.Sprintf("late-%s-us", q.Name))
+	}
+	b.ReportMetric(0, "ns/op")
+}
+
+// clocked notes how late requests are sent.
+type clocked struct {
+	bench *benchReplay
+	b     *testing.B
+	mu    sync.Mutex // guards late
+	late  []time.Duration
+}
+
+func (c *clocked) shots() iter.Seq2[Shot, error] {
+	return func(yield func(Shot, error) bool) {
+		random := rand.New(rand.NewPCG(1, 2))
+		at := time.Unix(0, 0)
+		for range clockShots {
+			at = at.Add(time.Duration(random.ExpFloat64() * float64(time.Millisecond)))
+			if !yield(&clockedShot{clocked: c, at: at}, nil) {
+				return
+			}
+		}
+	}
+}
+
+// clockedShot is one of these requests.
+type clockedShot struct {
+	*clocked
+	at      time.Time
+	request *Request
+}
+
+func (s *clockedShot) Recorded() (time.Time, string) { return s.at, "" }
+
+func (s *clockedShot) Prepare(context.Context) (err error) {
+	s.request, err = s.bench.load()
+	return err
+}
+
+func (s *clockedShot) Send(ctx context.Context, due time.Time) error {
+	result, err := s.bench.sender.Send(ctx, s.request, s.bench.aim)
+	if err != nil || result.Err != nil {
+		return fmt.Errorf("%w %w", err, result.Err)
+	}
+	s.mu.Lock()
+	s.late = append(s.late, result.Time.Sub(due))
+	s.mu.Unlock()
+	return result.Kept.Close()
+}
