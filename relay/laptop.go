@@ -267,9 +267,12 @@ func (a *Agent) ask(ctx context.Context, l *laptop) ([]byte, error) {
 // probed answers a request with which a laptop asks whether its public URL leads to itself, and says whether it is one.
 // It is no record: only the laptop knows what to ask for.
 func (a *Agent) probed(x *wire.Exchange, src *source) bool {
+	if src == nil || src.Tunnel == "" {
+		return false
+	}
 	path := x.Head.Path()
 	i := strings.LastIndex(path, tunnel.ProbePath)
-	if src == nil || src.Tunnel == "" || i < 0 {
+	if i < 0 {
 		return false
 	}
 	l, its := a.edge.probedBy(src.Tunnel, path[i+len(tunnel.ProbePath):])

@@ -31,7 +31,7 @@ func (r *reception) pass() {
 	}
 	for wait := passRetryMin; ; wait = min(2*wait, passRetryMax) {
 		m.attempt++
-		back := r.edge.arrival()
+		back := r.target.arrival()
 		flying := r.fly(m)
 		var s sent
 		select {

@@ -205,6 +205,14 @@ func (t *target) findLaptop(name string) (there bool) {
 	return true
 }
 
+// arrival is closed when a laptop comes; nil where the target waits for none.
+func (t *target) arrival() <-chan struct{} {
+	if t.config().Tunnel == "" {
+		return nil
+	}
+	return t.agent.edge.arrival()
+}
+
 // reachable says whether a connection to the host of a URL comes about.
 func reachable(ctx context.Context, u *url.URL) bool {
 	port := u.Port()

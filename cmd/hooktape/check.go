@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -62,6 +63,16 @@ func (e *env) check() error {
 	fmt.Fprintf(e.stdout, "%s: %s, all right\n", e.config, counted(len(cfg.Sources), "source"))
 	for _, s := range cfg.Sources {
 		fmt.Fprintf(e.stdout, "  %s: %s\n", s.Name, describeSource(s, cfg.Mask))
+	}
+	if edge := cfg.Edge; edge != nil {
+		names := make([]string, len(edge.Tunnels))
+		for i, t := range edge.Tunnels {
+			names[i] = t.Name
+		}
+		fmt.Fprintf(e.stdout, "edge %s: tunnels %s\n", edge.Domain, cmp.Or(strings.Join(names, ", "), "of those who have a token"))
+	}
+	if up := cfg.Uplink; up != nil {
+		fmt.Fprintf(e.stdout, "uplink %s\n", up.Edge.Redacted())
 	}
 	if t := cfg.TLS; t != nil {
 		fmt.Fprintf(e.stdout, "tls %s: for %s, until %s\n", t.Cert, strings.Join(t.Names(), ", "), t.Certificate.Leaf.NotAfter.Local().Format(time.DateTime))
