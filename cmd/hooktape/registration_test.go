@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -166,11 +167,16 @@ func TestAsnaIsSubscribedToForAllEventsAndClients(t *testing.T) {
 		}
 		return 400, `{"statusCode":400,"isError":true,"exceptionMessage":"wrong"}`
 	})
+	knows := func() map[string]string {
+		api.mu.Lock()
+		defer api.mu.Unlock()
+		return maps.Clone(known)
+	}
 	e := newEnrolled(t, "asna", "subscriptions.hcl", "asna", api)
 	e.begin("https://one.example.com")
 	e.until(12, at("https://one.example.com/asna"))
 	checkAsked(t, api.take(), "POST", 12)
-	if len(known) != 12 || known["stocks_full BC164E55-B612-4A04-800B-34CCF10F6858"] != "https://one.example.com/asna" {
+	if known := knows(); len(known) != 12 || known["stocks_full BC164E55-B612-4A04-800B-34CCF10F6858"] != "https://one.example.com/asna" {
 		t.Errorf("ASNA knows %v", known)
 	}
 
@@ -192,13 +198,13 @@ func TestAsnaIsSubscribedToForAllEventsAndClients(t *testing.T) {
 	checkAsked(t, api.take(), "DELETE", 12)
 	e.again("https://four.example.com")
 	e.until(12, func(r registered) bool { return r.State == "unsubscribed" && r.URL == "" })
-	if checkAsked(t, api.take(), "", 0); len(known) != 0 {
-		t.Errorf("ASNA still knows %v", known)
+	if checkAsked(t, api.take(), "", 0); len(knows()) != 0 {
+		t.Errorf("ASNA still knows %v", knows())
 	}
 	e.run("subscribe", "asna")
 	e.until(12, at("https://four.example.com/asna"))
-	if checkAsked(t, api.take(), "POST", 12); len(known) != 12 {
-		t.Errorf("ASNA knows %v", known)
+	if checkAsked(t, api.take(), "POST", 12); len(knows()) != 12 {
+		t.Errorf("ASNA knows %v", knows())
 	}
 	e.checkNothingShown("FakeTokenOfAsnaNotReal")
 }
