@@ -118,7 +118,7 @@ func (r *reception) tie() {
 			r.rec.Trace = trace.Clip(text)
 		}
 	}
-	if r.src.Direction == config.Outbound {
+	if r.rec.Outbound = r.src.Direction == config.Outbound; r.rec.Outbound {
 		r.loadTies()
 		r.rec.Cause, r.rec.CauseBy = r.ties.cause(r.rec.Trace)
 		return

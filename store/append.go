@@ -115,7 +115,7 @@ type recordRow struct {
 // encode is done by the caller of Append, outside all locks.
 func (c *appendChange) encode(rec *Record, deliveries []Delivery) error {
 	c.time, c.source, c.verdict = rec.Time.UnixMilli(), rec.Source, rec.Verdict
-	c.sessions, c.imported = rec.Session, rec.Via == ViaImport
+	c.sessions, c.imported = rec.Session, rec.Via == ViaImport || rec.Origin != ""
 	if len(deliveries) > 0 {
 		c.deliveries = make([]deliveryRow, len(deliveries))
 	}

@@ -35,6 +35,7 @@ type recordFacts struct {
 	Origin    string       `cbor:"29,keyasint,omitempty"`
 	Edge      string       `cbor:"30,keyasint,omitempty"`
 	Base      string       `cbor:"31,keyasint,omitempty"`
+	Outbound  bool         `cbor:"32,keyasint,omitempty"`
 }
 
 func newRecordFacts(r *Record) *recordFacts {
@@ -43,7 +44,7 @@ func newRecordFacts(r *Record) *recordFacts {
 		Proto: r.Proto, Method: r.Method, Target: r.Target, Host: r.Host, Event: r.Event, Events: r.Events, Trace: r.Trace,
 		Verdict: r.Verdict, Reason: r.Reason, Verified: r.Verified,
 		HeadSize: r.HeadSize, BodySize: r.BodySize, Truncated: r.Truncated, Origin: r.Origin,
-		Pieces: piecesOf(r.Raw), Size: r.Raw.Size, Count: r.Count, Until: nanos(r.Until),
+		Pieces: piecesOf(r.Raw), Size: r.Raw.Size, Count: r.Count, Until: nanos(r.Until), Outbound: r.Outbound,
 	}
 	if r.Cause != (ID{}) {
 		f.Cause, f.CauseBy = r.Cause[:], r.CauseBy
@@ -60,7 +61,7 @@ func (f *recordFacts) record(id ID) *Record {
 		Proto: f.Proto, Method: f.Method, Target: f.Target, Host: f.Host, Event: f.Event, Events: f.Events, Trace: f.Trace,
 		Verdict: f.Verdict, Reason: f.Reason, Verified: f.Verified,
 		HeadSize: f.HeadSize, BodySize: f.BodySize, Truncated: f.Truncated, Origin: f.Origin,
-		Count: f.Count, Until: fromNanos(f.Until),
+		Count: f.Count, Until: fromNanos(f.Until), Outbound: f.Outbound,
 	}
 	if len(f.Cause) == len(r.Cause) {
 		r.Cause, r.CauseBy = ID(f.Cause), f.CauseBy

@@ -85,6 +85,7 @@ type Record struct {
 	Event         string   // the first of Events
 	Events        []string // where one record has several; nil: it has at most Event
 	Trace         string
+	Outbound      bool    // the app made it to call others
 	Cause         ID      // of an outbound call: the inbound record that made the app call; of a webhook: the call whose outcome it tells; zero: not known
 	CauseBy       CauseBy // how that is known; "": it is not
 
@@ -108,8 +109,8 @@ type Record struct {
 // ViaAgent is Record.Via of a call that the agent made by itself, to the API of its source's provider. Nobody delivers it.
 const ViaAgent = "agent"
 
-// ViaImport is Record.Via of a record that was read from a file. Its Time is when it was recorded, its ID is given when
-// it is imported.
+// ViaImport is Record.Via of a record that was read from a file, but for those ViaAgent, which stay so. Its Time is when
+// it was recorded, its ID is given when it is imported.
 const ViaImport = "import"
 
 // AllEvents are the names of the record's events.

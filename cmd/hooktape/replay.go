@@ -53,7 +53,9 @@ came.
 The path of URL takes the place of the source's path, as a target's does; when
 URL has no path the recorded one stays. Flags choose among the accepted records
 unless --verdict names others. Each send is put on the tape as an attempt of
-its record.
+its record. Of a session or a tape file, the calls that the app itself made to
+others are left out, unless --source names theirs; --resign signs what somebody
+signs.
 
 --set, --add and --unset change parts of the requests, and --vary sends each in
 several variations. All of them are checked with all records before anything is
@@ -225,10 +227,13 @@ type replayer struct {
 	targets *awaiting
 	damaged bool // of a tape file not all could be read
 
-	sources []inspect.Source
-	found   int         // records, so far
-	all     int64       // records that are to be sent, as far as that is known; else 0
-	reached atomic.Bool // a target was
+	sources  []inspect.Source
+	found    int         // records, so far
+	outbound int         // that were left out
+	all      int64       // records that are to be sent, as far as that is known; else 0
+	reached  atomic.Bool // a target was
+
+	unsigned atomic.Int64 // requests that nobody signs, so that they are sent as they were recorded
 
 	reachedBeside atomic.Bool // what it is compared with was
 	report        *reporter
@@ -329,14 +334,24 @@ func (r *replayer) configured(to *url.URL) bool {
 	return false
 }
 
+// leavesOut says whether a record is none for the app: the calls of a session that the app itself made, to others. They
+// are sent when their source is asked for, or when they are named.
+func (r *replayer) leavesOut(rec *inspect.Playable) bool {
+	return rec.Outbound && r.flags.session() && r.filter.Source == ""
+}
+
 // shots are the records, each with every target that it goes to.
 func (r *replayer) shots(ctx context.Context, names []string) iter.Seq2[replay.Shot, error] {
 	return func(yield func(replay.Shot, error) bool) {
-		r.found = 0
+		r.found, r.outbound = 0, 0
 		for rec, err := range r.tape.Playable(ctx, r.chosen(names)) {
 			if err != nil {
 				yield(nil, apiError("replay", err))
 				return
+			}
+			if r.leavesOut(&rec) {
+				r.outbound++
+				continue
 			}
 			r.found++
 			aims, err := r.aims(&rec)
@@ -364,6 +379,8 @@ func (r *replayer) chosen(names []string) inspect.PlayQuery {
 func (r *replayer) sum() error {
 	s := &r.report.summary
 	switch {
+	case r.found == 0 && r.outbound > 0:
+		return cannot("--source NAME sends those of one source", "replay: these records of session %q are calls that the app made to others, nothing was sent", r.filter.Session)
 	case r.found == 0 && r.flags.session():
 		return cannot("hooktape list --session NAME shows what is in it; refused records are sent with --verdict only",
 			"replay: no record of session %q is like that, nothing was sent", r.filter.Session)
@@ -373,6 +390,12 @@ func (r *replayer) sum() error {
 	}
 	if gone := r.report.gone; gone > 0 {
 		fmt.Fprintf(r.env.stderr, "%s not on the tape: their records were deleted meanwhile\n", count(gone, "attempt is", "attempts are"))
+	}
+	if r.outbound > 0 {
+		fmt.Fprintf(r.env.stderr, "%s left out that the app made to others: --source NAME sends those of one source\n", count(r.outbound, "call was", "calls were"))
+	}
+	if n := int(r.unsigned.Load()); n > 0 {
+		fmt.Fprintf(r.env.stderr, "%s not signed again: nobody signs requests of their source\n", count(n, "request was", "requests were"))
 	}
 	if limit := r.flags.chosen.limit; limit > 0 && r.found == limit && r.flags.chosen.given() {
 		fmt.Fprintf(r.env.stderr, "these were the newest %d; --limit 0 sends all\n", limit)

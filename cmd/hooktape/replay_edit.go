@@ -53,7 +53,7 @@ func (r *replayer) checkEdits(ctx context.Context, names []string) error {
 			return apiError("replay", err)
 		}
 		request, err := r.recorded(ctx, &rec)
-		if err != nil || rec.Truncated {
+		if err != nil || rec.Truncated || r.leavesOut(&rec) {
 			continue // it is not sent, and that is told
 		}
 		for _, v := range r.variations {

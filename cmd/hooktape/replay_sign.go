@@ -32,12 +32,18 @@ func (r *replayer) resigning() (resigning, error) {
 	}, nil
 }
 
-// signed is the request as its sender would send it now, where that is asked for.
+// signed is the request as its sender would send it now, where that is asked for. In a session there are requests that
+// nobody signs, pages and calls to APIs beside webhooks: these are sent as they were recorded. Who names one is told.
 func (r *replayer) signed(ctx context.Context, rec *inspect.Playable, request *replay.Request) (*replay.Request, error) {
 	if r.resign == nil {
 		return request, nil
 	}
-	return request.Signed(func(head *wire.RequestHead, body []byte) (*provider.Signature, error) {
+	signed, err := request.Signed(func(head *wire.RequestHead, body []byte) (*provider.Signature, error) {
 		return r.resign(ctx, rec, head, body)
 	})
+	if problem, ok := errors.AsType[*inspect.Problem](err); ok && problem.Kind == inspect.Unsigned && r.flags.session() {
+		r.unsigned.Add(1)
+		return request, nil
+	}
+	return signed, err
 }

@@ -19,7 +19,7 @@ type Playable struct {
 	Key     string         `json:"key"`     // whose order it keeps; "": nobody's
 	Raw     []byte         `json:"raw"`     // its bytes; null: they are too many, Client.Raw has them
 	Targets []RecordTarget `json:"targets"` // where it goes
-	Past    []Past         `json:"past"`    // what a replay can be compared with: for each target the last attempt with a response
+	Past    []Past         `json:"past"`    // what a replay can be compared with: for each target the last attempt that sent what was recorded, or was accepted, and got a response
 }
 
 // Past is an attempt that was no replay, or was accepted, and its response.
@@ -276,13 +276,15 @@ func (l *loading) wanted(t Target, v *expr.View) (bool, error) {
 	return holds && err == nil, nil
 }
 
-// past are the last attempts of a record at each target that were no replays, or were accepted, and got a response.
+// past are the last attempts of a record at each target that were no replays, or were accepted, and got a response. The
+// response to something else than what was recorded, to a rewritten request or to a question how far the target is, says
+// nothing about a replay.
 func (s *Server) past(id store.ID) ([]Past, error) {
 	attempts, err := s.Store.Attempts(id)
 	last := []Past{}
 	for i := range attempts {
 		a := &attempts[i]
-		if a.Status == 0 || a.Replay && !a.Accepted {
+		if a.Status == 0 || (a.Replay || a.Edited) && !a.Accepted {
 			continue
 		}
 		last = append(without(last, a.Source, a.Target), Past{showAttempt(a), a.Response.Inline})

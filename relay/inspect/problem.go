@@ -26,6 +26,7 @@ const (
 	Ambiguous Kind = "ambiguous"  // several records end like this
 	NoSession Kind = "no_session" // no such session, or none of its records
 	Taken     Kind = "taken"      // the name is another session's
+	Unsigned  Kind = "unsigned"   // nobody signs requests of this source
 	Failed    Kind = "failed"     // the store could not do it
 )
 
@@ -37,6 +38,7 @@ var statusOf = map[Kind]int{
 	Ambiguous: http.StatusConflict,
 	NoSession: http.StatusNotFound,
 	Taken:     http.StatusConflict,
+	Unsigned:  http.StatusConflict,
 	Failed:    http.StatusInternalServerError,
 }
 

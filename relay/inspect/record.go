@@ -18,7 +18,8 @@ type Record struct {
 	Source     string        `json:"source"`
 	Session    []string      `json:"session"`
 	Trace      string        `json:"trace"`
-	Cause      *store.ID     `json:"cause,omitempty"` // of an outbound call: the record that made the app call
+	Outbound   bool          `json:"outbound,omitempty"` // the app made it to call others
+	Cause      *store.ID     `json:"cause,omitempty"`    // of an outbound call: the record that made the app call
 	CauseBy    store.CauseBy `json:"cause_by,omitempty"`
 	Via        string        `json:"via"`
 	Remote     string        `json:"remote"`

@@ -2,6 +2,7 @@ package inspect
 
 import (
 	"cmp"
+	"errors"
 	"io"
 	"net/http"
 	"time"
@@ -55,15 +56,20 @@ func (s *Server) sign(w http.ResponseWriter, r *http.Request) error {
 }
 
 // signature signs as the configuration says, and where that says nothing, as the
-// tape file did that the record was imported from.
+// tape file did that the record was imported from. The Problem is Unsigned where
+// either says that nobody does.
 func (s *Server) signature(source, record string, head *wire.RequestHead, body []byte) (*provider.Signature, error) {
 	refused := error(errNoSecrets)
 	if s.Signer != nil {
 		g, err := s.Signer.Sign(source, head, body)
-		if err == nil {
+		switch {
+		case err == nil:
 			return g, nil
+		case errors.Is(err, provider.ErrUnsigned):
+			refused = refuse(Unsigned, "%s", err)
+		default:
+			refused = refuse(Failed, "%s", err)
 		}
-		refused = refuse(Failed, "%s", err)
 	}
 	signing, err := s.signingOf(source, record)
 	if err != nil || signing == nil {
@@ -82,7 +88,9 @@ func (s *Server) signature(source, record string, head *wire.RequestHead, body [
 }
 
 // signingOf is how the requests of a source are signed in a session that the
-// record is in; nil when none says so.
+// record is in; nil when none says so. A session that says it of other sources
+// alone, and whose record nobody has verified, says that nobody signs them: the
+// Problem is Unsigned.
 func (s *Server) signingOf(source, record string) (*store.Signing, error) {
 	if record == "" {
 		return nil, nil
@@ -95,16 +103,21 @@ func (s *Server) signingOf(source, record string) (*store.Signing, error) {
 	if err != nil {
 		return nil, notFound(record, err)
 	}
+	others := false
 	for _, name := range rec.Session {
 		session, err := s.Store.Session(name)
 		if err != nil {
 			return nil, sessionProblem(name, err)
 		}
+		others = others || len(session.Signing) > 0
 		for _, signing := range session.Signing {
 			if signing.Source == source {
 				return &signing, nil
 			}
 		}
+	}
+	if others && !rec.Verified && rec.Reason == "" {
+		return nil, refuse(Unsigned, "source %q: %s", source, provider.ErrUnsigned)
 	}
 	return nil, nil
 }

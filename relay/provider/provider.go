@@ -10,6 +10,7 @@
 package provider
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -139,11 +140,14 @@ var table = []*Provider{
 	&zoom,
 }
 
+// ErrUnsigned says that there is nothing to sign: the sender never does.
+var ErrUnsigned = errors.New("nobody signs its requests")
+
 // Sign says what to change of a request so that it is as the provider would send it at r.Time, with a fresh id. s is
-// complete.
+// complete. The error is ErrUnsigned where the provider has no Scheme.
 func (p *Provider) Sign(s *Setting, r *Request) (*Signature, error) {
 	if p.Scheme == nil {
-		return nil, fmt.Errorf("%s signs nothing", p.Title)
+		return nil, fmt.Errorf("%s: %w", p.Title, ErrUnsigned)
 	}
 	g, err := p.Scheme.Sign(r, s, ulid.Make().String())
 	if err != nil {
