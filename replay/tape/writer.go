@@ -7,6 +7,7 @@ import (
 	"compress/gzip"
 	"crypto/sha1"
 	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"hash"
@@ -138,8 +139,8 @@ func (w *Writer) Write(r *Recording) error {
 	}
 	for i := range parts {
 		p := &parts[i]
-		if p.id = recordID(r, p.part); i > 0 {
-			p.concurrent = request
+		if p.id = request; i > 0 {
+			p.id, p.concurrent = recordID(r, p.part), request
 		}
 		if err := w.write(p); err != nil {
 			return fmt.Errorf("record %s: %s: %w", r.ID, p.part, err)
@@ -273,7 +274,14 @@ func uuid(names ...string) string {
 	}
 	b := h.Sum(nil)[:16]
 	b[6], b[8] = b[6]&0x0f|0x50, b[8]&0x3f|0x80
-	return fmt.Sprintf("<urn:uuid:%x-%x-%x-%x-%x>", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+	text := make([]byte, 0, 64)
+	for i, part := range [][]byte{b[:4], b[4:6], b[6:8], b[8:10], b[10:]} {
+		if i > 0 {
+			text = append(text, '-')
+		}
+		text = hex.AppendEncode(text, part)
+	}
+	return "<urn:uuid:" + string(text) + ">"
 }
 
 // write writes one WARC record, in a gzip member of its own where there are members.
