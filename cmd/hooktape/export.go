@@ -191,7 +191,7 @@ func (x *export) run(ctx context.Context) error {
 		return apiError("export", err)
 	}
 	defer from.Close()
-	if err := x.write(from); err != nil {
+	if err := x.write(ctx, from); err != nil {
 		return err
 	}
 	x.tellMasked()
@@ -227,10 +227,10 @@ func (x *export) mayWrite(data string) error {
 }
 
 // write writes the file: under a temporary name first, which it loses when it is on the disk.
-func (x *export) write(from io.Reader) error {
+func (x *export) write(ctx context.Context, from io.Reader) error {
 	if x.path == "-" {
 		out := bufio.NewWriter(x.stdout)
-		if err := x.copy(out, from); err != nil {
+		if err := x.copy(ctx, out, from); err != nil {
 			return err
 		}
 		return out.Flush()
@@ -240,7 +240,7 @@ func (x *export) write(from io.Reader) error {
 		return cannot("", "export: %w", err)
 	}
 	defer os.Remove(temp.Name())
-	lost := x.copy(temp, from)
+	lost := x.copy(ctx, temp, from)
 	if _, damaged := errors.AsType[*inspect.Problem](lost); lost != nil && !damaged || x.records == 0 {
 		temp.Close()
 		return lost
@@ -277,7 +277,7 @@ func (x *export) begin(to io.Writer, info tapefile.Info) recordingWriter {
 
 // copy writes what comes from the tape in the form that is asked for. Where some of it can't be read, the rest is written,
 // and the error is a Problem that says so.
-func (x *export) copy(to io.Writer, from io.Reader) error {
+func (x *export) copy(ctx context.Context, to io.Writer, from io.Reader) error {
 	file, err := tapefile.NewReader(from)
 	if err != nil {
 		return cannot("", "export: %w", err)
@@ -287,11 +287,16 @@ func (x *export) copy(to io.Writer, from io.Reader) error {
 	defer progress.hide()
 	var out recordingWriter
 	for recording, err := range file.Recordings() {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
 		if problem, ok := errors.AsType[*inspect.Problem](err); ok {
-			if x.records > 0 {
-				err = out.Close()
+			if out != nil {
+				if err := x.finish(out, file.Info()); err != nil {
+					return cannot("", "export to %s: %w", x.path, err)
+				}
 			}
-			return errors.Join(err, apiError("export", problem))
+			return apiError("export", problem)
 		}
 		if err != nil {
 			return cannot("", "export: %w", err)
@@ -309,13 +314,23 @@ func (x *export) copy(to io.Writer, from io.Reader) error {
 	if out == nil {
 		return cannot("hooktape list shows what there is", "nothing to export: no record is chosen")
 	}
-	if x.masker != nil && len(x.masker.Signing()) > 0 {
-		out.SetSigning(x.masker.Signing())
-	}
-	if err := out.Close(); err != nil {
+	if err := x.finish(out, file.Info()); err != nil {
 		return cannot("", "export to %s: %w", x.path, err)
 	}
-	return nil
+	return ctx.Err()
+}
+
+// finish ends the file. What its requests are signed with may be known only now: from the masker, or from the end of the
+// file that it is made of.
+func (x *export) finish(out recordingWriter, from tapefile.Info) error {
+	signing := from.Signing
+	if x.masker != nil && len(x.masker.Signing()) > 0 {
+		signing = x.masker.Signing()
+	}
+	if len(signing) > 0 {
+		out.SetSigning(signing)
+	}
+	return out.Close()
 }
 
 // put writes a recording, masked where that is asked for.

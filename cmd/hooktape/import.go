@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -135,13 +134,11 @@ func (m *meter) Read(p []byte) (int, error) {
 
 // refused says what can be done where nothing was imported.
 func (m *importing) refused(path string, err error) error {
-	err = apiError(m.doing+" "+path, err)
-	if f, ok := errors.AsType[*failure](err); ok && f.code == exitUsage && m.session == "" {
-		f.hint = "--session NAME gives it another name, --force forgets the session that has it"
-	} else if ok && f.code == exitUsage {
-		f.hint = "--force forgets the session that has the name; its records stay"
+	hint := "--force forgets the session that has the name; its records stay"
+	if m.session == "" {
+		hint = "--session NAME gives it another name, --force forgets the session that has it"
 	}
-	return err
+	return sessionError(m.doing+" "+path, hint, err)
 }
 
 func (m *importing) print(done inspect.Imported) error {

@@ -40,7 +40,7 @@ func (r *replayer) rewriteFile(ctx context.Context) error {
 	defer stop()
 	a := &accepting{of: r, ctx: ctx, next: next}
 	x := &export{env: r.env, path: r.flags.file, form: formOf(r.flags.file), force: true, change: a.change}
-	if err := x.write(file); err != nil {
+	if err := x.write(ctx, file); err != nil {
 		return err
 	}
 	_, err = fmt.Fprintf(r.env.stderr, "%s has %s now\n", clean(r.flags.file), counted(a.accepted, "new response"))

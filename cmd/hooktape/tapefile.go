@@ -59,7 +59,8 @@ func (f tapeFiles) Read(from io.Reader, q inspect.ImportQuery) (done inspect.Imp
 			return done, err
 		}
 		if into.Session == "" {
-			if into.Session, err = f.newSession(q, file.Info()); err != nil {
+			into.Session, err = f.newSession(q, file.Info())
+			if done.Session = into.Session; err != nil {
 				return done, err
 			}
 		}

@@ -21,7 +21,7 @@ type Tapes interface {
 	// ends it.
 	Write(w io.Writer, session store.Session, records iter.Seq[*store.Record], damaged func(error) error) error
 	// Read puts what is in a tape file onto the tape. What can't be read of it is told in the result. The error is that
-	// of the tape, or says that it is no tape file.
+	// of the tape, or says that it is no tape file; then the result says at least which session it was to be.
 	Read(r io.Reader, q ImportQuery) (Imported, error)
 }
 
@@ -69,7 +69,7 @@ func (s *Server) exportTape(w http.ResponseWriter, r *http.Request) error {
 	var session store.Session
 	if chosen.Session != "" {
 		if session, err = s.Store.Session(chosen.Session); err != nil {
-			return importProblem(err)
+			return sessionProblem(chosen.Session, err)
 		}
 	}
 	if err := s.upToNow(r.Context()); err != nil {
@@ -104,31 +104,33 @@ func (s *Server) writeTape(ctx context.Context, w io.Writer, session store.Sessi
 		}
 	}
 	err := s.Tapes.Write(w, session, records, lost.passOver)
-	return cmp.Or(failed, err, lost.err())
+	return cmp.Or(failed, err, ctx.Err(), lost.err())
+}
+
+// endingReader fails when its context has ended: in process, nobody closes the body of who gave up.
+type endingReader struct {
+	ctx context.Context
+	io.Reader
+}
+
+func (r *endingReader) Read(p []byte) (int, error) {
+	if err := r.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return r.Reader.Read(p)
 }
 
 // importTape puts a tape file onto the tape, and answers with what came of it once that is on the disk.
 func (s *Server) importTape(w http.ResponseWriter, r *http.Request) error {
 	v := r.URL.Query()
 	q := ImportQuery{Session: v.Get("session"), Otherwise: v.Get("otherwise"), Force: v.Get("force") == "true", Add: v.Get("add") == "true"}
-	done, err := s.Tapes.Read(r.Body, q)
+	done, err := s.Tapes.Read(&endingReader{r.Context(), r.Body}, q)
 	if err != nil {
 		// Whoever still sends would see a broken connection, and no reason.
 		_, _ = io.Copy(io.Discard, r.Body)
-		return importProblem(err)
+		return sessionProblem(done.Session, err)
 	}
 	return reply(w, done)
-}
-
-// importProblem tells the mistakes of who asks apart from what could not be done.
-func importProblem(err error) error {
-	switch {
-	case errors.Is(err, store.ErrExists), errors.Is(err, store.ErrName):
-		return refuse(Misused, "%s", err)
-	case errors.Is(err, store.ErrNotFound):
-		return refuse(Unknown, "%s", err)
-	}
-	return err
 }
 
 // Export is the records of these names, or without names those that the filter chooses, as a tape file of WARC, verbatim
