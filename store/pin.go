@@ -9,8 +9,9 @@ const (
 	pinShare = 2
 	// releaseShare is the part that is kept free of them at any price: one in so many.
 	releaseShare = 4
-	// pinWarn is the part of what they may take from which on an operator is told: so many percent.
-	pinWarn = 80
+	// pinWarn is the part of what they may take from which on an operator is told: so many percent. Below pinCalm it may
+	// be told again: eviction moves the part up and down.
+	pinWarn, pinCalm = 80, 50
 )
 
 // pinMax is how many bytes of the file the records of all sessions may take; 0: any.
@@ -75,12 +76,14 @@ func (s *Store) hasSessions() bool {
 func (s *Store) judgePins() {
 	limit := s.evictor.pinMax()
 	taken := s.pinnedNow()
-	most := limit > 0 && taken >= limit/100*pinWarn
-	if most && !s.evictor.warned {
+	switch {
+	case limit == 0 || taken < limit/100*pinCalm:
+		s.evictor.warned = false
+	case taken >= limit/100*pinWarn && !s.evictor.warned:
+		s.evictor.warned = true
 		s.options.Log("records of sessions take most of the room that they may, delete a session or raise max_size",
 			"path", s.path, "bytes", taken, "limit", limit)
 	}
-	s.evictor.warned = most
 }
 
 // tellEnded tells which sessions ended for want of room.
