@@ -161,7 +161,7 @@ func (q *queue) fill(c *Commit, ch change, size int, err error) {
 	defer q.mu.Unlock()
 	q.bytes += size - c.size
 	c.change, c.size, c.err, c.filled = ch, size, err, true
-	if c.order != late || q.flush {
+	if c.order != late || q.flush || q.line[len(q.line)-1] != c { // those behind a late one may have waited for it
 		q.more.Signal()
 	}
 }

@@ -57,6 +57,29 @@ func TestOnlyLateChangesAreOvertaken(t *testing.T) {
 	}
 }
 
+// TestALateChangeHoldsUpNobody: what entered behind a late change is taken as soon as that is filled.
+func TestALateChangeHoldsUpNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := newQueue(queueMax, ID{}, time.Now)
+		defer q.close(ErrClosed)
+		first, err := q.enterAs(late, 100)
+		if err != nil {
+			t.Fatal(err)
+		}
+		behind := enterFilled(t, q, ahead)
+		began, taken := time.Now(), make(chan []*Commit)
+		go func() { taken <- q.take() }()
+		synctest.Wait() // it waits for more
+		q.fill(first, nil, 100, nil)
+		if group := <-taken; len(group) != 1 || group[0] != behind {
+			t.Errorf("taken %v", group)
+		}
+		if took := time.Since(began); took != 0 {
+			t.Errorf("after %v", took)
+		}
+	})
+}
+
 // TestLateChangesAreTaken: each of these is enough to have them written.
 func TestLateChangesAreTaken(t *testing.T) {
 	for name, cause := range map[string]func(*testing.T, *queue, *Commit){
