@@ -56,7 +56,7 @@ func pack(facts any, raw []byte) (*bytes.Buffer, error) {
 	b := buffers.Get().(*bytes.Buffer)
 	b.Grow(512 + len(raw))
 	b.Write([]byte{valueVersion, 0, 0, 0, 0})
-	if err := encMode.MarshalToBuffer(facts, b); err != nil {
+	if err := encode(b, facts); err != nil {
 		freeBuffer(b)
 		return nil, err
 	}
@@ -67,6 +67,16 @@ func pack(facts any, raw []byte) (*bytes.Buffer, error) {
 		return nil, fmt.Errorf("%d bytes in one value: %w", b.Len(), ErrTooLarge)
 	}
 	return b, nil
+}
+
+// encode puts facts in CBOR behind b.
+func encode(b *bytes.Buffer, facts any) error {
+	f, ok := facts.(fielded)
+	if !ok {
+		return encMode.MarshalToBuffer(facts, b)
+	}
+	b.Write(appendFields(b.AvailableBuffer(), f))
+	return nil
 }
 
 // seal puts the checksum behind a packed value.

@@ -38,6 +38,18 @@ type recordFacts struct {
 	Outbound  bool         `cbor:"32,keyasint,omitempty"`
 }
 
+func (v *recordFacts) appendTo(f fields) fields {
+	f = f.number(1, v.Time).text(2, v.Source).text(3, v.Via).text(4, v.Remote).flag(5, v.TLS).text(6, v.Proto).
+		text(7, v.Method).text(8, v.Target).text(9, v.Host).text(10, v.Event).text(11, v.Trace).
+		text(12, string(v.Verdict)).text(13, v.Reason).flag(14, v.Verified).number(15, int64(v.HeadSize)).
+		number(16, v.BodySize).flag(17, v.Truncated).bytes(19, v.Pieces).number(20, v.Size)
+	if v.Answer != nil {
+		f = f.facts(21, v.Answer)
+	}
+	return f.text(22, v.Proxy).texts(23, v.Events).number(24, int64(v.Count)).number(25, v.Until).bytes(26, v.Cause).
+		text(27, string(v.CauseBy)).flag(28, v.Overruled).text(29, v.Origin).text(30, v.Edge).text(31, v.Base)
+}
+
 func newRecordFacts(r *Record) *recordFacts {
 	f := &recordFacts{
 		Time: nanos(r.Time), Source: r.Source, Via: r.Via, Remote: r.Remote, Edge: r.Edge, Base: r.Base, Proxy: r.Proxy, TLS: r.TLS,
@@ -85,6 +97,11 @@ type answerFacts struct {
 	Early       bool   `cbor:"9,keyasint,omitempty"`
 }
 
+func (v *answerFacts) appendTo(f fields) fields {
+	return f.number(1, int64(v.Status)).number(2, v.Time).number(3, v.Duration).number(4, int64(v.FromAttempt)).
+		text(5, v.Error).bytes(6, v.Inline).bytes(7, v.Pieces).number(8, v.Size).flag(9, v.Early)
+}
+
 func newAnswerFacts(a *Answer) *answerFacts {
 	return &answerFacts{
 		Status: a.Status, Time: nanos(a.Time), Duration: int64(a.Duration), FromAttempt: a.FromAttempt, Error: a.Error,
@@ -122,11 +139,25 @@ type attemptFacts struct {
 	Accepted bool `cbor:"17,keyasint,omitempty"`
 }
 
+func (v *attemptFacts) appendTo(f fields) fields {
+	f = f.text(1, v.Source).text(2, v.Target).flag(3, v.Replay).flag(4, v.Edited).text(5, v.URL).number(6, v.Time).
+		text(7, v.Head).number(8, int64(v.Status)).text(9, v.Error).number(10, v.FirstByte).number(11, v.Duration).
+		number(12, int64(v.HeadSize)).bytes(13, v.Pieces).number(14, v.Size)
+	if v.Sent != nil {
+		f = f.facts(15, v.Sent)
+	}
+	return f.text(16, v.Finding).flag(17, v.Accepted)
+}
+
 // sentFacts are the body of an attempt that did not send its record's.
 type sentFacts struct {
 	Inline []byte `cbor:"1,keyasint,omitempty"`
 	Pieces []byte `cbor:"2,keyasint,omitempty"`
 	Size   int64  `cbor:"3,keyasint,omitempty"`
+}
+
+func (v *sentFacts) appendTo(f fields) fields {
+	return f.bytes(1, v.Inline).bytes(2, v.Pieces).number(3, v.Size)
 }
 
 func newAttemptFacts(a *Attempt) *attemptFacts {
@@ -172,6 +203,11 @@ type deliveryFacts struct {
 	Created  int64  `cbor:"6,keyasint,omitempty"`
 	Due      int64  `cbor:"7,keyasint,omitempty"`
 	Finding  string `cbor:"8,keyasint,omitempty"`
+}
+
+func (v *deliveryFacts) appendTo(f fields) fields {
+	return f.text(1, string(v.State)).number(2, int64(v.Attempts)).number(3, int64(v.Status)).text(4, v.Error).
+		text(5, v.Key).number(6, v.Created).number(7, v.Due).text(8, v.Finding)
 }
 
 func newDeliveryFacts(d *Delivery) *deliveryFacts {

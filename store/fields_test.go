@@ -1,0 +1,71 @@
+package store
+
+import (
+	"bytes"
+	"reflect"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+// TestFieldsAreThoseOfTheTags: facts that write their fields themselves give the bytes that their tags ask for, whatever
+// is in them. A field that is forgotten is found here.
+func TestFieldsAreThoseOfTheTags(t *testing.T) {
+	for _, facts := range []fielded{new(recordFacts), new(answerFacts), new(attemptFacts), new(sentFacts), new(deliveryFacts)} {
+		kind := reflect.TypeOf(facts).Elem()
+		t.Run(kind.Name(), func(t *testing.T) {
+			rapid.Check(t, func(t *rapid.T) {
+				v := reflect.New(kind)
+				drawFields(t, v.Elem(), rapid.Bool().Draw(t, "whole"))
+				facts := v.Interface().(fielded)
+				var want bytes.Buffer
+				if err := encMode.MarshalToBuffer(facts, &want); err != nil {
+					t.Fatal(err)
+				}
+				if got := appendFields(nil, facts); !bytes.Equal(got, want.Bytes()) {
+					t.Fatalf("%+v\n got %x\nwant %x", facts, got, want.Bytes())
+				}
+			})
+		})
+	}
+}
+
+// drawFields fills v: all of it, or some.
+func drawFields(t *rapid.T, v reflect.Value, whole bool) {
+	if !whole && v.Kind() != reflect.Struct && rapid.Bool().Draw(t, "empty") {
+		return
+	}
+	switch v.Kind() {
+	case reflect.Struct:
+		for i := range v.NumField() {
+			drawFields(t, v.Field(i), whole)
+		}
+	case reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		drawFields(t, v.Elem(), whole)
+	case reflect.String:
+		v.SetString(string(drawBytes(t)))
+	case reflect.Bool:
+		v.SetBool(true)
+	case reflect.Int, reflect.Int64:
+		v.SetInt(rapid.OneOf(rapid.Int64(), rapid.Int64Range(-300, 300), rapid.Int64Range(1, 70_000)).Draw(t, "number"))
+	case reflect.Slice:
+		if v.Type().Elem().Kind() == reflect.Uint8 {
+			v.SetBytes(drawBytes(t))
+			return
+		}
+		n := rapid.IntRange(0, 30).Draw(t, "length")
+		v.Set(reflect.MakeSlice(v.Type(), n, n))
+		for i := range n {
+			drawFields(t, v.Index(i), whole)
+		}
+	default:
+		t.Fatalf("fields can't write a %s", v.Type())
+	}
+}
+
+// drawBytes need not be UTF-8: they come from the wire.
+func drawBytes(t *rapid.T) []byte {
+	n := rapid.SampledFrom([]int{1, 23, 24, 255, 256, 300, 70_000}).Draw(t, "length")
+	return bytes.Repeat([]byte{rapid.Byte().Draw(t, "byte")}, n)
+}
