@@ -42,20 +42,22 @@ type replayFlags struct {
 func newReplay(e *env) *cobra.Command {
 	var f replayFlags
 	c := &cobra.Command{
-		Use:   "replay ID... | --where EXPR | --source NAME | ...",
+		Use:   "replay ID... | --session NAME | --file FILE | --where EXPR | ...",
 		Short: "Send recorded requests again",
 		Long: `Send the recorded bytes again, to the targets of their source or to URL, and
 print in what the responses differ from those of then: of the last attempt at
 the same target, or with --to at any, that was no replay or was accepted with
 --accept. The records are sent one behind the other, in the order in which they
-came.
+came, as fast as it goes; --speed, --rate, --concurrency and --order-by say
+otherwise.
 
 The path of URL takes the place of the source's path, as a target's does; when
 URL has no path the recorded one stays. Flags choose among the accepted records
-unless --verdict names others. Each send is put on the tape as an attempt of
-its record. Of a session or a tape file, the calls that the app itself made to
-others are left out, unless --source names theirs; --resign signs what somebody
-signs.
+unless --verdict names others; of a session and of a tape file all are sent, of
+others the newest 50 unless --limit says otherwise. Each send is put on the tape
+as an attempt of its record. Of a session or a tape file, the calls that the app
+itself made to others are left out, unless --source names theirs; --resign signs
+what somebody signs.
 
 --set, --add and --unset change parts of the requests, and --vary sends each in
 several variations. All of them are checked with all records before anything is
@@ -66,11 +68,14 @@ hooktape.ignore. --compare none compares nothing: then every response has to be
 a 2xx, or as --expect says.
 
 The exit code is 0 when every response was that of then and as expected, 1 when
-not, or when there was none to compare it with, and 3 when the first target
-could not be reached.`,
+not, or when there was none to compare it with, 3 when the first target could not be
+reached or a tape file is damaged, and 130 when it was interrupted. Reports are
+written in any case; in a job on GitHub its summary gets one.`,
 		Example: `  hooktape replay last
   hooktape replay 8Q2F4K 8Q2F5M --to http://localhost:3000
   hooktape replay --source iiko --since 1h --limit 0
+  hooktape replay --session checkout --speed 10 --max-gap 1s
+  hooktape replay --file checkout.warc.gz --to http://localhost:3000 --wait 30s --junit replay.xml
   hooktape replay last --set json.order.id=17 --expect 'response.status == 200'
   hooktape replay last --vary variations.hcl --show 'length(response.json.data)'`,
 		RunE: func(c *cobra.Command, args []string) error {

@@ -290,7 +290,8 @@ func TestAReplayKeepsTheClock(t *testing.T) {
 			first := slices.MinFunc(sends, func(a, b sendJSON) int { return a.Due.Compare(b.Due.Time) }) // responses may come in another order
 			for i, line := range sends {
 				due[i] = line.Due.Sub(first.Due.Time)
-				if sent := line.Time.Sub(line.Due.Time); sent < -ms || (sent-line.Late.Duration()).Abs() > ms {
+				// The clock on the wall may be put right meanwhile; by which it is late is not told by that one.
+				if sent := line.Time.Sub(line.Due.Time); line.Late < 0 || (sent-line.Late.Duration()).Abs() > time.Second {
 					t.Errorf("sent %v before its time, and %v late", -sent, line.Late.Duration())
 				}
 			}
