@@ -177,6 +177,8 @@ func (s *setup) source(cfg *config.Config, c *config.Source) inspect.Source {
 // sourceURL is where senders reach a source.
 func sourceURL(cfg *config.Config, c *config.Source, base string) string {
 	switch {
+	case c.Tunnel != "":
+		return c.PublicURL // its path is the tunnel's
 	case c.PublicURL != "":
 		base = c.PublicURL
 	case cfg.PublicURL != "":
