@@ -47,7 +47,7 @@ func (v *recordFacts) appendTo(f fields) fields {
 		f = f.facts(21, v.Answer)
 	}
 	return f.text(22, v.Proxy).texts(23, v.Events).number(24, int64(v.Count)).number(25, v.Until).bytes(26, v.Cause).
-		text(27, string(v.CauseBy)).flag(28, v.Overruled).text(29, v.Origin).text(30, v.Edge).text(31, v.Base)
+		text(27, string(v.CauseBy)).flag(28, v.Overruled).text(29, v.Origin).text(30, v.Edge).text(31, v.Base).flag(32, v.Outbound)
 }
 
 func newRecordFacts(r *Record) *recordFacts {
