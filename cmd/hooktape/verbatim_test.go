@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -228,6 +229,42 @@ func TestThroughTheHTTPCommandOnlyHostDiffers(t *testing.T) {
 	}
 	u.run(append([]string{"replay", "--to", "http://" + second.addr}, ids...)...)
 	checkReceived(t, second, 0, all, second.addr)
+}
+
+// What was recorded on one tape arrives byte for byte when it is replayed from another one, and as a command.
+func TestThroughATapeFileOnlyHostDiffers(t *testing.T) {
+	t.Parallel()
+	app := startApp(t)
+	u := newUser(t)
+	agent := u.start("http", portOf(app.addr), "--session", "all")
+	all := sendFiles(t, agent.addr, requestFiles(t), inOneWrite)
+	if err := agent.stop(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	u.run("export", "--session", "all", "--verbatim", "-o", "all.warc.gz")
+	u.env = append(u.env, "HOOKTAPE_DATA="+filepath.Join(u.dir, "another.db"))
+	u.run("import", "all.warc.gz")
+	second := startApp(t)
+	u.run("replay", "--session", "all", "--to", "http://"+second.addr)
+	checkReceived(t, second, 0, all, second.addr)
+
+	bash := needsProgram(t, "bash") // whose commands call curl, or write to a socket where curl can't send these bytes
+	needsProgram(t, "curl")
+	third := startApp(t)
+	var chosen []sent
+	for i, r := range u.list() {
+		if name := filepath.Base(all[i].name); name == "body-of-all-bytes.http" || name == "chunked-with-trailers.http" {
+			chosen = append(chosen, all[i])
+			command := exec.Command(bash, "-c", string(u.run("export", "--curl", r.ID, "--reveal", "--to", "http://"+third.addr)))
+			if out, err := command.CombinedOutput(); err != nil {
+				t.Fatalf("%s: %v\n%s", all[i].name, err, out)
+			}
+		}
+	}
+	if len(chosen) != 2 {
+		t.Fatalf("%d files were sent as commands", len(chosen))
+	}
+	checkReceived(t, third, 0, chosen, "")
 }
 
 func portOf(addr string) string {
