@@ -3,9 +3,11 @@ package replay
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/xml"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 )
 
@@ -56,8 +58,8 @@ func (j *JUnit) Add(c *Case) error {
 	} else {
 		j.n.failures++
 	}
-	first, _, _ := bytes.Cut([]byte(c.Text), []byte("\n"))
-	_, err := fmt.Fprintf(j.w, "><%s type=%s message=%s>%s</%s></testcase>\n", kind, quoted(string(c.Outcome)), quoted(string(first)), escaped(c.Text), kind)
+	first, _, _ := strings.Cut(c.Text, "\n")
+	_, err := fmt.Fprintf(j.w, "><%s type=%s message=%s>%s</%s></testcase>\n", kind, quoted(string(c.Outcome)), quoted(cmp.Or(c.Brief, first)), escaped(c.Text), kind)
 	return err
 }
 

@@ -38,6 +38,7 @@ type Case struct {
 	Took    time.Duration // from the sending to the end of the response
 	Paced   bool          // it was to be sent at a time
 	Late    time.Duration // how long after that it was sent
+	Brief   string        // in what it is not as it should be; "": the first line of Text says it
 	Text    string        // what there is to look at, in lines; "": nothing
 }
 

@@ -348,17 +348,19 @@ func (r *replayer) leavesOut(rec *inspect.Playable) bool {
 // shots are the records, each with every target that it goes to.
 func (r *replayer) shots(ctx context.Context, names []string) iter.Seq2[replay.Shot, error] {
 	return func(yield func(replay.Shot, error) bool) {
-		r.found, r.outbound = 0, 0
+		found, outbound := 0, 0 // in this loop, which may be cut short
 		for rec, err := range r.tape.Playable(ctx, r.chosen(names)) {
 			if err != nil {
 				yield(nil, apiError("replay", err))
 				return
 			}
 			if r.leavesOut(&rec) {
-				r.outbound++
+				outbound++
+				r.outbound = max(r.outbound, outbound)
 				continue
 			}
-			r.found++
+			found++
+			r.found = max(r.found, found)
 			aims, err := r.aims(&rec)
 			if err != nil {
 				yield(nil, err)

@@ -113,9 +113,22 @@ func (s *sendJSON) reported() *replay.Case {
 		c.Status, c.Took = s.Now.Status, s.Now.Duration.Duration()
 	}
 	if !s.Outcome.Good() {
-		c.Text = s.text(false)
+		c.Brief, c.Text = s.brief(), s.text(false)
 	}
 	return c
+}
+
+// brief is what is wrong with a send, in a line; "": its text says so at once.
+func (s *sendJSON) brief() string {
+	switch {
+	case s.Error != "":
+		return clean(s.Error)
+	case s.Unexpected != "":
+		return "unexpected: " + clean(s.Unexpected)
+	case s.Differs != nil:
+		return difference(false, *s.Differs)
+	}
+	return ""
 }
 
 func (s *sendJSON) to() string { return strings.TrimSpace(s.Target + " " + s.URL) }
