@@ -47,18 +47,26 @@ func settled(d store.Delivery, o outlook, c *config.Target, after time.Duration,
 	}
 	if o.held && c.Retry.For > 0 {
 		if held(d.Created, c.Hold, now) {
-			return store.Pending, due
+			return store.Pending, o.place(d, due)
 		}
 		return store.Expired, time.Time{}
 	}
 	end := deadline(d.Created, o.back, c)
 	switch {
 	case !due.After(end):
-		return store.Pending, due
+		return store.Pending, o.place(d, due)
 	case after > 0 && now.Before(end):
 		return store.Pending, lastCall(d.Created, now.Add(after), c.Hold)
 	}
 	return store.Failed, time.Time{}
+}
+
+// place is when a delivery falls due: one that its target was away for keeps its place, before those that came later.
+func (o outlook) place(d store.Delivery, due time.Time) time.Time {
+	if o.away {
+		return d.Due
+	}
+	return due
 }
 
 // took says whether a target has taken a message: it answered 2xx, and nothing that was not expected. What becomes of the

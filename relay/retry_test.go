@@ -18,7 +18,7 @@ func TestAnAttemptSettlesADelivery(t *testing.T) {
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	fresh, old, ancient := now.Add(-time.Minute), now.Add(-25*time.Hour), now.Add(-49*time.Hour)
 	there, away, mute := outlook{}, outlook{away: true, held: true}, outlook{held: true}
-	soon := now.Add(500 * time.Millisecond)
+	soon, place := now.Add(500*time.Millisecond), now.Add(-time.Minute)
 	for _, c := range []struct {
 		name    string
 		created time.Time
@@ -37,8 +37,8 @@ func TestAnAttemptSettlesADelivery(t *testing.T) {
 		{"no response is tried again", fresh, 0, there, 0, store.Pending, soon},
 		{"Retry-After is obeyed", fresh, 429, there, time.Hour, store.Pending, now.Add(time.Hour)},
 		{"but not for more than a day", fresh, 429, outlook{back: now}, 1000 * time.Hour, store.Pending, now.Add(24 * time.Hour)},
-		{"a target that is away is left to the breaker", fresh, 0, away, 0, store.Pending, now},
-		{"however long it is tried already", old, 0, away, 0, store.Pending, now},
+		{"one whose target is away keeps its place, the breaker holds it", fresh, 0, away, 0, store.Pending, place},
+		{"however long it is tried already", old, 0, away, 0, store.Pending, place},
 		{"until the hold is over", ancient, 0, away, 0, store.Expired, time.Time{}},
 		{"one that answers nothing is held too, but others get their turn", old, 0, mute, 0, store.Pending, soon},
 		{"until the hold is over, as well", ancient, 0, mute, 0, store.Expired, time.Time{}},
@@ -49,7 +49,7 @@ func TestAnAttemptSettlesADelivery(t *testing.T) {
 		{"the time begins anew when the target comes back", old, 500, outlook{back: now.Add(-time.Minute)}, 0, store.Pending, soon},
 		{"but ends with the hold", ancient, 500, outlook{back: now.Add(-time.Minute)}, 0, store.Failed, time.Time{}},
 	} {
-		d := store.Delivery{Created: c.created, Attempts: 1, Status: c.status}
+		d := store.Delivery{Created: c.created, Attempts: 1, Status: c.status, Due: place}
 		state, due := settled(d, c.outlook, heldForTwoDays, c.after, now, 0.5)
 		if state != c.state || !due.Equal(c.due) {
 			t.Errorf("%s: %s, due %v; want %s, %v", c.name, state, due, c.state, c.due)
