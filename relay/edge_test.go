@@ -165,6 +165,7 @@ func TestARequestComesThroughTheTunnelByteForByte(t *testing.T) {
 		if got := a.requests(); got[len(got)-1] != tt.app {
 			t.Errorf("the app got %q, not %q", got[len(got)-1], tt.app)
 		}
+		until(t, "the attempt is on the edge's tape", func() bool { return len(edge.attempts(at.ID)) > 0 }) // it is told first
 		if attempts := edge.attempts(at.ID); len(attempts) != 1 || attempts[0].Head != tt.request[:at.HeadSize] {
 			t.Errorf("attempts %+v", attempts)
 		}
