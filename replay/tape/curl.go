@@ -156,7 +156,9 @@ func socketCommand(place *url.URL, raw []byte) string {
 		to := quoted(net.JoinHostPort(place.Hostname(), port))
 		return "(base64 -d; sleep 5) <<'END' | openssl s_client -quiet -servername " + quoted(place.Hostname()) + " -connect " + to + " 2>/dev/null\n" + heredoc(raw)
 	}
-	return "bash -c " + quoted("exec 3<>/dev/tcp/"+place.Hostname()+"/"+port+" && base64 -d >&3 && { timeout 3 cat <&3 || [ $? = 124 ]; }") + " <<'END'\n" + heredoc(raw)
+	// The sender chose the host, and those of RFC 3986 may hold what a shell runs: it is a word of its own.
+	const script = `exec 3<>"/dev/tcp/$0/$1" && base64 -d >&3 && { timeout 3 cat <&3 || [ $? = 124 ]; }`
+	return "bash -c " + quoted(script) + " " + quoted(place.Hostname()) + " " + quoted(port) + " <<'END'\n" + heredoc(raw)
 }
 
 // heredoc is bytes in base64 up to the line END.

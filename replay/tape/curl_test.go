@@ -125,3 +125,23 @@ func TestACommandDoesNoHarmOnATerminal(t *testing.T) {
 		t.Error("ftp is taken")
 	}
 }
+
+// TestAHostIsNoShellScript: a sender chooses the host that a command is made for, and a shell must not run it.
+func TestAHostIsNoShellScript(t *testing.T) {
+	needs(t, "curl", "bash", "base64", "timeout")
+	const host = "$(no-such-program)"
+	for _, body := range []string{"Content-Length: 1\r\n\r\nx", "Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n"} {
+		r := &Recording{Request: Bytes([]byte("POST / HTTP/1.1\r\nHost: " + host + "\r\n" + body))}
+		if err := r.examine(); err != nil {
+			t.Fatal(err)
+		}
+		command, _, err := Curl(r, "http://"+host)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, err := exec.Command("bash", "-c", command).CombinedOutput()
+		if err == nil || strings.Contains(string(out), "command not found") {
+			t.Errorf("%s\nran what it was to connect to: %v\n%s", command, err, out)
+		}
+	}
+}
