@@ -55,14 +55,19 @@ func literal(text string) string {
 	return strings.Join(lines, "\n")
 }
 
-// WriteTo writes the report, with what s sums up.
-func (m *Markdown) WriteTo(w io.Writer, s *Summary, took time.Duration) error {
+// WriteTo writes the report, with what s sums up. brokenOff says why not all was
+// sent; "": all was.
+func (m *Markdown) WriteTo(w io.Writer, s *Summary, took time.Duration, brokenOff string) error {
 	var b bytes.Buffer
 	verdict := "✅"
-	if s.Bad() > 0 {
+	if s.Bad() > 0 || brokenOff != "" {
 		verdict = "❌"
 	}
-	fmt.Fprintf(&b, "### %s %s\n\n%d sent in %s\n\n| outcome | |\n|---|--:|\n", verdict, m.title, s.Sent(), took.Round(time.Millisecond))
+	fmt.Fprintf(&b, "### %s %s\n\n", verdict, m.title)
+	if brokenOff != "" {
+		fmt.Fprintf(&b, "<pre>not all was sent: %s</pre>\n\n", literal(brokenOff))
+	}
+	fmt.Fprintf(&b, "%d sent in %s\n\n| outcome | |\n|---|--:|\n", s.Sent(), took.Round(time.Millisecond))
 	for _, t := range s.ByOutcome() {
 		fmt.Fprintf(&b, "| %s | %d |\n", strings.ReplaceAll(string(t.Of), "_", " "), t.N)
 	}

@@ -120,6 +120,19 @@ func TestAJUnitReportIsWellFormedWhateverIsInIt(t *testing.T) {
 	}
 }
 
+func TestAStepSummarySaysThatNotAllWasSent(t *testing.T) {
+	m, s := NewMarkdown("hooktape replay"), new(Summary)
+	m.Add(&goodCase)
+	s.Add(&goodCase)
+	var b strings.Builder
+	if err := m.WriteTo(&b, s, time.Second, "interrupted <by> a person"); err != nil {
+		t.Fatal(err)
+	}
+	if text := b.String(); !strings.Contains(text, "### ❌ hooktape replay\n\n<pre>not all was sent: interrupted &lt;by&gt; a person</pre>") {
+		t.Errorf("%s", text)
+	}
+}
+
 func TestAStepSummaryIsBoundedAndSaysNothingOfItsOwn(t *testing.T) {
 	m, s := NewMarkdown("hooktape replay"), new(Summary)
 	for i := range 3 * markdownCases {
@@ -130,7 +143,7 @@ func TestAStepSummaryIsBoundedAndSaysNothingOfItsOwn(t *testing.T) {
 		}
 	}
 	var b strings.Builder
-	if err := m.WriteTo(&b, s, time.Second); err != nil {
+	if err := m.WriteTo(&b, s, time.Second, ""); err != nil {
 		t.Fatal(err)
 	}
 	text := b.String()

@@ -157,14 +157,14 @@ func (s *shot) Send(ctx context.Context, due time.Time) error {
 	case !p.now.Unreachable():
 		s.of.reached.Store(true)
 	case ctx.Err() == nil && !s.of.reached.Load():
-		return cannot("start the app, or name another place with --to URL", "send to %s: %w", p.now.URL.Redacted(), p.now.Err)
+		return cannot("start the app, or name another place with --to URL", "send to %s: %w", s.of.shownURL(p.now.URL.String()), p.now.Err)
 	}
 	switch {
 	case p.beside == nil:
 	case !p.beside.Unreachable():
 		s.of.reachedBeside.Store(true)
 	case ctx.Err() == nil && !s.of.reachedBeside.Load():
-		return cannot("start what is there, or name another place with --compare URL", "send to %s: %w", p.beside.URL.Redacted(), p.beside.Err)
+		return cannot("start what is there, or name another place with --compare URL", "send to %s: %w", s.of.shownURL(p.beside.URL.String()), p.beside.Err)
 	}
 	return nil
 }

@@ -42,7 +42,7 @@ func (r *reporter) finish(interrupted bool, err error) error {
 	}
 	if r.markdown != nil {
 		path, _ := r.of.env.lookup(stepSummary)
-		if werr := appendTo(path, func(f *os.File) error { return r.markdown.WriteTo(f, &r.summary, took) }); werr != nil {
+		if werr := appendTo(path, func(f *os.File) error { return r.markdown.WriteTo(f, &r.summary, took, brokenOff(interrupted, err)) }); werr != nil {
 			failed = errors.Join(failed, cannot("", "write the step summary: %w", werr))
 		}
 	}
@@ -59,6 +59,17 @@ func (r *reporter) finish(interrupted bool, err error) error {
 		fmt.Fprintf(r.of.env.stderr, "nothing was left out at %s\n", clean(strings.Join(idle, ", ")))
 	}
 	return failed
+}
+
+// brokenOff is why not all was sent; "": all was.
+func brokenOff(interrupted bool, err error) string {
+	switch {
+	case interrupted:
+		return "interrupted"
+	case err != nil:
+		return err.Error()
+	}
+	return ""
 }
 
 func (r *reporter) asJSON(took time.Duration, interrupted bool, err error) summaryJSON {
