@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
+	"slices"
 	"strings"
 
 	"github.com/hooktape/hooktape/relay/mask"
@@ -21,6 +22,7 @@ type Masker struct {
 	fakes   *mask.Fakes
 	paths   []maskPath
 	known   *everywhere
+	found   map[string]string // fakes of the secrets of the recording at hand, short ones too
 	sources map[string]*SignedSource
 
 	// Unread counts bodies that can't be looked into: binary, encrypted, or in an unknown coding.
@@ -42,12 +44,18 @@ type SignedSource struct {
 // NewMasker makes a Masker with a key that nobody else has. names are hidden beside the defaults, and so is what paths lead
 // to (see ParseMaskPath). Sources that are not given are not signed.
 func NewMasker(key []byte, names mask.Names, paths []MaskPath, sources map[string]*SignedSource) *Masker {
-	m := &Masker{names: names, key: key, known: newEverywhere(), sources: sources, Unsigned: map[string]error{}}
-	m.fakes = mask.NewFakes(names, key, m.known.add)
+	m := &Masker{names: names, key: key, known: newEverywhere(), found: map[string]string{}, sources: sources, Unsigned: map[string]error{}}
+	m.fakes = mask.NewFakes(names, key, m.add)
 	for _, p := range paths {
 		m.paths = append(m.paths, maskPath(p))
 	}
 	return m
+}
+
+// add takes note of a secret.
+func (m *Masker) add(secret, fake string) {
+	m.found[secret] = fake
+	m.known.add(secret, fake)
 }
 
 // Signing is what the requests so far were signed with.
@@ -62,7 +70,9 @@ func (m *Masker) Signing() (all []Signing) {
 
 // Mask is r without its secrets. What it returns has its own bytes.
 func (m *Masker) Mask(r *Recording) (*Recording, error) {
+	clear(m.found)
 	masked := *r
+	masked.Events = slices.Clone(r.Events)
 	masked.Attempts = append([]Attempt(nil), r.Attempts...)
 	masked.Deliveries = append([]Delivery(nil), r.Deliveries...)
 	request, err := m.open(r.Request, r.HeadSize, "")
@@ -152,9 +162,9 @@ func (m *Masker) open(b Block, headSize int, method string) (*opened, error) {
 		return nil, err
 	}
 	o := &opened{message: openMessage(all, min(headSize, len(all)), method)}
-	o.head = m.fakes.Head(o.head)
+	o.head = m.head(o.head)
 	if headSize == 0 { // lines of it may be fields
-		o.raw = []byte(m.fakes.Head(string(o.raw)))
+		o.raw = []byte(m.head(string(o.raw)))
 		o.body = o.raw
 	}
 	kind, _ := o.fields.Get("Content-Type")
@@ -164,7 +174,6 @@ func (m *Masker) open(b Block, headSize int, method string) (*opened, error) {
 		o.raw = append(bytes.Clone(before), m.trailers(behind)...)
 	}
 	for _, p := range m.paths {
-		o.head = p.head(m.fakes, o.head)
 		body = p.body(m.fakes, kind, body)
 	}
 	o.set(body)
@@ -174,10 +183,28 @@ func (m *Masker) open(b Block, headSize int, method string) (*opened, error) {
 	return o, nil
 }
 
+// head masks a head.
+func (m *Masker) head(head string) string {
+	head = m.fakes.Head(head)
+	for _, p := range m.paths {
+		head = p.head(m.fakes, head)
+	}
+	return head
+}
+
+// target masks a target or URL.
+func (m *Masker) target(target string) string {
+	target = m.fakes.Target(target)
+	for _, p := range m.paths {
+		target = p.target(m.fakes, target)
+	}
+	return target
+}
+
 // trailers masks trailer fields.
 func (m *Masker) trailers(raw []byte) []byte {
 	const line = "HTTP/1.1 200\r\n" // no field
-	return []byte(strings.TrimPrefix(m.fakes.Head(line+string(raw)), line))
+	return []byte(strings.TrimPrefix(m.head(line+string(raw)), line))
 }
 
 // finish puts a message together.
@@ -213,12 +240,8 @@ func (o *opened) build() error {
 
 // openAttempt takes apart what an attempt sent, and what came back.
 func (m *Masker) openAttempt(a *Attempt, method string) (all []*opened, err error) {
-	a.URL = m.fakes.Target(a.URL)
-	head := m.fakes.Head(string(a.Head))
-	for _, p := range m.paths {
-		head = p.head(m.fakes, head)
-	}
-	a.Head = []byte(head)
+	a.URL = m.target(a.URL)
+	a.Head = []byte(m.head(string(a.Head)))
 	if a.Sent != nil {
 		sent, err := m.openSent(a)
 		if err != nil {
@@ -253,23 +276,35 @@ func (m *Masker) openSent(a *Attempt) (*opened, error) {
 
 // facts masks what is known beside the bytes.
 func (m *Masker) facts(r *Recording) {
-	r.URL = m.known.replace(m.fakes.Target(r.URL))
-	r.Target = m.known.replace(m.fakes.Target(r.Target))
-	for _, text := range []*string{&r.Reason, &r.Trace, &r.Event} {
-		*text = m.known.replace(*text)
+	r.URL = m.known.replace(m.target(r.URL))
+	r.Target = m.known.replace(m.target(r.Target))
+	texts := []*string{&r.Reason, &r.Trace, &r.Event, &r.Host}
+	for i := range r.Events {
+		texts = append(texts, &r.Events[i])
 	}
 	if r.Answer != nil {
-		r.Answer.Error = m.known.replace(r.Answer.Error)
+		texts = append(texts, &r.Answer.Error)
 	}
 	for i := range r.Attempts {
 		a := &r.Attempts[i]
-		a.URL, a.Error, a.Finding = m.known.replace(a.URL), m.known.replace(a.Error), m.known.replace(a.Finding)
+		texts = append(texts, &a.URL, &a.Error, &a.Finding)
 		a.Head = []byte(m.known.replace(string(a.Head)))
 	}
 	for i := range r.Deliveries {
 		d := &r.Deliveries[i]
-		d.Key, d.Error, d.Finding = m.known.replace(d.Key), m.known.replace(d.Error), m.known.replace(d.Finding)
+		texts = append(texts, &d.Key, &d.Error, &d.Finding)
 	}
+	for _, text := range texts {
+		*text = m.fact(*text)
+	}
+}
+
+// fact is a fact without secrets. One that is a secret of the recording itself was taken from there, however short it is.
+func (m *Masker) fact(text string) string {
+	if fake, ok := m.found[text]; ok {
+		return fake
+	}
+	return m.known.replace(text)
 }
 
 // secretOf is the secret that is made for a source: the same for the whole file.

@@ -230,6 +230,70 @@ func TestVerifiedRequestsAreSignedWithATestSecret(t *testing.T) {
 	}
 }
 
+// TestATapeTellsNoMoreThanSigningNeeds of what a source is set up with.
+func TestATapeTellsNoMoreThanSigningNeeds(t *testing.T) {
+	for _, c := range []struct {
+		provider string
+		params   map[string]string
+	}{
+		{"meta", map[string]string{"verify_token": theSecret}},
+		{"vk", map[string]string{"confirmation": theSecret, "login": thePerson}},
+		{"azure-eventgrid", map[string]string{"query": "key", "other": theSecret}},
+	} {
+		m := NewMasker([]byte("key"), nil, nil, map[string]*SignedSource{"shop": {Provider: c.provider, Params: c.params}})
+		zeros := strings.Repeat("0", 64)
+		if _, err := m.Mask(request("POST /?key=k HTTP/1.1\r\nHost: a\r\nX-Hub-Signature-256: sha256="+zeros+"\r\n", `{"secret":"s"}`)); err != nil {
+			t.Fatal(err)
+		}
+		all := m.Signing()
+		if len(all) != 1 {
+			t.Fatalf("%s: %v", c.provider, m.Unsigned)
+		}
+		if p := all[0].Params; len(p) > 0 && (len(p) > 1 || p["query"] != "key") || c.params["query"] != p["query"] {
+			t.Errorf("%s: %v", c.provider, p)
+		}
+	}
+}
+
+// TestFactsHoldNothingThatAPathLeadsTo, however short it is.
+func TestFactsHoldNothingThatAPathLeadsTo(t *testing.T) {
+	const query = "?a=b&name=Ivan"
+	r := request("POST /"+query+" HTTP/1.1\r\nHost: a\r\nX-Tenant: Omsk\r\nContent-Type: application/json\r\n", `{"email":"ann@example.com","n":[{"kind":"vip"},{"kind":"b2b"}],"id":77}`)
+	r.URL, r.Target, r.Trace, r.Event, r.Events, r.Reason = "http://a/"+query, "/"+query, "ann@example.com", "vip", []string{"vip", "b2b"}, "Omsk"
+	r.Attempts = []Attempt{{URL: "http://app/" + query + "#end", Error: "Omsk", Finding: "77"}}
+	r.Deliveries = []Delivery{{Key: "77", Error: "b2b", Finding: "Ivan"}}
+	before := everywhereIn(t, r)
+	masked, err := newTestMasker(t, "json.email", "json.n[*].kind", "json.id", "header.x-tenant", "query.name").Mask(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := everywhereIn(t, masked) + masked.URL
+	for _, secret := range []string{"Ivan", "Omsk", "ann@example", `"vip"`, "b2b", `"77"`} {
+		if i := strings.Index(text, secret); i >= 0 {
+			t.Errorf("%s is there: %.200q", secret, text[max(0, i-100):])
+		}
+	}
+	if everywhereIn(t, r) != before {
+		t.Error("the recording itself was changed")
+	}
+	if _, after, _ := strings.Cut(masked.URL, "?"); !strings.HasSuffix(masked.Target, "?"+after) || masked.Trace == "" {
+		t.Errorf("the facts say different things: %s, %s, %s", masked.URL, masked.Target, masked.Trace)
+	}
+	checkWhole(t, masked)
+}
+
+// TestMalformedRequestsAreMaskedByPathsToo, as far as lines tell what is what.
+func TestMalformedRequestsAreMaskedByPathsToo(t *testing.T) {
+	r := &Recording{Known: true, Verdict: "malformed", Request: Bytes([]byte("POST /?name=Ivan HTTP/9.9\r\nX-Tenant: Omsk"))}
+	masked, err := newTestMasker(t, "query.name", "header.x-tenant").Mask(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text := string(masked.Request.inline); strings.Contains(text, "Ivan") || strings.Contains(text, "Omsk") {
+		t.Error(text)
+	}
+}
+
 func TestMaskPaths(t *testing.T) {
 	m := newTestMasker(t)
 	for _, c := range []struct{ path, kind, text string }{

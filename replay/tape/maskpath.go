@@ -54,18 +54,26 @@ func (p maskPath) head(f *mask.Fakes, head string) string {
 	case "header":
 		return p.fields(f, head)
 	case "query":
-		line, rest, _ := strings.Cut(head, "\n")
-		before, query, ok := strings.Cut(line, "?")
-		if !ok || strings.HasPrefix(line, "HTTP/") {
+		line, _, _ := strings.Cut(head, "\n")
+		if strings.HasPrefix(line, "HTTP/") {
 			return head
 		}
-		end := strings.IndexAny(query, " #")
-		if end < 0 {
-			end = len(query)
-		}
-		return before + "?" + p.pairs(f, query[:end]) + query[end:] + "\n" + rest
+		return p.target(f, line) + head[len(line):]
 	}
 	return head
+}
+
+// target masks in the query of a target, of a URL, or of a line in which one stands.
+func (p maskPath) target(f *mask.Fakes, text string) string {
+	before, query, ok := strings.Cut(text, "?")
+	if p.where != "query" || !ok {
+		return text
+	}
+	end := strings.IndexAny(query, " #")
+	if end < 0 {
+		end = len(query)
+	}
+	return before + "?" + p.pairs(f, query[:end]) + query[end:]
 }
 
 func (p maskPath) fields(f *mask.Fakes, head string) string {

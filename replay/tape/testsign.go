@@ -78,12 +78,22 @@ func (m *Masker) signature(name string, source *SignedSource, r *provider.Reques
 		setting := &provider.Setting{Secrets: []string{secret}, Params: source.Params, Path: source.Path}
 		g, err := p.Scheme.Sign(r, setting, "")
 		if err == nil {
-			source.signing = Signing{Source: name, Provider: source.Provider, Params: source.Params, Secret: secret}
+			source.signing = Signing{Source: name, Provider: source.Provider, Params: signingParams(source.Params), Secret: secret}
 			return g, nil
 		}
 		refusal = err
 	}
 	return nil, refusal
+}
+
+// signingParams are the params that say how requests are signed: of Azure Event Grid, which parameter has the secret. The
+// others serve handshakes, checks and subscriptions, and may be secret under any name.
+func signingParams(params map[string]string) map[string]string {
+	name, ok := params["query"]
+	if !ok {
+		return nil
+	}
+	return map[string]string{"query": name}
 }
 
 // apply makes a message what its signature says.
