@@ -5,9 +5,11 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"errors"
+	"maps"
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -26,11 +28,12 @@ type edge struct {
 
 	// mu guards the fields below. It is held for moments, never during I/O.
 	mu      sync.Mutex
-	cfg     *config.Edge       // nil: nobody may
-	laptops map[string]*laptop // by tunnel: that which has it
-	probes  map[string]string  // by tunnel: what its laptop asks for at its own URL
-	arrived chan struct{}      // closed, and made anew, whenever a laptop begins to take requests; nil: nobody waits
-	closed  bool               // the agent has stopped
+	cfg     *config.Edge        // nil: nobody may
+	links   map[*laptop]bool    // all that are there, also those that have not said who they are
+	laptops map[string]*laptop  // by tunnel: that which has it
+	probes  map[string][]string // by tunnel: what its last laptops ask for at its own URL, the newest last
+	arrived chan struct{}       // closed, and made anew, whenever a laptop begins to take requests; nil: nobody waits
+	closed  bool                // the agent has stopped
 }
 
 var (
@@ -38,6 +41,7 @@ var (
 	errAbsent   = errors.New("the laptop of this tunnel is not connected")
 	errReplaced = errors.New("another link has taken its place")
 	errRevoked  = errors.New("its token is not valid any more")
+	errStopping = errors.New("the edge is being stopped")
 )
 
 // takesTunnel answers a request that asks for a tunnel, and says whether it is one. It is no record, but its refusals are
@@ -128,7 +132,7 @@ func (e *edge) apply(cfg *config.Edge) {
 	e.mu.Lock()
 	e.cfg = cfg
 	var gone []*laptop
-	for _, l := range e.laptops {
+	for l := range e.links {
 		if !cfg.Admits(l.name, l.hash) {
 			gone = append(gone, l)
 		}
@@ -137,6 +141,42 @@ func (e *edge) apply(cfg *config.Edge) {
 	for _, l := range gone {
 		l.link.Cut(errRevoked)
 	}
+}
+
+// enter adds a link to those that apply and close cut, unless its laptop may not be here any more.
+func (e *edge) enter(l *laptop) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if err := e.bars(l); err != nil {
+		return err
+	}
+	if e.links == nil {
+		e.links = make(map[*laptop]bool)
+	}
+	e.links[l] = true
+	return nil
+}
+
+// exit is for a link that has ended, and says whether it had the tunnel.
+func (e *edge) exit(l *laptop) (had bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.links, l)
+	if had = e.laptops[l.name] == l; had {
+		delete(e.laptops, l.name)
+	}
+	return had
+}
+
+// bars is why a laptop may not be here any more; nil: it may. Callers hold mu.
+func (e *edge) bars(l *laptop) error {
+	switch {
+	case e.closed:
+		return errStopping
+	case !e.cfg.Admits(l.name, l.hash):
+		return errRevoked
+	}
+	return nil
 }
 
 // host runs what keeps a laptop, unless the agent has stopped.
@@ -154,10 +194,7 @@ func (e *edge) host(keep func()) bool {
 func (e *edge) close() {
 	e.mu.Lock()
 	e.closed = true
-	var all []*laptop
-	for _, l := range e.laptops {
-		all = append(all, l)
-	}
+	all := slices.Collect(maps.Keys(e.links))
 	e.mu.Unlock()
 	for _, l := range all {
 		_ = l.link.Close()

@@ -344,6 +344,74 @@ func TestACopyThatALaptopMayNotHaveIsRefused(t *testing.T) {
 	}
 }
 
+func TestALaptopThatIsRefusedChangesNothing(t *testing.T) {
+	a := startApp(t, always(ok))
+	edge := startEdge(t, tapeIn(t), edgeConfig(time.Minute, config.DefaultSource("stripe", "/stripe")))
+	first := startLaptop(t, edge.addr, tapeIn(t), passing(a, time.Minute))
+	first.hears("up", up)
+	want := func(u *tunnel.Uplink) { u.Hello.Copies = []tunnel.Copy{{Source: "stripe"}} }
+	second := startLaptopWith(t, edge.addr, tapeIn(t), want, passing(a, time.Minute))
+	err := <-second.ran
+	second.ran <- err
+	if refused, ok := errors.AsType[*tunnel.RefusedError](err); !ok || refused.Refusal != tunnel.Taken {
+		t.Fatalf("the second got %v", err)
+	}
+	copies, err := edge.store.Copies()
+	if err != nil || len(copies["alice"]) != 0 {
+		t.Errorf("the first gets copies it did not ask for: %v, %v", copies, err)
+	}
+	if _, its := edge.edge.probedBy("alice", first.uplink.Hello.Probe); !its {
+		t.Error("what the first asks for at its own URL is not known any more")
+	}
+	if _, its := edge.edge.probedBy("alice", second.uplink.Hello.Probe); its {
+		t.Error("what the second asks for is")
+	}
+}
+
+func TestALinkThatHasNotSaidWhoItIsEndsToo(t *testing.T) {
+	for name, act := range map[string]func(*rig){
+		"its token is revoked": func(edge *rig) { edge.Apply(&config.Config{Edge: &config.Edge{Domain: "edge.test"}}) },
+		"there is no edge":     func(edge *rig) { edge.Apply(&config.Config{}) },
+		"the edge stops":       func(edge *rig) { edge.end() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			edge := startEdge(t, tapeIn(t), edgeConfig(time.Minute))
+			dialer := tunnel.Dialer{URL: &url.URL{Scheme: "http", Host: edge.addr}, Token: tokenOfTests}
+			link, err := dialer.Dial(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer link.Close()
+			began := time.Now()
+			act(edge)
+			<-link.Done() // at the latest when the edge does not wait for its Hello any longer
+			if took := time.Since(began); took > patienceOfTests*2/3 {
+				t.Errorf("it ended after %s", took)
+			}
+		})
+	}
+}
+
+func TestATunnelIsOnlyForThoseWhoMayHaveItStill(t *testing.T) {
+	alice := &laptop{name: "alice", hash: store.HashToken(tokenOfTests)}
+	e := &edge{}
+	if _, err := e.replace(nil, alice); !errors.Is(err, errRevoked) {
+		t.Errorf("without an edge: %v", err)
+	}
+	e.apply(edgeConfig(time.Minute).Edge)
+	if was, err := e.replace(nil, alice); was != nil || err != nil || e.laptops["alice"] != alice {
+		t.Errorf("got %v, %v", was, err)
+	}
+	e.close()
+	if _, err := e.replace(alice, alice); !errors.Is(err, errStopping) {
+		t.Errorf("when it has stopped: %v", err)
+	}
+	edge := start(t)
+	if _, err := edge.welcome(alice, tunnel.Hello{Copies: []tunnel.Copy{{Source: "stripe"}}}); !errors.Is(err, errRevoked) {
+		t.Errorf("when its configuration has no edge any more: %v", err)
+	}
+}
+
 func TestATunnelHasOneLaptop(t *testing.T) {
 	a, b := startApp(t, always(ok)), startApp(t, always(ok))
 	edge := startEdge(t, tapeIn(t), edgeConfig(time.Minute))
@@ -367,7 +435,7 @@ func TestATunnelHasOneLaptop(t *testing.T) {
 		t.Errorf("the first heard %v", err)
 	}
 	if got := edge.send(post2("/t/alice")); got != ok || len(b.requests()) != 1 {
-		t.Errorf("the sender got %q, the third %d requests", got, len(b.requests()))
+		t.Errorf("the sender got %q, the third %q", got, b.requests())
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hooktape/hooktape/relay/config"
 	"github.com/hooktape/hooktape/relay/tunnel"
 	"github.com/hooktape/hooktape/relay/wire"
 	"github.com/hooktape/hooktape/store"
@@ -24,6 +25,9 @@ const (
 	refusedTime = 10 * time.Second
 	// probeMost bounds the answer to a probe, in bytes.
 	probeMost = 1 << 10
+	// probesKept is of how many laptops of a tunnel the probes are known: that of one that has just been replaced may
+	// still be on its way, and is no request for the app of the next.
+	probesKept = 8
 )
 
 // laptop is the far end of a tunnel, for as long as one link lasts.
@@ -33,6 +37,7 @@ type laptop struct {
 	remote   string
 	link     *tunnel.Link
 	instance string
+	probe    string // what it asks for at its own URL
 
 	// edge.mu guards the fields below.
 	begun bool     // it takes requests
@@ -48,21 +53,26 @@ func (a *Agent) keepLaptop(conn net.Conn, r *http.Request, l *laptop) {
 	}
 	l.link = link
 	defer link.Close()
+	defer a.partFrom(l)
+	if err := a.edge.enter(l); err != nil {
+		link.Cut(err)
+	}
 	hello, err := link.Hear()
 	if err == nil && !a.greet(l, hello) {
 		return
 	}
-	if err == nil {
-		<-link.Done()
-	}
-	a.partFrom(l)
+	<-link.Done()
+	a.tellEnd(l)
 }
 
-// greet makes the tunnel the laptop's, if it may have it.
+// greet makes the tunnel the laptop's, if it may have it. It is false when the laptop was refused, and had time to hear why.
 func (a *Agent) greet(l *laptop, hello tunnel.Hello) bool {
-	l.instance = hello.Instance
-	a.edge.expectProbe(l.name, hello.Probe)
-	welcome := a.welcome(l, hello)
+	l.instance, l.probe = hello.Instance, hello.Probe
+	welcome, err := a.welcome(l, hello)
+	if err != nil {
+		l.link.Cut(err)
+		return true
+	}
 	begin, err := l.link.Welcome(welcome)
 	if welcome.Refused != "" {
 		a.log.Warn("tunnel refused", "tunnel", l.name, "remote", l.remote, "reason", welcome.Reason)
@@ -80,16 +90,30 @@ func (a *Agent) greet(l *laptop, hello tunnel.Hello) bool {
 	return true
 }
 
-// welcome decides about a laptop.
-func (a *Agent) welcome(l *laptop, hello tunnel.Hello) tunnel.Welcome {
-	w := tunnel.Welcome{Name: l.name, Domain: a.edge.config().Domain}
-	if err := a.copyTo(l.name, hello.Copies); err != nil {
-		w.Refused, w.Reason = tunnel.NoCopy, err.Error()
-		return w
+// welcome decides about a laptop. The error is why its link is to end without a word: it may not be here any more. What it
+// wants becomes so only when the tunnel is its own.
+func (a *Agent) welcome(l *laptop, hello tunnel.Hello) (w tunnel.Welcome, err error) {
+	cfg := a.cfg.Load()
+	if !cfg.Edge.Admits(l.name, l.hash) {
+		return w, errRevoked
 	}
-	if other := a.claim(l, hello.TakeOver); other != nil {
+	w = tunnel.Welcome{Name: l.name, Domain: cfg.Edge.Domain}
+	copies, err := copiesFor(cfg, l.name, hello.Copies)
+	if err != nil {
+		w.Refused, w.Reason = tunnel.NoCopy, err.Error()
+		return w, nil
+	}
+	other, err := a.claim(l, hello.TakeOver)
+	if err != nil {
+		return w, err
+	}
+	if other != nil {
 		w.Refused, w.Reason = tunnel.Taken, fmt.Sprintf("tunnel %q is open already, from %s", l.name, other.remote)
-		return w
+		return w, nil
+	}
+	if err := a.copyTo(l.name, copies); err != nil {
+		w.Refused, w.Reason = tunnel.NoCopy, err.Error()
+		return w, nil
 	}
 	for _, t := range a.tunnelTargets(l.name) {
 		w.Waiting += t.pending()
@@ -97,18 +121,22 @@ func (a *Agent) welcome(l *laptop, hello tunnel.Hello) tunnel.Welcome {
 			w.Newest = id
 		}
 	}
-	return w
+	return w, nil
+}
+
+// copiesFor is what a laptop wants copies of, if it may have them all.
+func copiesFor(cfg *config.Config, name string, wanted []tunnel.Copy) (copies []store.Copy, err error) {
+	for _, c := range wanted {
+		if err := cfg.CheckCopy(name, store.Copy(c)); err != nil {
+			return nil, err
+		}
+		copies = append(copies, store.Copy(c))
+	}
+	return copies, nil
 }
 
 // copyTo gives a tunnel copies of sources, and keeps that for when the agent starts again.
-func (a *Agent) copyTo(name string, wanted []tunnel.Copy) error {
-	var copies []store.Copy
-	for _, c := range wanted {
-		copies = append(copies, store.Copy(c))
-		if err := a.cfg.Load().CheckCopy(name, store.Copy(c)); err != nil {
-			return err
-		}
-	}
+func (a *Agent) copyTo(name string, copies []store.Copy) error {
 	before, _ := a.store.Copies() // what can't be read is written anew
 	if slices.Equal(before[name], copies) {
 		return nil
@@ -123,52 +151,67 @@ func (a *Agent) copyTo(name string, wanted []tunnel.Copy) error {
 }
 
 // claim makes l the laptop of its tunnel, in the place of its own old link. One of another instance is other, unless it
-// is to be taken over or shows no sign of life.
-func (a *Agent) claim(l *laptop, takeOver bool) (other *laptop) {
+// is to be taken over or shows no sign of life. The error is why l may not be here any more.
+func (a *Agent) claim(l *laptop, takeOver bool) (other *laptop, err error) {
 	for {
-		before := a.edge.replace(nil, l)
-		if before == nil {
-			return nil
+		before, err := a.edge.replace(nil, l)
+		if before == nil || err != nil {
+			return nil, err
 		}
 		if before.instance != l.instance && !takeOver && a.answers(before) {
-			return before
+			return before, nil
 		}
-		if a.edge.replace(before, l) == before {
+		was, err := a.edge.replace(before, l)
+		if err != nil {
+			return nil, err
+		}
+		if was == before {
 			before.link.Cut(errReplaced)
-			return nil
+			return nil, nil
 		}
 	}
 }
 
-// expectProbe remembers what the laptop of a tunnel asks for at its own URL. It may do so until another one comes.
-func (e *edge) expectProbe(name, probe string) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.probes == nil {
-		e.probes = make(map[string]string)
+// expectProbe remembers what a laptop asks for at its own URL. Callers hold mu.
+func (e *edge) expectProbe(l *laptop) {
+	if l.probe == "" {
+		return
 	}
-	e.probes[name] = probe
+	if e.probes == nil {
+		e.probes = make(map[string][]string)
+	}
+	known := slices.DeleteFunc(e.probes[l.name], func(p string) bool { return p == l.probe })
+	e.probes[l.name] = append(known[max(0, len(known)-probesKept+1):], l.probe)
 }
 
-// probedBy says whether only the laptop of a tunnel can ask for that, and which it is; nil when it has gone.
+// probedBy says whether only a laptop of a tunnel can ask for that, and which has it now; nil when it has gone.
 func (e *edge) probedBy(name, asked string) (l *laptop, its bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	probe := e.probes[name]
-	return e.laptops[name], probe != "" && subtle.ConstantTimeCompare([]byte(asked), []byte(probe)) == 1
+	for _, probe := range e.probes[name] {
+		if subtle.ConstantTimeCompare([]byte(asked), []byte(probe)) == 1 {
+			its = true
+		}
+	}
+	return e.laptops[name], its
 }
 
 // replace puts l into the place of the laptop before, and returns who was there: it has done so only if that is before.
-func (e *edge) replace(before, l *laptop) (was *laptop) {
+// The error is why l may not be here any more.
+func (e *edge) replace(before, l *laptop) (was *laptop, err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if was = e.laptops[l.name]; was == before && !e.closed {
+	if err := e.bars(l); err != nil {
+		return nil, err
+	}
+	if was = e.laptops[l.name]; was == before {
 		if e.laptops == nil {
 			e.laptops = make(map[string]*laptop)
 		}
 		e.laptops[l.name] = l
+		e.expectProbe(l)
 	}
-	return was
+	return was, nil
 }
 
 // begin lets the laptop have requests.
@@ -198,19 +241,18 @@ func (a *Agent) begin(l *laptop, b tunnel.Begin) {
 	}
 }
 
-// partFrom notes that a link has ended, and why.
+// partFrom notes that a laptop has gone.
 func (a *Agent) partFrom(l *laptop) {
-	a.edge.mu.Lock()
-	current := a.edge.laptops[l.name] == l
-	if current {
-		delete(a.edge.laptops, l.name)
+	if !a.edge.exit(l) {
+		return
 	}
-	a.edge.mu.Unlock()
-	if current {
-		for _, t := range a.tunnelTargets(l.name) {
-			t.missed(sent{away: true})
-		}
+	for _, t := range a.tunnelTargets(l.name) {
+		t.missed(sent{away: true})
 	}
+}
+
+// tellEnd logs why a link has ended.
+func (a *Agent) tellEnd(l *laptop) {
 	err := l.link.Err()
 	switch {
 	case errors.Is(err, tunnel.ErrBroken):

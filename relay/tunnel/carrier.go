@@ -139,10 +139,11 @@ func (c *carrier) plain(err error) error {
 	return err
 }
 
-// police looks at the header of a frame that came. yamux would answer each ping in a goroutine of its own, and we send
-// none; nothing else of what a broken end can send costs more than the frame itself.
+// police looks at the header of a frame that came. yamux would answer each ping in a goroutine of its own, and keep a link
+// on which nothing can be opened any more when the other end asks it to go away; our ends send neither. Nothing else of
+// what a broken end can send costs more than the frame itself.
 func (c *carrier) police(h frameHeader) error {
-	if h.version() != 0 || h.kind() > kindGoAway || h.kind() == kindPing {
+	if h.version() != 0 || h.kind() >= kindPing {
 		return errNonsense
 	}
 	return nil
