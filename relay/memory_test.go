@@ -128,7 +128,13 @@ func TestARequestWithoutMemoryInTimeIsRecordedAsUnavailable(t *testing.T) {
 			}
 			taken.left.Release(taken.size)
 			until(t, "all is given back", func() bool {
-				return b.heads.left.TryAcquire(b.heads.size) && b.small.left.TryAcquire(b.small.size) && b.streams.left.TryAcquire(b.streams.size)
+				for _, all := range []*share{&b.heads, &b.small, &b.streams} {
+					if !all.left.TryAcquire(all.size) {
+						return false
+					}
+					all.left.Release(all.size)
+				}
+				return true
 			})
 		})
 	}
