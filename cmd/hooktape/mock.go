@@ -105,6 +105,9 @@ func (m *mocking) run(ctx context.Context) error {
 	if err := m.read(ctx); err != nil {
 		return err
 	}
+	if err := m.mayKeep(); err != nil {
+		return err
+	}
 	defer m.tape.Close()
 	if o.Rules, err = m.rules.rules(m.names, m.reveal); err != nil {
 		return err
@@ -117,6 +120,19 @@ func (m *mocking) run(ctx context.Context) error {
 		return &failure{exitNotSo, fmt.Errorf("mock: %s has no recording that answers", m.name()), "--record-missing URL asks the other side, and records it"}
 	}
 	return m.serve(ctx, mock)
+}
+
+// mayKeep says before anything is asked for whether the tape file can take what is missing: bytes as they come, in WARC.
+func (m *mocking) mayKeep() error {
+	switch form := formOf(m.path); {
+	case m.missing == "" || m.path == "":
+		return nil
+	case form != formWARC && form != formWARCGz:
+		return misused("hooktape import and export make a .warc.gz of it", "--record-missing writes into TAPE, and %s is no .warc or .warc.gz", m.path)
+	case m.tape.Info().Masked:
+		return misused("name another TAPE, and export that with --mask", "--record-missing would write secrets into %s, which is masked", m.path)
+	}
+	return nil
 }
 
 // latency reads how much of the recorded time is waited.
