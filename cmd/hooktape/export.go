@@ -172,6 +172,16 @@ func (f *exportFlags) chosenForm() (tapeForm, error) {
 	return form, nil
 }
 
+// chosen is a tape file of what is to be exported, as it is on the tape, with all ready to mask it.
+func (x *export) chosen(ctx context.Context, c *inspect.Client) (from io.ReadCloser, err error) {
+	if x.mask {
+		if x.masker, err = newMasker(ctx, c, x.paths); err != nil {
+			return nil, err
+		}
+	}
+	return c.Export(ctx, x.names, x.filter)
+}
+
 func (x *export) run(ctx context.Context) error {
 	t, err := x.openTape(ctx, toRead)
 	if err != nil {
@@ -181,12 +191,7 @@ func (x *export) run(ctx context.Context) error {
 	if err := x.mayWrite(t.path); err != nil {
 		return err
 	}
-	if x.mask {
-		if x.masker, err = newMasker(ctx, t.Client, x.paths); err != nil {
-			return apiError("export", err)
-		}
-	}
-	from, err := t.Export(ctx, x.names, x.filter)
+	from, err := x.chosen(ctx, t.Client)
 	if err != nil {
 		return apiError("export", err)
 	}

@@ -31,12 +31,7 @@ func (x *export) curl(ctx context.Context, to string) error {
 		return err
 	}
 	defer t.Close()
-	if x.mask {
-		if x.masker, err = newMasker(ctx, t.Client, x.paths); err != nil {
-			return apiError("export", err)
-		}
-	}
-	from, err := t.Export(ctx, x.names, x.filter)
+	from, err := x.chosen(ctx, t.Client)
 	if err != nil {
 		return apiError("export", err)
 	}
