@@ -63,8 +63,15 @@ func (j *JUnit) Add(c *Case) error {
 	return err
 }
 
-// Close writes the end, and the counts. The file stays open.
-func (j *JUnit) Close(now time.Time) error {
+// Close writes the end, and the counts. The file stays open. brokenOff says why not all was sent, which is a case of its
+// own with an error, since viewers show cases; "": all was.
+func (j *JUnit) Close(now time.Time, brokenOff string) error {
+	if brokenOff != "" {
+		j.n.tests++
+		j.n.errors++
+		fmt.Fprintf(j.w, "<testcase classname=%s name=\"everything is sent\" time=\"0\"><error type=\"broken_off\" message=%s></error></testcase>\n",
+			quoted(j.name), quoted("not all was sent: "+brokenOff))
+	}
 	j.w.WriteString("</testsuite>\n</testsuites>\n")
 	if err := j.w.Flush(); err != nil {
 		return err

@@ -88,7 +88,7 @@ func TestAJUnitReportIsWellFormedWhateverIsInIt(t *testing.T) {
 		}
 	}
 	if err == nil {
-		err = j.Close(began.Add(90 * time.Minute))
+		err = j.Close(began.Add(90*time.Minute), "interrupted <by> a person")
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -106,7 +106,7 @@ func TestAJUnitReportIsWellFormedWhateverIsInIt(t *testing.T) {
 		t.Errorf("something is behind the end: %q", rest)
 	}
 	s := got.Suite
-	if s.Tests != 4 || s.Failures != 1 || s.Errors != 2 || s.Time != 5400 || len(s.Cases) != 4 {
+	if s.Tests != 5 || s.Failures != 1 || s.Errors != 3 || s.Time != 5400 || len(s.Cases) != 5 {
 		t.Fatalf("%+v", s)
 	}
 	if c := s.Cases[0]; c.Failure != nil || c.Error != nil || c.Name != "01A POST /a" || c.Time != 0.002 {
@@ -116,6 +116,9 @@ func TestAJUnitReportIsWellFormedWhateverIsInIt(t *testing.T) {
 		t.Errorf("%+v", f)
 	}
 	if e := s.Cases[2].Error; e == nil || e.Text != "connect: refused" {
+		t.Errorf("%+v", e)
+	}
+	if e := s.Cases[4].Error; e == nil || e.Message != "not all was sent: interrupted <by> a person" {
 		t.Errorf("%+v", e)
 	}
 }

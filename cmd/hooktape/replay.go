@@ -232,7 +232,10 @@ type replayer struct {
 	targets *awaiting
 	damaged bool // of a tape file not all could be read
 
-	sources  []inspect.Source
+	sources []inspect.Source
+
+	unresolved error // why the name of a target leads nowhere, so that nothing is sent; nil: they all lead somewhere
+
 	found    int         // records, so far
 	outbound int         // that were left out
 	all      int64       // records that are to be sent, as far as that is known; else 0
@@ -267,17 +270,21 @@ func (r *replayer) replay(ctx context.Context, args []string) error {
 	if r.report, err = newReporter(r, stop); err != nil {
 		return err
 	}
-	err = replay.Run(playing, r.shots(playing, args), r.options)
+	if err = r.unresolved; err == nil {
+		err = replay.Run(playing, r.shots(playing, args), r.options)
+	}
 	if failed := r.report.close(); failed != nil {
 		err = failed
 	}
 	if ctx.Err() != nil {
 		err = ctx.Err()
 	}
-	if err := cmp.Or(err, r.report.finish(ctx.Err() != nil, err)); err != nil {
-		return err
+	ended := cmp.Or(err, r.sum())
+	if failed := r.report.finish(ctx.Err() != nil, ended); cmp.Or(err, failed) != nil {
+		return cmp.Or(err, failed)
 	}
-	return cmp.Or(r.rewriteFile(ctx), r.sum())
+	r.notes()
+	return cmp.Or(r.rewriteFile(ctx), ended)
 }
 
 // count finds out how many records of a session are to be sent, as far as that can be told beforehand.
@@ -305,38 +312,6 @@ func (r *replayer) shownURL(u string) string {
 		return u
 	}
 	return r.names.Target(u)
-}
-
-// mayGo makes sure that a replay does not go to strangers by a slip of the
-// pen: captured webhooks hold people's data.
-func (r *replayer) mayGo(ctx context.Context) error {
-	for _, to := range []*url.URL{r.to, r.judge.beside} {
-		if to == nil || r.flags.yes || r.configured(to) || !public(ctx, to.Hostname()) {
-			continue
-		}
-		about := to.Host + " is a public address that the configuration does not name"
-		sure, asked := r.env.confirm(about + ": send recorded requests there?")
-		switch {
-		case !asked:
-			return misused("add --yes if that is what you want", "%s", about)
-		case !sure:
-			fmt.Fprintln(r.env.stderr, "nothing sent")
-			return notSo()
-		}
-	}
-	return nil
-}
-
-// configured says whether a source has a target on the host that we send to.
-func (r *replayer) configured(to *url.URL) bool {
-	for _, source := range r.sources {
-		for _, target := range source.Targets {
-			if u, err := url.Parse(target.URL); err == nil && u.Scheme == to.Scheme && u.Host == to.Host {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // leavesOut says whether a record is none for the app: the calls of a session that the app itself made, to others. They
@@ -392,8 +367,21 @@ func (r *replayer) sum() error {
 		return cannot("hooktape list --session NAME shows what is in it; refused records are sent with --verdict only",
 			"replay: no record of session %q is like that, nothing was sent", r.filter.Session)
 	case r.found == 0:
-		fmt.Fprintln(r.env.stderr, "no record is like that, nothing was sent")
 		return nil
+	case s.Sent() == 0:
+		return cannot("", "replay: nothing could be sent")
+	case r.damaged:
+		return cannot("what could be read of it was sent", "replay: %s is damaged", r.flags.file)
+	case s.Bad() > 0:
+		return notSo()
+	}
+	return nil
+}
+
+// notes says what there is to say of a replay that came to its end beside its sums.
+func (r *replayer) notes() {
+	if r.found == 0 && !r.flags.session() {
+		fmt.Fprintln(r.env.stderr, "no record is like that, nothing was sent")
 	}
 	if gone := r.report.gone; gone > 0 {
 		fmt.Fprintf(r.env.stderr, "%s not on the tape: their records were deleted meanwhile\n", count(gone, "attempt is", "attempts are"))
@@ -407,13 +395,4 @@ func (r *replayer) sum() error {
 	if limit := r.flags.chosen.limit; limit > 0 && r.found == limit && r.flags.chosen.given() {
 		fmt.Fprintf(r.env.stderr, "these were the newest %d; --limit 0 sends all\n", limit)
 	}
-	switch {
-	case s.Sent() == 0:
-		return cannot("", "replay: nothing could be sent")
-	case r.damaged:
-		return &failure{code: exitCannot, hint: "what could be read of " + r.flags.file + " was sent"}
-	case s.Bad() > 0:
-		return notSo()
-	}
-	return nil
 }

@@ -27,6 +27,7 @@ type sendJSON struct {
 
 	Beside     string `json:"beside,omitempty"`     // the URL that then is from; "": it is from the tape
 	Unexpected string `json:"unexpected,omitempty"` // what was expected, and is not so
+	Lost       string `json:"then_error,omitempty"` // why what came back then can't be read
 	*varied
 
 	request string // for people
@@ -40,7 +41,7 @@ type responseJSON struct {
 
 // line is what is told of a send.
 func (r *reporter) line(p *played) sendJSON {
-	s := sendJSON{Record: p.rec.ID, Target: p.aim.target, request: p.rec.Method + " " + p.rec.Path}
+	s := sendJSON{Record: p.rec.ID, Target: p.aim.target, Lost: p.lost, request: p.rec.Method + " " + p.rec.Path}
 	if r.of.varied() {
 		s.varied = r.vary(p)
 		s.request += " (" + p.variation.name + ")"
@@ -125,6 +126,8 @@ func (s *sendJSON) brief() string {
 		return clean(s.Error)
 	case s.Unexpected != "":
 		return "unexpected: " + clean(s.Unexpected)
+	case s.Lost != "":
+		return "the recorded response can't be read: " + clean(s.Lost)
 	case s.Differs != nil:
 		return difference(false, *s.Differs)
 	}
@@ -173,6 +176,8 @@ func (s *sendJSON) text(i ink) string {
 		then = "other " + s.Then.line(i) + "  " + clean(s.Beside) + "\n"
 	case s.Then != nil:
 		then = "then  " + s.Then.line(i) + "\n"
+	case s.Lost != "":
+		then = "then  " + i.yellow("the recorded response can't be read: "+clean(s.Lost)) + "\n"
 	case s.Outcome == replay.NoBaseline:
 		then = "then  nothing came back that it could be compared with\n"
 	}

@@ -38,9 +38,11 @@ type reporter struct {
 	first    map[varying]*firstRow
 	starred  bool // a cell of the table
 
-	unlikeFirst bool // variations are compared with the first one: there is no recorded response
-	compared    int  // sends with two responses
-	err         error
+	unlikeFirst bool  // variations are compared with the first one: there is no recorded response
+	compared    int   // sends with two responses
+	untold      error // the first that reports failed with; no more are told then
+	unrecorded  error // the first that putting attempts on the tape failed with; no more are put there then
+	lost        int   // attempts that are not on the tape because of that
 	progress    *progress
 	begun       int64 // records of which something was sent
 }
@@ -80,24 +82,25 @@ func (r *reporter) close() error {
 	close(r.came)
 	<-r.ended
 	r.progress.hide()
-	return r.err
+	if r.unrecorded != nil {
+		return cannot("what came of them is told all the same", "put %s on the tape: %w", count(r.lost, "attempt", "attempts"), r.unrecorded)
+	}
+	return r.untold
 }
 
 func (r *reporter) run() {
 	defer close(r.ended)
 	for some := r.gather(); some != nil; some = r.gather() {
-		if r.err == nil {
-			r.err = r.take(some)
-		}
-		if r.err != nil {
-			r.stop(r.err)
-		}
+		r.take(some)
 		for _, p := range some {
 			for _, came := range []*replay.Result{p.now, p.beside} {
 				if came != nil {
-					r.err = errors.Join(r.err, came.Kept.Close())
+					r.untold = errors.Join(r.untold, came.Kept.Close())
 				}
 			}
+		}
+		if err := errors.Join(r.unrecorded, r.untold); err != nil {
+			r.stop(err)
 		}
 	}
 }
@@ -113,14 +116,12 @@ func (r *reporter) gather() []played {
 	return some
 }
 
-// take records, compares, counts and prints outcomes. What was sent is on the tape, interrupted or not.
-func (r *reporter) take(some []played) error {
+// take compares, counts, prints and records outcomes. What was sent is told and on the tape, interrupted or not: neither
+// waits for the other to succeed.
+func (r *reporter) take(some []played) {
 	lines := make([]sendJSON, len(some))
 	for i := range some {
 		lines[i] = r.line(&some[i])
-	}
-	if err := r.record(context.Background(), some, lines); err != nil {
-		return apiError("record the attempts", err)
 	}
 	if isTerminal(r.of.env.stdout) {
 		r.progress.hide()
@@ -129,14 +130,29 @@ func (r *reporter) take(some []played) error {
 		if some[i].first {
 			r.begun++
 		}
-		if err := r.tell(&lines[i]); err != nil {
-			return err
+		if r.untold == nil {
+			r.untold = r.tell(&lines[i])
 		}
+	}
+	if r.unrecorded == nil {
+		r.unrecorded = r.record(context.Background(), some, lines)
+	}
+	if r.unrecorded != nil {
+		r.lost += countSent(some)
 	}
 	r.progress.show(r.begun, r.of.all, func() string {
 		return fmt.Sprintf("%s, %d to look at", counted(int(r.begun), "record"), r.summary.Bad())
 	})
-	return nil
+}
+
+// countSent is how many of them were sent.
+func countSent(some []played) (n int) {
+	for i := range some {
+		if some[i].now != nil {
+			n++
+		}
+	}
+	return n
 }
 
 // tell adds a send to all reports.

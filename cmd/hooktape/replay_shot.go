@@ -92,6 +92,7 @@ type shot struct {
 	variation *variation
 	request   *replay.Request
 	then      *past  // nil: nothing came back then, or nobody asks
+	lost      string // why the response of then can't be read
 	unfit     string // why it can't be sent
 }
 
@@ -113,14 +114,16 @@ func (s *shot) Prepare(ctx context.Context) error {
 	if s.unfit = s.aim.unfit; s.unfit != "" {
 		return nil
 	}
-	r.targets.wait(ctx, s.aim.Route.URL)
+	r.targets.wait(ctx, s.aim.Route.URL, r.judge.beside)
 	if s.variation.setsHost() {
 		s.aim.Route.KeepHost = true
 	}
 	if r.judge.recorded || r.varied() {
-		s.then, err = r.then(ctx, s.rec, s.aim)
+		if s.then, err = r.then(ctx, s.rec, s.aim); err != nil {
+			s.lost = err.Error() // what comes back now is told even so
+		}
 	}
-	return apiError("replay", err)
+	return nil
 }
 
 // recorded is the request as it came.

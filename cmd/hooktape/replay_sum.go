@@ -36,7 +36,7 @@ func (r *reporter) finish(interrupted bool, err error) error {
 	took := r.of.env.now().Sub(r.of.began)
 	var failed error
 	if r.junit != nil {
-		if werr := r.junit.close(r.of.env.now()); werr != nil {
+		if werr := r.junit.close(r.of.env.now(), brokenOff(interrupted, err)); werr != nil {
 			failed = cannot("", "write %s: %w", r.of.flags.junit, werr)
 		}
 	}
@@ -61,15 +61,16 @@ func (r *reporter) finish(interrupted bool, err error) error {
 	return failed
 }
 
-// brokenOff is why not all was sent; "": all was.
+// brokenOff is why not all was sent; "": all was, whatever came of it.
 func brokenOff(interrupted bool, err error) string {
+	failed, ok := errors.AsType[*failure](err)
 	switch {
 	case interrupted:
 		return "interrupted"
-	case err != nil:
-		return err.Error()
+	case err == nil, ok && failed.code == exitNotSo:
+		return ""
 	}
-	return ""
+	return clean(err.Error())
 }
 
 func (r *reporter) asJSON(took time.Duration, interrupted bool, err error) summaryJSON {
@@ -85,8 +86,8 @@ func (r *reporter) asJSON(took time.Duration, interrupted bool, err error) summa
 	for _, t := range r.summary.ByStatus() {
 		j.Statuses[strconv.Itoa(t.Of)] = t.N
 	}
-	if err != nil && !interrupted {
-		j.Error = err.Error()
+	if !interrupted {
+		j.Error = brokenOff(false, err)
 	}
 	return j
 }
@@ -157,9 +158,9 @@ func newJUnitFile(name string, began time.Time) (*junitFile, error) {
 }
 
 // close ends the report and gives it its name.
-func (j *junitFile) close(now time.Time) error {
+func (j *junitFile) close(now time.Time, brokenOff string) error {
 	const everybody = 0o644 // reports are read by others; secrets in them are masked
-	err := errors.Join(j.Close(now), j.file.Chmod(everybody), j.file.Close())
+	err := errors.Join(j.Close(now, brokenOff), j.file.Chmod(everybody), j.file.Close())
 	if err == nil {
 		err = os.Rename(j.file.Name(), j.name)
 	}

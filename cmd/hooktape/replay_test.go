@@ -221,12 +221,74 @@ func TestAPublicAddressAsksForYes(t *testing.T) {
 		t.Errorf("%+v", out)
 	}
 	for addr, want := range map[string]bool{
-		"127.0.0.1": true, "::1": true, "10.1.2.3": true, "192.168.0.1": true, "172.20.0.1": true, "fd00::1": true, "169.254.1.1": true,
-		"100.64.0.1": true, "0.0.0.0": true, "8.8.8.8": false, "2606:4700::1": false, "100.128.0.1": false,
+		"127.0.0.1": false, "::1": false, "10.1.2.3": false, "192.168.0.1": false, "172.20.0.1": false, "fd00::1": false, "169.254.1.1": false,
+		"100.64.0.1": false, "0.0.0.0": false, "::ffff:10.1.2.3": false, "8.8.8.8": true, "2606:4700::1": true, "100.128.0.1": true,
 	} {
-		if got := ours(netip.MustParseAddr(addr)); got != want {
+		if got := public(netip.MustParseAddr(addr)); got != want {
 			t.Errorf("%s: %v", addr, got)
 		}
+	}
+}
+
+func TestANameThatLeadsNowhereIsNoPrivateAddress(t *testing.T) {
+	app := newAnswering(t, status(200, "ok"))
+	d := newDeck(t)
+	d.sold(app.URL)
+	report := filepath.Join(t.TempDir(), "report.xml")
+	nowhere := "http://" + strings.Repeat("x", 64) + ".example/" // no label may be as long: nobody is asked
+	for _, args := range [][]string{{"--to", nowhere}, {"--compare", nowhere}, {"--to", nowhere, "--wait", "1ms"}} {
+		out := d.hooktape(append([]string{"replay", "last", "--junit", report}, args...)...)
+		if out.code != exitCannot || !strings.Contains(out.stderr, "can't be resolved: no such host") || app.got() != "" {
+			t.Errorf("%s: %+v, the app got %s", args, out, app.got())
+		}
+		if text, err := os.ReadFile(report); err != nil || !bytes.Contains(text, []byte("can&#39;t be resolved")) {
+			t.Errorf("%s: %v\n%s", args, err, text)
+		}
+	}
+}
+
+func TestWhatWasSentIsToldEvenWhenItCannotBeRecorded(t *testing.T) {
+	var agent *fakeAgent
+	app := newAnswering(t, status(200, "ok"), func(w http.ResponseWriter) {
+		if err := agent.store.Close(); err != nil {
+			t.Error(err)
+		}
+		status(500, "no")(w)
+	})
+	d := newDeck(t)
+	d.sold(app.URL)
+	agent = d.startAgent()
+	report := filepath.Join(t.TempDir(), "report.xml")
+	out := d.hooktape("replay", "--source", "shop", "--junit", report)
+	if out.code != exitCannot || !strings.Contains(out.stdout, " same\n") || !strings.Contains(out.stdout, "differs: status, body") {
+		t.Errorf("%+v", out)
+	}
+	if !strings.Contains(out.stderr, "1 same, 1 differs") || !strings.Contains(out.stderr, "on the tape: ") {
+		t.Errorf("%s", out.stderr)
+	}
+	if text, err := os.ReadFile(report); err != nil || !bytes.Contains(text, []byte(`tests="3" failures="1" errors="1"`)) {
+		t.Errorf("%v\n%s", err, text)
+	}
+}
+
+func TestARecordedResponseThatCannotBeReadIsNoBaseline(t *testing.T) {
+	app := newAnswering(t, status(200, "ok"))
+	d := newDeck(t)
+	d.sold(app.URL)
+	d.write(func(s *store.Store) {
+		id, err := s.Find("last~1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		tried(t, s, id, store.Attempt{Source: "shop", Target: "app", URL: app.URL, Status: 200}, "no response\n\nat all")
+	})
+	out := d.hooktape("replay", "--source", "shop")
+	if out.code != exitNotSo || !strings.Contains(out.stdout, "then  the recorded response can't be read: ") || !strings.Contains(out.stdout, " same\n") ||
+		!strings.Contains(out.stderr, "1 same, 1 no baseline") {
+		t.Errorf("%+v", out)
+	}
+	if out := d.hooktape("replay", "--source", "shop", "--json"); !strings.Contains(out.stdout, `"outcome":"no_baseline"`) || !strings.Contains(out.stdout, `"then_error":"read the response: `) {
+		t.Errorf("%+v", out)
 	}
 }
 
@@ -397,7 +459,7 @@ func TestAnInterruptedReplayIsReportedAndOnTheTape(t *testing.T) {
 			if sent < 3 || sent > 400 || !strings.Contains(stdout.String(), `"interrupted":true`) {
 				t.Errorf("%d sent, %s", sent, stdout.String())
 			}
-			if text, err := os.ReadFile(report); err != nil || !strings.Contains(string(text), fmt.Sprintf(`tests="%d"`, sent)) {
+			if text, err := os.ReadFile(report); err != nil || !strings.Contains(string(text), fmt.Sprintf(`tests="%d"`, sent+1)) { // and that it was broken off
 				t.Errorf("%d sent, %.500s %v", sent, text, err)
 			}
 			kept := 0

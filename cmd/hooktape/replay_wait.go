@@ -25,12 +25,20 @@ const (
 	probeTimeout = time.Second
 )
 
-// wait returns when a target takes connections, or patience is over: then the send says why it is away.
-func (a *awaiting) wait(ctx context.Context, target *url.URL) {
-	if a.patience == 0 {
-		return
+// wait returns when all targets take connections, or patience is over: then the send says why one is away. A target may
+// be nil.
+func (a *awaiting) wait(ctx context.Context, targets ...*url.URL) {
+	var all sync.WaitGroup
+	for _, target := range targets {
+		if target != nil && a.patience > 0 {
+			all.Go(func() { a.waitFor(ctx, hostPort(target)) })
+		}
 	}
-	addr := hostPort(target)
+	all.Wait()
+}
+
+// waitFor waits for a host and port. Of many who wait for the same, one looks.
+func (a *awaiting) waitFor(ctx context.Context, addr string) {
 	a.mu.Lock()
 	over, known := a.up[addr]
 	if !known {
@@ -43,26 +51,35 @@ func (a *awaiting) wait(ctx context.Context, target *url.URL) {
 		return
 	}
 	defer close(over)
-	a.probe(ctx, addr)
+	_ = a.until(ctx, addr, func(ctx context.Context) error {
+		dialer := net.Dialer{Timeout: probeTimeout}
+		conn, err := dialer.DialContext(ctx, "tcp", addr)
+		if err == nil {
+			conn.Close()
+		}
+		return err
+	})
 }
 
-func (a *awaiting) probe(ctx context.Context, addr string) {
-	ctx, cancel := context.WithTimeout(ctx, a.patience)
+// until tries something with addr again and again until it succeeds or patience is over: then the error is its last one.
+func (a *awaiting) until(ctx context.Context, addr string, try func(context.Context) error) error {
+	trying, cancel := context.WithTimeout(ctx, a.patience)
 	defer cancel()
-	for told := false; ctx.Err() == nil; told = true {
-		dialer := net.Dialer{Timeout: probeTimeout}
-		if conn, err := dialer.DialContext(ctx, "tcp", addr); err == nil {
-			conn.Close()
-			return
-		}
+	err := try(ctx)
+	for told := false; err != nil && trying.Err() == nil; told = true {
 		if !told {
 			a.tell(addr)
 		}
 		select {
 		case <-time.After(probeEvery):
-		case <-ctx.Done():
+		case <-trying.Done():
+			return err
+		}
+		if again := try(trying); again == nil || trying.Err() == nil { // else it says only that time is over
+			err = again
 		}
 	}
+	return err
 }
 
 // hostPort is where a URL is connected to.

@@ -27,8 +27,8 @@ func TestAnAppIsWaitedForAndThatIsSaidOnce(t *testing.T) {
 	}}
 	defer func() { l.Close() }()
 	var all sync.WaitGroup
-	for range 3 {
-		all.Go(func() { a.wait(t.Context(), &url.URL{Scheme: "http", Host: addr}) })
+	for range 3 { // and for what its responses are compared with
+		all.Go(func() { a.wait(t.Context(), nil, &url.URL{Scheme: "http", Host: addr}) })
 	}
 	all.Wait()
 	if told != 1 {
