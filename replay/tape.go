@@ -18,7 +18,8 @@ type Tape struct {
 	store  *store.Store
 	folder string
 	info   tape.Info
-	damage []error
+	damage []error // the first ones
+	broken int
 }
 
 // damageKept is how many places of a damaged file are told.
@@ -85,7 +86,9 @@ func (t *Tape) take(file *tape.Reader) (err error) {
 		switch {
 		case err == nil:
 		case broken, errors.Is(err, store.ErrTooLarge):
-			t.damage = append(t.damage, err)
+			if t.broken++; len(t.damage) < damageKept {
+				t.damage = append(t.damage, err)
+			}
 		default:
 			return err
 		}
@@ -102,7 +105,7 @@ func (t *Tape) Info() tape.Info { return t.info }
 
 // Damage is what could not be read of the file: the first few places, and how many there are.
 func (t *Tape) Damage() (first []error, all int) {
-	return t.damage[:min(len(t.damage), damageKept)], len(t.damage)
+	return t.damage, t.broken
 }
 
 // Recordings are what is on the tape, in the order of the file. Their blocks can be read until Close. An error is the

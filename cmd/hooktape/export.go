@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -288,6 +289,7 @@ func (x *export) copy(ctx context.Context, to io.Writer, from io.Reader) error {
 		return cannot("", "export: %w", err)
 	}
 	defer file.Close()
+	file.Largest = math.MaxInt64 // what the tape has was taken once
 	progress := x.progress()
 	defer progress.hide()
 	var out recordingWriter

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 
 	tapefile "github.com/hooktape/hooktape/replay/tape"
 )
@@ -41,6 +42,7 @@ func (x *export) curl(ctx context.Context, to string) error {
 		return cannot("", "export: %w", err)
 	}
 	defer file.Close()
+	file.Largest = math.MaxInt64
 	for recording, err := range file.Recordings() {
 		if err != nil {
 			return apiError("export", err)

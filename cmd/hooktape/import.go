@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/hooktape/hooktape/relay/config"
 	"github.com/hooktape/hooktape/relay/inspect"
 )
 
@@ -37,6 +38,7 @@ else is imported, and the exit code is 3.`,
 	}
 	flags := c.Flags()
 	flags.StringVar(&m.session, "session", "", "name of the session that is made")
+	flags.StringVar(&m.largest, "max-record", "", "the largest record to take, such as 2GiB (default: 1GiB, and 64MiB of memory for one of HAR)")
 	flags.BoolVar(&m.force, "force", false, "forget a session of this name first; its records stay")
 	jsonFlag(c, &m.asJSON)
 	return c
@@ -48,6 +50,7 @@ type importing struct {
 	doing         string // "import"
 	session       string
 	force, asJSON bool
+	largest       string // size of a record; "": as tape files are read by default
 }
 
 func (m *importing) run(ctx context.Context, path string) error {
@@ -69,18 +72,30 @@ func (m *importing) run(ctx context.Context, path string) error {
 		return err
 	}
 	if done.Damaged > 0 {
-		return &failure{code: exitCannot, hint: "the rest of it was imported"}
+		return &failure{code: exitCannot, hint: m.hint(done)}
 	}
 	return nil
 }
 
+// hint says of a file that is damaged what became of it.
+func (m *importing) hint(done inspect.Imported) string {
+	if done.Large > 0 {
+		return "the rest of it was imported; --max-record SIZE takes larger records"
+	}
+	return "the rest of it was imported"
+}
+
 // read puts a file of so many bytes onto the tape, and tells what of it is damaged.
 func (m *importing) read(ctx context.Context, t *tape, path string, file io.Reader, all int64) (inspect.Imported, error) {
+	largest, err := recordSize(m.largest)
+	if err != nil {
+		return inspect.Imported{}, err
+	}
 	progress := m.progress()
 	read := &meter{Reader: file, tell: func(n int64) {
 		progress.show(n, all, func() string { return size(n) })
 	}}
-	done, err := t.Import(ctx, read, inspect.ImportQuery{Session: m.session, Otherwise: sessionOfFile(path), Force: m.force})
+	done, err := t.Import(ctx, read, inspect.ImportQuery{Session: m.session, Otherwise: sessionOfFile(path), Force: m.force, Largest: largest})
 	progress.hide()
 	if err != nil {
 		return done, m.refused(path, err)
@@ -95,6 +110,21 @@ func (m *importing) read(ctx context.Context, t *tape, path string, file io.Read
 		return done, cannot("", "%s %s: nothing in it can be imported", m.doing, path)
 	}
 	return done, nil
+}
+
+// recordSize reads --max-record; 0: it is not given.
+func recordSize(text string) (int64, error) {
+	if text == "" {
+		return 0, nil
+	}
+	n, err := config.ParseSize(text)
+	switch {
+	case err != nil:
+		return 0, misused("", "--max-record %q: %w", text, err)
+	case n <= 0:
+		return 0, misused("", "--max-record %q takes nothing", text)
+	}
+	return n, nil
 }
 
 // open opens the file, and tells its size; 0 where that is not known.

@@ -48,11 +48,15 @@ func (f tapeFiles) Read(from io.Reader, q inspect.ImportQuery) (done inspect.Imp
 		return done, err
 	}
 	defer file.Close()
+	file.Largest = q.Largest
 	into := &tapefile.Importer{Store: f.store}
 	defer func() { err = errors.Join(err, into.Close()) }()
 	for recording, err := range file.Recordings() {
 		if damage, ok := errors.AsType[*tapefile.Damage](err); ok {
 			done.AddDamage(damage)
+			if _, large := errors.AsType[*tapefile.TooLarge](damage); large {
+				done.Large++
+			}
 			continue
 		}
 		if err != nil {

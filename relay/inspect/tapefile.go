@@ -10,6 +10,7 @@ import (
 	"iter"
 	"net/http"
 	"net/url"
+	"strconv"
 
 	"github.com/hooktape/hooktape/store"
 )
@@ -29,8 +30,9 @@ type Tapes interface {
 type ImportQuery struct {
 	Session   string // the name of the session that is made of it; "": the one that the file gives, else Otherwise
 	Otherwise string
-	Force     bool // a session that is there already is forgotten first
-	Add       bool // one that is there gets the records beside its own
+	Force     bool  // a session that is there already is forgotten first
+	Add       bool  // one that is there gets the records beside its own
+	Largest   int64 // how many bytes a message may have, and what has to be in memory; 0: as tape files are read by default
 }
 
 // Imported says what came onto the tape.
@@ -43,6 +45,7 @@ type Imported struct {
 	Other   int      `json:"other,omitempty"`   // records of other tools that are neither request nor response
 	Damage  []string `json:"damage,omitempty"`  // what can't be read, and where: the first few
 	Damaged int      `json:"damaged,omitempty"` // how many there are of them
+	Large   int      `json:"large,omitempty"`   // how many of them were larger than is taken
 }
 
 // damageTold is how many places of a damaged file are told. The first one says where it broke.
@@ -124,6 +127,7 @@ func (r *endingReader) Read(p []byte) (int, error) {
 func (s *Server) importTape(w http.ResponseWriter, r *http.Request) error {
 	v := r.URL.Query()
 	q := ImportQuery{Session: v.Get("session"), Otherwise: v.Get("otherwise"), Force: v.Get("force") == "true", Add: v.Get("add") == "true"}
+	q.Largest, _ = strconv.ParseInt(v.Get("largest"), 10, 64) // 0: it is not given
 	done, err := s.Tapes.Read(&endingReader{r.Context(), r.Body}, q)
 	if err != nil {
 		// Whoever still sends would see a broken connection, and no reason.
@@ -172,6 +176,9 @@ func (c *Client) Import(ctx context.Context, file io.Reader, q ImportQuery) (Imp
 	}
 	if q.Add {
 		v.Set("add", "true")
+	}
+	if q.Largest > 0 {
+		v.Set("largest", strconv.FormatInt(q.Largest, 10))
 	}
 	return object[Imported](c.do(ctx, http.MethodPost, "/v1/import?"+v.Encode(), "application/octet-stream", file))
 }

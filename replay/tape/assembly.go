@@ -16,6 +16,7 @@ type assembly struct {
 	request string // the id of its first part
 	left    int    // parts that are to come
 	offset  int64
+	number  int
 	has     bool // the first part is there
 }
 
@@ -33,8 +34,18 @@ func (r *Reader) begin(p *warcPart) {
 		r.damaged(p.offset, facts.ID, errNewer)
 		return
 	}
-	r.current = &assembly{Recording: facts.Recording, request: p.get(fieldConcurrent), left: facts.Parts, offset: p.offset}
+	if len(facts.ID) > idMax {
+		r.damaged(p.offset, "", errLongID)
+		return
+	}
+	parts := min(facts.Parts, 2+2*len(facts.Attempts)) // its request and answer, and what each attempt sent and got
+	r.current = &assembly{Recording: facts.Recording, request: p.get(fieldConcurrent), left: parts, offset: p.offset, number: r.number}
 }
+
+// idMax is how many bytes the id of a recording may have: that of a record has 26.
+const idMax = 255
+
+var errLongID = fmt.Errorf("its id is longer than %d bytes", idMax)
 
 // owns says whether p is one of the parts.
 func (a *assembly) owns(p *warcPart) bool {
@@ -108,6 +119,6 @@ func (r *Reader) abandon() {
 		return
 	}
 	r.current = nil
-	r.damaged(a.offset, a.ID, errMissing)
+	r.fresh = append(r.fresh, found{damage: &Damage{Offset: a.offset, Record: a.number, ID: a.ID, Err: errMissing}})
 	r.giveAssembly(a)
 }

@@ -10,6 +10,7 @@ type Block struct {
 	Size   int64
 	inline []byte
 	open   func() (io.ReadCloser, error) // nil: the bytes are inline
+	at     int64                         // in the file of a reader's scratch
 }
 
 // Bytes is b as a Block. It is not copied.

@@ -1,10 +1,10 @@
 package tape
 
 import (
+	"bufio"
 	stdjson "encoding/json"
 	"errors"
 	"fmt"
-	"io"
 )
 
 // Why something of a HAR file can't be read.
@@ -15,11 +15,11 @@ var (
 
 // readHAR gives what a HAR file has. The file is read in a stream: what is in memory at a time is one exchange.
 func (r *Reader) readHAR(yield func(*Recording, error) bool) {
-	d := stdjson.NewDecoder(&noted{r.har, &r.harErr})
-	h := &harReader{Reader: r, d: d, yield: yield}
-	err := h.object(func(key string) error {
-		if key != "log" {
-			return h.skip()
+	file := bufio.NewReaderSize(&noted{r.har, &r.harErr}, inputBuffer)
+	h := &harReader{Reader: r, jsonText: jsonText{r: file, at: r.harStart}, yield: yield}
+	err := h.object(func(name string) error {
+		if name != "log" {
+			return h.passOver()
 		}
 		return h.object(h.logMember)
 	})
@@ -28,7 +28,7 @@ func (r *Reader) readHAR(yield func(*Recording, error) bool) {
 	case r.harErr != nil:
 		yield(nil, fmt.Errorf("read the tape file: %w", r.harErr))
 	case err != nil:
-		yield(nil, h.damage(r.number+1, d.InputOffset(), err))
+		yield(nil, h.damage(r.number+1, h.at, err))
 	case !h.found:
 		yield(nil, errNoHAR)
 	}
@@ -37,7 +37,7 @@ func (r *Reader) readHAR(yield func(*Recording, error) bool) {
 // harReader goes through a HAR file.
 type harReader struct {
 	*Reader
-	d       *stdjson.Decoder
+	jsonText
 	yield   func(*Recording, error) bool
 	found   bool // there are entries
 	stopped bool // nobody wants more
@@ -47,84 +47,63 @@ type harReader struct {
 var errStopped = errors.New("stopped")
 
 func (h *harReader) damage(number int, offset int64, err error) *Damage {
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		err = errCut
-	}
-	return &Damage{Offset: offset, Record: number, Err: err}
+	return &Damage{Offset: offset, Record: number, Err: cutJSON(err)}
 }
 
-// object goes through the members of an object; member reads the value.
-func (h *harReader) object(member func(key string) error) error {
-	if err := h.delim('{'); err != nil {
+// passOver reads a value that nobody needs.
+func (h *harReader) passOver() error {
+	if _, err := h.value(0); !isTooLarge(err) {
 		return err
 	}
-	for h.d.More() {
-		key, err := h.d.Token()
-		if err != nil {
-			return err
-		}
-		name, _ := key.(string)
-		if err := member(name); err != nil {
-			return err
-		}
-	}
-	return h.delim('}')
+	return nil
 }
 
-func (h *harReader) delim(want stdjson.Delim) error {
-	got, err := h.d.Token()
-	if err == nil && got != want {
-		return fmt.Errorf("%v instead of %v", got, want)
-	}
-	return err
+func isTooLarge(err error) bool {
+	_, too := errors.AsType[*TooLarge](err)
+	return too
 }
 
-func (h *harReader) skip() error {
-	var value stdjson.RawMessage
-	return h.d.Decode(&value)
-}
-
-func (h *harReader) logMember(key string) error {
-	switch key {
+func (h *harReader) logMember(name string) error {
+	switch name {
 	case "entries":
-		return h.exchanges()
+		h.found = true
+		return h.list('[', ']', h.exchange)
 	case "_hooktape":
-		return h.d.Decode(&h.info)
+		return h.into(h.mostMemory(), &h.info)
 	case "creator":
 		var creator struct{ Name, Version string }
-		err := h.d.Decode(&creator)
+		err := h.into(h.mostMemory(), &creator)
 		h.info.Software = creator.Name + " " + creator.Version
 		return err
 	}
-	return h.skip()
+	return h.passOver()
 }
 
-func (h *harReader) exchanges() error {
-	h.found = true
-	if err := h.delim('['); err != nil {
+// exchange reads one of the entries. What is wrong with it alone is told; an error is that of the file.
+func (h *harReader) exchange() error {
+	if _, err := h.next(); err != nil {
 		return err
 	}
-	for h.d.More() {
-		offset := h.d.InputOffset()
-		h.number++
-		var x harExchange
-		err := h.d.Decode(&x)
-		var kind *stdjson.UnmarshalTypeError
-		if err != nil && !errors.As(err, &kind) {
-			h.number--
-			return err
-		}
-		var recording *Recording
-		if err == nil {
-			recording, err = x.recording()
-		}
-		if err != nil {
-			recording, err = nil, h.damage(h.number, offset, err)
-		}
-		if !h.yield(recording, err) {
-			h.stopped = true
-			return errStopped
-		}
+	offset := h.at
+	text, err := h.value(h.mostMemory())
+	if err != nil && !isTooLarge(err) {
+		return err
 	}
-	return h.delim(']')
+	h.number++
+	var x harExchange
+	if err == nil {
+		err = stdjson.Unmarshal(text, &x)
+	}
+	var recording *Recording
+	if err == nil {
+		recording, err = x.recording()
+	}
+	if err != nil {
+		recording, err = nil, &Damage{Offset: offset, Record: h.number, Err: err}
+	}
+	if !h.yield(recording, err) {
+		h.stopped = true
+		return errStopped
+	}
+	return nil
 }

@@ -187,7 +187,7 @@ func (g *gzipInput) seek() error {
 			return io.EOF
 		}
 		at := g.raw.offset()
-		g.err, g.member, g.inside = nil, nil, false
+		g.err, g.inside = nil, false
 		g.buf.Reset(g)
 		if start, _ := g.buf.Peek(len(versionStart)); string(start) == versionStart {
 			return nil

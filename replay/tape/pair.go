@@ -10,6 +10,9 @@ import (
 // apart where they fetch side by side.
 const halvesMax = 64
 
+// waitingMax is how many bytes may wait for their other half.
+const waitingMax = 256 << 20
+
 // half is a request or response of another tool.
 type half struct {
 	*warcPart
@@ -33,6 +36,9 @@ func (r *Reader) pair(p *warcPart) {
 	if i < 0 {
 		r.halves = append(r.halves, h)
 		r.flush(halvesMax)
+		for len(r.halves) > 1 && r.waiting() > waitingMax {
+			r.flush(len(r.halves) - 1)
+		}
 		return
 	}
 	other := r.halves[i]
@@ -41,6 +47,14 @@ func (r *Reader) pair(p *warcPart) {
 		h, other = other, h
 	}
 	r.complete(together(h, other))
+}
+
+// waiting is how many bytes wait for their other half.
+func (r *Reader) waiting() (n int64) {
+	for _, h := range r.halves {
+		n += h.block.Size
+	}
+	return n
 }
 
 // fits says whether two messages belong together: one names the other, or neither names any and they are about the same.

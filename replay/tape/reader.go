@@ -3,6 +3,7 @@ package tape
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,23 +17,41 @@ import (
 
 // Reader reads a tape file of any form. It is one goroutine's at a time, and must be closed.
 type Reader struct {
-	in      input         // of WARC
-	har     *bufio.Reader // nil: it is WARC
-	harErr  error         // of reading it
-	scratch scratch
-	info    Info
-	number  int  // of the WARC record at hand
-	lost    bool // the text at hand is not where a WARC record begins
-	current *assembly
-	halves  []*half
-	skipped Skipped
-	fresh   []found
+	// Largest is how many bytes a message may have that is taken, and how many of memory the facts of a recording or an
+	// exchange of HAR may take: what is larger is passed over, and told as Damage that wraps a *TooLarge. 0: 1 GiB for a
+	// message of WARC, which is kept on the disk, and 64 MiB for what has to be in memory. It may be set before reading.
+	Largest int64
+
+	in     input         // of WARC
+	har    *bufio.Reader // nil: it is WARC
+	harErr error         // of reading it
+	// harStart is how many bytes of the file are before it.
+	harStart int64
+	scratch  scratch
+	info     Info
+	number   int  // of the WARC record at hand
+	lost     bool // the text at hand is not where a WARC record begins
+	current  *assembly
+	halves   []*half
+	skipped  Skipped
+	fresh    []found
 }
 
 // Skipped counts the WARC records of other tools that are no part of a recording.
 type Skipped struct {
 	Alone int            // responses whose request is not there
 	Other map[string]int // by their type: revisit, conversion
+}
+
+// kindsMax is how many types of WARC records are told apart. The standard has eight.
+const kindsMax = 32
+
+func (s *Skipped) add(kind string) {
+	kind = strings.ToLower(kind)
+	if s.Other[kind] == 0 && len(s.Other) >= kindsMax {
+		kind = "other"
+	}
+	s.Other[kind]++
 }
 
 // NewReader begins to read a tape file. It fails when the first bytes are of no form that it knows. What it keeps on the
@@ -51,11 +70,31 @@ func NewReader(r io.Reader) (*Reader, error) {
 		t.in = newGzipInput(start)
 	case kindHAR:
 		if bom, _ := start.Peek(3); string(bom) == "\ufeff" {
-			_, _ = start.Discard(3) // it was peeked at
+			n, _ := start.Discard(3) // it was peeked at
+			t.harStart = int64(n)
 		}
 		t.har = start
 	}
 	return t, nil
+}
+
+const (
+	largestMessage = 1 << 30
+	largestFacts   = 64 << 20
+)
+
+// mostMemory is how many bytes of memory what has to be decoded may take.
+func (r *Reader) mostMemory() int64 { return cmp.Or(r.Largest, largestFacts) }
+
+// most is how many bytes the block of p may have.
+func (r *Reader) most(p *warcPart) int64 {
+	switch {
+	case p.isType("warcinfo"):
+		return headMax // its fields are few
+	case p.isContent(typeTape), p.isContent(typeRecording):
+		return r.mostMemory()
+	}
+	return cmp.Or(r.Largest, largestMessage)
 }
 
 // Close deletes what was kept on the disk.
@@ -118,10 +157,19 @@ func (r *Reader) give(yield func(*Recording, error) bool) bool {
 	}
 	clear(r.fresh)
 	r.fresh = r.fresh[:0]
-	if r.current == nil && len(r.halves) == 0 {
-		r.scratch.clear()
-	}
+	r.reclaim()
 	return true
+}
+
+// reclaim makes room where what was kept is not needed any more: what was given is not, and only halves wait.
+func (r *Reader) reclaim() {
+	if r.current != nil {
+		return
+	}
+	r.scratch.clear()
+	for _, h := range r.halves {
+		r.scratch.hold(h.block)
+	}
 }
 
 // complete takes a recording whose parts are together.
@@ -143,7 +191,7 @@ type warcPart struct {
 	*warcHead
 	block  Block
 	offset int64
-	bad    error // its digest does not hold
+	bad    error // its digest does not hold, or it is too large
 }
 
 // step reads one WARC record. io.EOF is the end of the file; another error is that of reading it. With r.lost, the next
@@ -213,7 +261,10 @@ var (
 // readBlock reads the block of p and what is behind it, and checks its digest.
 func (r *Reader) readBlock(p *warcPart) error {
 	text := io.LimitReader(r.in.text(), p.length)
-	if !p.wanted() {
+	if most := r.most(p); p.wanted() && p.length > most {
+		p.bad = &TooLarge{Size: p.length, Most: most}
+	}
+	if !p.wanted() || p.bad != nil {
 		n, err := io.Copy(io.Discard, text)
 		if err == nil && n < p.length {
 			err = io.ErrUnexpectedEOF
@@ -305,7 +356,7 @@ func (r *Reader) take(p *warcPart) {
 	case p.isHTTP() && p.standsAlone():
 		r.pair(p)
 	case p.get(fieldPart) == "":
-		r.skipped.Other[strings.ToLower(p.get(fieldType))]++
+		r.skipped.add(p.get(fieldType))
 	}
 }
 
@@ -314,7 +365,9 @@ func (r *Reader) takeInfo(p *warcPart) {
 	var h warcHead
 	if text, ok := r.whole(p); ok {
 		for line := range strings.Lines(string(text)) {
-			h.addLine(strings.TrimRight(line, "\r\n"))
+			if h.addLine(strings.TrimRight(line, "\r\n")) != nil {
+				break
+			}
 		}
 	}
 	r.info.Software, r.info.Session = h.get("software"), h.get("isPartOf")
@@ -326,7 +379,11 @@ func (r *Reader) decode(p *warcPart, into any) bool {
 	if !ok {
 		return false
 	}
-	if err := json.Unmarshal(text, into); err != nil {
+	err := fitsMemory(text, r.mostMemory())
+	if err == nil {
+		err = json.Unmarshal(text, into)
+	}
+	if err != nil {
 		r.damaged(p.offset, "", err)
 		return false
 	}

@@ -1,46 +1,74 @@
 package tape
 
 import (
+	"cmp"
 	"errors"
 	"io"
 	"os"
+	"slices"
 )
 
-// inlineMax is how much of a block is kept in memory. Most webhooks are smaller.
-const inlineMax = 256 << 10
+const (
+	// inlineMax is how much of a block is kept in memory. Most webhooks are smaller.
+	inlineMax = 256 << 10
+	// memoryMax is how much of all blocks that are kept is: a recording may have thousands of attempts.
+	memoryMax = 32 << 20
+)
 
-// scratch keeps the blocks that a reader has read and that are too large for memory, in one temporary file.
+// scratch keeps the blocks that a reader has read: small ones in memory, the others in one temporary file.
 type scratch struct {
-	file *os.File // nil: none was needed yet
-	end  int64
+	file   *os.File // nil: none was needed yet
+	held   []Block  // that are in the file, by their place
+	memory int64    // bytes of those that are not
 }
 
 // keep reads a block of size bytes.
 func (s *scratch) keep(r io.Reader, size int64) (Block, error) {
-	if size <= inlineMax {
+	if size <= inlineMax && s.memory+size <= memoryMax {
 		b := make([]byte, size)
 		_, err := io.ReadFull(r, b)
-		if err == io.EOF {
-			err = io.ErrUnexpectedEOF
-		}
-		return Bytes(b), err
+		s.memory += size
+		return Bytes(b), cutShort(err)
 	}
 	if err := s.make(); err != nil {
 		return Block{}, err
 	}
-	at := s.end
-	n, err := io.CopyN(io.NewOffsetWriter(s.file, at), r, size)
-	s.end += n
-	if err == io.EOF {
-		err = io.ErrUnexpectedEOF
+	at := s.place(size)
+	if _, err := io.CopyN(io.NewOffsetWriter(s.file, at), r, size); err != nil {
+		return Block{}, cutShort(err)
 	}
-	return s.block(at, size), err
+	block := s.block(at, size)
+	s.hold(block)
+	return block, nil
+}
+
+// place is where in the file there is room for so many bytes.
+func (s *scratch) place(size int64) (at int64) {
+	for _, b := range s.held {
+		if b.at-at >= size {
+			return at
+		}
+		at = b.at + b.Size
+	}
+	return at
+}
+
+// hold says that a block is still needed.
+func (s *scratch) hold(b Block) {
+	if b.open == nil {
+		s.memory += b.Size
+		return
+	}
+	i, _ := slices.BinarySearchFunc(s.held, b, func(x, y Block) int { return cmp.Compare(x.at, y.at) })
+	s.held = slices.Insert(s.held, i, b)
 }
 
 // block is what was kept at an offset.
 func (s *scratch) block(at, size int64) Block {
 	file := s.file
-	return Opened(size, func() (io.ReadCloser, error) { return io.NopCloser(io.NewSectionReader(file, at, size)), nil })
+	b := Opened(size, func() (io.ReadCloser, error) { return io.NopCloser(io.NewSectionReader(file, at, size)), nil })
+	b.at = at
+	return b
 }
 
 func (s *scratch) make() (err error) {
@@ -50,18 +78,8 @@ func (s *scratch) make() (err error) {
 	return err
 }
 
-// Write adds to what is kept from s.end on, for who does not know the size before.
-func (s *scratch) Write(p []byte) (int, error) {
-	if err := s.make(); err != nil {
-		return 0, err
-	}
-	n, err := s.file.WriteAt(p, s.end)
-	s.end += int64(n)
-	return n, err
-}
-
 // clear forgets all blocks.
-func (s *scratch) clear() { s.end = 0 }
+func (s *scratch) clear() { s.held, s.memory = s.held[:0], 0 }
 
 func (s *scratch) Close() error {
 	if s.file == nil {

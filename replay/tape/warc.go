@@ -48,6 +48,7 @@ const (
 type warcHead struct {
 	fields []warcField
 	length int64 // of the block
+	lines  int
 }
 
 type warcField struct{ name, value string }
@@ -81,6 +82,8 @@ func (h *warcHead) add(name, value string) {
 const (
 	// headMax bounds the head of a WARC record. URLs of several KiB are real; more than this is no head.
 	headMax = 1 << 20
+	// linesMax bounds its lines. A dozen is usual.
+	linesMax = 1000
 	// versionStart is what every WARC record begins with.
 	versionStart = "WARC/"
 )
@@ -116,18 +119,25 @@ func readWARCHead(r *bufio.Reader) (*warcHead, error) {
 		if size += len(line); size > headMax {
 			return nil, errHeadLong
 		}
-		h.addLine(line)
+		if err := h.addLine(line); err != nil {
+			return nil, err
+		}
 	}
 }
 
-func (h *warcHead) addLine(line string) {
+// addLine adds a field, or what goes on with the one before it.
+func (h *warcHead) addLine(line string) error {
+	if h.lines++; h.lines > linesMax {
+		return errHeadLong
+	}
 	if line != "" && (line[0] == ' ' || line[0] == '\t') && len(h.fields) > 0 { // folded
 		h.fields[len(h.fields)-1].value += " " + strings.Trim(line, " \t")
-		return
+		return nil
 	}
 	if name, value, ok := strings.Cut(line, ":"); ok {
 		h.fields = append(h.fields, warcField{strings.TrimSpace(name), strings.Trim(value, " \t")})
 	}
+	return nil
 }
 
 func (h *warcHead) setLength() error {
