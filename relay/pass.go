@@ -20,7 +20,8 @@ const (
 // pass sends a committed request to the target whose response is the answer. While that can't be reached it tries again
 // until the source's patience is over; then hooktape takes over: the sender gets the ack, and the delivery is
 // hooktape's (DESIGN.md section 4). A target that was reached and gave no answer may have seen the request: it is not
-// asked again at once, but hooktape takes over. Pass discards r.raw when no attempt needs it any more.
+// asked again at once, but hooktape takes over. Those of a key (order_by) go one at a time, behind what waits for the target
+// under it. Pass discards r.raw when no attempt needs it any more.
 func (r *reception) pass() {
 	m := r.message(r.rec, r.x.Head, r.rec.Raw)
 	var patience <-chan time.Time // never, when there is none: then the first failure is the answer
@@ -28,6 +29,14 @@ func (r *reception) pass() {
 		timer := time.NewTimer(r.src.Patience)
 		defer timer.Stop()
 		patience = timer.C
+	}
+	if !r.comesFirst() {
+		if patience == nil {
+			r.turnBack(busyKey(r.target))
+		} else {
+			r.takeOver(nil)
+		}
+		return
 	}
 	for wait := passRetryMin; ; wait = min(2*wait, passRetryMax) {
 		m.attempt++
@@ -41,12 +50,14 @@ func (r *reception) pass() {
 			return
 		}
 		if s.response != nil {
+			r.endTurn()
 			r.passOn(s)
 			r.raw.Discard()
 			return
 		}
 		r.target.missed(s)
 		if patience == nil || s.hopeless {
+			r.endTurn()
 			r.unreached(s)
 			r.raw.Discard()
 			return
@@ -100,6 +111,7 @@ func (r *reception) takeOver(flying <-chan sent) {
 	r.owed.Record, r.owed.Created = id, r.now()
 	r.render(r.acknowledgement(r.ack()))(r.rec)
 	err := r.store.Settle(id, store.Outcome{Answer: r.rec.Answer, Deliveries: []store.Delivery{r.owed}}).Wait()
+	r.endTurn()
 	if err != nil {
 		r.turnAway(err)
 	} else {
@@ -111,11 +123,9 @@ func (r *reception) takeOver(flying <-chan sent) {
 		r.raw.Discard()
 		return
 	}
-	held := r.room // the attempt goes on with it
-	r.room = room{}
+	end := r.outlast()
 	r.sending.Go(func() {
-		defer held.giveBack()
-		defer r.raw.Discard()
+		defer end()
 		defer t.land(id)
 		s := <-flying
 		if err == nil {
@@ -175,7 +185,9 @@ func (r *reception) passOn(s sent) {
 
 // finish records an answer that came from the target, and tells of it.
 func (r *reception) finish(s sent, o store.Outcome) {
-	r.owed.Attempts = 1
+	if o.Attempt != nil {
+		r.owed.Attempts = 1
+	}
 	s.describe(&r.owed)
 	r.owed.State = store.Failed // the sender was told, and owns the retry
 	if took(s.attempt.Status, s.unmet != nil) {
@@ -216,20 +228,36 @@ func (r *reception) refuseNow(f finding) *store.Answer {
 	return answer
 }
 
+// turnBack refuses a request of which no attempt is under way: the sender owns the retry.
+func (r *reception) turnBack(f finding) {
+	r.endTurn()
+	answer := r.refuseNow(f)
+	r.finish(sent{attempt: &store.Attempt{Error: f.reason}}, store.Outcome{Answer: answer})
+	r.raw.Discard()
+}
+
+// outlast leaves to an attempt that goes on without the sender what it needs, until end is called.
+func (r *reception) outlast() (end func()) {
+	rest := &reception{Agent: r.Agent, target: r.target, raw: r.raw, room: r.room, turn: r.turn}
+	r.room, r.turn = room{}, nil
+	return func() {
+		rest.endTurn()
+		rest.raw.Discard()
+		rest.room.giveBack()
+	}
+}
+
 // tooMany answers when patience is over and no more deliveries may wait for the target. What an attempt under way comes
 // to is kept; the sender owns the retry.
 func (r *reception) tooMany(flying <-chan sent) {
-	answer := r.refuseNow(full(r.target))
 	if flying == nil {
-		r.finish(sent{attempt: new(store.Attempt)}, store.Outcome{Answer: answer})
-		r.raw.Discard()
+		r.turnBack(full(r.target))
 		return
 	}
-	held := r.room // the attempt goes on with it
-	r.room = room{}
+	answer := r.refuseNow(full(r.target))
+	end := r.outlast()
 	r.sending.Go(func() {
-		defer held.giveBack()
-		defer r.raw.Discard()
+		defer end()
 		s := <-flying
 		kept := r.store.Spool()
 		defer kept.Discard()

@@ -40,6 +40,7 @@ type reception struct {
 	ended   *target                // asks for the outcome that the request tells; nil: nobody does
 	first   store.ID               // of which the request is a duplicate; zero: it is none
 	leave   func()                 // lets an equal request go on; nil: none waits
+	turn    *spot                  // in target.turns, until hooktape owns the delivery or the target has answered; nil: in no order
 	room    room                   // in memory, while it is under way
 	held    holding                // memory for the whole of a large body
 }
@@ -64,6 +65,7 @@ func (a *Agent) serve(x *wire.Exchange) {
 	r.check()
 	r.makeRoom()
 	defer r.giveBack()
+	defer r.endTurn()
 	err := r.take()
 	if err == nil && !r.rolled {
 		err = r.commit()
@@ -228,12 +230,14 @@ func (r *reception) commit() error {
 	}
 	committed := r.append(plan)
 	r.noteTrace(r.rec.ID)
+	r.takeTurn()
 	if err := committed.Wait(); err != nil {
 		return err
 	}
 	if first, ok := committed.First(); ok {
 		r.noteTrace(first) // which is what the app works on
 		r.first, r.rec.Verdict, r.rec.Reason, r.rec.Answer = first, store.Duplicate, store.DuplicateOf(first), nil
+		r.endTurn()
 	}
 	r.endFollow()
 	if since, turned, ended := r.outage.end(); ended {

@@ -16,7 +16,7 @@
 //	                  ├─► rollup.go  too many refused: counted, not recorded
 //	                  ├─► status.go  a sender asks what became of a record
 //	                  ├─► repeat.go  a duplicate: the answer of the first is the answer
-//	                  ├─► pass.go    respond = "target": the app's response is the answer
+//	                  ├─► pass.go    respond = "target": the app's response is the answer, in the order of line.go
 //	                  └─► target.go  everything else: deliveries, one worker a target
 //	                        │ send.go     one attempt over wire.Client
 //	                        │ through.go  through a tunnel: as it came

@@ -1,11 +1,9 @@
 package relay
 
 import (
-	"crypto/sha256"
 	"fmt"
 	"io"
 	"net/http"
-	"sync"
 	"time"
 
 	"github.com/hooktape/hooktape/relay/wire"
@@ -14,50 +12,6 @@ import (
 
 // repeatWait is how long a request waits for the answer of an equal one that is under way. Senders give up about then.
 const repeatWait = 30 * time.Second
-
-// line lets equal requests through one after another, where a target's response is the answer: what becomes of the
-// second depends on what the target says to the first. The zero value is empty.
-type line struct {
-	mu    sync.Mutex // guards ahead
-	ahead map[place]chan struct{}
-}
-
-// place is where equal requests stand: a hash of their source and key.
-type place [sha256.Size]byte
-
-// enter returns true when no equal request is ahead any more: then leave must be called. It returns false when one
-// still is after the wait, or when stopping.
-func (l *line) enter(p place, wait time.Duration, stopping <-chan struct{}) bool {
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	for {
-		l.mu.Lock()
-		ahead := l.ahead[p]
-		if ahead == nil {
-			if l.ahead == nil {
-				l.ahead = make(map[place]chan struct{})
-			}
-			l.ahead[p] = make(chan struct{})
-			l.mu.Unlock()
-			return true
-		}
-		l.mu.Unlock()
-		select {
-		case <-ahead:
-		case <-timer.C:
-			return false
-		case <-stopping:
-			return false
-		}
-	}
-}
-
-func (l *line) leave(p place) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	close(l.ahead[p])
-	delete(l.ahead, p)
-}
 
 // dedupeKey is what makes the request equal to others; "" when it is accepted whatever came before. What anybody can
 // have sent must not stand in the way of what the provider sends.
@@ -103,20 +57,22 @@ func (r *reception) standInLine(keys []store.Once) bool {
 	if len(keys) == 0 {
 		return true
 	}
-	var places []place
+	var spots []*spot
 	r.leave = func() {
-		for _, at := range places {
-			r.line.leave(at)
+		for _, s := range spots {
+			s.leave()
 		}
 	}
+	timer := time.NewTimer(repeatWait)
+	defer timer.Stop()
 	for _, key := range keys {
-		at := place(sha256.Sum256([]byte(r.src.Name + "\x00" + key.Key)))
-		if !r.line.enter(at, repeatWait, r.stopping) {
+		s := r.line.stand(r.src.Name + "\x00" + key.Key)
+		spots = append(spots, s)
+		if !s.await(timer.C, r.stopping) {
 			r.letOn()
 			r.leave = nil
 			return false
 		}
-		places = append(places, at)
 	}
 	return true
 }

@@ -7,7 +7,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/hooktape/hooktape/relay/config"
@@ -181,34 +180,4 @@ func TestRequestsWithoutAKeyAndRefusedOnesAreNoDuplicates(t *testing.T) {
 	if got := r.verdicts(); got[store.Accepted] != 3 || got[store.MethodNotAllowed] != 2 {
 		t.Errorf("verdicts %v", got)
 	}
-}
-
-func TestTheWaitForAnEqualRequestIsBounded(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var l line
-		at := place{1}
-		if !l.enter(at, repeatWait, nil) {
-			t.Fatal("nobody is ahead, and it waits")
-		}
-		began := time.Now()
-		if l.enter(at, repeatWait, nil) || time.Since(began) != repeatWait {
-			t.Errorf("behind one that does not end, after %v", time.Since(began))
-		}
-		stopping := make(chan struct{})
-		close(stopping)
-		if l.enter(at, repeatWait, stopping) {
-			t.Error("it is let in while the agent stops")
-		}
-		entered := make(chan bool)
-		go func() { entered <- l.enter(at, repeatWait, nil) }()
-		synctest.Wait()
-		l.leave(at)
-		if !<-entered {
-			t.Error("it is not let in when the one ahead is done")
-		}
-		l.leave(at)
-		if len(l.ahead) != 0 {
-			t.Errorf("%d places are left", len(l.ahead))
-		}
-	})
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/url"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -36,6 +37,7 @@ type target struct {
 	fault    atomic.Bool  // the store could not read all deliveries, and somebody was told
 	gone     atomic.Bool  // not in the configuration any more
 	arriving atomic.Int32 // requests on their way into the store with a delivery, counted where it is bounded
+	turns    line         // of requests that are passed on, by the key of their order
 
 	// mu guards the fields below. It is never held during I/O.
 	mu       sync.Mutex
@@ -138,9 +140,7 @@ func (t *target) dispatch(ctx context.Context) (next time.Time) {
 	if free <= 0 {
 		return again
 	}
-	held := t.agent.edge.held(t.config().Tunnel)
-	wait := func(id store.ID) bool { return t.isBusy(id) || id.Compare(held) <= 0 }
-	due, next, err := t.agent.store.Ready(t.key.source, t.key.name, t.agent.now(), free, wait)
+	due, next, err := t.ready(free)
 	if err != nil && !t.fault.Swap(true) {
 		t.agent.complain("can't read all that is to be delivered, told once", t.key, err)
 	}
@@ -158,6 +158,30 @@ func (t *target) dispatch(ctx context.Context) (next time.Time) {
 		return time.Time{} // landing rouses
 	}
 	return next
+}
+
+// ready is what may be sent now, at most limit, and when the next falls due.
+func (t *target) ready(limit int) (due []store.Delivery, next time.Time, err error) {
+	held := t.agent.edge.held(t.config().Tunnel)
+	var behind map[store.ID]bool // requests of their keys that are being passed on: they rouse when they are through
+	wait := func(id store.ID) bool { return behind[id] || t.isBusy(id) || id.Compare(held) <= 0 }
+	for {
+		due, next, err = t.agent.store.Ready(t.key.source, t.key.name, t.agent.now(), limit, wait)
+		n := len(due)
+		due = slices.DeleteFunc(due, func(d store.Delivery) bool {
+			if d.Key == "" || !t.turns.stands(d.Key) {
+				return false
+			}
+			if behind == nil {
+				behind = make(map[store.ID]bool)
+			}
+			behind[d.Record] = true
+			return true
+		})
+		if len(due) == n || err != nil {
+			return due, next, err
+		}
+	}
 }
 
 // free is how many attempts may start now, and when to look again whatever becomes of them; zero: no need. While the
