@@ -146,7 +146,7 @@ func attemptOf(r *tape.Recording) (found *tape.Attempt) {
 		a := &r.Attempts[i]
 		rank := 1
 		switch {
-		case a.Status == 0 || a.Replay && !a.Accepted:
+		case !a.IsBaseline():
 			continue
 		case a.Accepted:
 			rank = 3

@@ -379,3 +379,16 @@ func TestManyAskAtOnceAndEachRecordingIsGivenOnce(t *testing.T) {
 		t.Errorf("%d of %d were given", len(seen), n)
 	}
 }
+
+func TestAMockGivesNoResponseToSomethingElse(t *testing.T) {
+	r := recordingOf(t, "GET /a HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+	rewritten := r.Attempts[0]
+	rewritten.Number, rewritten.Edited, rewritten.Response = 2, true, tape.Bytes([]byte("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nno"))
+	r.Attempts = append(r.Attempts, rewritten)
+	m := mockOf(t, MockOptions{}, r)
+	w := httptest.NewRecorder()
+	m.ServeHTTP(w, httptest.NewRequest("GET", "/a", nil))
+	if w.Body.String() != "ok" {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+}

@@ -30,8 +30,8 @@ type PlayOptions struct {
 	Handler http.Handler // the app: it is served on a port of this machine meanwhile
 	URL     string       // in its place: where the app is; a path goes before the recorded ones
 	Rules   *Rules       // what does not count when responses are compared; nil: everything does
-	// Update makes the responses that come the ones that are right from now on: the file is written anew with them, also
-	// where it is masked. A test has a flag for it: var update = flag.Bool("update", false, "...").
+	// Update makes the responses that come the ones that are right from now on: the file is written anew with them, masked
+	// where the file is. What is masked differs the next time unless Rules leave it out. A test has a flag for it: var update = flag.Bool("update", false, "...").
 	Update bool
 	// Prepare changes a request before it is sent, as with Request.With or Request.Signed. Nil: it is sent as recorded.
 	Prepare func(*Request) (*Request, error)
@@ -80,10 +80,11 @@ func Play[T TestingT[T]](t T, path string, o PlayOptions) {
 		t.Fatalf("%s has nothing to play", path)
 	}
 	if len(p.came) > 0 {
-		if err := tape.Rewrite(path, p.replace); err != nil {
+		did, err := tape.Accept(path, nil, p.next)
+		if err != nil {
 			t.Fatalf("%v", err)
 		}
-		t.Logf("%s: %d responses are new", path, len(p.came))
+		t.Logf("%s: %d responses are new, %d of them masked", path, did.Responses, did.Masked)
 	}
 }
 
@@ -191,7 +192,7 @@ var errNoBaseline = errors.New("no response of the app was recorded: with Update
 // compare compares a response with the recorded one.
 func (p *player) compare(r *tape.Recording, now *Result) (Difference, error) {
 	found, ok := responseOf(r)
-	if !ok || r.Known && len(r.Attempts) == 0 { // hooktape's own answer says nothing about the app
+	if !ok || r.Known && attemptOf(r) == nil { // hooktape's own answer says nothing about the app
 		return Difference{}, errNoBaseline
 	}
 	then, err := ReadThen(found.block.Open, r.Method)
@@ -201,25 +202,15 @@ func (p *player) compare(r *tape.Recording, now *Result) (Difference, error) {
 	return Compare(then, now.Response, p.o.Rules), nil
 }
 
-// replace puts the response that came into the place of the recorded one.
-func (p *player) replace(n int, r *tape.Recording) error {
+// next is the response that takes the place of the recorded one, and where that is.
+func (p *player) next(n int, r *tape.Recording) (then, now *tape.Attempt, err error) {
 	result := p.came[n]
 	if result == nil {
-		return nil
+		return nil, nil, nil
 	}
-	response := tape.Opened(result.Kept.Size(), result.Kept.Open)
-	status, head := result.Response.Status, result.Response.HeadSize
-	if at := attemptOf(r); at != nil {
-		at.Status, at.HeadSize, at.Response, at.Error, at.Finding = status, head, response, "", ""
-		at.FirstByte, at.Duration = int64(result.FirstByte), int64(result.Duration)
-	} else if r.Known {
-		r.Attempts = append(r.Attempts, tape.Attempt{
-			Number: 1, Source: r.Source, Target: mockSource, Accepted: true, Replay: true, Time: tape.Time{Time: result.Time}, Head: []byte(result.Head),
-			Status: status, FirstByte: int64(result.FirstByte), Duration: int64(result.Duration), HeadSize: head, Response: response,
-		})
-	}
-	if a := r.Answer; a != nil && (a.FromAttempt > 0 || !r.Known) { // what the sender got was the app's
-		a.Status, a.HeadSize, a.Response = status, head, response
-	}
-	return nil
+	return attemptOf(r), &tape.Attempt{
+		Source: r.Source, Target: mockSource, URL: result.URL.String(), Time: tape.Time{Time: result.Time}, Head: []byte(result.Head),
+		Status: result.Response.Status, FirstByte: int64(result.FirstByte), Duration: int64(result.Duration),
+		HeadSize: result.Response.HeadSize, Response: tape.Opened(result.Kept.Size(), result.Kept.Open),
+	}, nil
 }

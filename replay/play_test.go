@@ -62,7 +62,7 @@ func TestAnAppThatAnswersOtherwiseFailsUntilThatIsRight(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if text, failed := played(t, path, replay.PlayOptions{Handler: app, Update: true}); failed || !strings.Contains(text, "3 responses are new") {
+	if text, failed := played(t, path, replay.PlayOptions{Handler: app, Update: true}); failed || !strings.Contains(text, "3 responses are new, 0 of them masked") {
 		t.Errorf("update: %s", text)
 	}
 	if text, failed := played(t, path, replay.PlayOptions{Handler: app}); failed {

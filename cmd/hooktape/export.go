@@ -100,8 +100,6 @@ type export struct {
 	mask   bool
 	paths  []tapefile.MaskPath
 
-	change func(*tapefile.Recording) (*tapefile.Recording, error) // nil: nothing is changed before it is written
-
 	masker         *tapefile.Masker    // nil: nothing is masked
 	har            *tapefile.HARWriter // nil: it is another form
 	records, bytes int64
@@ -270,7 +268,9 @@ type recordingWriter interface {
 // begin begins the file.
 func (x *export) begin(to io.Writer, info tapefile.Info) recordingWriter {
 	info.Software, info.Created = "hooktape "+programVersion().Version, x.now().UTC()
-	info.Masked = info.Masked || x.mask
+	if x.masker != nil {
+		info.Masked, info.Hidden = true, x.masker.Hidden()
+	}
 	switch x.form {
 	case formWARCGz:
 		return tapefile.NewGzipWriter(to, info)
@@ -342,12 +342,6 @@ func (x *export) finish(out recordingWriter, from tapefile.Info) error {
 
 // put writes a recording, masked where that is asked for.
 func (x *export) put(out recordingWriter, r *tapefile.Recording) error {
-	if x.change != nil {
-		var err error
-		if r, err = x.change(r); err != nil {
-			return err
-		}
-	}
 	if x.masker != nil {
 		masked, err := x.masker.Mask(r)
 		if err != nil {

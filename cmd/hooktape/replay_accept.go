@@ -30,59 +30,66 @@ func (r *replayer) rewriteFile(ctx context.Context) error {
 	if r.damaged {
 		return cannot("", "%s is damaged, and stays as it is: nothing is accepted", r.flags.file)
 	}
-	from := &importing{env: r.env, doing: "replay"}
-	file, _, err := from.open(r.flags.file)
-	if err != nil {
-		return err
-	}
-	defer file.Close()
 	next, stop := iter.Pull2(r.tape.Playable(ctx, inspect.PlayQuery{Filter: inspect.Filter{Session: r.filter.Session}}))
 	defer stop()
 	a := &accepting{of: r, ctx: ctx, next: next}
-	x := &export{env: r.env, path: r.flags.file, form: formOf(r.flags.file), force: true, change: a.change}
-	if err := x.write(ctx, file); err != nil {
-		return err
+	did, err := tapefile.Accept(r.flags.file, r.names, a.accepted)
+	if err != nil {
+		return cannot("", "accept: %w", err)
 	}
-	_, err = fmt.Fprintf(r.env.stderr, "%s has %s now\n", clean(r.flags.file), counted(a.accepted, "new response"))
-	return err
+	fmt.Fprintf(r.env.stderr, "%s has %s now\n", clean(r.flags.file), counted(did.Responses, "new response"))
+	if did.Masked > 0 {
+		fmt.Fprintf(r.env.stderr, "secrets in %d of them are masked, as the file is: they differ the next time unless --ignore leaves them out\n", did.Masked)
+	}
+	return nil
 }
 
-// accepting puts accepted responses into the recordings of a tape file. The records of its tape come in the same order.
+// accepting finds what was accepted for the recordings of a tape file. The records of its tape come in the same order.
 type accepting struct {
-	of       *replayer
-	ctx      context.Context // of the rewriting, which is one call
-	next     func() (inspect.Playable, error, bool)
-	ahead    *inspect.Playable // came from next, and its recording did not come yet
-	accepted int
+	of    *replayer
+	ctx   context.Context // of the rewriting, which is one call
+	next  func() (inspect.Playable, error, bool)
+	ahead *inspect.Playable // came from next, and its recording did not come yet
 }
 
-// change is a recording with the response that was accepted for it, if one was.
-func (a *accepting) change(recording *tapefile.Recording) (*tapefile.Recording, error) {
+// accepted is the response that was accepted for a recording, if one was, and the one that it takes the place of.
+func (a *accepting) accepted(_ int, recording *tapefile.Recording) (then, now *tapefile.Attempt, err error) {
+	if err := a.ctx.Err(); err != nil {
+		return nil, nil, err
+	}
 	if a.ahead == nil {
 		rec, err, ok := a.next()
-		if err != nil {
-			return nil, err
-		}
-		if !ok {
-			return recording, nil
+		if err != nil || !ok {
+			return nil, nil, err
 		}
 		a.ahead = &rec
 	}
 	rec := a.ahead
 	if recording.ID != "" && rec.Origin != recording.ID {
-		return recording, nil // it was too large for the tape
+		return nil, nil, nil // it was too large for the tape
 	}
 	a.ahead = nil
-	now := a.of.acceptedFor(rec)
-	if now == nil {
-		return recording, nil
+	came := a.of.acceptedFor(rec)
+	if came == nil {
+		return nil, nil, nil
 	}
-	a.accepted++
-	response := tapefile.Opened(now.Size, func() (io.ReadCloser, error) {
-		return bytesOr(now.Response, func() (io.ReadCloser, error) { return a.of.tape.Response(a.ctx, rec.ID.String(), now.Number) })()
-	})
-	replaceResponse(recording, now, response)
-	return recording, nil
+	for i := range recording.Attempts {
+		if past := &recording.Attempts[i]; past.IsBaseline() && (came.Target == "" || past.Target == came.Target) {
+			then = past
+		}
+	}
+	return then, a.attempt(rec, came), nil
+}
+
+// attempt is an attempt of this replay as tape files have it.
+func (a *accepting) attempt(rec *inspect.Playable, came *inspect.Past) *tapefile.Attempt {
+	return &tapefile.Attempt{
+		Source: came.Source, Target: came.Target, Edited: came.Edited, URL: came.URL, Status: came.Status, Error: came.Error,
+		Time: tapefile.Time{Time: came.Time.Time}, FirstByte: int64(came.FirstByte.Duration()), Duration: int64(came.Duration.Duration()),
+		HeadSize: came.HeadSize, Response: tapefile.Opened(came.Size, func() (io.ReadCloser, error) {
+			return bytesOr(came.Response, func() (io.ReadCloser, error) { return a.of.tape.Response(a.ctx, rec.ID.String(), came.Number) })()
+		}),
+	}
 }
 
 // acceptedFor is the attempt of this replay that was accepted for a record; nil: none was.
@@ -93,30 +100,4 @@ func (r *replayer) acceptedFor(rec *inspect.Playable) *inspect.Past {
 		}
 	}
 	return nil
-}
-
-// replaceResponse puts a response in the place of the one that replays of a recording are compared with. Where there is
-// none, it is an attempt of its own.
-func replaceResponse(of *tapefile.Recording, now *inspect.Past, response tapefile.Block) {
-	var then *tapefile.Attempt
-	for i := range of.Attempts {
-		a := &of.Attempts[i]
-		if a.Status != 0 && (!a.Replay || a.Accepted) && (now.Target == "" || a.Target == now.Target) {
-			then = a
-		}
-	}
-	switch {
-	case then == nil && !of.Known && of.Answer != nil:
-		of.Answer = &tapefile.Answer{Status: now.Status, Time: tapefile.Time{Time: now.Time.Time}, Duration: int64(now.Duration.Duration()), HeadSize: now.HeadSize, Response: response}
-		return
-	case then == nil:
-		of.Attempts = append(of.Attempts, tapefile.Attempt{
-			Number: len(of.Attempts) + 1, Source: now.Source, Target: now.Target, Replay: true, Edited: now.Edited, Accepted: true, URL: now.URL,
-		})
-		then = &of.Attempts[len(of.Attempts)-1]
-	case of.Answer != nil && of.Answer.FromAttempt == then.Number:
-		of.Answer.FromAttempt = 0 // the sender got the one before
-	}
-	then.Status, then.Error, then.Finding, then.HeadSize, then.Response = now.Status, now.Error, "", now.HeadSize, response
-	then.Time, then.FirstByte, then.Duration = tapefile.Time{Time: now.Time.Time}, int64(now.FirstByte.Duration()), int64(now.Duration.Duration())
 }

@@ -22,6 +22,7 @@ type Masker struct {
 	fakes   *mask.Fakes
 	paths   []maskPath
 	known   *everywhere
+	stay    *everywhere       // fakes of what is a fake already, and what that is
 	found   map[string]string // fakes of the secrets of the recording at hand, short ones too
 	sources map[string]*SignedSource
 
@@ -44,7 +45,7 @@ type SignedSource struct {
 // NewMasker makes a Masker with a key that nobody else has. names are hidden beside the defaults, and so is what paths lead
 // to (see ParseMaskPath). Sources that are not given are not signed.
 func NewMasker(key []byte, names mask.Names, paths []MaskPath, sources map[string]*SignedSource) *Masker {
-	m := &Masker{names: names, key: key, known: newEverywhere(), found: map[string]string{}, sources: sources, Unsigned: map[string]error{}}
+	m := &Masker{names: names, key: key, known: newEverywhere(), stay: newEverywhere(), found: map[string]string{}, sources: sources, Unsigned: map[string]error{}}
 	m.fakes = mask.NewFakes(names, key, m.add)
 	for _, p := range paths {
 		m.paths = append(m.paths, maskPath(p))
@@ -52,11 +53,23 @@ func NewMasker(key []byte, names mask.Names, paths []MaskPath, sources map[strin
 	return m
 }
 
+// Hidden are the rules that it masks by.
+func (m *Masker) Hidden() *Hidden {
+	h := &Hidden{Names: m.names}
+	for _, p := range m.paths {
+		h.Paths = append(h.Paths, p.text)
+	}
+	return h
+}
+
 // add takes note of a secret.
 func (m *Masker) add(secret, fake string) {
 	m.found[secret] = fake
 	m.known.add(secret, fake)
 }
+
+// replace replaces known secrets wherever they stand in a text.
+func (m *Masker) replace(text string) string { return m.stay.replace(m.known.replace(text)) }
 
 // Signing is what the requests so far were signed with.
 func (m *Masker) Signing() (all []Signing) {
@@ -217,15 +230,15 @@ func (o *opened) finish(m *Masker) error {
 
 // replace replaces known secrets wherever they stand.
 func (o *opened) replace(m *Masker) error {
-	o.head = m.known.replace(o.head)
+	o.head = m.replace(o.head)
 	body := o.body
 	if o.newBody != nil {
 		body = o.newBody
 	}
-	o.set([]byte(m.known.replace(string(body))))
+	o.set([]byte(m.replace(string(body))))
 	if o.chunked {
 		before, behind := trailers(o.raw)
-		o.raw = append(bytes.Clone(before), m.known.replace(string(behind))...)
+		o.raw = append(bytes.Clone(before), m.replace(string(behind))...)
 	}
 	return nil
 }
@@ -276,8 +289,8 @@ func (m *Masker) openSent(a *Attempt) (*opened, error) {
 
 // facts masks what is known beside the bytes.
 func (m *Masker) facts(r *Recording) {
-	r.URL = m.known.replace(m.target(r.URL))
-	r.Target = m.known.replace(m.target(r.Target))
+	r.URL = m.replace(m.target(r.URL))
+	r.Target = m.replace(m.target(r.Target))
 	texts := []*string{&r.Reason, &r.Trace, &r.Event, &r.Host}
 	for i := range r.Events {
 		texts = append(texts, &r.Events[i])
@@ -288,7 +301,7 @@ func (m *Masker) facts(r *Recording) {
 	for i := range r.Attempts {
 		a := &r.Attempts[i]
 		texts = append(texts, &a.URL, &a.Error, &a.Finding)
-		a.Head = []byte(m.known.replace(string(a.Head)))
+		a.Head = []byte(m.replace(string(a.Head)))
 	}
 	for i := range r.Deliveries {
 		d := &r.Deliveries[i]
@@ -304,7 +317,7 @@ func (m *Masker) fact(text string) string {
 	if fake, ok := m.found[text]; ok {
 		return fake
 	}
-	return m.known.replace(text)
+	return m.replace(text)
 }
 
 // secretOf is the secret that is made for a source: the same for the whole file.

@@ -17,7 +17,11 @@ import (
 type MaskPath struct {
 	where string
 	names []string
+	text  string // as it was written
 }
+
+// String is the path as it was written.
+func (p MaskPath) String() string { return p.text }
 
 type maskPath MaskPath
 
@@ -35,7 +39,7 @@ func ParseMaskPath(text string) (MaskPath, error) {
 	case where == "header" && len(names) > 2:
 		return MaskPath{}, fmt.Errorf("there is nothing below %s", strings.Join(names[:2], "."))
 	}
-	return MaskPath{names[0], names[1:]}, nil
+	return MaskPath{names[0], names[1:], text}, nil
 }
 
 // fits says whether a pattern is that of a name.

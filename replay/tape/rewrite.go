@@ -2,6 +2,7 @@ package tape
 
 import (
 	"bufio"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -11,10 +12,18 @@ import (
 	"github.com/hooktape/hooktape/store"
 )
 
-// Rewrite writes the tape file at path anew, in its form, with each recording as change leaves it; n is its place in the
-// file, from 0. Whenever the process is killed, the file is whole: the old one or the new one. A file that is damaged is
-// left as it is, since what can't be read would be lost.
+// Rewrite writes the tape file at path anew, in its form and with its mode, with each recording as change leaves it; n is
+// its place in the file, from 0. Whenever the process is killed, the file is whole: the old one or the new one. A file that
+// is damaged is left as it is, since what can't be read would be lost. Where path is a link, it stays one.
 func Rewrite(path string, change func(n int, r *Recording) error) error {
+	return rewriteFile(path, func(_ Info, n int, r *Recording) error { return change(n, r) })
+}
+
+func rewriteFile(link string, change changing) error {
+	path, err := filepath.EvalSymlinks(link)
+	if err != nil {
+		return err
+	}
 	from, err := os.Open(path)
 	if err != nil {
 		return err
@@ -34,12 +43,15 @@ func Rewrite(path string, change func(n int, r *Recording) error) error {
 		err = errors.Join(temp.Chmod(info.Mode().Perm()), temp.Sync())
 	}
 	if err := errors.Join(err, temp.Close()); err != nil {
-		return fmt.Errorf("write %s anew: %w", path, err)
+		return fmt.Errorf("write %s anew: %w", link, err)
 	}
 	return store.Rename(temp.Name(), path)
 }
 
-func rewrite(to io.Writer, from io.Reader, change func(n int, r *Recording) error) error {
+// changing changes a recording of a file that says of itself what info has.
+type changing func(info Info, n int, r *Recording) error
+
+func rewrite(to io.Writer, from io.Reader, change changing) error {
 	start := bufio.NewReaderSize(from, inputBuffer)
 	form, err := sniff(start)
 	if err != nil {
@@ -61,7 +73,7 @@ func rewrite(to io.Writer, from io.Reader, change func(n int, r *Recording) erro
 				return err
 			}
 		}
-		if err := errors.Join(change(n, r), out.Write(r)); err != nil {
+		if err := cmp.Or(change(file.Info(), n, r), out.Write(r)); err != nil {
 			return err
 		}
 		n++

@@ -33,6 +33,7 @@ type Info struct {
 	Software string    `json:"-"` // who wrote it; NewWriter takes "" for hooktape
 	Created  time.Time `json:"created,omitzero"`
 	Masked   bool      `json:"masked,omitempty"` // secrets are replaced by fakes
+	Hidden   *Hidden   `json:"hidden,omitempty"` // by which rules; nil: the defaults, or it is not masked
 	Signing  []Signing `json:"signing,omitempty"`
 }
 
@@ -116,6 +117,10 @@ type Attempt struct {
 	HeadSize  int    `json:"head_size,omitempty"` // bytes of Response that are the head
 	Response  Block  `json:"-"`
 }
+
+// IsBaseline says whether its response is one that replays are compared with: one to what was recorded, that was no
+// replay's, or one that was accepted.
+func (a *Attempt) IsBaseline() bool { return a.Status != 0 && (a.Accepted || !a.Replay && !a.Edited) }
 
 // Delivery is how far a record got with one target.
 type Delivery struct {
