@@ -19,7 +19,7 @@ const echoMost = 1 << 20
 type echo struct {
 	url    *url.URL
 	server *http.Server
-	served chan error
+	served chan struct{}
 }
 
 func startEcho() (*echo, error) {
@@ -30,15 +30,18 @@ func startEcho() (*echo, error) {
 	e := &echo{
 		url:    &url.URL{Scheme: "http", Host: l.Addr().String()},
 		server: &http.Server{Handler: http.HandlerFunc(answerEcho), ReadHeaderTimeout: 10 * time.Second},
-		served: make(chan error, 1),
+		served: make(chan struct{}),
 	}
-	go func() { e.served <- e.server.Serve(l) }()
+	go func() {
+		defer close(e.served)
+		_ = e.server.Serve(l) // http.ErrServerClosed
+	}()
 	return e, nil
 }
 
 func (e *echo) close() {
 	e.server.Close()
-	<-e.served // http.ErrServerClosed
+	<-e.served
 }
 
 // echoed is what the echo app got. Body is text, or BodyBase64 when it is not UTF-8.

@@ -122,7 +122,7 @@ func (a *agentProcess) awaitAddresses(withInspect bool) error {
 		select {
 		case <-more:
 		case <-a.done:
-			return fmt.Errorf("it ended before it received: %v\n%s%s", a.err, a.out, a.errs)
+			return fmt.Errorf("it ended before it received: %w\n%s%s", a.err, a.out, a.errs)
 		case <-timeout:
 			return fmt.Errorf("it never said where it receives\n%s%s", a.out, a.errs)
 		}

@@ -31,7 +31,7 @@ func (f *senderFlags) registerSigning(c *cobra.Command) {
 	f.registerKeys(c)
 	c.Flags().StringArrayVar(&f.signature, "signature", nil,
 		"KEY=VALUE for --provider hmac: header, prefix, algorithm, encoding, signed, timestamp, id; may be given again")
-	c.RegisterFlagCompletionFunc("provider", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	_ = c.RegisterFlagCompletionFunc("provider", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		return providerNames(), cobra.ShellCompDirectiveNoFileComp
 	})
 }

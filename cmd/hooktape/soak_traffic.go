@@ -198,7 +198,7 @@ func (s *soakSender) talk(ctx context.Context, x soakExchange) (answers [][]byte
 		}
 	}
 	conn := s.conn
-	conn.SetDeadline(time.Now().Add(soakPatience))
+	_ = conn.SetDeadline(time.Now().Add(soakPatience))
 	all := bytes.Join(x.requests, nil)
 	var writing sync.WaitGroup
 	writing.Go(func() { s.write(ctx, conn, all) }) // the agent may answer before all is written
@@ -214,7 +214,7 @@ func (s *soakSender) talk(ctx context.Context, x soakExchange) (answers [][]byte
 // that do not come.
 func (s *soakSender) write(ctx context.Context, conn net.Conn, b []byte) {
 	if s.rng.IntN(10) > 0 {
-		conn.Write(b)
+		_, _ = conn.Write(b)
 		return
 	}
 	for len(b) > 0 {
@@ -235,10 +235,10 @@ func (s *soakSender) refusal(ctx context.Context) {
 		return // an exchange will tell
 	}
 	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(soakPatience))
+	_ = conn.SetDeadline(time.Now().Add(soakPatience))
 	s.write(ctx, conn, request)
 	if tcp, ok := conn.(*net.TCPConn); ok {
-		tcp.CloseWrite()
+		_ = tcp.CloseWrite()
 	}
 	answers, _ := readAnswers(conn, [][]byte{request}, false)
 	if len(answers) > 0 {

@@ -193,7 +193,7 @@ func (t *tailer) follow(n news) error {
 func (t *tailer) due(n news) []store.ID {
 	var due []store.ID
 	old := store.ID{}
-	old.SetTime(uint64(max(0, t.server.now().Add(-tailPatience).UnixMilli())))
+	_ = old.SetTime(uint64(max(0, t.server.now().Add(-tailPatience).UnixMilli())))
 	for id := range t.open {
 		if n.lost || n.settled[id] || id.Compare(old) < 0 {
 			due = append(due, id)

@@ -14,7 +14,7 @@ func (n masking) body(contentType string, body []byte) []byte {
 		kind = strings.TrimSpace(kind)
 	}
 	text := string(body)
-	masked := text
+	var masked string
 	switch {
 	case strings.HasPrefix(kind, "multipart/"):
 		masked = n.parts(text, params["boundary"])

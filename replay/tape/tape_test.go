@@ -316,11 +316,8 @@ func TestFilesOfOtherToolsAreRead(t *testing.T) {
 		if concurrent != "" {
 			about = "WARC-Concurrent-To: <" + concurrent + ">\r\n"
 		}
-		content := "application/http;msgtype=" + kind
-		if strings.Contains(extra, "Content-Type") {
-			content = ""
-		} else {
-			extra += "Content-Type: " + content + "\r\n"
+		if !strings.Contains(extra, "Content-Type") {
+			extra += "Content-Type: application/http;msgtype=" + kind + "\r\n"
 		}
 		return fmt.Sprintf("WARC/1.0\r\nWARC-Type: %s\r\nWARC-Record-ID: <%s>\r\n%sWARC-Target-URI: <%s>\r\nWARC-Date: 2026-01-02T03:04:05Z\r\n%sContent-Length: %d\r\n\r\n%s\r\n\r\n",
 			kind, id, about, url, extra, len(block), block)
