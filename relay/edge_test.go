@@ -344,6 +344,17 @@ func TestACopyThatALaptopMayNotHaveIsRefused(t *testing.T) {
 	}
 }
 
+func TestASourceThatIsAskedForTwiceComesOnce(t *testing.T) {
+	cfg, _ := edgeConfig(time.Minute, config.DefaultSource("stripe", "/stripe")).WithTunnels(nil, nil)
+	live := tunnel.Copy{Source: "stripe", Where: "json.livemode"}
+	if copies, err := copiesFor(cfg, "alice", []tunnel.Copy{live, live}); len(copies) != 1 || err != nil {
+		t.Errorf("got %+v, %v", copies, err)
+	}
+	if copies, err := copiesFor(cfg, "alice", []tunnel.Copy{live, {Source: "stripe"}}); err == nil {
+		t.Errorf("two different ones: %+v", copies)
+	}
+}
+
 func TestALaptopThatIsRefusedChangesNothing(t *testing.T) {
 	a := startApp(t, always(ok))
 	edge := startEdge(t, tapeIn(t), edgeConfig(time.Minute, config.DefaultSource("stripe", "/stripe")))

@@ -124,13 +124,19 @@ func (a *Agent) welcome(l *laptop, hello tunnel.Hello) (w tunnel.Welcome, err er
 	return w, nil
 }
 
-// copiesFor is what a laptop wants copies of, if it may have them all.
+// copiesFor is what a laptop wants copies of, if it may have them all. Whoever wants one twice gets it once.
 func copiesFor(cfg *config.Config, name string, wanted []tunnel.Copy) (copies []store.Copy, err error) {
 	for _, c := range wanted {
 		if err := cfg.CheckCopy(name, store.Copy(c)); err != nil {
 			return nil, err
 		}
-		copies = append(copies, store.Copy(c))
+		i := slices.IndexFunc(copies, func(before store.Copy) bool { return before.Source == c.Source })
+		switch {
+		case i < 0:
+			copies = append(copies, store.Copy(c))
+		case copies[i].Where != c.Where:
+			return nil, fmt.Errorf("source %q is asked for twice, each time for others of its requests", c.Source)
+		}
 	}
 	return copies, nil
 }

@@ -154,9 +154,15 @@ func (e *env) askToDelete(what string, yes bool) error {
 	return nil
 }
 
+// canAsk says whether somebody is there who can answer: stdin is a terminal.
+func (e *env) canAsk() bool {
+	in, ok := e.stdin.(*os.File)
+	return ok && isTerminal(in)
+}
+
 // confirm asks the user something on the terminal; asked is false where there is none. Only a yes is one.
 func (e *env) confirm(question string) (yes, asked bool) {
-	if in, ok := e.stdin.(*os.File); !ok || !isTerminal(in) {
+	if !e.canAsk() {
 		return false, false
 	}
 	fmt.Fprintf(e.stderr, "%s [y/N] ", question)

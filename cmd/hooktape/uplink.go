@@ -57,6 +57,11 @@ func (f *uplinkFlags) check() error {
 	if f.backlog != "" && !slices.Contains(config.Backlogs, f.backlog) {
 		return misused("", "--backlog %q: it is %s", f.backlog, strings.Join(config.Backlogs, ", "))
 	}
+	for i, name := range f.sources {
+		if slices.Contains(f.sources[:i], name) {
+			return misused("", "--source %s is given twice", name)
+		}
+	}
 	if f.where != "" && len(f.sources) == 0 {
 		return misused("name it with --source", "--where chooses copies of a source of the edge, and none is given")
 	}
@@ -105,7 +110,7 @@ func (s *session) newUplink(cfg *config.Uplink, tell func(tunnel.Change)) *tunne
 		if cfg.Backlog != "" {
 			return tunnel.Backlog(cfg.Backlog), nil
 		}
-		if w.Waiting > askAbove && isTerminal(s.env.stdout) {
+		if w.Waiting > askAbove && isTerminal(s.env.stdout) && s.env.canAsk() {
 			return s.env.askBacklog(ctx, w.Waiting)
 		}
 		return tunnel.DeliverBacklog, nil
@@ -116,29 +121,31 @@ func (s *session) newUplink(cfg *config.Uplink, tell func(tunnel.Change)) *tunne
 
 // askBacklog asks the person at the terminal what becomes of what has waited.
 func (e *env) askBacklog(ctx context.Context, waiting int) (tunnel.Backlog, error) {
-	lines := make(chan string, 1)
-	go func() { // a read from the terminal can't be ended: it ends with the program at the latest
-		defer close(lines)
-		for in := bufio.NewScanner(e.stdin); in.Scan(); {
-			lines <- strings.ToLower(strings.TrimSpace(in.Text()))
-		}
-	}()
-	for {
+	for in := bufio.NewReader(e.stdin); ; {
 		fmt.Fprintf(e.stdout, "%s waited at the edge: deliver, hold or drop them? [deliver] ", counted(waiting, "request"))
+		typed := make(chan string, 1)
+		go func() { // a read from the terminal can't be ended: it ends with the program at the latest
+			line, _ := in.ReadString('\n') // at the end of input the answer is the default
+			typed <- strings.ToLower(strings.TrimSpace(line))
+		}()
 		select {
 		case <-ctx.Done():
 			return "", ctx.Err()
-		case line := <-lines:
-			if line == "" {
-				return tunnel.DeliverBacklog, nil
-			}
-			for _, choice := range config.Backlogs {
-				if strings.HasPrefix(choice, line) {
-					return tunnel.Backlog(choice), nil
-				}
+		case line := <-typed:
+			if choice, ok := backlogNamed(line); ok {
+				return choice, nil
 			}
 		}
 	}
+}
+
+// backlogNamed is the choice that a line begins to name; nothing is the first.
+func backlogNamed(line string) (tunnel.Backlog, bool) {
+	i := slices.IndexFunc(config.Backlogs, func(choice string) bool { return strings.HasPrefix(choice, line) })
+	if i < 0 {
+		return "", false
+	}
+	return tunnel.Backlog(config.Backlogs[i]), true
 }
 
 // uplinkError gives a refusal of the edge its exit code and hint.

@@ -254,11 +254,15 @@ func copyName(s *Source, tunnel string) string {
 	return name
 }
 
-// addCopy gives a source a target that a laptop has asked for. Sources may be changed, their targets are shared.
+// addCopy gives a source a target that a laptop has asked for, unless it has it. Sources may be changed, their targets are
+// shared.
 func (c *Config) addCopy(t Tunnel, want store.Copy) error {
 	s, target, err := c.planCopy(t, want)
 	if err != nil {
 		return err
+	}
+	if slices.ContainsFunc(s.Targets, func(t Target) bool { return t.Copy && t.Name == target.Name }) {
+		return fmt.Errorf("source %q is asked for twice", want.Source)
 	}
 	s.Targets = append(slices.Clone(s.Targets), target)
 	return nil

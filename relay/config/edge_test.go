@@ -82,6 +82,10 @@ func TestALaptopGetsCopiesOfTheSourcesOfItsTunnelAlone(t *testing.T) {
 			t.Errorf("%+v: %+v", tt, targets)
 		}
 	}
+	twice := []store.Copy{{Source: "stripe", Where: "true"}, {Source: "stripe", Where: "true"}}
+	if got, refused := cfg.WithTunnels(nil, map[string][]store.Copy{"alice": twice}); len(got.Source("stripe").Targets) != 2 || refused["alice"] == nil {
+		t.Errorf("asked for twice: %+v, %v", got.Source("stripe").Targets, refused)
+	}
 	if len(cfg.Source("stripe").Targets) != 1 {
 		t.Error("the configuration itself was changed")
 	}

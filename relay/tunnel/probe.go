@@ -40,7 +40,7 @@ func (u *Uplink) findURL(ctx context.Context, welcome Welcome) {
 		if round == probeTell && ctx.Err() == nil {
 			u.tell(Change{Unheard: true, Err: failed})
 		}
-		pause(ctx, backoff(round))
+		u.pause(ctx, backoff(round))
 	}
 }
 

@@ -54,8 +54,11 @@ type Uplink struct {
 	Dialer Dialer
 	Hello  Hello // Instance and Probe are made by NewUplink
 
-	// Choose says what becomes of what has waited, when the edge is reached for the first time. Nil delivers it.
+	// Choose says what becomes of what has waited, when the edge is reached for the first time. It is asked once: what it
+	// says holds although the link is lost meanwhile. Nil delivers it.
 	Choose func(context.Context, Welcome) (Backlog, error)
+	// Wall is the clock on the wall, which goes on while the machine sleeps. Nil: time.Now.
+	Wall func() time.Time
 	// Tell is told what changes, in the goroutines of Run. Nil: nobody is.
 	Tell func(Change)
 
@@ -63,7 +66,8 @@ type Uplink struct {
 	streams chan *Stream
 	once    sync.Once
 	closed  chan struct{} // nothing is accepted any more
-	begin   Begin         // of every link after the first
+	chosen  bool          // begin is known
+	begin   Begin         // of every link
 	known   bool          // the edge was reached before
 }
 
@@ -112,7 +116,7 @@ func (u *Uplink) Run(ctx context.Context) error {
 				continue
 			}
 		}
-		if pause(ctx, backoff(try)); ctx.Err() != nil {
+		if u.pause(ctx, backoff(try)); ctx.Err() != nil {
 			return nil
 		}
 	}
@@ -146,24 +150,37 @@ func (u *Uplink) connect(ctx context.Context) (*Link, Welcome, error) {
 
 // start begins to take requests. What was chosen at first holds for what waited then; what waits since comes.
 func (u *Uplink) start(ctx context.Context, link *Link, welcome Welcome) error {
-	if !u.known {
-		u.begin = Begin{Backlog: DeliverBacklog, UpTo: welcome.Newest}
-		if u.Choose != nil && welcome.Waiting > 0 {
-			chosen, err := u.Choose(ctx, welcome)
-			if err != nil {
-				return err
-			}
-			u.begin.Backlog = chosen
-		}
+	if err := u.choose(ctx, welcome); err != nil {
+		return err
 	}
 	if err := link.Begin(u.begin); err != nil {
 		return err
 	}
 	u.known = true
+	return nil
+}
+
+// choose settles, once, what becomes of what has waited.
+func (u *Uplink) choose(ctx context.Context, welcome Welcome) (err error) {
+	if u.chosen {
+		return nil
+	}
+	begin := Begin{Backlog: DeliverBacklog, UpTo: welcome.Newest}
+	if u.Choose != nil && welcome.Waiting > 0 {
+		if begin.Backlog, err = u.Choose(ctx, welcome); err != nil {
+			return err
+		}
+	}
+	u.begin, u.chosen = begin, true
+	return nil
+}
+
+// heard notes that the edge has heard Begin: it sends requests only then. Until that shows, what waited is dropped with
+// every new link, since the edge may never have heard it; what is tried again there later is to come.
+func (u *Uplink) heard() {
 	if u.begin.Backlog == DropBacklog {
 		u.begin.Backlog = DeliverBacklog
 	}
-	return nil
 }
 
 // final says whether it makes no sense to try again.
@@ -182,7 +199,7 @@ func (u *Uplink) serve(ctx context.Context, link *Link, welcome Welcome) error {
 	defer context.AfterFunc(ctx, func() { _ = link.Close() })()
 	running.Go(func() { u.findURL(working, welcome) })
 	running.Go(func() {
-		if asleep(working, wakeEvery, wakeSlack) {
+		if u.asleep(working) {
 			link.Cut(errWoke)
 		}
 	})
@@ -196,6 +213,7 @@ func (u *Uplink) serve(ctx context.Context, link *Link, welcome Welcome) error {
 			running.Go(func() { u.reply(s) })
 			continue
 		}
+		u.heard()
 		select {
 		case u.streams <- s:
 		case <-link.Done():
@@ -255,28 +273,32 @@ func randomly(d time.Duration) time.Duration {
 }
 
 // pause waits, but not beyond the end of ctx, or when the machine wakes.
-func pause(ctx context.Context, d time.Duration) {
+func (u *Uplink) pause(ctx context.Context, d time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, d)
 	defer cancel()
-	asleep(ctx, wakeEvery, wakeSlack)
+	u.asleep(ctx)
 }
 
 // asleep returns true as soon as it shows that the machine was asleep, or false when ctx ends: while it is, the clock on
 // the wall goes on, and the one that Go measures by stands still.
-func asleep(ctx context.Context, every, slack time.Duration) bool {
-	tick := time.NewTicker(every)
+func (u *Uplink) asleep(ctx context.Context) bool {
+	wall := u.Wall
+	if wall == nil {
+		wall = time.Now
+	}
+	tick := time.NewTicker(wakeEvery)
 	defer tick.Stop()
-	for before := time.Now(); ; {
+	for before, began := wall(), time.Now(); ; {
 		select {
 		case <-ctx.Done():
 			return false
 		case <-tick.C:
 		}
-		now := time.Now()
-		if slept(now.Round(0).Sub(before.Round(0)), now.Sub(before), slack) {
+		at, now := wall(), time.Now()
+		if slept(at.Round(0).Sub(before.Round(0)), now.Sub(began), wakeSlack) {
 			return true
 		}
-		before = now
+		before, began = at, now
 	}
 }
 
