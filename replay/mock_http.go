@@ -81,7 +81,7 @@ func (m *Mock) answerHTTP(r *http.Request, began time.Time, told *Told) (found r
 	}
 	found, err = m.answer(r.Context(), request, began)
 	if told.Missing = missOf(err) != nil; told.Missing && m.o.Missing != nil {
-		return m.pass(r.Context(), request, kept, began)
+		return m.passOr(r.Context(), err, request, kept, began)
 	}
 	return found, err
 }

@@ -32,7 +32,7 @@ func (m *Mock) Serve(ctx context.Context, x *wire.Exchange) {
 	found, err := m.answer(ctx, request, x.Time)
 	miss := missOf(err)
 	if told.Missing = miss != nil; told.Missing && m.o.Missing != nil {
-		found, err = m.pass(ctx, request, kept, x.Time)
+		found, err = m.passOr(ctx, err, request, kept, x.Time)
 	}
 	switch {
 	case err == nil:
@@ -122,6 +122,15 @@ func (b *checkedBody) end() error {
 		return b.broken
 	}
 	return b.framer.EOF()
+}
+
+// passOr is pass for requests that are meant for there; the error of others is that they are missing.
+func (m *Mock) passOr(ctx context.Context, missing error, r *Request, kept *Kept, began time.Time) (recordedAnswer, error) {
+	found, err := m.pass(ctx, r, kept, began)
+	if errors.Is(err, wire.ErrOutsidePrefix) {
+		err = missing
+	}
+	return found, err
 }
 
 // pass sends a request that was not recorded to where it is meant for, and takes what comes back onto the tape.

@@ -7,7 +7,6 @@ import (
 	"io"
 	"io/fs"
 	"net"
-	"os"
 	"strconv"
 	"strings"
 	"sync"
@@ -32,6 +31,7 @@ type mocking struct {
 	match   []string
 	latency string
 	missing string
+	cut     string
 	reveal  bool
 	asJSON  bool
 
@@ -60,7 +60,12 @@ request that was not recorded gets 404, with the recordings that are the nearest
 and what differs: as text, or as JSON where that is accepted.
 
 --record-missing passes such requests to a URL, and puts what comes back into
-the tape file, which is made when there is none, or into the session.`,
+the tape file, which is made when there is none, or into the session. The path of
+URL goes before theirs, or takes the place of --strip-prefix; requests that do not
+begin with that are not passed on.
+
+When it is stopped, the exit code is 130, or 3 where the tape file is damaged and
+only what could be read of it has answered.`,
 		Example: `  hooktape mock checkout.warc.gz
   hooktape mock --session checkout --listen 127.0.0.1:9000 --match method,path,json.order.id
   hooktape mock api.warc.gz --record-missing https://api.example.com --ignore query.timestamp`,
@@ -80,6 +85,7 @@ the tape file, which is made when there is none, or into the session.`,
 	flags.StringSliceVar(&m.match, "match", nil, "parts by which requests are told apart: method, path, query, query.page, body, header.x-tenant, json.order.id, form.event (default method,path,query,body)")
 	flags.StringVar(&m.latency, "latency", "none", "wait as long as the response took then: none, recorded, or a part of it like 0.5x")
 	flags.StringVar(&m.missing, "record-missing", "", "pass requests that were not recorded to this URL, and record what comes back")
+	flags.StringVar(&m.cut, "strip-prefix", "", "with --record-missing: the beginning of the path that the path of URL takes the place of: /crm")
 	m.rules.add(c)
 	jsonFlag(c, &m.asJSON)
 	revealFlag(c, &m.reveal)
@@ -95,12 +101,17 @@ func (m *mocking) run(ctx context.Context) error {
 	if _, err := replay.NewMatching(m.match, nil); err != nil {
 		return misused("", "--match %w", err)
 	}
-	if m.missing != "" {
+	switch {
+	case m.missing == "" && m.cut != "":
+		return misused("--record-missing URL says where that is", "--strip-prefix is of paths that are passed on")
+	case m.cut != "" && !strings.HasPrefix(m.cut, "/"):
+		return misused("", "--strip-prefix %q does not begin with /", m.cut)
+	case m.missing != "":
 		to, err := appURL(m.missing)
 		if err != nil {
 			return err
 		}
-		o.Missing, o.Keep = &replay.Aim{Route: wire.Route{URL: to}}, func(r *tapefile.Recording) error { return m.keep(ctx, r) }
+		o.Missing, o.Keep = &replay.Aim{Route: wire.Route{URL: to, Prefix: m.cut}}, func(r *tapefile.Recording) error { return m.keep(ctx, r) }
 	}
 	if err := m.read(ctx); err != nil {
 		return err
@@ -131,6 +142,9 @@ func (m *mocking) mayKeep() error {
 		return misused("hooktape import and export make a .warc.gz of it", "--record-missing writes into TAPE, and %s is no .warc or .warc.gz", m.path)
 	case m.tape.Info().Masked:
 		return misused("name another TAPE, and export that with --mask", "--record-missing would write secrets into %s, which is masked", m.path)
+	}
+	if err := tapefile.Appendable(m.path); err != nil {
+		return misused("hooktape import and export make a .warc.gz of it", "--record-missing writes into TAPE: %s: %w", m.path, err)
 	}
 	return nil
 }
@@ -238,6 +252,9 @@ func (m *mocking) serve(ctx context.Context, mock *replay.Mock) error {
 		return cannot("", "%w", err)
 	}
 	<-ended
+	if _, damaged := m.tape.Damage(); damaged > 0 {
+		return cannot("what could be read of it has answered", "mock: %s is damaged", m.name())
+	}
 	return ctx.Err()
 }
 
@@ -292,7 +309,7 @@ func (m *mocking) keep(ctx context.Context, r *tapefile.Recording) error {
 	m.saving.Lock()
 	defer m.saving.Unlock()
 	if m.path != "" {
-		return m.append(r)
+		return tapefile.Append(m.path, m.tape.Info(), r)
 	}
 	t, err := m.openTape(ctx, toWrite)
 	if err != nil {
@@ -300,30 +317,14 @@ func (m *mocking) keep(ctx context.Context, r *tapefile.Recording) error {
 	}
 	defer t.Close()
 	from, to := io.Pipe()
-	go func() { to.CloseWithError(writeTape(to, m.tape.Info(), formWARC, r)) }()
+	go func() { to.CloseWithError(writeTape(to, m.tape.Info(), r)) }()
 	defer from.Close() // the writer ends with its reader
 	_, err = t.Import(ctx, from, inspect.ImportQuery{Session: m.session, Add: true})
 	return err
 }
 
-// append puts a recording behind all others in the file. A tape file may consist of several.
-func (m *mocking) append(r *tapefile.Recording) error {
-	file, err := os.OpenFile(m.path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	err = writeTape(file, m.tape.Info(), formOf(m.path), r)
-	if err == nil {
-		err = file.Sync()
-	}
-	return errors.Join(err, file.Close())
-}
-
 // writeTape writes a tape file of one recording.
-func writeTape(to io.Writer, info tapefile.Info, form tapeForm, r *tapefile.Recording) error {
+func writeTape(to io.Writer, info tapefile.Info, r *tapefile.Recording) error {
 	w := tapefile.NewWriter(to, info)
-	if form == formWARCGz {
-		w = tapefile.NewGzipWriter(to, info)
-	}
 	return errors.Join(w.Write(r), w.Close())
 }

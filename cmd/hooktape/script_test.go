@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -33,7 +34,7 @@ func TestMain(m *testing.M) {
 //
 //	start hooktape http 3000   run an agent in the background until it receives; sets $URL, $ADDR, $INSPECT,
 //	                           takes free ports unless told -own-ports; it prints into agent.out, agent.err
-//	halt, interrupt, crash     end it: SIGTERM, SIGINT, SIGKILL; halt and interrupt want a good end
+//	halt, interrupt, crash     end it: SIGTERM, SIGINT, SIGKILL; halt and interrupt want a good end, or this exit code
 //	hangup                     send it SIGHUP
 //	edge up                    a second agent, of edge/hooktape.hcl on edge/tape.db: sets $EDGE_URL, $EDGE_ADDR
 //	app up NAME                an app of raw sockets: sets $NAME, $NAME_URL, $NAME_PORT; each request it
@@ -169,11 +170,18 @@ func scriptEnviron(ts *testscript.TestScript) []string {
 func cmdEnd(sig syscall.Signal) func(*testscript.TestScript, bool, []string) {
 	return func(ts *testscript.TestScript, neg bool, args []string) {
 		on := stageOf(ts)
-		if neg || len(args) > 0 || on.agent == nil {
+		if neg || len(args) > 1 || on.agent == nil {
 			ts.Fatalf("no agent runs, or too many arguments")
 		}
 		agent := on.agent
 		on.agent = nil
+		if len(args) == 1 {
+			agent.stop(sig)
+			if exit, ok := errors.AsType[*exec.ExitError](agent.err); !ok || strconv.Itoa(exit.ExitCode()) != args[0] || agent.unwell() {
+				ts.Fatalf("the agent ended: %v\n%s", agent.err, agent.errs)
+			}
+			return
+		}
 		if sig == syscall.SIGKILL {
 			agent.kill()
 			return

@@ -87,6 +87,9 @@ func rewrite(to io.Writer, from io.Reader, change changing) error {
 	return out.Close()
 }
 
+// errNoWARC says that a file has another form: nothing of ours can be put into it without loss.
+var errNoWARC = errors.New("only WARC files are written to")
+
 // newWriterOf begins a file of the form that another has.
 func newWriterOf(form kind, to io.Writer, info Info) (*Writer, error) {
 	switch form {
@@ -95,5 +98,5 @@ func newWriterOf(form kind, to io.Writer, info Info) (*Writer, error) {
 	case kindGzip:
 		return NewGzipWriter(to, info), nil
 	}
-	return nil, errors.New("only WARC files are written anew")
+	return nil, errNoWARC
 }

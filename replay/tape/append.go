@@ -1,0 +1,52 @@
+package tape
+
+import (
+	"bufio"
+	"errors"
+	"io"
+	"os"
+	"strings"
+)
+
+// Append puts a recording behind all others of the WARC file at path, compressed where the file is, whatever its name
+// says. Where there is none, one is made, for its owner only, and its name says whether it is compressed. info is what is
+// said about it. When Append returns without an error, the recording is on the disk.
+func Append(path string, info Info, r *Recording) error {
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_RDWR, 0o600)
+	if err != nil {
+		return err
+	}
+	w, err := writerBehind(file, info)
+	if err == nil {
+		err = errors.Join(w.Write(r), w.Close(), file.Sync())
+	}
+	return errors.Join(err, file.Close())
+}
+
+// Appendable says why Append would not put anything into the file at path; nil: it would, or there is none yet.
+func Appendable(path string) error {
+	file, err := os.Open(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	_, err = writerBehind(file, Info{}) // which writes nothing by itself
+	return errors.Join(err, file.Close())
+}
+
+// writerBehind writes in the form that a file has. A tape file may consist of several.
+func writerBehind(file *os.File, info Info) (*Writer, error) {
+	form, err := sniff(bufio.NewReader(io.NewSectionReader(file, 0, inputBuffer)))
+	if errors.Is(err, errEmpty) {
+		form, err = kindWARC, nil
+		if strings.HasSuffix(strings.ToLower(file.Name()), ".gz") {
+			form = kindGzip
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return newWriterOf(form, file, info)
+}
