@@ -36,6 +36,7 @@ type recordFacts struct {
 	Edge      string       `cbor:"30,keyasint,omitempty"`
 	Base      string       `cbor:"31,keyasint,omitempty"`
 	Outbound  bool         `cbor:"32,keyasint,omitempty"`
+	Path      string       `cbor:"33,keyasint,omitempty"`
 }
 
 func (v *recordFacts) appendTo(f fields) fields {
@@ -47,7 +48,7 @@ func (v *recordFacts) appendTo(f fields) fields {
 		f = f.facts(21, v.Answer)
 	}
 	return f.text(22, v.Proxy).texts(23, v.Events).number(24, int64(v.Count)).number(25, v.Until).bytes(26, v.Cause).
-		text(27, string(v.CauseBy)).flag(28, v.Overruled).text(29, v.Origin).text(30, v.Edge).text(31, v.Base).flag(32, v.Outbound)
+		text(27, string(v.CauseBy)).flag(28, v.Overruled).text(29, v.Origin).text(30, v.Edge).text(31, v.Base).flag(32, v.Outbound).text(33, v.Path)
 }
 
 func newRecordFacts(r *Record) *recordFacts {
@@ -55,7 +56,7 @@ func newRecordFacts(r *Record) *recordFacts {
 		Time: nanos(r.Time), Source: r.Source, Via: r.Via, Remote: r.Remote, Edge: r.Edge, Base: r.Base, Proxy: r.Proxy, TLS: r.TLS,
 		Proto: r.Proto, Method: r.Method, Target: r.Target, Host: r.Host, Event: r.Event, Events: r.Events, Trace: r.Trace,
 		Verdict: r.Verdict, Reason: r.Reason, Verified: r.Verified,
-		HeadSize: r.HeadSize, BodySize: r.BodySize, Truncated: r.Truncated, Origin: r.Origin,
+		HeadSize: r.HeadSize, BodySize: r.BodySize, Truncated: r.Truncated, Origin: r.Origin, Path: r.Path,
 		Pieces: piecesOf(r.Raw), Size: r.Raw.Size, Count: r.Count, Until: nanos(r.Until), Outbound: r.Outbound,
 	}
 	if r.Cause != (ID{}) {
@@ -72,7 +73,7 @@ func (f *recordFacts) record(id ID) *Record {
 		ID: id, Time: fromNanos(f.Time), Source: f.Source, Via: f.Via, Remote: f.Remote, Edge: f.Edge, Base: f.Base, Proxy: f.Proxy, TLS: f.TLS,
 		Proto: f.Proto, Method: f.Method, Target: f.Target, Host: f.Host, Event: f.Event, Events: f.Events, Trace: f.Trace,
 		Verdict: f.Verdict, Reason: f.Reason, Verified: f.Verified,
-		HeadSize: f.HeadSize, BodySize: f.BodySize, Truncated: f.Truncated, Origin: f.Origin,
+		HeadSize: f.HeadSize, BodySize: f.BodySize, Truncated: f.Truncated, Origin: f.Origin, Path: f.Path,
 		Count: f.Count, Until: fromNanos(f.Until), Outbound: f.Outbound,
 	}
 	if len(f.Cause) == len(r.Cause) {

@@ -98,6 +98,7 @@ type Record struct {
 	Truncated bool     // Raw holds only the beginning of what came
 	Session   []string // names of the sessions that it is in, in the order in which these were made
 	Origin    string   // the id that an imported record had where it was recorded; "": it is not imported, or not known
+	Path      string   // of an imported record: the path of its source where it was recorded; "": not known
 	Raw       Raw
 	Answer    *Answer // nil: not answered yet
 

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 
@@ -25,7 +24,7 @@ func (e *env) openTapeFile(ctx context.Context, doing, name string) (t *tape, of
 		return nil, of, cannot("TMPDIR names another folder for it", "%s: make a tape for the time being: %w", doing, err)
 	}
 	if of, err = from.read(ctx, t, name, file, all); err == nil {
-		err = e.furnish(t.store)
+		err = e.furnish(t)
 	}
 	if err != nil {
 		return nil, of, errors.Join(err, t.Close())
@@ -49,18 +48,17 @@ func (e *env) temporaryTape() (*tape, error) {
 	return t, nil
 }
 
-// furnish puts the sources of the config file onto a tape, if one is given, so that it is known where requests go.
-func (e *env) furnish(s *store.Store) error {
-	if e.config == "" {
+// furnish has a tape that this command has alone know the sources of the config file, if one is given, as if an agent ran
+// with it. The tape itself stays as it is.
+func (e *env) furnish(t *tape) error {
+	if e.config == "" || t.store == nil {
 		return nil
 	}
 	cfg, err := config.Load(e.config, e.lookup)
 	if err != nil {
 		return misused("", "%w", err)
 	}
-	sources := (&setup{tape: s, cfg: cfg}).sources(cfg)
-	if err := errors.Join(inspect.SaveSources(s, sources), inspect.SaveMask(s, cfg.Mask)); err != nil {
-		return fmt.Errorf("keep the sources: %w", err)
-	}
+	cfg = withMade(cfg, t.store)
+	t.server.Known = &inspect.Known{Sources: (&setup{tape: t.store, cfg: cfg}).sources(cfg), Mask: cfg.Mask}
 	return nil
 }

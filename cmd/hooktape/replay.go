@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"net/url"
@@ -199,7 +200,13 @@ func (r *replayer) openTape(ctx context.Context) (*tape, error) {
 		if r.flags.noRecord {
 			how = toRead
 		}
-		return r.env.openTape(ctx, how)
+		t, err := r.env.openTape(ctx, how)
+		if err == nil {
+			if err = r.env.furnish(t); err != nil {
+				err = errors.Join(err, t.Close())
+			}
+		}
+		return t, err
 	}
 	t, of, err := r.env.openTapeFile(ctx, "replay", r.flags.file)
 	if err != nil {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -56,7 +57,7 @@ func (r *replayer) aims(rec *inspect.Playable) ([]aim, error) {
 
 // aimAt is an aim at a URL of the command line.
 func (r *replayer) aimAt(to *url.URL, rec *inspect.Playable) aim {
-	route := wire.Route{Prefix: rec.Base + r.prefix(rec.Source), URL: to}
+	route := wire.Route{Prefix: rec.Base + cmp.Or(rec.SourcePath, r.prefix(rec.Source)), URL: to}
 	if to.EscapedPath() == "" {
 		route.Prefix = rec.Base // the recorded path stays
 	}

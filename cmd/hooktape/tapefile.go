@@ -18,6 +18,14 @@ type tapeFiles struct{ store *store.Store }
 
 // Write implements inspect.Tapes.
 func (f tapeFiles) Write(to io.Writer, session store.Session, records iter.Seq[*store.Record], damaged func(error) error) error {
+	sources, err := inspect.LoadSources(f.store)
+	if err != nil {
+		return err
+	}
+	paths := make(map[string]string, len(sources))
+	for _, s := range sources {
+		paths[s.Name] = s.Path
+	}
 	w := tapefile.NewStreamWriter(to, tapefile.Info{Session: session.Name, Masked: len(session.Signing) > 0, Signing: tapeSigning(session.Signing)})
 	for rec := range records {
 		recording, err := tapefile.Of(f.store, rec)
@@ -27,6 +35,7 @@ func (f tapeFiles) Write(to io.Writer, session store.Session, records iter.Seq[*
 		if recording == nil {
 			continue
 		}
+		recording.Path = cmp.Or(recording.Path, paths[recording.Source])
 		if err := w.Write(recording); err != nil {
 			return err
 		}

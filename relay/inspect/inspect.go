@@ -27,6 +27,8 @@ type Server struct {
 	Verifier Verifier
 	Agent    Agent // nil: no agent runs, a command has opened the store itself
 	Setup    Setup // nil: no configuration is known
+	// Known takes the place of what the tape remembers of a configuration; nil: nothing does.
+	Known *Known
 
 	Tapes      Tapes            // nil: there are no tape files
 	Subscriber Subscriber       // nil: no configuration is known

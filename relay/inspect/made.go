@@ -74,7 +74,7 @@ type ListedSource struct {
 func (s *Server) listSources(w http.ResponseWriter, _ *http.Request) error {
 	s.making.Lock()
 	defer s.making.Unlock()
-	remembered, err := LoadSources(s.Store)
+	remembered, err := s.sources()
 	if err != nil {
 		return err
 	}
@@ -258,7 +258,7 @@ func (s *Server) changeSource(w http.ResponseWriter, r *http.Request) error {
 	}
 	s.making.Lock()
 	defer s.making.Unlock()
-	remembered, err := LoadSources(s.Store)
+	remembered, err := s.sources()
 	if err != nil {
 		return err
 	}

@@ -45,7 +45,12 @@ func loadMask(s *store.Store) (mask.Names, error) {
 
 // names are what is masked beside the defaults. They are read for every question: a reload changes them. With an error
 // nothing can be shown, for it could be what is to be hidden.
-func (s *Server) names() (mask.Names, error) { return loadMask(s.Store) }
+func (s *Server) names() (mask.Names, error) {
+	if s.Known != nil {
+		return s.Known.Mask, nil
+	}
+	return loadMask(s.Store)
+}
 
 // mask sends the names, for those who show bytes.
 func (s *Server) mask(w http.ResponseWriter, _ *http.Request) error {

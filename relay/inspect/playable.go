@@ -1,6 +1,7 @@
 package inspect
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -223,7 +224,7 @@ func (s *Server) newLoading(orderBy string, reveal bool) (*loading, error) {
 	if l.names, err = s.names(); err != nil {
 		return nil, err
 	}
-	l.sources, err = LoadSources(s.Store)
+	l.sources, err = s.sources()
 	return l, err
 }
 
@@ -245,7 +246,7 @@ func (l *loading) load(rec *store.Record) (*Playable, error) {
 				return nil, err
 			}
 			if wanted {
-				p.Targets = append(p.Targets, RecordTarget{target, rec.Base + source.Path, added(target, rec)})
+				p.Targets = append(p.Targets, RecordTarget{target, rec.Base + cmp.Or(rec.Path, source.Path), added(target, rec)})
 			}
 		}
 	}

@@ -23,9 +23,10 @@ type Record struct {
 	CauseBy    store.CauseBy `json:"cause_by,omitempty"`
 	Via        string        `json:"via"`
 	Remote     string        `json:"remote"`
-	Edge       string        `json:"edge,omitempty"`  // id of the edge's record of the same request
-	Base       string        `json:"base,omitempty"`  // the beginning of path that named the tunnel at the edge
-	Proxy      string        `json:"proxy,omitempty"` // the trusted proxy that told of remote
+	Edge       string        `json:"edge,omitempty"`        // id of the edge's record of the same request
+	Base       string        `json:"base,omitempty"`        // the beginning of path that named the tunnel at the edge
+	SourcePath string        `json:"source_path,omitempty"` // of an imported record: the path of its source where it was recorded
+	Proxy      string        `json:"proxy,omitempty"`       // the trusted proxy that told of remote
 	Proto      string        `json:"proto"`
 	TLS        bool          `json:"tls,omitempty"` // how the sender came, as far as the agent or a trusted proxy saw
 	Method     string        `json:"method"`

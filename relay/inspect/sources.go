@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/hooktape/hooktape/relay/mask"
 	"github.com/hooktape/hooktape/relay/wire"
 	"github.com/hooktape/hooktape/store"
 )
@@ -66,6 +67,20 @@ func LoadSources(s *store.Store) ([]Source, error) {
 		return nil, fmt.Errorf("read the sources on the tape: %w", err)
 	}
 	return sources, nil
+}
+
+// Known is what a configuration says of sources, and what is masked beside the defaults.
+type Known struct {
+	Sources []Source
+	Mask    mask.Names
+}
+
+// sources are those that are configured, as far as that is known.
+func (s *Server) sources() ([]Source, error) {
+	if s.Known != nil {
+		return s.Known.Sources, nil
+	}
+	return LoadSources(s.Store)
 }
 
 // RecordTarget is a target of a record's source, and the path that the

@@ -290,7 +290,7 @@ func (m *Masker) openSent(a *Attempt) (*opened, error) {
 // facts masks what is known beside the bytes.
 func (m *Masker) facts(r *Recording) {
 	r.URL = m.replace(m.target(r.URL))
-	r.Target = m.replace(m.target(r.Target))
+	r.Target, r.Path, r.Base = m.replace(m.target(r.Target)), m.replace(m.target(r.Path)), m.replace(m.target(r.Base))
 	texts := []*string{&r.Reason, &r.Trace, &r.Event, &r.Host}
 	for i := range r.Events {
 		texts = append(texts, &r.Events[i])

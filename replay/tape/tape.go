@@ -56,6 +56,8 @@ type Recording struct {
 	Count int    `json:"count,omitempty"` // of a roll-up
 
 	Source   string   `json:"source,omitempty"`
+	Path     string   `json:"source_path,omitempty"` // of the source; "": not known
+	Base     string   `json:"base,omitempty"`
 	Via      string   `json:"via,omitempty"`
 	Remote   string   `json:"remote,omitempty"`
 	Proxy    string   `json:"proxy,omitempty"`
