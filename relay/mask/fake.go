@@ -77,6 +77,16 @@ func (f *Fakes) InJSON(raw string) string { return f.respelled(raw, jsonToken) }
 // InURL is the fake of a secret that is the value of a parameter.
 func (f *Fakes) InURL(raw string) string { return f.respelled(raw, percentToken(true)) }
 
+// Bytes is as many other bytes, for what nobody can look into.
+func (f *Fakes) Bytes(secret string) string {
+	s := f.stream(secret)
+	fake := make([]byte, len(secret))
+	for i := range fake {
+		fake[i] = byte(s.below(256))
+	}
+	return string(fake)
+}
+
 // number is a number of JSON of the same length.
 func (f *Fakes) number(raw string) string {
 	fake := f.Value(raw)

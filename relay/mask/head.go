@@ -115,6 +115,10 @@ func (n masking) startLine(line string) string {
 	if strings.HasPrefix(line, "HTTP/") {
 		return line
 	}
+	if name, _, ok := strings.Cut(line, ":"); ok && !strings.ContainsAny(name, " /") && n.IsSecret(name) {
+		masked, _ := n.fieldLine(line) // of a head whose first line is not there
+		return masked
+	}
 	method, rest, ok := strings.Cut(line, " ")
 	if !ok {
 		return n.target(line)

@@ -130,7 +130,7 @@ func (m *Masker) maskLater(r *Recording, a *Attempt) (bool, error) {
 		return false, err
 	}
 	for _, o := range all {
-		if err := o.finish(m); err != nil {
+		if err := o.finish(); err != nil {
 			return false, err
 		}
 	}

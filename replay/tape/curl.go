@@ -18,7 +18,7 @@ const curlTextMax = 32 << 10
 // Curl is a shell command that sends exactly the bytes of a request to a place: scheme and host, or "" for those that the
 // sender used. With bytes that curl would not send as they are, the command is one of bash, and instead says why.
 func Curl(r *Recording, to string) (command, instead string, err error) {
-	raw, err := r.Request.ReadAll()
+	raw, err := r.Request.inMemory()
 	if err != nil {
 		return "", "", err
 	}

@@ -104,7 +104,7 @@ func ms(d int64) float64 { return float64(d/1000) / 1000 }
 
 // newHARExchange is a recording as HAR shows it. It must be a request.
 func newHARExchange(r *Recording) (*harExchange, error) {
-	raw, err := r.Request.ReadAll()
+	raw, err := r.Request.inMemory()
 	if err != nil {
 		return nil, err
 	}
@@ -149,7 +149,7 @@ func newHARPost(m *message) *harPost {
 }
 
 func newHARResponse(a *Answer, method string) (harResponse, error) {
-	raw, err := a.Response.ReadAll()
+	raw, err := a.Response.inMemory()
 	if err != nil {
 		return harResponse{}, err
 	}

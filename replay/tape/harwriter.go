@@ -5,6 +5,7 @@ import (
 	"cmp"
 	stdjson "encoding/json"
 	"errors"
+	"fmt"
 	"io"
 )
 
@@ -41,7 +42,7 @@ func (w *HARWriter) begin() error {
 	return err
 }
 
-// Write adds a recording: its request and its answer.
+// Write adds a recording: its request and its answer. An error that wraps a *TooLarge is about this one alone.
 func (w *HARWriter) Write(r *Recording) error {
 	if err := w.begin(); err != nil {
 		return err
@@ -52,7 +53,7 @@ func (w *HARWriter) Write(r *Recording) error {
 	}
 	x, err := newHARExchange(r)
 	if err != nil {
-		return err
+		return fmt.Errorf("record %s: %w", r.ID, err)
 	}
 	if w.some {
 		if err := w.out.WriteByte(','); err != nil {

@@ -1,7 +1,6 @@
 package tape
 
 import (
-	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
 	"slices"
@@ -15,7 +14,7 @@ import (
 // that is made for the file, where their provider's scheme can do that.
 //
 // The same secret has the same fake in all recordings of one Masker, and once it was seen, it is replaced wherever it
-// stands in what comes later, too. It is one goroutine's at a time.
+// stands in what comes later, too. It is one goroutine's at a time, and must be closed.
 type Masker struct {
 	names   mask.Names
 	key     []byte
@@ -25,8 +24,13 @@ type Masker struct {
 	stay    *everywhere       // fakes of what is a fake already, and what that is
 	found   map[string]string // fakes of the secrets of the recording at hand, short ones too
 	sources map[string]*SignedSource
+	scratch scratch
+	// together is how many bytes the messages of a recording have that are in memory at once.
+	together int64
+	apart    bool // the messages of the recording at hand are not in memory together
 
-	// Unread counts bodies that can't be looked into: binary, encrypted, or in an unknown coding.
+	// Unread counts bodies that can't be looked into: binary ones, of which what is known is replaced, and those in a
+	// coding that can't be undone, which are replaced whole.
 	Unread int
 	// Unsigned says of sources why their requests could not be signed.
 	Unsigned map[string]error
@@ -45,7 +49,10 @@ type SignedSource struct {
 // NewMasker makes a Masker with a key that nobody else has. names are hidden beside the defaults, and so is what paths lead
 // to (see ParseMaskPath). Sources that are not given are not signed.
 func NewMasker(key []byte, names mask.Names, paths []MaskPath, sources map[string]*SignedSource) *Masker {
-	m := &Masker{names: names, key: key, known: newEverywhere(), stay: newEverywhere(), found: map[string]string{}, sources: sources, Unsigned: map[string]error{}}
+	m := &Masker{
+		names: names, key: key, known: newEverywhere(), stay: newEverywhere(), found: map[string]string{}, sources: sources, together: togetherMax,
+		Unsigned: map[string]error{},
+	}
 	m.fakes = mask.NewFakes(names, key, m.add)
 	for _, p := range paths {
 		m.paths = append(m.paths, maskPath(p))
@@ -81,9 +88,12 @@ func (m *Masker) Signing() (all []Signing) {
 	return all
 }
 
-// Mask is r without its secrets. What it returns has its own bytes.
+// Mask is r without its secrets. What it returns has its own bytes, which can be read until the next call. An error that
+// wraps a *TooLarge is about this recording alone.
 func (m *Masker) Mask(r *Recording) (*Recording, error) {
 	clear(m.found)
+	m.scratch.clear()
+	m.apart = r.messages() > m.together
 	masked := *r
 	masked.Events = slices.Clone(r.Events)
 	masked.Attempts = append([]Attempt(nil), r.Attempts...)
@@ -92,7 +102,7 @@ func (m *Masker) Mask(r *Recording) (*Recording, error) {
 	if err != nil {
 		return nil, err
 	}
-	all := []*opened{request}
+	var others []*opened
 	method := methodOf(r)
 	if r.Answer != nil {
 		answer := *r.Answer
@@ -101,24 +111,38 @@ func (m *Masker) Mask(r *Recording) (*Recording, error) {
 		if err != nil {
 			return nil, err
 		}
-		o.done = func(b []byte, headSize int) { answer.Response, answer.HeadSize = Bytes(b), headSize }
-		all = append(all, o)
+		o.done = func(b Block, headSize int) { answer.Response, answer.HeadSize = b, headSize }
+		others = append(others, o)
 	}
 	for i := range masked.Attempts {
 		some, err := m.openAttempt(&masked.Attempts[i], method)
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, some...)
+		others = append(others, some...)
 	}
 	m.facts(&masked) // all secrets are found now
-	for _, o := range all[1:] {
-		if err := o.finish(m); err != nil {
+	for _, o := range others {
+		if err := o.finish(); err != nil {
 			return nil, err
 		}
 	}
 	return &masked, m.finishRequest(&masked, request)
 }
+
+// messages is how many bytes all messages of a recording have.
+func (r *Recording) messages() int64 {
+	size := r.Size()
+	for i := range r.Attempts {
+		if sent := r.Attempts[i].Sent; sent != nil {
+			size += sent.Size
+		}
+	}
+	return size
+}
+
+// Close deletes what was kept on the disk.
+func (m *Masker) Close() error { return m.scratch.Close() }
 
 func methodOf(r *Recording) string {
 	if r.Method == "" {
@@ -129,19 +153,23 @@ func methodOf(r *Recording) string {
 
 // finishRequest puts the request together, signs it, and says of the recording what is so now.
 func (m *Masker) finishRequest(r *Recording, request *opened) error {
-	before := request.message.head
-	request.done = func(b []byte, headSize int) { r.Request, r.HeadSize = Bytes(b), headSize }
-	if err := request.replace(m); err != nil {
+	if err := request.again(); err != nil {
+		return err
+	}
+	before := request.head
+	request.done = func(b Block, headSize int) { r.Request, r.HeadSize = b, headSize }
+	if err := request.replace(); err != nil {
 		return err
 	}
 	if r.Verified && r.Whole() {
 		m.sign(r, request.message)
 	}
+	after := request.head
 	if err := request.build(); err != nil {
 		return err
 	}
-	if r.HeadSize > 0 && request.message.head != before {
-		r.Target = targetOf(request.message.head)
+	if r.HeadSize > 0 && after != before {
+		r.Target = targetOf(after)
 	}
 	if r.BodySize > 0 && r.Whole() {
 		check := &Recording{Request: r.Request}
@@ -157,134 +185,6 @@ func targetOf(head string) string {
 	_, rest, _ := strings.Cut(line, " ")
 	target, _, _ := strings.Cut(rest, " ")
 	return target
-}
-
-// opened is a message that is being masked.
-type opened struct {
-	*message
-	done func(b []byte, headSize int)
-}
-
-// open takes a block apart and finds its secrets.
-func (m *Masker) open(b Block, headSize int, method string) (*opened, error) {
-	if b.Size > openMax {
-		return nil, errTooLargeToMask
-	}
-	all, err := b.ReadAll()
-	if err != nil {
-		return nil, err
-	}
-	o := &opened{message: openMessage(all, min(headSize, len(all)), method)}
-	o.head = m.head(o.head)
-	if headSize == 0 { // lines of it may be fields
-		o.raw = []byte(m.head(string(o.raw)))
-		o.body = o.raw
-	}
-	kind, _ := o.fields.Get("Content-Type")
-	body := m.fakes.Body(kind, o.body)
-	if o.chunked {
-		before, behind := trailers(o.raw)
-		o.raw = append(bytes.Clone(before), m.trailers(behind)...)
-	}
-	for _, p := range m.paths {
-		body = p.body(m.fakes, kind, body)
-	}
-	o.set(body)
-	if o.opaque && len(o.body) > 0 {
-		m.Unread++
-	}
-	return o, nil
-}
-
-// head masks a head.
-func (m *Masker) head(head string) string {
-	head = m.fakes.Head(head)
-	for _, p := range m.paths {
-		head = p.head(m.fakes, head)
-	}
-	return head
-}
-
-// target masks a target or URL.
-func (m *Masker) target(target string) string {
-	target = m.fakes.Target(target)
-	for _, p := range m.paths {
-		target = p.target(m.fakes, target)
-	}
-	return target
-}
-
-// trailers masks trailer fields.
-func (m *Masker) trailers(raw []byte) []byte {
-	const line = "HTTP/1.1 200\r\n" // no field
-	return []byte(strings.TrimPrefix(m.head(line+string(raw)), line))
-}
-
-// finish puts a message together.
-func (o *opened) finish(m *Masker) error {
-	if err := o.replace(m); err != nil {
-		return err
-	}
-	return o.build()
-}
-
-// replace replaces known secrets wherever they stand.
-func (o *opened) replace(m *Masker) error {
-	o.head = m.replace(o.head)
-	body := o.body
-	if o.newBody != nil {
-		body = o.newBody
-	}
-	o.set([]byte(m.replace(string(body))))
-	if o.chunked {
-		before, behind := trailers(o.raw)
-		o.raw = append(bytes.Clone(before), m.replace(string(behind))...)
-	}
-	return nil
-}
-
-func (o *opened) build() error {
-	all, err := o.bytes()
-	if err == nil {
-		o.done(all, len(o.head))
-	}
-	return err
-}
-
-// openAttempt takes apart what an attempt sent, and what came back.
-func (m *Masker) openAttempt(a *Attempt, method string) (all []*opened, err error) {
-	a.URL = m.target(a.URL)
-	a.Head = []byte(m.head(string(a.Head)))
-	if a.Sent != nil {
-		sent, err := m.openSent(a)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, sent)
-	}
-	response, err := m.open(a.Response, a.HeadSize, method)
-	if err != nil {
-		return nil, err
-	}
-	response.done = func(b []byte, headSize int) { a.Response, a.HeadSize = Bytes(b), headSize }
-	return append(all, response), nil
-}
-
-// openSent takes the body apart that an attempt sent in the place of the recorded one.
-func (m *Masker) openSent(a *Attempt) (*opened, error) {
-	body, err := a.Sent.ReadAll()
-	if err != nil {
-		return nil, err
-	}
-	sent, err := m.open(Bytes(append(bytes.Clone(a.Head), body...)), len(a.Head), "")
-	if err != nil {
-		return nil, err
-	}
-	sent.done = func(b []byte, headSize int) {
-		block := Bytes(b[headSize:])
-		a.Head, a.Sent = b[:headSize], &block
-	}
-	return sent, nil
 }
 
 // facts masks what is known beside the bytes.

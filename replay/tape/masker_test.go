@@ -3,8 +3,11 @@ package tape
 import (
 	"bytes"
 	"compress/gzip"
+	"crypto/md5"
+	"crypto/sha256"
 	"encoding/base64"
 	stdjson "encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/url"
@@ -64,7 +67,9 @@ func newTestMasker(t testing.TB, paths ...string) *Masker {
 		}
 		all = append(all, p)
 	}
-	return NewMasker([]byte("key"), mask.Names{"phone"}, all, map[string]*SignedSource{"shop": {Provider: "github"}, "std": {Provider: "standard-webhooks"}})
+	m := NewMasker([]byte("key"), mask.Names{"phone"}, all, map[string]*SignedSource{"shop": {Provider: "github"}, "std": {Provider: "standard-webhooks"}})
+	t.Cleanup(func() { m.Close() })
+	return m
 }
 
 // everywhereIn is all that a reader of a recording could find: bytes, bodies without codings, and what is known.
@@ -139,6 +144,14 @@ func TestAMaskedRecordingHoldsNoSecret(t *testing.T) {
 				t.Fatal(err)
 			}
 			text := everywhereIn(t, masked)
+			apart := newTestMasker(t, "json.customer.email", "form.data.email")
+			apart.together = 0
+			if again, err := apart.Mask(c.r); err != nil || everywhereIn(t, again) != text || apart.Unread != m.Unread {
+				t.Errorf("one message at a time gives another recording: %v", err)
+			}
+			if a := masked.Attempts[0]; !strings.Contains(string(a.Head), "X-Token: "+m.found[theSecret]+"\r\n") {
+				t.Errorf("the same secret has another fake in what was sent: %s", a.Head)
+			}
 			for _, secret := range []string{theSecret, thePerson, "79001234567"} {
 				if i := strings.Index(text, secret); i >= 0 {
 					t.Errorf("%s is there: %.300q", secret, text[max(0, i-100):])
@@ -319,5 +332,72 @@ func TestMaskPaths(t *testing.T) {
 		if _, err := ParseMaskPath(text); err == nil {
 			t.Errorf("%q is a path", text)
 		}
+	}
+}
+
+// TestDigestsAreThoseOfTheMaskedBody, so that nobody can guess from them what was masked.
+func TestDigestsAreThoseOfTheMaskedBody(t *testing.T) {
+	digests := func(body string) string {
+		sha, md := sha256.Sum256([]byte(body)), md5.Sum([]byte(body))
+		s, m := base64.StdEncoding.EncodeToString(sha[:]), base64.StdEncoding.EncodeToString(md[:])
+		return fmt.Sprintf("Content-Digest: sha-256=:%s:\r\nDigest: SHA-256=%s,MD5=%s\r\nContent-MD5: %s\r\nx-amz-content-sha256: %x\r\nETag: W/\"%x\"\r\n", s, s, m, m, sha, md)
+	}
+	plain := `{"pin":"1234","name":"n"}`
+	for _, coding := range []string{"", "Content-Encoding: gzip\r\n"} {
+		body := plain
+		if coding != "" {
+			body = gzipped(t, plain)
+		}
+		r := request("POST / HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"+coding+digests(body), body)
+		r.Source = ""
+		masked, err := newTestMasker(t).Mask(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw := string(masked.Request.inline)
+		head, now := raw[:masked.HeadSize], raw[masked.HeadSize:]
+		if now == body || !strings.Contains(head, digests(now)) {
+			t.Errorf("%s%q", head, now)
+		}
+	}
+}
+
+func TestWhatIsTooLargeToMaskIsSaid(t *testing.T) {
+	r := request("POST / HTTP/1.1\r\nHost: a\r\n", "")
+	r.Request = Opened(openMax+1, func() (io.ReadCloser, error) { return nil, errors.New("nobody needs it") })
+	_, err := newTestMasker(t).Mask(r)
+	if !isTooLarge(err) {
+		t.Error(err)
+	}
+	w := NewHARWriter(io.Discard, Info{})
+	if err := w.Write(r); !isTooLarge(err) {
+		t.Error(err)
+	}
+	if err := errors.Join(w.Write(request("POST / HTTP/1.1\r\nHost: a\r\n", "")), w.Close()); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestChunksThatBreakOffAreMasked: a secret may stand across the border of two of them.
+func TestChunksThatBreakOffAreMasked(t *testing.T) {
+	r := request("POST / HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n", `{"token":"`+theSecret+`"}`)
+	whole := r.Request.inline
+	r.Verdict = "incomplete"
+	for cut := r.HeadSize + 1; cut < len(whole); cut++ {
+		r.Request = Bytes(whole[:cut])
+		masked, err := newTestMasker(t).Mask(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		data := func(raw []byte) string { return string(dechunked(raw[r.HeadSize:])) }
+		now, was := data(masked.Request.inline), data(r.Request.inline)
+		if len(now) != len(was) || len(was) > 13 && now[10:13] == was[10:13] {
+			t.Fatalf("cut at %d: %q, was %q", cut, now, was)
+		}
+	}
+	r.Request = Bytes(append(bytes.Clone(whole), `{"token":"`+theSecret+`"}`...)) // and what is behind the end
+	masked, err := newTestMasker(t).Mask(r)
+	if err != nil || strings.Contains(string(masked.Request.inline), theSecret) {
+		t.Errorf("%v: %q", err, masked.Request.inline)
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"compress/gzip"
 	"compress/zlib"
-	"fmt"
 	"io"
 	"strconv"
 	"strings"
@@ -19,6 +18,14 @@ const (
 	decodedMax = 256 << 20
 )
 
+// inMemory is ReadAll for what is taken apart then.
+func (b Block) inMemory() ([]byte, error) {
+	if b.Size > openMax {
+		return nil, &TooLarge{Size: b.Size, Most: openMax}
+	}
+	return b.ReadAll()
+}
+
 // message is a message taken apart, so that its text can be changed: its parts are put together again with lengths that
 // fit. What is not changed stays byte for byte.
 type message struct {
@@ -30,6 +37,7 @@ type message struct {
 	coded   string // the content coding that was undone
 	chunked bool   // the chunks were undone
 	opaque  bool   // the body is nothing that can be read: binary, or in a coding that can't be undone
+	sealed  bool   // it is in such a coding: nobody knows what is in it
 
 	newBody []byte // nil: as it is
 }
@@ -47,9 +55,7 @@ func openMessage(all []byte, headSize int, method string) *message {
 	}
 	m.body = m.raw
 	if m.framing.Chunked {
-		if body, _, err := wire.DecodeBody(m.framing, m.raw); err == nil {
-			m.body, m.chunked = body, true
-		}
+		m.body, m.chunked = dechunked(m.raw), true
 	}
 	m.undoCoding()
 	return m
@@ -67,6 +73,7 @@ func (m *message) undoCoding() {
 	if kind, _ := m.fields.Get("Content-Type"); !strings.HasPrefix(kind, "multipart/") {
 		m.opaque = m.opaque || !wire.IsText(m.body)
 	}
+	m.sealed = coded && m.coded == "" && !strings.EqualFold(coding, "identity") && !wire.IsText(m.body)
 }
 
 // set gives the message another body.
@@ -130,64 +137,4 @@ func withLength(head string, was, is int) string {
 		b.WriteString(line)
 	}
 	return b.String()
-}
-
-// rechunked is a chunked body with other data: in chunks of the same sizes, extensions and trailers, but for the last one
-// with data, which takes what is left.
-func rechunked(raw, data []byte) []byte {
-	var out bytes.Buffer
-	for len(raw) > 0 {
-		end := bytes.IndexByte(raw, '\n') + 1
-		line := raw[:end]
-		digits := len(line) - len(bytes.TrimLeft(line, "0123456789abcdefABCDEF"))
-		size, err := strconv.ParseInt(string(line[:digits]), 16, 64)
-		if err != nil || size == 0 || end+int(size) > len(raw) {
-			break
-		}
-		raw = raw[end+int(size):]
-		lineEnd := raw[:bytes.IndexByte(raw, '\n')+1]
-		raw = raw[len(lineEnd):]
-		n := min(int(size), len(data))
-		if isLastChunk(raw) {
-			n = len(data)
-		}
-		if n == 0 {
-			continue
-		}
-		if n == int(size) {
-			out.Write(line)
-		} else {
-			fmt.Fprintf(&out, "%x%s", n, line[digits:])
-		}
-		out.Write(data[:n])
-		out.Write(lineEnd)
-		data = data[n:]
-	}
-	out.Write(raw)
-	return out.Bytes()
-}
-
-// isLastChunk says whether raw begins with the chunk of size 0.
-func isLastChunk(raw []byte) bool {
-	rest := bytes.TrimLeft(raw, "0")
-	return len(rest) < len(raw) && (len(rest) == 0 || bytes.IndexByte([]byte("\r\n; \t"), rest[0]) >= 0)
-}
-
-// trailers are the bytes behind the last chunk's line; empty where there are none. rest is what is before.
-func trailers(raw []byte) (before, behind []byte) {
-	for at := 0; ; {
-		if isLastChunk(raw[at:]) {
-			end := at + bytes.IndexByte(raw[at:], '\n') + 1
-			return raw[:end], raw[end:]
-		}
-		end := bytes.IndexByte(raw[at:], '\n') + 1
-		line := raw[at : at+end]
-		digits := len(line) - len(bytes.TrimLeft(line, "0123456789abcdefABCDEF"))
-		size, err := strconv.ParseInt(string(line[:digits]), 16, 64)
-		if err != nil || end == 0 || at+end+int(size) > len(raw) {
-			return raw, nil
-		}
-		at += end + int(size)
-		at += bytes.IndexByte(raw[at:], '\n') + 1
-	}
 }

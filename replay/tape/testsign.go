@@ -3,17 +3,13 @@ package tape
 import (
 	"encoding/base64"
 	"errors"
-	"fmt"
 
 	"github.com/hooktape/hooktape/relay/provider"
 	"github.com/hooktape/hooktape/relay/wire"
 )
 
-// Why something can't be masked or signed.
-var (
-	errTooLargeToMask = fmt.Errorf("more than %d MiB can't be masked", openMax>>20)
-	errNoScheme       = errors.New("its provider signs nothing")
-)
+// errNoScheme says why something can't be signed.
+var errNoScheme = errors.New("its provider signs nothing")
 
 // sign signs a request as its provider does, at the time when it came, with a secret of the file's own. A request that
 // can't be signed is left with the fakes that it has.
@@ -26,19 +22,9 @@ func (m *Masker) sign(r *Recording, request *message) {
 	if err != nil {
 		return
 	}
-	body := request.newBody
-	if body == nil {
-		body = request.body
-	}
-	coded, err := recoded(request.coded, body)
-	if err != nil {
-		m.Unsigned[r.Source] = err
-		return
-	}
-	if request.newBody == nil { // what is signed is what is sent
+	coded := request.newBody
+	if coded == nil { // what is signed is what is sent
 		coded = decodedBody(request)
-	} else if request.coded != "" {
-		request.newBody, request.body, request.coded = coded, nil, "" // once coded, it stays as it is
 	}
 	asked := &provider.Request{Head: head, Body: coded, URL: provider.RequestURL(source.PublicURL, head, r.TLS), Time: r.Time.Time}
 	g, err := m.signature(r.Source, source, asked)
@@ -55,11 +41,7 @@ func decodedBody(m *message) []byte {
 	if !m.chunked {
 		return m.raw
 	}
-	body, _, err := wire.DecodeBody(m.framing, m.raw)
-	if err != nil {
-		return m.raw
-	}
-	return body
+	return dechunked(m.raw)
 }
 
 // signature signs with the secret of a source, which is made when it is needed first: in one of the forms that schemes take.
