@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -91,6 +92,25 @@ func (o *Options) syncFolder(folder string) error {
 // a power cut.
 func Rename(from, to string) error {
 	if err := os.Rename(from, to); err != nil {
+		return err
+	}
+	return syncFolder(filepath.Dir(to))
+}
+
+// RenameNew is Rename to a name that nobody has: the error wraps fs.ErrExist where somebody has it, however late they
+// took it. On a file system that can't link, one who takes it in the same moment is overwritten.
+func RenameNew(from, to string) error {
+	err := os.Link(from, to)
+	switch {
+	case err == nil:
+		err = os.Remove(from)
+	case !errors.Is(err, fs.ErrExist):
+		if _, taken := os.Lstat(to); taken == nil {
+			return &fs.PathError{Op: "rename", Path: to, Err: fs.ErrExist}
+		}
+		err = os.Rename(from, to)
+	}
+	if err != nil {
 		return err
 	}
 	return syncFolder(filepath.Dir(to))

@@ -2,12 +2,9 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -45,50 +42,37 @@ func (e *env) backup(ctx context.Context, path string, force bool) error {
 		return err
 	}
 	defer t.Close()
-	switch there, err := os.Stat(path); {
-	case err == nil && isTape(t.path, there):
-		return misused("name another file", "%s is the tape itself", path)
-	case err == nil && !force:
-		return misused("--force replaces it", "%s is there already", path)
-	case err != nil && !errors.Is(err, fs.ErrNotExist):
-		return cannot("", "back up: %w", err)
+	file := newFile{doing: "back up", path: path, force: force}
+	if err := file.check(t.path); err != nil {
+		return err
 	}
 	from, err := t.Backup(ctx)
 	if err != nil {
 		return apiError("back up", err)
 	}
 	defer from.Close()
-	n, err := writeWhole(path, from)
+	var n int64
+	err = file.write(func(temp *os.File) error {
+		if n, err = copyTape(temp, from); err != nil {
+			return apiError("back up to "+path, err)
+		}
+		return nil
+	})
 	if err != nil {
-		return apiError("back up to "+path, err)
+		return err
 	}
 	fmt.Fprintf(e.stdout, "%s: %s\n", path, size(n))
 	return nil
 }
 
-func isTape(tape string, there fs.FileInfo) bool {
-	info, err := os.Stat(tape)
-	return err == nil && os.SameFile(info, there)
-}
-
-// writeWhole writes a tape to a file of a temporary name, makes sure that it is on the disk and can be read, and gives
-// it its name.
-func writeWhole(path string, from io.Reader) (n int64, err error) {
-	temp, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".new-*")
-	if err != nil {
-		return 0, err
-	}
-	defer os.Remove(temp.Name())
-	n, err = io.Copy(temp, from)
-	if err := errors.Join(err, temp.Sync(), temp.Close()); err != nil {
+// copyTape copies a tape to a file, and makes sure that it can be read there.
+func copyTape(to *os.File, from io.Reader) (n int64, err error) {
+	if n, err = io.Copy(to, from); err != nil {
 		return n, err
 	}
-	copied, err := store.Open(temp.Name(), store.Options{ReadOnly: true})
+	copied, err := store.Open(to.Name(), store.Options{ReadOnly: true})
 	if err != nil {
 		return n, err
 	}
-	if err := copied.Close(); err != nil {
-		return n, err
-	}
-	return n, store.Rename(temp.Name(), path)
+	return n, copied.Close()
 }

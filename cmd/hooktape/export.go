@@ -2,14 +2,13 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"math"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -17,7 +16,6 @@ import (
 
 	"github.com/hooktape/hooktape/relay/inspect"
 	tapefile "github.com/hooktape/hooktape/replay/tape"
-	"github.com/hooktape/hooktape/store"
 )
 
 // exportFlags are the flags of export.
@@ -103,6 +101,7 @@ type export struct {
 	masker         *tapefile.Masker    // nil: nothing is masked
 	har            *tapefile.HARWriter // nil: it is another form
 	records, bytes int64
+	left           int // records that are too large for what is asked for
 }
 
 // export reads the flags.
@@ -195,6 +194,9 @@ func (x *export) run(ctx context.Context) error {
 		return apiError("export", err)
 	}
 	defer from.Close()
+	if x.masker != nil {
+		defer x.masker.Close()
+	}
 	if err := x.write(ctx, from); err != nil {
 		return err
 	}
@@ -205,6 +207,9 @@ func (x *export) run(ctx context.Context) error {
 	}
 	if x.path != "-" {
 		fmt.Fprintf(x.stdout, "%s: %s, %s\n", clean(x.path), counted(int(x.records), "record"), size(x.bytes))
+	}
+	if x.left > 0 {
+		return &failure{code: exitCannot, hint: "the rest of it was exported; WARC with --verbatim takes them too"}
 	}
 	return nil
 }
@@ -217,45 +222,33 @@ func (x *export) mayWrite(data string) error {
 		}
 		return nil
 	}
-	switch there, err := os.Stat(x.path); {
-	case err == nil && isTape(data, there):
-		return misused("name another file", "%s is the tape itself", x.path)
-	case err == nil && there.IsDir():
-		return misused("name a file in it", "%s is a folder", x.path)
-	case err == nil && !x.force:
-		return misused("--force replaces it", "%s is there already", x.path)
-	case err != nil && !errors.Is(err, fs.ErrNotExist):
-		return cannot("", "export: %w", err)
+	if isSink(x.path) {
+		return nil
 	}
-	return nil
+	return x.file().check(data)
 }
 
-// write writes the file: under a temporary name first, which it loses when it is on the disk.
+func (x *export) file() newFile { return newFile{doing: "export", path: x.path, force: x.force} }
+
+// write writes the file. Where some records can't be read, it is there all the same, and the error says so.
 func (x *export) write(ctx context.Context, from io.Reader) error {
 	if x.path == "-" {
 		out := bufio.NewWriter(x.stdout)
-		if err := x.copy(ctx, out, from); err != nil {
-			return err
+		return cmp.Or(x.copy(ctx, out, from), out.Flush())
+	}
+	var lost error
+	fill := func(to *os.File) error {
+		lost = x.copy(ctx, to, from)
+		if _, damaged := errors.AsType[*inspect.Problem](lost); damaged && x.records > 0 {
+			return nil
 		}
-		return out.Flush()
-	}
-	temp, err := os.CreateTemp(filepath.Dir(x.path), filepath.Base(x.path)+".new-*") // for its owner only
-	if err != nil {
-		return cannot("", "export: %w", err)
-	}
-	defer os.Remove(temp.Name())
-	lost := x.copy(ctx, temp, from)
-	if _, damaged := errors.AsType[*inspect.Problem](lost); lost != nil && !damaged || x.records == 0 {
-		temp.Close()
 		return lost
 	}
-	if err := errors.Join(temp.Sync(), temp.Close()); err != nil {
-		return cannot("", "export to %s: %w", x.path, err)
+	write := x.file().write
+	if isSink(x.path) {
+		write = x.file().writeSink
 	}
-	if err := store.Rename(temp.Name(), x.path); err != nil {
-		return cannot("", "export to %s: %w", x.path, err)
-	}
-	return lost
+	return cmp.Or(write(fill), lost)
 }
 
 // recordingWriter writes tape files of one form.
@@ -300,7 +293,7 @@ func (x *export) copy(ctx context.Context, to io.Writer, from io.Reader) error {
 		if problem, ok := errors.AsType[*inspect.Problem](err); ok {
 			if out != nil {
 				if err := x.finish(out, file.Info()); err != nil {
-					return cannot("", "export to %s: %w", x.path, err)
+					return x.file().failed(err)
 				}
 			}
 			return apiError("export", problem)
@@ -312,17 +305,26 @@ func (x *export) copy(ctx context.Context, to io.Writer, from io.Reader) error {
 			out = x.begin(to, file.Info())
 		}
 		if err := x.put(out, recording); err != nil {
-			return cannot("", "export to %s: %w", x.path, err)
+			if _, large := errors.AsType[*tapefile.TooLarge](err); !large {
+				return x.file().failed(err)
+			}
+			progress.hide()
+			fmt.Fprintf(x.stderr, "hooktape: left out: %s\n", clean(err.Error()))
+			x.left++
+			continue
 		}
 		x.records++
 		x.bytes += recording.Size()
 		progress.show(x.bytes, 0, func() string { return counted(int(x.records), "record") + ", " + size(x.bytes) })
 	}
+	if x.records == 0 && x.left > 0 {
+		return cannot("--verbatim has no such bound", "nothing was exported")
+	}
 	if out == nil {
 		return cannot("hooktape list shows what there is", "nothing to export: no record is chosen")
 	}
 	if err := x.finish(out, file.Info()); err != nil {
-		return cannot("", "export to %s: %w", x.path, err)
+		return x.file().failed(err)
 	}
 	return ctx.Err()
 }

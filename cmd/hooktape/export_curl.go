@@ -37,6 +37,9 @@ func (x *export) curl(ctx context.Context, to string) error {
 		return apiError("export", err)
 	}
 	defer from.Close()
+	if x.masker != nil {
+		defer x.masker.Close()
+	}
 	file, err := tapefile.NewReader(from)
 	if err != nil {
 		return cannot("", "export: %w", err)

@@ -1,0 +1,112 @@
+package main
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/hooktape/hooktape/store"
+)
+
+// newFile is a file that a command makes. It gets its name when it is complete and on the disk.
+type newFile struct {
+	doing string // what the command does, for its errors: "export"
+	path  string
+	force bool // a file of the name is replaced
+}
+
+// check says before anything is done whether the file can be made, beside the tape at data.
+func (f newFile) check(data string) error {
+	there, err := os.Stat(f.path)
+	if errors.Is(err, fs.ErrNotExist) { // unless it is a link to nowhere
+		there, err = os.Lstat(f.path)
+	}
+	switch {
+	case err == nil && isTape(data, there):
+		return misused("name another file", "%s is the tape itself", f.path)
+	case err == nil && there.IsDir():
+		return misused("name a file in it", "%s is a folder", f.path)
+	case err == nil && !f.force:
+		return f.isThere()
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return f.failed(err)
+	}
+	if _, err := os.Stat(filepath.Dir(f.path)); err != nil {
+		return cannot("make the folder first", "%s: %w", f.doing, err)
+	}
+	return nil
+}
+
+func (f newFile) isThere() error {
+	return misused("--force replaces it", "%s is there already", f.path)
+}
+
+// failed is an error without the temporary name, which tells nobody anything.
+func (f newFile) failed(err error) error {
+	if about, ok := errors.AsType[*fs.PathError](err); ok {
+		err = about.Err
+	}
+	return cannot("", "%s to %s: %w", f.doing, f.path, err)
+}
+
+// write has the file written, for its owner only. Where fill fails, nothing is left of it.
+func (f newFile) write(fill func(temp *os.File) error) error {
+	path := f.path
+	if f.force { // what a link leads to is replaced, and not the link
+		if real, err := filepath.EvalSymlinks(path); err == nil {
+			path = real
+		}
+	}
+	temp, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".new-*")
+	if err != nil {
+		return f.failed(err)
+	}
+	defer os.Remove(temp.Name())
+	if err := fill(temp); err != nil {
+		temp.Close()
+		return err
+	}
+	if err := errors.Join(temp.Sync(), temp.Close()); err != nil {
+		return f.failed(err)
+	}
+	rename := store.Rename
+	if !f.force {
+		rename = store.RenameNew
+	}
+	switch err := rename(temp.Name(), path); {
+	case errors.Is(err, fs.ErrExist):
+		return f.isThere()
+	case err != nil:
+		return f.failed(err)
+	}
+	return nil
+}
+
+// isTape says whether there is the tape.
+func isTape(tape string, there fs.FileInfo) bool {
+	info, err := os.Stat(tape)
+	return err == nil && os.SameFile(info, there)
+}
+
+// isSink says whether path is something that is written to as it is: a pipe or a device.
+func isSink(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && !info.Mode().IsRegular() && !info.IsDir()
+}
+
+// writeSink writes to what is no file.
+func (f newFile) writeSink(fill func(*os.File) error) error {
+	to, err := os.OpenFile(f.path, os.O_WRONLY, 0)
+	if err != nil {
+		return f.failed(err)
+	}
+	if err := fill(to); err != nil {
+		to.Close()
+		return err
+	}
+	if err := to.Close(); err != nil {
+		return f.failed(err)
+	}
+	return nil
+}
