@@ -1,12 +1,10 @@
 package relay
 
 import (
-	"context"
 	"crypto/sha256"
 	"crypto/subtle"
 	"errors"
 	"maps"
-	"net"
 	"net/http"
 	"net/netip"
 	"slices"
@@ -220,15 +218,6 @@ func (e *edge) arrival() <-chan struct{} {
 		e.arrived = make(chan struct{})
 	}
 	return e.arrived
-}
-
-// open opens a stream to the laptop of a tunnel.
-func (e *edge) open(ctx context.Context, name string, p tunnel.Preface) (net.Conn, error) {
-	l := e.at(name)
-	if l == nil {
-		return nil, errAbsent
-	}
-	return l.link.Open(ctx, p)
 }
 
 // held is the record up to which the deliveries of a tunnel are to wait, since its laptop wants only new ones; zero: none.

@@ -2,6 +2,7 @@ package relay
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/subtle"
 	"errors"
 	"fmt"
@@ -38,6 +39,7 @@ type laptop struct {
 	link     *tunnel.Link
 	instance string
 	probe    string // what it asks for at its own URL
+	kept     string // name of the streams that are kept for further requests; "": it takes one on each
 
 	// edge.mu guards the fields below.
 	begun bool     // it takes requests
@@ -68,6 +70,9 @@ func (a *Agent) keepLaptop(conn net.Conn, r *http.Request, l *laptop) {
 // greet makes the tunnel the laptop's, if it may have it. It is false when the laptop was refused, and had time to hear why.
 func (a *Agent) greet(l *laptop, hello tunnel.Hello) bool {
 	l.instance, l.probe = hello.Instance, hello.Probe
+	if hello.Keeps {
+		l.kept = rand.Text()
+	}
 	welcome, err := a.welcome(l, hello)
 	if err != nil {
 		l.link.Cut(err)
@@ -301,9 +306,13 @@ func (a *Agent) answers(l *laptop) bool {
 
 // ask sends a laptop a probe, which no app sees, and returns its answer.
 func (a *Agent) ask(ctx context.Context, l *laptop) ([]byte, error) {
+	preface, err := (&tunnel.Preface{Probe: true}).Bytes()
+	if err != nil {
+		return nil, err
+	}
 	r, err := a.client.Do(ctx, &wire.Outgoing{
-		Head: "GET / HTTP/1.1\r\nHost: " + l.name + "\r\n\r\n", Method: http.MethodGet, Timeouts: wire.Timeouts{FirstByte: answerTime},
-		Dial: func(ctx context.Context) (net.Conn, error) { return l.link.Open(ctx, tunnel.Preface{Probe: true}) },
+		Preface: preface, Head: "GET / HTTP/1.1\r\nHost: " + l.name + "\r\n\r\n", Method: http.MethodGet,
+		Timeouts: wire.Timeouts{FirstByte: answerTime}, Dial: l.link.Open,
 	})
 	if err != nil {
 		return nil, err

@@ -179,7 +179,7 @@ func (a *Agent) prepare(to *aim, m message, s *sent) (*wire.Outgoing, error) {
 		return a.question(to, m, s)
 	}
 	if to.Tunnel != "" {
-		return a.through(to, m), nil
+		return a.through(to, m)
 	}
 	out, err := to.outgoing(m)
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 )
 
 // through is the message as a tunnel takes it: as it came. What the laptop could not know is said before it.
-func (a *Agent) through(to *aim, m message) *wire.Outgoing {
+func (a *Agent) through(to *aim, m message) (*wire.Outgoing, error) {
 	p := tunnel.Preface{
 		Record: m.rec.ID.String(), Target: to.source + "/" + to.Name, Remote: m.rec.Remote, Scheme: "http", Attempt: m.attempt,
 		Base: to.base(m.rec, m.head),
@@ -24,10 +24,22 @@ func (a *Agent) through(to *aim, m message) *wire.Outgoing {
 	if len(m.rec.Host) <= tunnel.MaxHost {
 		p.Host = m.rec.Host
 	}
-	return &wire.Outgoing{
-		URL: to.URL, Head: m.head.Raw, Method: m.head.Method, Body: m.body, Timeouts: to.timeouts,
-		Dial: func(ctx context.Context) (net.Conn, error) { return a.edge.open(ctx, to.Tunnel, p) },
+	preface, err := p.Bytes()
+	if err != nil {
+		return nil, err
 	}
+	out := &wire.Outgoing{URL: to.URL, Preface: preface, Head: m.head.Raw, Method: m.head.Method, Body: m.body, Timeouts: to.timeouts}
+	a.edge.at(to.Tunnel).lead(out)
+	return out, nil
+}
+
+// lead has a request sent through the link of a laptop; nil: it is not there.
+func (l *laptop) lead(out *wire.Outgoing) {
+	if l == nil {
+		out.Dial = func(context.Context) (net.Conn, error) { return nil, errAbsent }
+		return
+	}
+	out.Dial, out.Kept, out.MaxKept = l.link.Open, l.kept, tunnel.MaxKept
 }
 
 // base is the beginning of a request's path that named the tunnel where its own address is below that of the edge.

@@ -135,12 +135,42 @@ func TestABrokenEdgeIsCutOff(t *testing.T) {
 	}
 }
 
+func TestAnEdgeThatSendsNonsenseBehindARequestIsCutOff(t *testing.T) {
+	at, laptop := ends(t, Timing{})
+	serve(t, listener{laptop}, func(x *wire.Exchange) { _, _ = io.WriteString(x, hello) })
+	s, err := at.Open(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	preface, err := new(Preface).Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Write(append(preface, get...)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(s, make([]byte, len(hello))); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Write([]byte{0, 0, 0, 1, 0x1f}); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-laptop.Done():
+	case <-time.After(patience):
+		t.Fatal("the link lives on")
+	}
+	if err := laptop.Err(); !errors.Is(err, errGarbled) {
+		t.Errorf("it ended because of %v", err)
+	}
+}
+
 func TestMessagesHaveWholeFramesAndAnIdleEndGivesSignsOfLife(t *testing.T) {
 	e := newEdge(t, Timing{Ping: 10 * time.Millisecond})
 	ws := socket(t, e.url)
 	at := receive(t, e.links)
 	_ = ws.SetReadDeadline(time.Now().Add(patience))
-	s, err := at.Open(t.Context(), Preface{Record: "1"})
+	s, err := at.Open(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

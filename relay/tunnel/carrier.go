@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gorilla/websocket"
@@ -24,6 +25,7 @@ const (
 
 var (
 	errSilent   = errors.New("nothing came any more")
+	errStuck    = errors.New("nothing could be written any more")
 	errText     = fmt.Errorf("%w: it sent a message of text", ErrBroken)
 	errNonsense = fmt.Errorf("%w: it sent a frame that is none", ErrBroken)
 	errEnded    = errors.New("it was ended")
@@ -38,6 +40,8 @@ type carrier struct {
 	closed  chan struct{}
 	in      io.Reader // of the message under way; nil: none. The reader's own
 	came    frames    // that were read; the reader's own
+
+	received atomic.Int64 // bytes
 
 	// mu guards the fields below. It is not held during I/O.
 	mu      sync.Mutex
@@ -91,6 +95,7 @@ func (c *carrier) Read(p []byte) (int, error) {
 	for {
 		n, err := c.read(p)
 		if n > 0 {
+			c.received.Add(int64(n))
 			if bad := c.came.scan(p[:n], c.police); bad != nil {
 				return 0, c.fail(bad)
 			}
@@ -183,6 +188,9 @@ func (c *carrier) write() {
 		}
 		_ = c.ws.SetWriteDeadline(time.Now().Add(writeTime))
 		if err := c.ws.WriteMessage(websocket.BinaryMessage, message); err != nil {
+			if isTimeout(err) { // which streams must not take for one of their own
+				err = fmt.Errorf("%w for %s", errStuck, writeTime)
+			}
 			_ = c.fail(err)
 			_ = c.ws.Close() // which ends a read under way
 			return

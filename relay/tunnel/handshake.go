@@ -75,6 +75,7 @@ type Dialer struct {
 	Token  string
 	TLS    *tls.Config // nil: the system's roots
 	Timing Timing
+	Answer string // to probes of the edge
 }
 
 // Dial opens a link. The error is a *MismatchError or *StatusError, or wraps ErrToken, ErrNoEdge or ErrPlain, where the
@@ -101,7 +102,7 @@ func (d *Dialer) Dial(ctx context.Context) (*Link, error) {
 		_ = conn.Close()
 		return nil, ErrNoEdge
 	}
-	return newLink(conn, laptopSide, d.Timing)
+	return newLink(conn, laptopSide, d.Timing, d.Answer)
 }
 
 // loopback says whether what is sent to a host stays on this machine.
@@ -180,7 +181,7 @@ func Upgrade(conn net.Conn, r *http.Request, timing Timing) (*Link, error) {
 		_ = conn.Close()
 		return nil, err
 	}
-	return newLink(ws, edgeSide, timing)
+	return newLink(ws, edgeSide, timing, "")
 }
 
 // hijacker hands a connection to the upgrader, which asks for nothing else.

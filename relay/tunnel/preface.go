@@ -2,8 +2,10 @@ package tunnel
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/fxamacker/cbor/v2"
 )
@@ -11,6 +13,9 @@ import (
 // maxMessage bounds a preface and the messages on the laptop's stream, in bytes: a list of sources with an expression
 // each is the largest of them.
 const maxMessage = 32 << 10
+
+// lengthSize is how many bytes the length before a message has.
+const lengthSize = 4
 
 // MaxHost bounds Preface.Host: a name of the DNS has up to 253 bytes, and a port follows. What is longer is in the request.
 const MaxHost = 260
@@ -27,6 +32,9 @@ type Preface struct {
 	Probe   bool   `cbor:"8,keyasint,omitempty"` // no request of a sender's: the laptop asks whether its URL leads to itself
 }
 
+// Bytes are the preface as it goes before its request.
+func (p *Preface) Bytes() ([]byte, error) { return encode(p) }
+
 // encode is a message behind its length.
 func encode(v any) ([]byte, error) {
 	body, err := cbor.Marshal(v)
@@ -36,7 +44,7 @@ func encode(v any) ([]byte, error) {
 	if len(body) > maxMessage {
 		return nil, fmt.Errorf("a message has at most %d bytes, this one %d", maxMessage, len(body))
 	}
-	return append(binary.BigEndian.AppendUint32(nil, uint32(len(body))), body...), nil
+	return append(binary.BigEndian.AppendUint32(make([]byte, 0, lengthSize+len(body)), uint32(len(body))), body...), nil
 }
 
 // writeMessage writes a message in one piece.
@@ -49,21 +57,49 @@ func writeMessage(w io.Writer, v any) error {
 }
 
 // readMessage reads what encode has made. The error is io.ErrUnexpectedEOF when the writer went away.
-func readMessage(r io.Reader, v any) error {
-	var size [4]byte
-	if _, err := io.ReadFull(r, size[:]); err != nil {
-		return unexpected(err)
+func readMessage(r io.Reader, v any) error { return unexpected(new(incoming).read(r.Read, v)) }
+
+// errGarbled is what an incoming message is that encode has not made.
+var errGarbled = errors.New("it is none")
+
+// incoming is a message that is being read.
+type incoming struct {
+	b []byte // what has come of it, its length first
+}
+
+// read reads the message to its end. After a timeout it can be called again, and so it can for the next message. The error
+// is io.EOF when the writer has ended before a message, io.ErrUnexpectedEOF within one; or it wraps errGarbled.
+func (m *incoming) read(read func([]byte) (int, error), v any) error {
+	if err := m.fill(read, lengthSize); err != nil {
+		return err
 	}
-	n := binary.BigEndian.Uint32(size[:])
+	n := binary.BigEndian.Uint32(m.b)
 	if n > maxMessage {
-		return fmt.Errorf("it says that it has %d bytes, of at most %d", n, maxMessage)
+		return fmt.Errorf("%w: it says that it has %d bytes, of at most %d", errGarbled, n, maxMessage)
 	}
-	body := make([]byte, n)
-	if _, err := io.ReadFull(r, body); err != nil {
-		return unexpected(err)
+	if err := m.fill(read, lengthSize+int(n)); err != nil {
+		return err
 	}
-	if err := cbor.Unmarshal(body, v); err != nil {
-		return fmt.Errorf("it can't be read: %w", err)
+	if err := cbor.Unmarshal(m.b[lengthSize:], v); err != nil {
+		return fmt.Errorf("%w: %w", errGarbled, err)
+	}
+	m.b = m.b[:0]
+	return nil
+}
+
+// fill reads until n bytes are there.
+func (m *incoming) fill(read func([]byte) (int, error), n int) error {
+	m.b = slices.Grow(m.b, max(0, n-len(m.b)))
+	for len(m.b) < n {
+		got, err := read(m.b[len(m.b):n])
+		m.b = m.b[:len(m.b)+got]
+		switch {
+		case err == nil || len(m.b) == n:
+		case len(m.b) > 0:
+			return unexpected(err)
+		default:
+			return err
+		}
 	}
 	return nil
 }

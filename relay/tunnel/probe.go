@@ -72,7 +72,7 @@ func (u *Uplink) comesRound(ctx context.Context, client *http.Client, at string)
 	}
 	defer answer.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(answer.Body, reasonMost))
-	if err != nil || string(body) != u.answer {
+	if err != nil || string(body) != u.Dialer.Answer {
 		return cmp.Or(err, errNotRound)
 	}
 	return nil

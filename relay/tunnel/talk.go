@@ -16,6 +16,7 @@ type Hello struct {
 	Copies   []Copy `cbor:"3,keyasint,omitempty"` // what it wants of the edge's sources, from now on and while it is away
 	Probe    string `cbor:"4,keyasint,omitempty"` // random: who asks for it at the tunnel's URL is the laptop itself
 	Version  string `cbor:"5,keyasint,omitempty"` // of the program
+	Keeps    bool   `cbor:"6,keyasint,omitempty"` // it takes one request after another on a stream; Introduce says so
 }
 
 // Copy asks for the requests of a source of the edge.
@@ -73,6 +74,7 @@ func (l *Link) Introduce(ctx context.Context, hello Hello) (Welcome, error) {
 	}
 	l.talk = &Stream{Stream: inner, link: l, release: func() {}}
 	var welcome Welcome
+	hello.Keeps = true
 	if err := l.say(&hello); err != nil {
 		return Welcome{}, err
 	}

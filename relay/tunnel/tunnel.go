@@ -1,7 +1,7 @@
 // Package tunnel brings requests from an edge to an agent that nobody can reach: a laptop.
 //
 // The laptop opens one websocket to the edge and keeps it open; requests come back through it. It carries yamux streams,
-// and each stream is what a connection would be: a preface, then one plain HTTP/1.1 request, then its response.
+// and each stream is what a connection would be: a preface, then a plain HTTP/1.1 request, then its response.
 //
 //	edge                                                             laptop
 //	relay: match, record                                             relay: match, record, pass to the app
@@ -18,10 +18,15 @@
 //
 // # Streams
 //
-// A stream takes one request, since its preface says whose request it is. Opening one costs no round trip: its first
-// frame, the preface and the request leave together. Data that a stream's reader has not taken is bounded by its window,
-// 256 KiB, so that a slow request holds up itself alone. A laptop opens one stream, the first: on it both ends say who
-// they are (Hello, Welcome, Begin) and the edge later what has changed.
+// A stream takes one request at a time, and its preface says whose request it is. Opening one costs no round trip: its
+// first frame, the preface and the request leave together. Data that a stream's reader has not taken is bounded by its
+// window, 256 KiB, so that a slow request holds up itself alone. A laptop opens one stream, the first: on it both ends say
+// who they are (Hello, Welcome, Begin) and the edge later what has changed.
+//
+// As with a connection of HTTP/1.1, a stream whose response came to its end can take the next request, behind a preface of
+// its own, where the laptop's Hello says that it knows that (Keeps): to open and close a stream costs both ends more than a
+// request. The edge's wire.Client keeps such streams. Should the laptop have closed one, the request goes out again on
+// another; by the id in its preface the laptop knows it from one that it has seen.
 //
 // yamux writes the header of a frame and its data apart, and says with frames of their own that a stream was opened and
 // that it was accepted. The carrier below it gathers: a message of the websocket has whole frames, as many as came while
@@ -55,6 +60,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strconv"
 	"sync"
 	"time"
 
@@ -81,11 +87,15 @@ const (
 	backlog = maxStreams + streamSlack
 	// stallTime is how long a frame may wait to be written while nothing else is: the carrier notices earlier.
 	stallTime = 5 * time.Minute
-	// closeTime is how long a stream waits for the other end to close it too, before it is cut off.
+	// closeTime is how long a stream that the edge has closed waits for the laptop to close it too, before it is cut off.
+	// The laptop waits for as long as it takes: an edge that has not closed a stream may be reading its last bytes yet.
 	closeTime = 30 * time.Second
-	// prefaceTime is how long a stream may take to say what it is for.
+	// prefaceTime is how long nothing may come at all while a stream is to say what it is for.
 	prefaceTime = 10 * time.Second
 )
+
+// MaxKept is how many streams of a link are kept that carry nothing: half of all, so that others can be opened at any time.
+const MaxKept = maxStreams / 2
 
 var (
 	// ErrClosed is why a link ended that this end has closed.
@@ -127,12 +137,12 @@ type Link struct {
 	places   chan struct{} // of streams that this end opens: one for each that is open
 	accepted chan *Stream  // that the other end opened, and nobody has taken yet; those of the edge with their preface
 
-	talk *Stream // for messages; of the one goroutine that introduces the ends
+	talk   *Stream // for messages; of the one goroutine that introduces the ends
+	answer string  // to probes
 
 	// mu guards the fields below; it is held for moments only.
 	mu    sync.Mutex
 	cause error // why it ended: the first
-	open  int   // streams that the other end opened and this end has not closed
 }
 
 // side is the end of a link that this is.
@@ -143,19 +153,19 @@ const (
 	laptopSide side = true
 )
 
-// newLink makes a link of a websocket. It owns ws.
-func newLink(ws *websocket.Conn, s side, timing Timing) (*Link, error) {
+// newLink makes a link of a websocket, which answers probes. It owns ws.
+func newLink(ws *websocket.Conn, s side, timing Timing, answer string) (*Link, error) {
 	c := newCarrier(ws, timing.withDefaults())
 	l := &Link{
-		carrier: c, done: make(chan struct{}), places: make(chan struct{}, maxStreams), accepted: make(chan *Stream),
+		carrier: c, done: make(chan struct{}), places: make(chan struct{}, maxStreams), accepted: make(chan *Stream), answer: answer,
 	}
-	begin := yamux.Server
+	begin, wait := yamux.Server, closeTime
 	if s == laptopSide {
-		begin = yamux.Client
+		begin, wait = yamux.Client, 0
 	}
 	session, err := begin(c, &yamux.Config{
 		AcceptBacklog: backlog, KeepAliveInterval: time.Hour, // which is not enabled: the carrier sees to it
-		ConnectionWriteTimeout: stallTime, StreamCloseTimeout: closeTime, MaxStreamWindowSize: 256 << 10, LogOutput: io.Discard,
+		ConnectionWriteTimeout: stallTime, StreamCloseTimeout: wait, MaxStreamWindowSize: 256 << 10, LogOutput: io.Discard,
 	})
 	if err != nil {
 		return nil, errors.Join(err, c.Close())
@@ -230,9 +240,9 @@ func (l *Link) Err() error {
 	return l.cause
 }
 
-// Open opens a stream for one request and says in its preface whose it is. It waits while as many are open as may be.
-// The error is that of ctx, or wraps ErrLost.
-func (l *Link) Open(ctx context.Context, p Preface) (net.Conn, error) {
+// Open opens a stream for requests, each of which goes behind its preface (Preface.Bytes). It waits while as many are open
+// as may be. The error is that of ctx, or wraps ErrLost.
+func (l *Link) Open(ctx context.Context) (net.Conn, error) {
 	select {
 	case l.places <- struct{}{}:
 	case <-ctx.Done():
@@ -246,12 +256,7 @@ func (l *Link) Open(ctx context.Context, p Preface) (net.Conn, error) {
 		release()
 		return nil, l.lost()
 	}
-	s := &Stream{Stream: inner, link: l, preface: p, release: release}
-	if s.first, err = encode(&p); err != nil {
-		_ = s.Close()
-		return nil, err
-	}
-	return s, nil
+	return &Stream{Stream: inner, link: l, release: release}, nil
 }
 
 // lost is the error of what needed the link.
@@ -279,31 +284,26 @@ func (l *Link) acceptStreams() {
 		if err != nil {
 			return
 		}
-		if !l.count(1) {
+		if l.session.NumStreams() > backlog {
 			l.cut(errTooManyStreams)
 			return
 		}
-		s := &Stream{Stream: inner, link: l, release: func() { l.count(-1) }}
+		s := &Stream{Stream: inner, link: l, begins: true, release: func() {}}
 		l.running.Go(func() { l.introduce(s) })
 	}
 }
 
-// count changes how many streams of the other end are open, and says whether there may be so many.
-func (l *Link) count(n int) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.open += n
-	return l.open <= backlog
-}
-
-// introduce reads the preface of a stream and hands it to Accept.
+// introduce reads the preface of a stream and hands it to Accept, unless it is that of a probe.
 func (l *Link) introduce(s *Stream) {
-	_ = s.SetReadDeadline(time.Now().Add(prefaceTime))
-	if err := readMessage(s, &s.preface); err != nil {
+	if err := s.awaitPreface(); err != nil {
 		_ = s.Close()
-		if !errors.Is(err, io.ErrUnexpectedEOF) || l.session.IsClosed() { // an edge may think better of it
+		if err != io.EOF && !errors.Is(err, io.ErrUnexpectedEOF) || l.session.IsClosed() { // an edge may think better of it
 			l.cut(fmt.Errorf("%w: preface: %w", ErrBroken, err))
 		}
+		return
+	}
+	if s.preface.Probe {
+		l.reply(s)
 		return
 	}
 	_ = s.SetReadDeadline(time.Time{})
@@ -314,25 +314,51 @@ func (l *Link) introduce(s *Stream) {
 	}
 }
 
-// A Stream is a net.Conn that carries one request and its response.
+// reply answers a probe: that says that this end is there, whatever it is busy with.
+func (l *Link) reply(s *Stream) {
+	defer s.Close()
+	_ = s.SetDeadline(time.Now().Add(prefaceTime))
+	_, _ = io.WriteString(s, "HTTP/1.1 200 OK\r\nContent-Length: "+strconv.Itoa(len(l.answer))+"\r\n\r\n"+l.answer)
+	_, _ = io.Copy(io.Discard, io.LimitReader(s, maxMessage))
+}
+
+// A Stream is a net.Conn that carries requests and their responses, one after another.
 type Stream struct {
 	*yamux.Stream
 	link    *Link
-	preface Preface
-	first   []byte // goes before what is written first, and with it; the writer's own
 	once    sync.Once
 	release func()
+
+	// Of the laptop's reader:
+	preface Preface
+	begins  bool     // a preface comes next
+	coming  incoming // that preface
 }
 
-// Preface says whose request it is.
+// Preface says whose the request is that was read last. It is for the goroutine that reads.
 func (s *Stream) Preface() Preface { return s.preface }
 
-// RemoteAddr is who sent the request to the edge.
+// RemoteAddr is who sent that request to the edge.
 func (s *Stream) RemoteAddr() net.Addr { return addr(s.preface.Remote) }
 
-// Read reads what the other end has written. The error is io.EOF when that has closed the stream, and wraps
-// io.ErrUnexpectedEOF and ErrLost when the link has ended.
+// Next implements wire.SharedConn: a preface stands before each request.
+func (s *Stream) Next() { s.begins = true }
+
+// Read reads what the other end has written, without prefaces. The error is io.EOF when that has closed the stream, and
+// wraps io.ErrUnexpectedEOF and ErrLost when the link has ended.
 func (s *Stream) Read(p []byte) (int, error) {
+	if s.begins {
+		if err := s.readPreface(); err != nil {
+			if errors.Is(err, errGarbled) {
+				s.link.cut(fmt.Errorf("%w: preface: %w", ErrBroken, err))
+			}
+			return 0, err
+		}
+	}
+	return s.read(p)
+}
+
+func (s *Stream) read(p []byte) (int, error) {
 	n, err := s.Stream.Read(p)
 	if err != nil && !isTimeout(err) && s.link.session.IsClosed() {
 		err = fmt.Errorf("%w: %w", io.ErrUnexpectedEOF, s.link.lost())
@@ -340,15 +366,36 @@ func (s *Stream) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// readPreface reads up to the request behind a preface. After a timeout it goes on where it was.
+func (s *Stream) readPreface() error {
+	var p Preface
+	if err := s.coming.read(s.read, &p); err != nil {
+		return err
+	}
+	s.preface, s.begins = p, false
+	return nil
+}
+
+// awaitPreface reads the first preface. Where a slow line brings the bodies of other streams before it, that takes its
+// time: the link is broken only if nothing comes at all, or when the frame can't be under way any more.
+func (s *Stream) awaitPreface() error {
+	for end := time.Now().Add(stallTime); ; {
+		came := s.link.carrier.received.Load()
+		_ = s.SetReadDeadline(time.Now().Add(prefaceTime))
+		err := s.readPreface()
+		if err == nil || !isTimeout(err) || !mayCome(came, s.link.carrier.received.Load(), time.Until(end)) {
+			return err
+		}
+	}
+}
+
+// mayCome says whether a frame may be under way for which prefaceTime was not enough, by how many bytes had come before and
+// after, and how long it may be at most.
+func mayCome(before, after int64, left time.Duration) bool { return after > before && left > 0 }
+
 // Write writes to the other end; it waits while that has not taken what was written before.
 func (s *Stream) Write(p []byte) (int, error) {
-	before := len(s.first)
-	if before > 0 {
-		p = append(s.first, p...)
-	}
 	n, err := s.Stream.Write(p)
-	s.first = s.first[min(n, before):]
-	n = max(0, n-before)
 	if err != nil && !isTimeout(err) && s.link.session.IsClosed() {
 		err = s.link.lost()
 	}

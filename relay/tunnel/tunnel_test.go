@@ -123,10 +123,11 @@ func (l listener) Addr() net.Addr { return addr("tunnel") }
 
 // send sends a request through a link.
 func send(ctx context.Context, c *wire.Client, l *Link, p Preface, head string, body io.Reader) (*wire.Response, error) {
-	o := &wire.Outgoing{
-		Head: head, Method: head[:strings.IndexByte(head, ' ')],
-		Dial: func(ctx context.Context) (net.Conn, error) { return l.Open(ctx, p) },
+	preface, err := p.Bytes()
+	if err != nil {
+		return nil, err
 	}
+	o := &wire.Outgoing{Preface: preface, Head: head, Method: head[:strings.IndexByte(head, ' ')], Dial: l.Open}
 	if body != nil {
 		o.Body = func() (io.ReadCloser, error) { return io.NopCloser(body), nil }
 	}
@@ -175,6 +176,130 @@ func TestARequestComesThroughByteForByte(t *testing.T) {
 	}
 	if got.preface != p || got.remote != p.Remote {
 		t.Errorf("the laptop was told %+v and %s, the edge said %+v", got.preface, got.remote, p)
+	}
+}
+
+func TestAStreamTakesOneRequestAfterAnother(t *testing.T) {
+	at, laptop := ends(t, Timing{})
+	type arrival struct{ record, remote, path, body string }
+	arrived := make(chan arrival, 1)
+	streams := make(map[net.Conn]bool)
+	serve(t, listener{laptop}, func(x *wire.Exchange) {
+		body, err := io.ReadAll(x)
+		if err != nil {
+			t.Error(err)
+		}
+		streams[x.Conn] = true
+		arrived <- arrival{x.Conn.(*Stream).Preface().Record, x.Remote.String(), x.Head.Path(), string(body)}
+		_, _ = io.WriteString(x, hello)
+	})
+	client := new(wire.Client)
+	t.Cleanup(client.Close)
+	for i, kept := range []string{"a", "a", "a", ""} {
+		want := arrival{fmt.Sprint("record ", i), fmt.Sprintf("192.0.2.%d:1", i), fmt.Sprint("/", i), strings.Repeat("x", 300*i)}
+		preface, err := (&Preface{Record: want.record, Remote: want.remote}).Bytes()
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := client.Do(t.Context(), &wire.Outgoing{
+			Head: fmt.Sprintf("POST %s HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n", want.path, len(want.body)), Method: "POST",
+			Bytes: []byte(want.body), Preface: preface, Dial: at.Open, Kept: kept, MaxKept: MaxKept,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := io.ReadAll(r); err != nil || string(got) != "hello" {
+			t.Errorf("request %d got %q, %v", i, got, err)
+		}
+		r.Close()
+		if got := receive(t, arrived); got != want {
+			t.Errorf("request %d came as %+v", i, got)
+		}
+		if again := kept != "" && i > 0; r.Reused != again {
+			t.Errorf("request %d: reused %v", i, r.Reused)
+		}
+	}
+	if len(streams) != 2 {
+		t.Errorf("%d streams were opened", len(streams))
+	}
+}
+
+func TestAKeptStreamThatTheLaptopHasClosedLosesNothing(t *testing.T) {
+	at, laptop := ends(t, Timing{})
+	client := new(wire.Client)
+	t.Cleanup(client.Close)
+	seen := make(chan string, 8)
+	for i := range 3 {
+		serving := &wire.Server{Serve: func(x *wire.Exchange) {
+			seen <- x.Head.Path()
+			_, _ = io.WriteString(x, "HTTP/1.1 204 No Content\r\n\r\n")
+		}}
+		ran := make(chan error, 1)
+		until := &ending{listener: listener{laptop}, closed: make(chan struct{})}
+		go func() { ran <- serving.Run(until) }()
+		preface, _ := new(Preface).Bytes()
+		path := fmt.Sprint("/", i)
+		r, err := client.Do(t.Context(), &wire.Outgoing{
+			Preface: preface, Head: "GET " + path + " HTTP/1.1\r\nHost: h\r\n\r\n", Method: "GET", Dial: at.Open, Kept: "a", MaxKept: 1,
+		})
+		if err != nil {
+			t.Fatalf("request %d: %v", i, err)
+		}
+		if r.Close(); r.Reused {
+			t.Errorf("request %d went to a server that had stopped", i)
+		}
+		if got := receive(t, seen); got != path {
+			t.Errorf("request %d came as %q", i, got)
+		}
+		_ = serving.Close() // and with it what is idle
+		receive(t, ran)
+	}
+}
+
+// ending is a listener that can be closed without its link.
+type ending struct {
+	listener
+	once   sync.Once
+	closed chan struct{}
+}
+
+func (e *ending) Close() error { e.once.Do(func() { close(e.closed) }); return nil }
+
+func (e *ending) Accept() (net.Conn, error) {
+	select {
+	case s := <-e.accepted:
+		return s, nil
+	case <-e.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func TestALaptopAnswersProbesWhateverItIsBusyWith(t *testing.T) {
+	e := newEdge(t, Timing{})
+	laptop, err := (&Dialer{URL: e.url, Answer: "it is me"}).Dial(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = laptop.Close() }) // nobody accepts its streams
+	r, err := send(t.Context(), new(wire.Client), receive(t, e.links), Preface{Probe: true}, get, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if got, err := io.ReadAll(r); err != nil || string(got) != "it is me" {
+		t.Errorf("got %q, %v", got, err)
+	}
+}
+
+func TestAPrefaceMayComeLateOnASlowLine(t *testing.T) {
+	for _, tt := range []struct {
+		before, after int64
+		left          time.Duration
+		may           bool
+	}{{1000, 1001, time.Minute, true}, {1000, 1000, time.Minute, false}, {1000, 5000, 0, false}} {
+		if got := mayCome(tt.before, tt.after, tt.left); got != tt.may {
+			t.Errorf("%+v: %v", tt, got)
+		}
 	}
 }
 
@@ -306,7 +431,7 @@ func TestAResponseOfALostLinkIsNotWhole(t *testing.T) {
 	if !errors.Is(err, ErrLost) {
 		t.Errorf("got %v", err)
 	}
-	if _, err := at.Open(t.Context(), Preface{}); !errors.Is(err, ErrLost) {
+	if _, err := at.Open(t.Context()); !errors.Is(err, ErrLost) {
 		t.Errorf("a lost link opens a stream: %v", err)
 	}
 }

@@ -5,9 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"io"
 	"net"
-	"strconv"
 	"sync"
 	"time"
 )
@@ -62,7 +60,6 @@ type Uplink struct {
 	// Tell is told what changes, in the goroutines of Run. Nil: nobody is.
 	Tell func(Change)
 
-	answer  string // to a probe
 	streams chan *Stream
 	once    sync.Once
 	closed  chan struct{} // nothing is accepted any more
@@ -73,8 +70,9 @@ type Uplink struct {
 
 // NewUplink makes an uplink with an instance of its own.
 func NewUplink(d Dialer) *Uplink {
+	d.Answer = rand.Text()
 	return &Uplink{
-		Dialer: d, Hello: Hello{Instance: rand.Text(), Probe: rand.Text()}, answer: rand.Text(),
+		Dialer: d, Hello: Hello{Instance: rand.Text(), Probe: rand.Text()},
 		streams: make(chan *Stream), closed: make(chan struct{}),
 	}
 }
@@ -209,10 +207,6 @@ func (u *Uplink) serve(ctx context.Context, link *Link, welcome Welcome) error {
 			_ = link.Close()
 			return link.Err()
 		}
-		if s.preface.Probe {
-			running.Go(func() { u.reply(s) })
-			continue
-		}
 		u.heard()
 		select {
 		case u.streams <- s:
@@ -220,14 +214,6 @@ func (u *Uplink) serve(ctx context.Context, link *Link, welcome Welcome) error {
 			_ = s.Close()
 		}
 	}
-}
-
-// reply answers a probe.
-func (u *Uplink) reply(s *Stream) {
-	defer s.Close()
-	_ = s.SetDeadline(time.Now().Add(prefaceTime))
-	_, _ = io.WriteString(s, "HTTP/1.1 200 OK\r\nContent-Length: "+strconv.Itoa(len(u.answer))+"\r\n\r\n"+u.answer)
-	_, _ = io.Copy(io.Discard, io.LimitReader(s, maxMessage))
 }
 
 // Accept returns the next stream, of whatever link. The error is net.ErrClosed, after Close.

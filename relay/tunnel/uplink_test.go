@@ -57,11 +57,15 @@ func TestWhatWaitedIsDroppedAlthoughTheLinkBreaksAtThatMoment(t *testing.T) {
 	if want := (Begin{Backlog: DropBacklog, UpTo: "old"}); begin != want {
 		t.Errorf("when nothing came, it wants %+v", begin)
 	}
-	s, err := link.Open(t.Context(), Preface{Record: "1"})
+	s, err := link.Open(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Write([]byte(get)); err != nil {
+	preface, err := (&Preface{Record: "1"}).Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Write(append(preface, get...)); err != nil {
 		t.Fatal(err)
 	}
 	if c, err := u.Accept(); err != nil {

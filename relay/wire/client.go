@@ -47,9 +47,16 @@ type Outgoing struct {
 	Head   string   // the head as it is to be on the wire, as Route.Head makes it
 	Method string   // of Head: whether the response has a body depends on it
 
-	// Dial makes a connection for this request alone, in the place of the client's: URL is not looked at, and the
-	// connection is closed with the response. Nil: the client's.
+	// Dial makes a connection in the place of the client's: URL is not looked at. Nil: the client's.
 	Dial func(ctx context.Context) (net.Conn, error)
+
+	// Kept names the connections of Dial that can take this request too: one is kept, as the client's own are, for the
+	// next request that says the same. "": the connection is for this request alone, and is closed with the response.
+	Kept    string
+	MaxKept int // connections kept of that name while they are idle
+
+	// Preface goes before Head on the wire, and with it. It is none of the request.
+	Preface []byte
 
 	// Bytes are the body as it is to be on the wire, where it is in memory; they
 	// are not changed. Then Body is nil.
@@ -111,10 +118,7 @@ func (c *Client) Do(ctx context.Context, o *Outgoing) (*Response, error) {
 	if limits.Total > 0 {
 		end = time.Now().Add(limits.Total)
 	}
-	if o.Dial != nil {
-		return c.doAlone(ctx, o, limits, end)
-	}
-	at, err := addressOf(o.URL)
+	at, err := addressOf(o)
 	if err != nil {
 		return nil, &SendError{PhaseDial, err}
 	}
@@ -128,7 +132,7 @@ func (c *Client) Do(ctx context.Context, o *Outgoing) (*Response, error) {
 		}
 		reused := l != nil
 		if !reused {
-			if l, err = c.connect(ctx, at, limits, end); err != nil {
+			if l, err = c.connect(ctx, at, o, limits, end); err != nil {
 				return nil, err
 			}
 		}
@@ -142,28 +146,18 @@ func (c *Client) Do(ctx context.Context, o *Outgoing) (*Response, error) {
 	}
 }
 
-// doAlone is Do on a connection of the request's own.
-func (c *Client) doAlone(ctx context.Context, o *Outgoing, limits Timeouts, end time.Time) (*Response, error) {
-	dialing, cancel := context.WithDeadline(ctx, earliest(time.Now().Add(limits.Dial), end))
-	defer cancel()
-	nc, err := o.Dial(dialing)
-	if err != nil {
-		return nil, &SendError{PhaseDial, causeOf(ctx, err)}
-	}
-	r := &Response{client: c, link: newLink(address{}, nc, limits.Write), out: o, limits: limits, end: end}
-	if err := r.start(ctx); err != nil {
-		return nil, err
-	}
-	return r, nil
-}
-
 // Close closes the idle connections. Those in use are closed with their response.
 func (c *Client) Close() { c.pool.close() }
 
-// An address is where connections of a pool lead to.
+// An address is where connections of a pool lead to: scheme and host of a URL, or the name of those that are kept of
+// Outgoing.Dial, without a scheme. None leads to the zero address.
 type address struct{ scheme, host string }
 
-func addressOf(u *url.URL) (address, error) {
+func addressOf(o *Outgoing) (address, error) {
+	if o.Dial != nil {
+		return address{host: o.Kept}, nil
+	}
+	u := o.URL
 	if u.Scheme != "http" && u.Scheme != "https" {
 		return address{}, fmt.Errorf("scheme %q is neither http nor https", u.Scheme)
 	}
@@ -188,15 +182,10 @@ func (a address) hostPort() (host, addr string) {
 }
 
 // connect makes a new connection.
-func (c *Client) connect(ctx context.Context, at address, limits Timeouts, end time.Time) (*link, error) {
-	host, addr := at.hostPort()
-	dial := c.Dial
-	if dial == nil {
-		dial = new(net.Dialer).DialContext
-	}
+func (c *Client) connect(ctx context.Context, at address, o *Outgoing, limits Timeouts, end time.Time) (*link, error) {
 	dialing, cancel := context.WithDeadline(ctx, earliest(time.Now().Add(limits.Dial), end))
 	defer cancel()
-	nc, err := dial(dialing, "tcp", addr)
+	nc, err := c.dial(dialing, at, o)
 	if err != nil {
 		return nil, &SendError{PhaseDial, causeOf(ctx, err)}
 	}
@@ -206,11 +195,24 @@ func (c *Client) connect(ctx context.Context, at address, limits Timeouts, end t
 	}
 	shaking, cancelShake := context.WithDeadline(ctx, earliest(time.Now().Add(limits.Dial), end))
 	defer cancelShake()
+	host, _ := at.hostPort()
 	if err := l.secure(shaking, c.tlsConfig(host)); err != nil {
 		l.close()
 		return nil, &SendError{PhaseTLS, causeOf(ctx, err)}
 	}
 	return l, nil
+}
+
+// dial is Outgoing.Dial, or else Client.Dial.
+func (c *Client) dial(ctx context.Context, at address, o *Outgoing) (net.Conn, error) {
+	if o.Dial != nil {
+		return o.Dial(ctx)
+	}
+	_, addr := at.hostPort()
+	if c.Dial != nil {
+		return c.Dial(ctx, "tcp", addr)
+	}
+	return new(net.Dialer).DialContext(ctx, "tcp", addr)
 }
 
 func (c *Client) tlsConfig(host string) *tls.Config {

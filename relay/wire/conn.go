@@ -34,7 +34,8 @@ type conn struct {
 	stream net.Conn // what HTTP is spoken on: sock, or TLS on it
 	secure bool
 
-	remote, local net.Addr // of the connection, as text only once
+	remote, local net.Addr   // of the connection, as text only once
+	shared        SharedConn // nil: it has one sender
 
 	in      buffer
 	room    func()    // gives back the memory that in has beyond its small buffer; nil: none
@@ -57,6 +58,7 @@ func newConn(s *Server, nc net.Conn) *conn {
 	c := &conn{
 		server: s, sock: sock, stream: sock, placed: true, remote: spellOut(nc.RemoteAddr()), local: spellOut(nc.LocalAddr()),
 	}
+	c.shared, _ = nc.(SharedConn)
 	c.idle.Store(s.clock(time.Now().Add(freshGrace)))
 	return c
 }
@@ -85,10 +87,20 @@ func (c *conn) run() {
 			return
 		}
 		c.giveBack()
-		if !c.exchange(head) {
+		if !c.exchange(head) || !c.next() {
 			return
 		}
 	}
+}
+
+// next makes the connection ready for another request, and says whether it is. On a shared connection bytes that have
+// come already would be of a request that nothing is said of.
+func (c *conn) next() bool {
+	if c.shared == nil {
+		return true
+	}
+	c.shared.Next()
+	return c.in.empty()
 }
 
 // end closes the connection and tells of a panic, if that is why.
@@ -125,6 +137,9 @@ func (c *conn) await() bool {
 			return false
 		}
 		c.skipBlank()
+	}
+	if c.shared != nil {
+		c.remote = spellOut(c.shared.RemoteAddr())
 	}
 	c.began = c.arrived
 	return true

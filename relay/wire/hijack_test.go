@@ -50,7 +50,7 @@ func TestAHijackedConnectionIsNoMoreTheServers(t *testing.T) {
 	}
 }
 
-func TestAConnectionOfARequestsOwnIsUsedOnce(t *testing.T) {
+func TestAConnectionOfARequestsOwnIsUsedOnceUnlessItIsKept(t *testing.T) {
 	at := app(t, func(c *net.TCPConn, _ int) {
 		for {
 			if _, ok := take(c); !ok {
@@ -60,10 +60,14 @@ func TestAConnectionOfARequestsOwnIsUsedOnce(t *testing.T) {
 		}
 	})
 	client := newClient(t)
-	for range 2 {
-		dialled := 0
+	for i, kept := range []string{"", "", "a", "b", "a"} {
+		dialled, want := 0, 1
+		if i == 4 {
+			want = 0
+		}
 		r, err := client.Do(t.Context(), &Outgoing{
 			URL: &url.URL{Scheme: "tunnel", Host: "nobody"}, Head: "GET / HTTP/1.1\r\nHost: h\r\n\r\n", Method: "GET",
+			Kept: kept, MaxKept: 1,
 			Dial: func(ctx context.Context) (net.Conn, error) {
 				dialled++
 				return new(net.Dialer).DialContext(ctx, "tcp", at.Host)
@@ -72,8 +76,8 @@ func TestAConnectionOfARequestsOwnIsUsedOnce(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if r.Close(); dialled != 1 || r.Reused {
-			t.Errorf("dialled %d times, reused %v", dialled, r.Reused)
+		if r.Close(); dialled != want || r.Reused == (want == 1) {
+			t.Errorf("request %d of %q: dialled %d times, reused %v", i, kept, dialled, r.Reused)
 		}
 	}
 }

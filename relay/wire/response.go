@@ -244,14 +244,25 @@ func (r *Response) Close() error {
 		return nil
 	}
 	r.closed = true
-	if r.release() && r.err == nil && r.framer.Done() && r.Head.KeepAlive && r.link.in.empty() && persists(r.out.Head) && r.out.Dial == nil {
+	if r.release() && r.err == nil && r.framer.Done() && r.Head.KeepAlive && r.link.in.empty() && persists(r.out.Head) {
 		c := r.client
-		c.pool.put(r.link, cmp.Or(c.MaxIdle, defaultMaxIdle), cmp.Or(c.IdleTimeout, defaultIdleTimeout))
+		c.pool.put(r.link, r.maxIdle(), cmp.Or(c.IdleTimeout, defaultIdleTimeout))
 	} else {
 		r.link.close()
 	}
 	r.err = errClosed
 	return nil
+}
+
+// maxIdle is how many connections like that of the response are kept.
+func (r *Response) maxIdle() int {
+	switch {
+	case r.out.Dial == nil:
+		return cmp.Or(r.client.MaxIdle, defaultMaxIdle)
+	case r.out.Kept == "":
+		return 0
+	}
+	return r.out.MaxKept
 }
 
 // errClosed is what reading a closed Response gives.

@@ -30,7 +30,8 @@ var errStopped = errors.New("stopped sending")
 // tell more.
 func (r *Response) send() error {
 	buf := bigBuffers.Get().(*[bigBuffer]byte)
-	first := append(buf[:0], r.out.Head...)
+	first := append(buf[:0], r.out.Preface...)
+	first = append(first, r.out.Head...)
 	if len(r.out.Bytes) <= cap(first)-len(first) {
 		first = append(first, r.out.Bytes...)
 	}
@@ -59,7 +60,7 @@ func (r *Response) send() error {
 func (r *Response) openBody(buffered int) (io.ReadCloser, error) {
 	switch {
 	case r.out.Body != nil:
-	case buffered == len(r.out.Head)+len(r.out.Bytes):
+	case buffered == len(r.out.Preface)+len(r.out.Head)+len(r.out.Bytes):
 		return nil, nil
 	default:
 		return io.NopCloser(bytes.NewReader(r.out.Bytes)), nil

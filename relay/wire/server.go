@@ -52,6 +52,16 @@ func orDefault[T comparable](v *T, value T) {
 	}
 }
 
+// A SharedConn is a connection of several senders: between two requests it says, in bytes that are none of HTTP's, whose
+// the next one is. A listener may return connections like that.
+type SharedConn interface {
+	net.Conn
+
+	// Next is called when a request is over and another one may follow. The next Read begins behind what is said of that,
+	// and RemoteAddr is its sender from then on. Both are called by the goroutine that calls Read.
+	Next()
+}
+
 // A Server cuts requests off connections and hands them to Serve, one goroutine a
 // connection. The fields must not be changed once Run was called.
 type Server struct {
