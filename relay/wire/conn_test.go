@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -99,6 +100,48 @@ func TestServerSeesPlainHTTPAndFailedHandshakesOnTLS(t *testing.T) {
 	handshake, is := errors.AsType[*HandshakeError](r.Cause)
 	if err == nil || !is || handshake.Err == nil || !isTLS(r.Raw) || len(r.Raw) < 100 {
 		t.Errorf("dialled %v, told %+v", err, r)
+	}
+}
+
+func TestHandshakesThatAreNotForHTTPEndThereAndAreNotTold(t *testing.T) {
+	server, client := certificate(t)
+	told := make(chan *Refusal, 3)
+	s := &Server{TLS: server, Serve: echo, Refuse: func(r *Refusal) []byte { told <- r; return nil }}
+	s.Aside = func(hello *tls.ClientHelloInfo) *tls.Config {
+		if !slices.Contains(hello.SupportedProtos, "question") {
+			return nil
+		}
+		return &tls.Config{Certificates: server.Certificates, NextProtos: []string{"question"}}
+	}
+	addr := listen(t, s)
+
+	asking := client.Clone()
+	asking.NextProtos = []string{"question"}
+	c, err := tls.Dial("tcp", addr, asking)
+	if err != nil || c.ConnectionState().NegotiatedProtocol != "question" {
+		t.Fatalf("the question got %v", err)
+	}
+	defer c.Close()
+	if got := readAll(t, c); got != "" {
+		t.Errorf("behind the answer came %q", got)
+	}
+	asking.RootCAs = nil // it does not like the answer
+	if c, err := tls.Dial("tcp", addr, asking); err == nil {
+		t.Errorf("trusted %v", c.RemoteAddr())
+	}
+
+	u := &url.URL{Scheme: "https", Host: addr}
+	others := &Client{TLS: client}
+	defer others.Close()
+	if got, _ := fetch(t, others, get(u)); got != says("200 OK", "GET /a ") {
+		t.Errorf("a request got %q", got)
+	}
+	if _, err := tls.Dial("tcp", addr, &tls.Config{}); err == nil {
+		t.Error("trusted")
+	}
+	first := <-told
+	if _, is := errors.AsType[*HandshakeError](first.Cause); !is || len(told) > 0 {
+		t.Errorf("told %+v, and %d more", first, len(told))
 	}
 }
 

@@ -129,7 +129,8 @@ func (c *conn) sniffPlain() error {
 	}
 }
 
-// secured brings TLS up. It is false when that failed, or nothing came.
+// secured brings TLS up. It is false when that failed, nothing came, or the
+// handshake was all that was wanted.
 func (c *conn) secured() bool {
 	if err := c.fillIdle(time.Now()); err != nil {
 		return false
@@ -144,10 +145,13 @@ func (c *conn) secured() bool {
 	c.sock.ahead = hello
 	secure := tls.Server(c.sock, c.server.tls)
 	c.sock.until(time.Now().Add(c.server.limits.HeadTimeout))
-	if err := secure.Handshake(); err != nil {
+	switch err := secure.Handshake(); {
+	case err != nil && c.sock.aside:
+		return false
+	case err != nil:
 		c.tell(c.refusal(hello, &HandshakeError{err}))
 		return false
 	}
 	c.stream, c.secure = secure, true
-	return true
+	return !c.sock.aside
 }

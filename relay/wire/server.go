@@ -90,8 +90,14 @@ type Server struct {
 	AcceptFailed func(error)
 
 	Limits Limits
-	TLS    *tls.Config      // nil: plain HTTP. Its NextProtos are replaced by http/1.1
-	Now    func() time.Time // the time that exchanges and refusals get; nil: time.Now
+	TLS    *tls.Config // nil: plain HTTP. Its NextProtos are replaced by http/1.1
+
+	// Aside gives what a connection over TLS speaks that is not for HTTP, by its
+	// ClientHello: it is closed after its handshake, and nobody is told how that
+	// ended. Nil, or a nil configuration: it is for HTTP.
+	Aside func(*tls.ClientHelloInfo) *tls.Config
+
+	Now func() time.Time // the time that exchanges and refusals get; nil: time.Now
 
 	begin    sync.Once
 	limits   Limits      // with defaults
@@ -122,6 +128,19 @@ func (s *Server) setUp() {
 		s.tls = s.TLS.Clone()
 		s.tls.NextProtos = []string{"http/1.1"}
 	}
+	if s.tls != nil && s.Aside != nil {
+		s.tls.GetConfigForClient = s.setAside
+	}
+}
+
+// setAside marks a connection that is not for HTTP. It is called within the
+// handshake, by the goroutine of the connection.
+func (s *Server) setAside(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+	cfg := s.Aside(hello)
+	if sock, ok := hello.Conn.(*socket); ok && cfg != nil {
+		sock.aside = true
+	}
+	return cfg, nil
 }
 
 func (s *Server) now() time.Time {

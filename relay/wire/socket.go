@@ -34,6 +34,7 @@ type socket struct {
 	writeCut error // why nothing is written any more
 
 	ahead []byte // was read before, and comes first; the reader's own
+	aside bool   // the handshake was not for HTTP; the reader's own, too
 }
 
 func newSocket(c net.Conn, stall time.Duration) *socket {
