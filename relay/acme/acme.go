@@ -1,0 +1,281 @@
+// Package acme gets certificates for listed names from a CA that speaks ACME (RFC 8555), and renews them.
+//
+// The protocol is that of golang.org/x/crypto/acme, and what is kept on the disk has the form of its autocert. Its
+// autocert.Manager is not used: it orders within handshakes, which then wait for the CA, its goroutines can't be ended, and
+// it does not tell why a CA refused. Here only Keep orders, one certificate at a time, and handshakes take what is there.
+package acme
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/crypto/acme"
+	"golang.org/x/crypto/acme/autocert"
+)
+
+// Settings say which certificates there are to be.
+type Settings struct {
+	Names     []string // of hosts, in lower case; nil: none
+	Directory string   // URL of the CA. Its terms are accepted
+	Email     string   // where the CA writes to; "": it can't
+	Folder    string   // where keys and certificates are kept, with a folder for each CA
+}
+
+// cache is where what the CA gave is kept. Another CA has another place: what a CA for trials gave is of no use.
+func (s Settings) cache() autocert.DirCache {
+	_, ca, _ := strings.Cut(s.Directory, "://")
+	return autocert.DirCache(filepath.Join(s.Folder, strings.NewReplacer("/", "-", ":", "-", "?", "-").Replace(ca)))
+}
+
+// Options are what a Keeper needs of the outside world; each may be left out.
+type Options struct {
+	Now    func() time.Time  // nil: time.Now
+	Jitter func() float64    // in [0, 1), spreads orders; nil: math/rand/v2
+	CA     http.RoundTripper // reaches the CA; nil: http.DefaultTransport
+	HTTP   bool              // the CA's questions over plain HTTP come to Answer; false: it can ask over TLS alone
+	Tell   func(Outcome)     // is told of every certificate, and of failures, one at a time; nil: nobody is
+}
+
+// Outcome is what became of the certificate of a name.
+type Outcome struct {
+	Name   string
+	Leaf   *x509.Certificate // that is in use from now on, or still; nil: there is none
+	Kept   bool              // it was on the disk
+	Err    error             // why there is no new one, or why it can't be kept; nil: all is well
+	Failed int               // orders in a row that failed, with this one; 0: it did not
+	Before int               // orders that failed before this one did not
+	Next   time.Time         // when the next order is made
+}
+
+// A Keeper keeps certificates. Its methods may be called from any goroutine, Keep and Restore from one only.
+type Keeper struct {
+	o      Options
+	wake   chan struct{} // one place: Settings have changed
+	client *client       // the account in use; of the goroutine of Keep
+
+	// mu guards what follows. It is held for moments only, never during I/O.
+	mu        sync.RWMutex
+	want      Settings
+	held      map[string]*held
+	questions map[string]question // of the CA, by name
+}
+
+// held is what is known of a name.
+type held struct {
+	cert   *tls.Certificate // nil: there is none yet
+	from   autocert.DirCache
+	failed int       // orders in a row
+	next   time.Time // when to order again after one that failed
+}
+
+// New makes a Keeper that keeps nothing until it is told what to.
+func New(o Options) *Keeper {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Jitter == nil {
+		o.Jitter = rand.Float64
+	}
+	if o.CA == nil {
+		o.CA = http.DefaultTransport
+	}
+	if o.Tell == nil {
+		o.Tell = func(Outcome) {}
+	}
+	return &Keeper{
+		o: o, wake: make(chan struct{}, 1), held: make(map[string]*held), questions: make(map[string]question),
+	}
+}
+
+// Want makes s the settings. Names that are not in them any more have no certificate from now on; for new ones, and for
+// those that could not be had so far, Keep orders at once. The same settings change nothing.
+func (k *Keeper) Want(s Settings) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if reflect.DeepEqual(k.want, s) {
+		return
+	}
+	k.want = s
+	for name, h := range k.held {
+		h.next = time.Time{}
+		if !slices.Contains(s.Names, name) {
+			delete(k.held, name)
+			delete(k.questions, name)
+		}
+	}
+	select {
+	case k.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Restore takes up what is on the disk, so that nobody has to wait for Keep.
+func (k *Keeper) Restore() {
+	s := k.settings()
+	for _, name := range s.Names {
+		if k.at(name).from == s.cache() {
+			continue
+		}
+		if cert, err := kept(s.cache(), name); err == nil {
+			k.take(s, name, cert)
+			k.o.Tell(Outcome{Name: name, Leaf: cert.Leaf, Kept: true, Next: k.due(s, name)})
+		}
+	}
+}
+
+// longest is how long Keep sleeps at most: the clock may be set, and time does not pass for a machine that sleeps.
+const longest = time.Hour
+
+// Keep orders certificates for names that have none, and before their end, until ctx does.
+func (k *Keeper) Keep(ctx context.Context) {
+	defer (&http.Client{Transport: k.o.CA}).CloseIdleConnections()
+	for ctx.Err() == nil {
+		timer := time.NewTimer(k.round(ctx))
+		select {
+		case <-ctx.Done():
+		case <-k.wake:
+		case <-timer.C:
+		}
+		timer.Stop()
+	}
+}
+
+// round orders what is due, and says how long nothing will be.
+func (k *Keeper) round(ctx context.Context) (quiet time.Duration) {
+	k.Restore()
+	s := k.settings()
+	quiet = longest
+	for _, name := range s.Names {
+		if ctx.Err() == nil && !k.due(s, name).After(k.o.Now()) {
+			k.renew(ctx, s, name)
+		}
+		quiet = min(quiet, max(0, k.due(s, name).Sub(k.o.Now())))
+	}
+	return quiet
+}
+
+// renew orders one certificate.
+func (k *Keeper) renew(ctx context.Context, s Settings, name string) {
+	text, err := k.obtain(ctx, s, name)
+	if ctx.Err() != nil {
+		return
+	}
+	var cert *tls.Certificate
+	if err == nil {
+		cert, err = parse(name, text)
+	}
+	if err != nil {
+		k.client = nil // the CA may have forgotten the account
+		k.o.Tell(k.putOff(s, name, err))
+		return
+	}
+	before := k.at(name).failed
+	k.take(s, name, cert)
+	err = s.cache().Put(ctx, name, text)
+	if err != nil {
+		err = fmt.Errorf("keep it in %s: %w", s.cache(), err)
+	}
+	k.o.Tell(Outcome{Name: name, Leaf: cert.Leaf, Err: err, Before: before, Next: k.due(s, name)})
+}
+
+// take has a certificate shown from now on, unless its name is not wanted any more.
+func (k *Keeper) take(s Settings, name string, cert *tls.Certificate) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if slices.Contains(k.want.Names, name) {
+		k.held[name] = &held{cert: cert, from: s.cache()}
+	}
+}
+
+// putOff notes that an order failed.
+func (k *Keeper) putOff(s Settings, name string, err error) Outcome {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	h := k.held[name]
+	if h == nil {
+		h = new(held)
+	}
+	h.failed++
+	asked, _ := acme.RateLimit(err)
+	h.next = k.o.Now().Add(pause(h.failed, asked, k.o.Jitter()))
+	out := Outcome{Name: name, Err: err, Failed: h.failed, Next: h.next}
+	if h.cert != nil {
+		out.Leaf = h.cert.Leaf
+	}
+	if slices.Contains(k.want.Names, name) {
+		k.held[name] = h
+	}
+	return out
+}
+
+func (k *Keeper) settings() Settings {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	return k.want
+}
+
+// at is what is known of a name; nothing where nothing is.
+func (k *Keeper) at(name string) held {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	if h := k.held[name]; h != nil {
+		return *h
+	}
+	return held{}
+}
+
+// due is when the certificate of a name is to be ordered.
+func (k *Keeper) due(s Settings, name string) time.Time {
+	h := k.at(name)
+	if h.failed > 0 || h.cert == nil || h.from != s.cache() {
+		return h.next
+	}
+	return renewal(h.cert.Leaf)
+}
+
+// Certificate is that of the name which a ClientHello asks for; of the first that has one where it names none. The
+// error says why there is none. It is for tls.Config.GetCertificate.
+func (k *Keeper) Certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	name := strings.ToLower(strings.TrimSuffix(hello.ServerName, "."))
+	for _, listed := range k.want.Names {
+		if name != "" && name != listed {
+			continue
+		}
+		if h := k.held[listed]; h != nil && h.cert != nil {
+			return h.cert, nil
+		} else if name != "" {
+			return nil, fmt.Errorf("there is no certificate for %q yet", name)
+		}
+	}
+	if name == "" {
+		return nil, errors.New("there is no certificate yet")
+	}
+	return nil, fmt.Errorf("there is no certificate for %q, which is not among acme's names", name)
+}
+
+// Leaves are the certificates in use, by all names; nil: there is none yet.
+func (k *Keeper) Leaves() map[string]*x509.Certificate {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	leaves := make(map[string]*x509.Certificate)
+	for _, name := range k.want.Names {
+		leaves[name] = nil
+		if h := k.held[name]; h != nil && h.cert != nil {
+			leaves[name] = h.cert.Leaf
+		}
+	}
+	return leaves
+}

@@ -1,0 +1,162 @@
+package acme
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net/http"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/crypto/acme"
+)
+
+const (
+	orderTime  = 3 * time.Minute  // that an order may take: the CA asks several times, and makes a queue
+	answerTime = 30 * time.Second // that one answer of the CA may take
+	retries    = 4                // of a request that the CA could not take just now: nonces expire
+	retryFirst = 200 * time.Millisecond
+)
+
+// client is an account at a CA.
+type client struct {
+	*acme.Client
+	of Settings // without names
+}
+
+// account is that of the settings. It is made where there is none yet.
+func (k *Keeper) account(ctx context.Context, s Settings) (*acme.Client, error) {
+	s.Names = nil
+	if k.client != nil && reflect.DeepEqual(k.client.of, s) {
+		return k.client.Client, nil
+	}
+	key, err := accountKey(ctx, s.cache())
+	if err != nil {
+		return nil, err
+	}
+	c := &client{of: s, Client: &acme.Client{
+		Key: key, DirectoryURL: s.Directory, UserAgent: "hooktape", RetryBackoff: backOff,
+		HTTPClient: &http.Client{Transport: k.o.CA, Timeout: answerTime},
+	}}
+	var contact []string
+	if s.Email != "" {
+		contact = []string{"mailto:" + s.Email}
+	}
+	_, err = c.Register(ctx, &acme.Account{Contact: contact}, acme.AcceptTOS)
+	if err != nil && !errors.Is(err, acme.ErrAccountAlreadyExists) {
+		return nil, err
+	}
+	k.client = c
+	return c.Client, nil
+}
+
+// backOff is how long acme.Client waits before it sends a request again that failed. One who says that there were too many
+// is not asked again.
+func backOff(n int, _ *http.Request, r *http.Response) time.Duration {
+	if n > retries || r.StatusCode == http.StatusTooManyRequests {
+		return 0
+	}
+	return retryFirst << n
+}
+
+// obtain orders a certificate: its key and chain as they are kept. Where the CA does not see that the name is ours, it is
+// asked to look in the next way.
+func (k *Keeper) obtain(ctx context.Context, s Settings, name string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, orderTime)
+	defer cancel()
+	client, err := k.account(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	var unproven notProven
+	for _, way := range k.ways() {
+		text, err := k.order(ctx, client, name, way)
+		again, is := errors.AsType[notProven](err)
+		if !is {
+			return text, err
+		}
+		unproven = append(unproven, again...)
+	}
+	return nil, unproven
+}
+
+// notProven says why the CA does not believe that a name is ours, for each way that was tried.
+type notProven []string
+
+func (n notProven) Error() string {
+	return "the CA could not see that the name leads here: " + strings.Join(n, "; ")
+}
+
+func (k *Keeper) order(ctx context.Context, client *acme.Client, name, way string) ([]byte, error) {
+	o, err := client.AuthorizeOrder(ctx, acme.DomainIDs(name))
+	if err != nil {
+		return nil, err
+	}
+	for _, url := range o.AuthzURLs {
+		if err := k.prove(ctx, client, name, way, url); err != nil {
+			return nil, err
+		}
+	}
+	if o, err = client.WaitOrder(ctx, o.URI); err != nil {
+		return nil, err
+	}
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	csr, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{DNSNames: []string{name}}, key)
+	if err != nil {
+		return nil, err
+	}
+	chain, _, err := client.CreateCertFromOrder(ctx, o, csr, true)
+	if err != nil {
+		return nil, err
+	}
+	return encode(key, chain)
+}
+
+// prove shows the CA that a name is ours, if it wants to see that.
+func (k *Keeper) prove(ctx context.Context, client *acme.Client, name, way, url string) error {
+	z, err := client.GetAuthorization(ctx, url)
+	if err != nil || z.Status == acme.StatusValid {
+		return err
+	}
+	i := slices.IndexFunc(z.Challenges, func(c *acme.Challenge) bool { return c.Type == way })
+	if i < 0 {
+		return notProven{way + ": it does not look so"}
+	}
+	q, err := newQuestion(client, name, z.Challenges[i])
+	if err != nil {
+		return err
+	}
+	k.expect(name, q)
+	if _, err := client.Accept(ctx, z.Challenges[i]); err != nil {
+		return err
+	}
+	_, err = client.WaitAuthorization(ctx, url)
+	if refused, is := errors.AsType[*acme.AuthorizationError](err); is {
+		return notProven{way + ": " + details(refused)}
+	}
+	return err
+}
+
+// details are what a CA says of a name that it could not see.
+func details(refused *acme.AuthorizationError) string {
+	var said []string
+	for _, err := range refused.Errors {
+		if problem, is := errors.AsType[*acme.Error](err); is {
+			err = errors.New(problem.Detail)
+		}
+		said = append(said, err.Error())
+	}
+	if len(said) == 0 {
+		return fmt.Sprintf("it says no more than %q", acme.StatusInvalid)
+	}
+	return strings.Join(said, ", ")
+}
