@@ -19,6 +19,14 @@ data    = "hooktape.db"                       # the tape; beside this file, unle
 #   cert = "cert.pem"                         # the certificate and those it rests on, in PEM; beside this file
 #   key  = "key.pem"                          # its private key; both are taken up again when they change
 #   inspect = false                           # true: the inspect address speaks TLS too
+#   acme {                                    # in the place of cert and key: a CA gives them, whose terms are accepted by this block
+#     names     = ["hooks.example.com"]       # a certificate for each, and for nothing else. No wildcards: an edge's tunnels are at
+#                                             # https://hooks.example.com/t/NAME, and at NAME.hooks.example.com where that is listed
+#     email     = "ops@example.com"           # where the CA writes to; not given: nowhere
+#     directory = "https://acme-v02.api.letsencrypt.org/directory"
+#     cache     = "hooktape.db.acme"          # the folder of keys and certificates; not given: beside data, with its name and .acme
+#     http      = ":80"                       # where the CA may ask by HTTP-01, which comes to port 80; not given: it may not, and asks
+#   }                                         # at listen alone, by TLS-ALPN-01, which comes to port 443
 # }
 
 # edge {                                      # this agent is the public end of tunnels: hooktape http PORT --edge URL on a laptop opens one

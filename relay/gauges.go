@@ -49,7 +49,9 @@ var (
 	descTapeOldest = desc("tape_oldest_timestamp_seconds", "When the oldest record came; absent while there is none.")
 	descEvicted    = desc("tape_evicted_total", "Records that retention has deleted.")
 
-	descExpires = desc("certificate_expires_timestamp_seconds", "When the certificate that senders see ends.")
+	descExpires = desc("certificate_expires_timestamp_seconds", "When the certificate that senders see ends; of several, the first that does.")
+	descMissing = desc("certificates_missing", "Names of tls.acme that have no certificate: senders can't come to them.")
+	descOrders  = desc("certificate_orders_total", "Certificates ordered at the CA of tls.acme, by how that ended: done or failed.", "result")
 )
 
 // gauges reads off an agent and its store what need not be counted as it happens.
@@ -61,7 +63,8 @@ func (g *gauges) Describe(to chan<- *prometheus.Desc) {
 		descRequests, descBytes, descAnswers, descLast, descFailures, descRolledUp, descTurned, descReady, descLost,
 		descAttempts, descOff, descSettled, descPending, descOldest, descAway,
 		descQueue, descQueueBytes, descCommitFail, descReopened,
-		descRecords, descTapeBytes, descTapeFile, descTapeUsed, descTapePinned, descTapeOldest, descEvicted, descExpires,
+		descRecords, descTapeBytes, descTapeFile, descTapeUsed, descTapePinned, descTapeOldest, descEvicted,
+		descExpires, descMissing, descOrders,
 	} {
 		to <- d
 	}
@@ -88,8 +91,30 @@ func (g *gauges) itself(out figures) {
 	out.count(descTurned, m.turnedAway.Load())
 	out.count(descLost, m.lost.Load())
 	out.gauge(descReady, oneIf(g.agent.Ready() == nil))
-	if c := g.agent.certificate.Load(); c != nil {
-		out.time(descExpires, c.Leaf.NotAfter)
+	if g.agent.server.TLS != nil {
+		g.certificates(out)
+	}
+}
+
+// certificates is about what senders see of the agent.
+func (g *gauges) certificates(out figures) {
+	var first time.Time
+	missing := 0
+	for _, leaf := range g.agent.certificates() {
+		switch {
+		case leaf == nil:
+			missing++
+		case first.IsZero() || leaf.NotAfter.Before(first):
+			first = leaf.NotAfter
+		}
+	}
+	if !first.IsZero() {
+		out.time(descExpires, first)
+	}
+	if g.agent.asksCA() {
+		out.gauge(descMissing, float64(missing))
+		out.count(descOrders, g.agent.metrics.ordersDone.Load(), "done")
+		out.count(descOrders, g.agent.metrics.ordersFailed.Load(), "failed")
 	}
 }
 

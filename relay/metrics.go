@@ -76,6 +76,8 @@ type metrics struct {
 	turnedAway atomic.Uint64
 	rolledUp   atomic.Uint64
 	lost       atomic.Uint64 // events, by onlookers that were too slow
+
+	ordersDone, ordersFailed atomic.Uint64 // of certificates
 }
 
 // newMetrics makes the metrics of an agent.

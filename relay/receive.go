@@ -63,6 +63,11 @@ func (a *Agent) serve(x *wire.Exchange) {
 	}
 	r := &reception{Agent: a, x: x, src: src, raw: a.store.Spool(), from: from}
 	r.check()
+	r.receive()
+}
+
+// receive brings a request that its head has been judged by onto the tape, and answers it.
+func (r *reception) receive() {
 	r.makeRoom()
 	defer r.giveBack()
 	defer r.endTurn()

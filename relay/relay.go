@@ -26,8 +26,8 @@
 //	                        │ breaker.go  whether the target can be reached    pure
 //	                        └ backlog.go  what may wait for it, and how long
 //
-// refuse.go records what never became a request, secure.go has the certificate that senders see, stop.go tells what a
-// stop waits for, watch.go those who look on, metrics.go and gauges.go those who count.
+// refuse.go records what never became a request, secure.go has the certificates that senders see, plain.go answers the CA
+// that gives them, stop.go tells what a stop waits for, watch.go those who look on, metrics.go and gauges.go those who count.
 package relay
 
 import (
@@ -45,6 +45,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"golang.org/x/time/rate"
 
+	"github.com/hooktape/hooktape/relay/acme"
 	"github.com/hooktape/hooktape/relay/config"
 	"github.com/hooktape/hooktape/relay/mask"
 	"github.com/hooktape/hooktape/relay/wire"
@@ -66,10 +67,13 @@ type Options struct {
 	Now    func() time.Time  // nil: time.Now
 	Jitter func() float64    // in [0, 1), spreads retries; nil: math/rand/v2
 	Keys   http.RoundTripper // reaches providers that hand out keys; nil: net/http's, to public addresses
+	CA     http.RoundTripper // reaches the CA that gives certificates; nil: net/http's
 	Grace  time.Duration     // for what is under way when the agent stops; zero: 10s
 
 	// Uplink gives the streams of a tunnel that the agent has opened to an edge, as the package tunnel has them. Nil: none.
 	Uplink net.Listener
+	// Plain gives connections over which the CA asks by HTTP who answers for a name. Nil: it can ask over TLS alone.
+	Plain net.Listener
 	// Renew applies the configuration again, with what is on the tape beside it: a laptop has asked for copies. Nil: they
 	// come with the next Apply.
 	Renew func() error
@@ -90,6 +94,8 @@ type Agent struct {
 	server  *wire.Server
 	inner   *wire.Server // of what comes through the uplink, where TLS has been spoken already
 	uplink  net.Listener // nil: there is none
+	asked   *wire.Server // of what comes over plain HTTP where TLS is spoken
+	plain   net.Listener // for it; nil: there is none
 	edge    edge
 	renew   func() error // nil: nothing is done
 	watch   hub
@@ -104,7 +110,8 @@ type Agent struct {
 
 	exchanges atomic.Int64 // requests that have no answer yet
 
-	certificate atomic.Pointer[tls.Certificate] // that senders see
+	certificate atomic.Pointer[tls.Certificate] // of files, that senders see; nil: there are none
+	keeper      *acme.Keeper                    // of certificates that a CA gives
 	mask        atomic.Pointer[mask.Names]      // what logs and reasons hide beside the defaults
 	metrics     *metrics
 	complaints  complaints
@@ -131,7 +138,7 @@ type Agent struct {
 // New makes an agent for a configuration that config.Load has found right. It does nothing until Run.
 func New(o Options, cfg *config.Config) *Agent {
 	a := &Agent{
-		store: o.Store, log: o.Log, client: o.Client, now: o.Now, jitter: o.Jitter, grace: o.Grace, uplink: o.Uplink, renew: o.Renew,
+		store: o.Store, log: o.Log, client: o.Client, now: o.Now, jitter: o.Jitter, grace: o.Grace, uplink: o.Uplink, plain: o.Plain, renew: o.Renew,
 		targets: make(map[targetKey]*target), left: make(map[targetKey]*target), stopping: make(chan struct{}),
 		explaining: rate.NewLimiter(explainRate, explainBurst),
 		subscriber: newSubscriber(),
@@ -158,8 +165,10 @@ func New(o Options, cfg *config.Config) *Agent {
 	a.metrics = newMetrics(a)
 	a.watch.metrics = a.metrics
 	a.store.Observe(a.metrics.observer(a.now))
-	a.server, a.inner = a.newServer(cfg), a.newServer(cfg)
-	a.server.TLS = a.tls(cfg)
+	a.keeper = acme.New(acme.Options{Now: a.now, Jitter: a.jitter, CA: o.CA, HTTP: o.Plain != nil, Tell: a.certified})
+	a.server, a.inner, a.asked = a.newServer(cfg), a.newServer(cfg), a.newServer(cfg)
+	a.server.TLS, a.server.Aside = a.tls(cfg), a.keeper.Aside
+	a.asked.Serve = a.serveAsked
 	a.Apply(cfg)
 	return a
 }
@@ -220,7 +229,7 @@ func (a *Agent) Apply(cfg *config.Config) {
 		}
 	}
 	a.targets, a.limiters = kept, limiters
-	a.present(cfg.TLS)
+	a.present(cfg)
 	a.metrics.follow(cfg)
 	a.routes.Store(newRoutes(sources, cfg.TrustedProxies))
 	for _, t := range kept {
@@ -265,18 +274,25 @@ func (a *Agent) Run(ctx context.Context, listeners ...net.Listener) error {
 	a.sending.Go(func() { a.keepSubscribed(working) })
 	a.sending.Go(func() { a.keepKeys(working) })
 	a.sending.Go(func() { a.rollUp(working) })
+	if a.server.TLS != nil {
+		a.keeper.Restore()
+		a.sending.Go(func() { a.keeper.Keep(working) })
+	}
 
-	serving := len(listeners)
-	if a.uplink != nil {
-		serving++
-	}
+	serving := len(listeners) + 2
 	failed := make(chan error, serving)
+	run := func(s *wire.Server, l net.Listener) {
+		if l == nil {
+			serving--
+			return
+		}
+		go func() { failed <- s.Run(l) }()
+	}
 	for _, l := range listeners {
-		go func() { failed <- a.server.Run(l) }()
+		run(a.server, l)
 	}
-	if a.uplink != nil {
-		go func() { failed <- a.inner.Run(a.uplink) }()
-	}
+	run(a.inner, a.uplink)
+	run(a.asked, a.plain)
 	var cause error
 	ended := 0
 	select {
@@ -312,11 +328,11 @@ func (a *Agent) Run(ctx context.Context, listeners ...net.Listener) error {
 
 // shutDown ends the servers. What they cut off at the end of the grace is on the tape.
 func (a *Agent) shutDown(grace context.Context) {
-	var both sync.WaitGroup
-	for _, s := range []*wire.Server{a.server, a.inner} {
-		both.Go(func() { _ = s.Shutdown(grace) })
+	var all sync.WaitGroup
+	for _, s := range []*wire.Server{a.server, a.inner, a.asked} {
+		all.Go(func() { _ = s.Shutdown(grace) })
 	}
-	both.Wait()
+	all.Wait()
 }
 
 // panicked is told of a panic in the handling of one request. The connection is closed, the agent goes on.

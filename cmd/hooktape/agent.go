@@ -109,7 +109,7 @@ const serverReserve = 64 << 20
 
 // session is one life of an agent with all that belongs to it:
 //
-//	listen ──────► relay.Agent ──────► targets
+//	listen, acme ► relay.Agent ──────► targets, and a CA
 //	tunnel.Uplink ─►│
 //	                │  ▲    └─events─► show (http: the terminal)
 //	                ▼  │ Apply
@@ -128,10 +128,16 @@ type session struct {
 	tape    *store.Store                                                   // open while serve runs
 	reserve int64                                                          // bytes of the disk that are held back for when it is full
 	moveOn  bool                                                           // a default port that is taken is passed over
-	greet   func(receiving, inspecting string) error                       // once everything listens
+	greet   func(at addresses) error                                       // once everything listens
 	show    func(ctx context.Context, events <-chan relay.Event) error     // nil: nobody looks on
 	reload  func(ctx context.Context, log hclog.Logger, take *setup) error // nil: the configuration stays
 	tell    func(tunnel.Change)                                            // of the uplink; nil: it is logged
+}
+
+// addresses are what an agent listens on, each host:port.
+type addresses struct {
+	receiving, inspecting string
+	plain                 string // where the CA is answered that gives certificates; "": nowhere
 }
 
 // serve opens everything, runs until ctx ends, and closes everything.
@@ -162,7 +168,16 @@ func (s *session) serve(ctx context.Context) error {
 		return cannot("", "%w", err)
 	}
 	defer control.Close()
-	if err := s.greet(receiving.Addr().String(), inspecting.Addr().String()); err != nil {
+	at := addresses{receiving: receiving.Addr().String(), inspecting: inspecting.Addr().String()}
+	plain, err := s.listenPlain()
+	if err != nil {
+		return err
+	}
+	if plain != nil {
+		defer plain.Close()
+		at.plain = plain.Addr().String()
+	}
+	if err := s.greet(at); err != nil {
 		return err
 	}
 	stopCapture, err := s.capture(log)
@@ -171,7 +186,7 @@ func (s *session) serve(ctx context.Context) error {
 	}
 	defer stopCapture()
 	setup := &setup{tape: tape, log: log, cfg: s.cfg, base: s.cfg.Scheme() + "://" + receiving.Addr().String()}
-	options := relay.Options{Store: tape, Log: log, Grace: s.flags.graceTime(), Renew: setup.Apply}
+	options := relay.Options{Store: tape, Log: log, Grace: s.flags.graceTime(), Plain: plain, Renew: setup.Apply}
 	uplink := s.uplink(setup, log)
 	if uplink != nil {
 		options.Uplink = uplink
@@ -235,14 +250,31 @@ func (s *session) listen(address, standard string) (net.Listener, error) {
 			return l, nil
 		}
 	}
-	hint := "choose another address with --listen or --inspect"
+	return nil, listenError(err, "choose another address with --listen or --inspect")
+}
+
+// listenPlain opens the listener over which the CA may ask that gives certificates; nil: there is to be none.
+func (s *session) listenPlain() (net.Listener, error) {
+	address := plainAddress(s.cfg)
+	if address == "" {
+		return nil, nil
+	}
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, listenError(err, `choose another address for "http" in the acme block`)
+	}
+	return l, nil
+}
+
+// listenError says what to do about an address that can't be listened on.
+func listenError(err error, hint string) error {
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
 		hint = "another program has this port: " + hint + ", port 0 takes any free one"
 	case errors.Is(err, syscall.EACCES):
 		hint = "ports below 1024 need a privilege: " + hint
 	}
-	return nil, cannot(hint, "%w", err)
+	return cannot(hint, "%w", err)
 }
 
 // listenNear takes the first free port behind a taken one: every second, since the defaults are a pair.

@@ -8,11 +8,13 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/hooktape/hooktape/relay/acme"
 	"github.com/hooktape/hooktape/relay/config"
 	"github.com/hooktape/hooktape/relay/mask"
 	"github.com/hooktape/hooktape/store"
@@ -74,11 +76,45 @@ func (e *env) check() error {
 	if up := cfg.Uplink; up != nil {
 		fmt.Fprintf(e.stdout, "uplink %s\n", up.Edge.Redacted())
 	}
-	if t := cfg.TLS; t != nil {
+	switch t := cfg.TLS; {
+	case t == nil:
+	case t.ACME != nil:
+		e.describeACME(cfg)
+	default:
 		fmt.Fprintf(e.stdout, "tls %s: for %s, until %s\n", t.Cert, strings.Join(t.Names(), ", "), t.Certificate.Leaf.NotAfter.Local().Format(time.DateTime))
 	}
 	fmt.Fprintf(e.stdout, "data %s: %s\n", cfg.Data, tape)
 	return nil
+}
+
+// describeACME says which certificates a CA is asked for, and what can't be seen from here: whether its questions come through.
+func (e *env) describeACME(cfg *config.Config) {
+	a, settings := cfg.TLS.ACME, cfg.Certificates()
+	fmt.Fprintf(e.stdout, "tls from %s, kept in %s\n", a.Directory, settings.Folder)
+	kept := acme.Kept(settings)
+	for _, name := range a.Names {
+		until := "will be ordered"
+		if leaf := kept[name]; leaf != nil {
+			until = "until " + leaf.NotAfter.Local().Format(time.DateTime)
+		}
+		fmt.Fprintf(e.stdout, "  %s: %s\n", name, until)
+	}
+	asks := "port 443, which has to lead to " + cfg.Listen
+	if a.HTTP != "" {
+		asks += ", or at port 80, which has to lead to " + a.HTTP
+	}
+	fmt.Fprintf(e.stdout, "  each name has to lead here: the CA asks at %s\n", asks)
+	with, _ := cfg.WithTunnels(nil, nil)
+	for _, s := range with.Sources {
+		if s.Host == "" || slices.Contains(a.Names, s.Host) {
+			continue
+		}
+		instead := "senders can't come to it"
+		if s.Tunnel != "" {
+			instead = "senders come to " + s.PublicURL
+		}
+		fmt.Fprintf(e.stdout, "  %s is not among the names: %s\n", s.Host, instead)
+	}
 }
 
 // describeSource says in a line where a source's requests go.

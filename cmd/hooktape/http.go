@@ -113,19 +113,19 @@ func (e *env) http(ctx context.Context, flags *agentFlags, sender *senderFlags, 
 	screen := &screen{e.stdout, e.inkFor(e.stdout)}
 	s.tell = screen.uplink
 	recognition := &recognition{command: strings.Join(append([]string{"hooktape http"}, args...), " ")}
-	s.greet = func(receiving, inspecting string) error {
-		if loops(receiving, target) {
+	s.greet = func(at addresses) error {
+		if loops(at.receiving, target) {
 			return misused("give the port that your app listens on", "%s is where hooktape itself receives", target)
 		}
-		fmt.Fprintf(e.stdout, "receiving on http://%s\n", receiving)
-		fmt.Fprintf(e.stdout, "inspect on http://%s\n", inspecting)
+		fmt.Fprintf(e.stdout, "receiving on http://%s\n", at.receiving)
+		fmt.Fprintf(e.stdout, "inspect on http://%s\n", at.inspecting)
 		fmt.Fprintf(e.stdout, "passing to %s at %s\n", app, target)
 		fmt.Fprintf(e.stdout, "tape %s\n\n", e.home(data))
-		fmt.Fprintf(e.stdout, "try it:           curl -d '{\"hello\":\"tape\"}' http://%s/webhook\n", receiving)
+		fmt.Fprintf(e.stdout, "try it:           curl -d '{\"hello\":\"tape\"}' http://%s/webhook\n", at.receiving)
 		if cfg.Uplink != nil {
 			fmt.Fprintf(e.stdout, "a public address: is told here when a request has come round through %s\n", cfg.Uplink.Edge.Redacted())
 		} else {
-			fmt.Fprintf(e.stdout, "a public address: ssh -R 0.0.0.0:7070:%s you@your-server, then http://your-server:7070 (its sshd needs GatewayPorts)\n", receiving)
+			fmt.Fprintf(e.stdout, "a public address: ssh -R 0.0.0.0:7070:%s you@your-server, then http://your-server:7070 (its sshd needs GatewayPorts)\n", at.receiving)
 		}
 		fmt.Fprintf(e.stdout, "to look closer:   hooktape show last, hooktape replay last\n\n")
 		return nil

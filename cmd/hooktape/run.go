@@ -49,9 +49,12 @@ func (e *env) run(ctx context.Context, flags *agentFlags) error {
 	signals, stop := e.hangups()
 	defer stop()
 	s := &session{env: e, flags: flags, cfg: cfg, data: cfg.Data, reserve: serverReserve}
-	s.greet = func(receiving, inspecting string) error {
-		fmt.Fprintf(e.stdout, "receiving on %s://%s\n", cfg.Scheme(), receiving)
-		fmt.Fprintf(e.stdout, "inspect on %s://%s\n", inspectScheme(cfg), inspecting)
+	s.greet = func(at addresses) error {
+		fmt.Fprintf(e.stdout, "receiving on %s://%s\n", cfg.Scheme(), at.receiving)
+		fmt.Fprintf(e.stdout, "inspect on %s://%s\n", inspectScheme(cfg), at.inspecting)
+		if at.plain != "" {
+			fmt.Fprintf(e.stdout, "answering the CA on http://%s\n", at.plain)
+		}
 		return nil
 	}
 	s.reload = func(ctx context.Context, log hclog.Logger, setup *setup) error {
@@ -114,6 +117,14 @@ func (r *reloader) reload() []config.File {
 // inspectTLS says whether the inspect address speaks TLS.
 func inspectTLS(cfg *config.Config) bool { return cfg.TLS != nil && cfg.TLS.Inspect }
 
+// plainAddress is where a CA is answered over plain HTTP; "": nowhere.
+func plainAddress(cfg *config.Config) string {
+	if cfg.TLS == nil || cfg.TLS.ACME == nil {
+		return ""
+	}
+	return cfg.TLS.ACME.HTTP
+}
+
 func inspectScheme(cfg *config.Config) string {
 	if inspectTLS(cfg) {
 		return "https"
@@ -126,6 +137,7 @@ func fixedKeys(old, new *config.Config) (keys []string) {
 	for key, differs := range map[string]bool{
 		"listen": old.Listen != new.Listen, "inspect": old.Inspect != new.Inspect, "data": old.Data != new.Data,
 		"uplink":      !reflect.DeepEqual(old.Uplink, new.Uplink),
+		"http":        plainAddress(old) != plainAddress(new),
 		"tls":         (old.TLS == nil) != (new.TLS == nil) || inspectTLS(old) != inspectTLS(new),
 		"connections": old.Limits.Connections != new.Limits.Connections, "head": old.Limits.Head != new.Limits.Head,
 	} {

@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/hooktape/hooktape/relay/acme/acmetest"
 )
 
 // TestMain makes this test binary stand in for the hooktape command: every
@@ -26,6 +28,7 @@ import (
 func TestMain(m *testing.M) {
 	// A process with the race detector otherwise sleeps a second before it ends.
 	os.Setenv("GORACE", strings.TrimSpace(os.Getenv("GORACE")+" atexit_sleep_ms=0"))
+	acmetest.Main()
 	testscript.Main(m, map[string]func(){"hooktape": main})
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"regexp"
 	"strings"
 	"sync"
 	"syscall"
@@ -17,7 +18,10 @@ import (
 
 // detour passes connections on to an agent whose address may change, as a name in the DNS does.
 type detour struct {
-	url string
+	addr   string // host:port
+	url    string
+	opened chan struct{} // closed by the first lead, until when who comes waits; nil: nobody waits
+	open   func()        // closes it
 
 	mu    sync.Mutex // guards the fields below
 	to    string     // "": nobody is there
@@ -25,11 +29,25 @@ type detour struct {
 }
 
 func newDetour(t *testing.T) *detour {
+	d := &detour{conns: make(map[net.Conn]struct{}), open: func() {}}
+	d.run(t)
+	return d
+}
+
+// newDoor is a detour before which everybody waits until it leads somewhere.
+func newDoor(t *testing.T) *detour {
+	opened := make(chan struct{})
+	d := &detour{conns: make(map[net.Conn]struct{}), opened: opened, open: sync.OnceFunc(func() { close(opened) })}
+	d.run(t)
+	return d
+}
+
+func (d *detour) run(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := &detour{url: "http://" + l.Addr().String(), conns: make(map[net.Conn]struct{})}
+	d.addr, d.url = l.Addr().String(), "http://"+l.Addr().String()
 	var running sync.WaitGroup
 	running.Go(func() {
 		for {
@@ -45,7 +63,6 @@ func newDetour(t *testing.T) *detour {
 		d.lead("")
 		running.Wait()
 	})
-	return d
 }
 
 // lead ends all connections, and passes new ones on to an address.
@@ -53,6 +70,7 @@ func (d *detour) lead(to string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.to = to
+	d.open()
 	for c := range d.conns {
 		c.Close()
 	}
@@ -75,6 +93,9 @@ func (d *detour) end(c net.Conn) {
 
 func (d *detour) pass(from net.Conn) {
 	defer d.end(from)
+	if d.opened != nil {
+		<-d.opened
+	}
 	at := d.add(from)
 	if at == "" {
 		return
@@ -142,18 +163,24 @@ func (l *link) startLaptop() { l.laptop.start(l.laptopArgs...) }
 // awaitLog waits until an agent has logged a phrase.
 func (u *user) awaitLog(phrase string) {
 	u.t.Helper()
+	u.await(u.agent.errs, regexp.MustCompile(regexp.QuoteMeta(phrase)))
+}
+
+// await waits until an agent has printed what matches.
+func (u *user) await(t *transcript, pattern *regexp.Regexp) (match []string) {
+	u.t.Helper()
 	timeout := time.After(patienceOfTests)
 	for {
-		text, more := u.agent.errs.read()
-		if strings.Contains(text, phrase) {
-			return
+		text, more := t.read()
+		if match := pattern.FindStringSubmatch(text); match != nil {
+			return match
 		}
 		select {
 		case <-more:
 		case <-u.agent.done:
-			u.t.Fatalf("it ended before it said %q", phrase)
+			u.t.Fatalf("it ended before it said %v", pattern)
 		case <-timeout:
-			u.t.Fatalf("it never said %q", phrase)
+			u.t.Fatalf("it never said %v", pattern)
 		}
 	}
 }

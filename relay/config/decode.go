@@ -142,6 +142,7 @@ func places() []placeNames {
 		{subscribeSchema.place, subscribeSchema.names()},
 		{callSchema.place, callSchema.names()},
 		{tlsSchema.place, tlsSchema.names()},
+		{acmeSchema.place, acmeSchema.names()},
 		{edgeSchema.place, edgeSchema.names()},
 		{tunnelSchema.place, tunnelSchema.names()},
 		{uplinkSchema.place, uplinkSchema.names()},

@@ -70,12 +70,18 @@ func (s *surroundings) env(name string) (string, error) {
 	return value, nil
 }
 
+// beside is the path of a file that is named in the config.
+func (s *surroundings) beside(name string) string {
+	if filepath.IsAbs(name) {
+		return name
+	}
+	return filepath.Join(s.dir, name)
+}
+
 // bytes reads the file that name names, and makes name its path.
 func (s *surroundings) bytes(name *string) ([]byte, error) {
 	given := *name
-	if !filepath.IsAbs(given) {
-		*name = filepath.Join(s.dir, given)
-	}
+	*name = s.beside(given)
 	b, f, err := readFile(*name)
 	s.files = append(s.files, f)
 	if err != nil {

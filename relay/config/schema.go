@@ -305,6 +305,7 @@ func decodeTarget(d *decoder, s *Source, b *hclsyntax.Block) {
 func (d *decoder) checkConfig(c *Config) {
 	d.checkFollows(c)
 	d.checkEdge(c)
+	d.checkACME(c)
 	for i := range c.Sources {
 		if c.Sources[i].MaxBody == 0 {
 			c.Sources[i].MaxBody = c.Limits.MaxBody

@@ -11,10 +11,11 @@ import (
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 )
 
-// TLS is what a listener shows of itself.
+// TLS is what a listener shows of itself: a certificate of files, or those that a CA gives.
 type TLS struct {
-	Cert, Key   string          // the files, as they were read
+	Cert, Key   string          // the files, as they were read; "" where ACME is given
 	Certificate tls.Certificate // of both; its Leaf is set
+	ACME        *ACME           // nil: Certificate
 	Inspect     bool            // the inspect address speaks TLS too
 }
 
@@ -26,6 +27,7 @@ var tlsSchema = schema[TLS]{
 
 		"inspect": func(d *decoder, t *TLS, a *hclsyntax.Attribute) { d.flag(a, &t.Inspect) },
 	},
+	blocks: map[string]func(*decoder, *TLS, *hclsyntax.Block){"acme": decodeACME},
 }
 
 func decodeTLS(d *decoder, c *Config, b *hclsyntax.Block) {
@@ -35,12 +37,28 @@ func decodeTLS(d *decoder, c *Config, b *hclsyntax.Block) {
 	before := len(d.diags)
 	decodeBody(d, &t, b.Body, &tlsSchema)
 	cert, key := b.Body.Attributes["cert"], b.Body.Attributes["key"]
-	if cert == nil || key == nil {
-		d.fail(b.TypeRange, `tls needs "cert" and "key", the files of a certificate and of its private key`)
+	switch {
+	case t.ACME != nil && (cert != nil || key != nil):
+		d.fail(cmp.Or(cert, key).NameRange, `an acme block gets certificates: "cert" and "key" have no place beside it`)
+	case t.ACME == nil && (cert == nil || key == nil):
+		d.fail(b.TypeRange, `tls needs "cert" and "key", the files of a certificate and of its private key, or an acme block`)
 	}
 	if len(d.diags) > before {
 		return
 	}
+	if t.ACME != nil {
+		c.TLS = &t
+		return
+	}
+	t.read(d, b, cert, key)
+	if len(d.diags) == before {
+		c.TLS = &t
+	}
+}
+
+// read reads the files of a certificate.
+func (t *TLS) read(d *decoder, b *hclsyntax.Block, cert, key *hclsyntax.Attribute) {
+	before := len(d.diags)
 	certText, certErr := d.around.bytes(&t.Cert)
 	keyText, keyErr := d.around.bytes(&t.Key)
 	if err := cmp.Or(certErr, checkCertificate(certText)); err != nil {
@@ -55,9 +73,7 @@ func decodeTLS(d *decoder, c *Config, b *hclsyntax.Block) {
 	var err error
 	if t.Certificate, err = tls.X509KeyPair(certText, keyText); err != nil {
 		d.fail(b.TypeRange, "certificate and key are no pair: %s", strings.TrimPrefix(err.Error(), "tls: "))
-		return
 	}
-	c.TLS = &t
 }
 
 // checkCertificate finds what tls.X509KeyPair would say about a certificate, in words that help.
@@ -82,8 +98,12 @@ func checkKey(text []byte) error {
 	return errors.New(`there is no private key in it: it begins with "-----BEGIN PRIVATE KEY-----"`)
 }
 
-// Names are what the certificate is for: host names and addresses, or else its subject.
+// Names are what the certificate is for: host names and addresses, or else its subject. With an acme block, what there
+// are certificates for.
 func (t *TLS) Names() []string {
+	if t.ACME != nil {
+		return t.ACME.Names
+	}
 	leaf := t.Certificate.Leaf
 	names := slices.Clone(leaf.DNSNames)
 	for _, ip := range leaf.IPAddresses {
