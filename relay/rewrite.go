@@ -1,10 +1,10 @@
 package relay
 
 import (
-	"errors"
 	"fmt"
 	"io"
 
+	"github.com/hooktape/hooktape/relay/expr"
 	"github.com/hooktape/hooktape/relay/wire"
 	"github.com/hooktape/hooktape/store"
 )
@@ -25,23 +25,14 @@ func (a *Agent) rewrite(to *aim, m message, out *wire.Outgoing, s *sent) error {
 	}
 	edit, body, err := to.Rewrite.Edit(view, to.URL)
 	if err == nil {
-		out.Head, err = edit.Head(out.Head)
-		if syntax, ok := errors.AsType[*wire.SyntaxError](err); ok {
-			err = fmt.Errorf("rewrite: %s", syntax.Reason)
-		}
+		err = out.Apply(edit)
 	}
 	if err != nil {
 		a.metrics.failed(s.attempt.Source)
 		s.hopeless = !unread
 		return err
 	}
-	s.attempt.Edited = true
-	if edit.Method != "" {
-		out.Method = edit.Method
-	}
-	if edit.Target != "" {
-		s.attempt.URL = to.URL.Scheme + "://" + to.URL.Host + edit.Target
-	}
+	s.attempt.Edited, s.attempt.URL = true, out.URL.String()
 	if body == nil {
 		return nil
 	}
@@ -49,6 +40,16 @@ func (a *Agent) rewrite(to *aim, m message, out *wire.Outgoing, s *sent) error {
 		return fmt.Errorf("the rewritten body could not be recorded: %w", err)
 	}
 	return nil
+}
+
+// Rewrite says what a target of a source gets in the place of a request, and the new body; nil: the body stays. The view
+// needs no Params.
+func (a *Agent) Rewrite(source, target string, v *expr.View) (wire.Edit, []byte, error) {
+	src := a.routes.Load().named(source)
+	if src == nil {
+		return wire.Edit{}, nil, fmt.Errorf("no source %q is configured", source)
+	}
+	return src.Rewrite(target, v)
 }
 
 // keepBody puts the body that an attempt sends onto the disk, or into its spool while it is small, and gives what reads

@@ -95,7 +95,7 @@ func (r *Request) With(edits ...Edit) (*Request, error) {
 	if len(edits) == 0 {
 		return r, nil
 	}
-	body, err := r.whole()
+	body, err := r.Whole()
 	if err != nil {
 		return nil, err
 	}

@@ -18,6 +18,13 @@ import (
 type Aim struct {
 	Route    wire.Route
 	Timeouts wire.Timeouts
+	Rewrite  *Rewrite // what is sent in its place; nil: it is sent itself
+}
+
+// Rewrite is what a target gets in the place of a request, once its head is made for the target.
+type Rewrite struct {
+	Edit wire.Edit
+	Body []byte // nil: the request's own
 }
 
 // Result is what one send came to.
@@ -25,6 +32,7 @@ type Result struct {
 	Time      time.Time
 	URL       *url.URL
 	Head      string    // of the request as it was sent
+	Body      []byte    // that was sent in the place of the recorded one; nil: that was
 	Response  *Response // nil: none came
 	Kept      *Kept     // the bytes of the response; nil: none came. The caller closes it
 	FirstByte time.Duration
@@ -51,10 +59,18 @@ func (s *Sender) Send(ctx context.Context, r *Request, a Aim) (*Result, error) {
 	if err != nil {
 		return nil, fmt.Errorf("rewrite the request for %s: %w", a.Route.URL.Redacted(), err)
 	}
-	result := &Result{Time: s.now(), URL: a.Route.URL, Head: head}
-	response, err := s.Client.Do(ctx, &wire.Outgoing{
-		URL: a.Route.URL, Head: head, Method: r.Head.Method, Bytes: r.rest, Body: r.large, Timeouts: a.Timeouts,
-	})
+	out := &wire.Outgoing{URL: a.Route.URL, Head: head, Method: r.Head.Method, Bytes: r.rest, Body: r.large, Timeouts: a.Timeouts}
+	sent := r.Body
+	if a.Rewrite != nil {
+		if err := out.Apply(a.Rewrite.Edit); err != nil {
+			return nil, err
+		}
+		if a.Rewrite.Body != nil {
+			sent, out.Bytes, out.Body = a.Rewrite.Body, a.Rewrite.Body, nil
+		}
+	}
+	result := &Result{Time: s.now(), URL: out.URL, Head: out.Head, Body: sent}
+	response, err := s.Client.Do(ctx, out)
 	if err == nil {
 		result.FirstByte = response.FirstByte.Sub(result.Time)
 		err = result.read(response)

@@ -9,16 +9,16 @@ import (
 	"github.com/hooktape/hooktape/relay/wire"
 )
 
-// signedMax is the size of the largest body that can be signed, in bytes: it
-// has to be in memory.
+// signedMax is the size of the largest body that can be signed or changed, in
+// bytes: it has to be in memory.
 const signedMax = 64 << 20
 
-var errTooLargeToSign = errors.New("the body is too large to be signed again")
+var errTooLargeToSign = errors.New("the body is too large to be signed again or changed")
 
 // Signed is the request as its sender would send it now. Sign says what that
 // changes; everything else stays byte for byte.
 func (r *Request) Signed(sign func(head *wire.RequestHead, body []byte) (*provider.Signature, error)) (*Request, error) {
-	body, err := r.whole()
+	body, err := r.Whole()
 	if err != nil {
 		return nil, err
 	}
@@ -29,8 +29,8 @@ func (r *Request) Signed(sign func(head *wire.RequestHead, body []byte) (*provid
 	return r.edited(g.Edit(r.Head), g.Body)
 }
 
-// whole is the decoded body.
-func (r *Request) whole() ([]byte, error) {
+// Whole is the body without chunk framing. One of more than 64 MiB is an error.
+func (r *Request) Whole() ([]byte, error) {
 	body, err := r.start(signedMax + 1)
 	if err != nil {
 		return nil, fmt.Errorf("read the record: %w", err)

@@ -12,7 +12,7 @@ import (
 // record, and response may be nil.
 func (r *Request) View(rec *store.Record, response *Response) *expr.View {
 	v := &expr.View{Record: rec, Head: r.Head, Body: sync.OnceValues(func() ([]byte, error) {
-		body, err := r.whole()
+		body, err := r.Whole()
 		if err != nil {
 			return nil, err
 		}

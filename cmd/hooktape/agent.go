@@ -200,7 +200,7 @@ func (s *session) serve(ctx context.Context) error {
 		inspecting = tls.NewListener(inspecting, agent.TLS())
 	}
 	api := &inspect.Server{
-		Store: tape, Tapes: tapeFiles{tape}, Agent: watched{agent}, Signer: agent, Verifier: watched{agent}, Setup: setup,
+		Store: tape, Tapes: tapeFiles{tape}, Agent: watched{agent}, Signer: agent, Rewriter: agent, Verifier: watched{agent}, Setup: setup,
 		Subscriber: agent, Started: s.env.now(), Version: programVersion().Version,
 	}
 	g, ctx := errgroup.WithContext(ctx)

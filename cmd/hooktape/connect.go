@@ -96,7 +96,10 @@ func (e *env) openTapeAt(ctx context.Context, path string, how access) (*tape, e
 func (e *env) ownTape(s *store.Store, path string) *tape {
 	// Nobody will answer what is not answered yet.
 	started := time.Now()
-	server := &inspect.Server{Store: s, Tapes: tapeFiles{s}, Signer: e.signer(s), Started: started, Version: programVersion().Version}
+	server := &inspect.Server{Store: s, Tapes: tapeFiles{s}, Started: started, Version: programVersion().Version}
+	if c := e.configured(s); c != nil {
+		server.Signer, server.Rewriter = c, c
+	}
 	return &tape{Client: inspect.InProcess(server), path: path, store: s, server: server}
 }
 

@@ -74,7 +74,9 @@ func (a *accepting) accepted(_ int, recording *tapefile.Recording) (then, now *t
 		return nil, nil, nil
 	}
 	for i := range recording.Attempts {
-		if past := &recording.Attempts[i]; past.IsBaseline() && (came.Target == "" || past.Target == came.Target) {
+		past := &recording.Attempts[i]
+		rewritten := came.Edited && past.Edited && !past.Replay && past.Status != 0 // the target gets requests so
+		if (past.IsBaseline() || rewritten) && (came.Target == "" || past.Target == came.Target) {
 			then = past
 		}
 	}

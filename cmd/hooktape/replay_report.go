@@ -206,8 +206,8 @@ func (r *reporter) record(ctx context.Context, some []played, lines []sendJSON) 
 
 // attempt is what is put on the tape of what came of a send.
 func (p *played) attempt(now *replay.Result, target string) (inspect.NewAttempt, error) {
-	attempt := inspect.NewAttempt{Record: p.rec.ID, Head: now.Head, Sent: p.request.Body, Attempt: inspect.Attempt{
-		Source: p.aim.source, Target: target, Replay: true, Edited: p.of.flags.resign || len(p.variation.edits) > 0, URL: now.URL.String(), Time: inspect.Time{Time: now.Time},
+	attempt := inspect.NewAttempt{Record: p.rec.ID, Head: now.Head, Sent: now.Body, Attempt: inspect.Attempt{
+		Source: p.aim.source, Target: target, Replay: true, Edited: p.of.flags.resign || len(p.variation.edits) > 0 || p.aim.rewrites, URL: now.URL.String(), Time: inspect.Time{Time: now.Time},
 		FirstByte: inspect.Milliseconds(now.FirstByte), Duration: inspect.Milliseconds(now.Duration),
 	}}
 	if now.Err != nil {

@@ -25,6 +25,7 @@ type aim struct {
 	replay.Aim
 	source, target string // target is "" for --to
 	unfit          string // why nothing can be sent there
+	rewrites       bool   // the target gets something else than what was recorded
 }
 
 // aims are where a record goes: to --to, or to the targets of its source. There is one at least, and if only to say why
@@ -43,14 +44,11 @@ func (r *replayer) aims(rec *inspect.Playable) ([]aim, error) {
 			return nil, cannot("", "replay: target %q: %w", t.Name, err)
 		}
 		unfit := ""
-		switch {
-		case u.Scheme == "tunnel":
+		if u.Scheme == "tunnel" {
 			unfit = fmt.Sprintf("target %q is a tunnel: replay on the laptop, or name another place with --to URL", t.Name)
-		case t.Rewrites:
-			unfit = fmt.Sprintf("target %q gets requests rewritten, and a replay sends what was recorded: name another place with --to URL", t.Name)
 		}
 		route := wire.Route{Prefix: t.Prefix, URL: u, KeepHost: t.KeepHost, Add: t.Add}
-		aims = append(aims, aim{replay.Aim{Route: route, Timeouts: timeouts(t.Timeout.Duration())}, rec.Source, t.Name, unfit})
+		aims = append(aims, aim{replay.Aim{Route: route, Timeouts: timeouts(t.Timeout.Duration())}, rec.Source, t.Name, unfit, t.Rewrites})
 	}
 	return aims, nil
 }
@@ -115,6 +113,12 @@ func (s *shot) Prepare(ctx context.Context) error {
 	if s.unfit = s.aim.unfit; s.unfit != "" {
 		return nil
 	}
+	if s.aim.rewrites {
+		if s.aim.Rewrite, err = r.rewritten(ctx, s); err != nil {
+			s.unfit = fmt.Sprintf("target %q gets requests rewritten: %s", s.aim.target, err)
+			return nil
+		}
+	}
 	r.targets.wait(ctx, s.aim.Route.URL, r.judge.beside)
 	if s.variation.setsHost() {
 		s.aim.Route.KeepHost = true
@@ -145,6 +149,19 @@ func (r *replayer) load(ctx context.Context, rec *inspect.Playable, v *variation
 		return nil, err
 	}
 	return r.signed(ctx, rec, request)
+}
+
+// rewritten is what the target gets in the place of the request, as when the agent delivers it.
+func (r *replayer) rewritten(ctx context.Context, s *shot) (*replay.Rewrite, error) {
+	body, err := s.request.Whole()
+	if err != nil {
+		return nil, err
+	}
+	made, err := r.tape.Rewrite(ctx, s.aim.source, s.aim.target, s.rec.ID.String(), s.request.Head, body)
+	if err != nil {
+		return nil, err
+	}
+	return &replay.Rewrite{Edit: made.Edit, Body: made.Body}, nil
 }
 
 // Send implements replay.Shot.
@@ -180,7 +197,7 @@ func (p *played) send(ctx context.Context) error {
 	if to := p.of.judge.beside; to != nil {
 		besides.Go(func() {
 			a := p.of.aimAt(to, p.rec)
-			a.Route.KeepHost = p.variation.setsHost()
+			a.Route.KeepHost, a.Rewrite = p.variation.setsHost(), p.aim.Rewrite
 			beside, err := p.of.sender.Send(ctx, p.request, a.Aim)
 			if p.beside = beside; err != nil {
 				p.unfitBeside = err.Error()
@@ -211,7 +228,7 @@ func (r *replayer) then(ctx context.Context, rec *inspect.Playable, a aim) (*pas
 		open, took = func() (io.ReadCloser, error) { return r.tape.Answer(ctx, id) }, rec.Answer.Duration
 	}
 	for _, p := range rec.Past { // the last is the latest
-		if a.target == "" || p.Target == a.target {
+		if (a.target == "" || p.Target == a.target) && (a.rewrites || !p.Rewritten()) {
 			open, took = bytesOr(p.Response, func() (io.ReadCloser, error) { return r.tape.Response(ctx, id, p.Number) }), p.Duration
 		}
 	}

@@ -6,26 +6,26 @@ import (
 	"time"
 
 	"github.com/hooktape/hooktape/relay/config"
-	"github.com/hooktape/hooktape/relay/inspect"
+	"github.com/hooktape/hooktape/relay/expr"
 	"github.com/hooktape/hooktape/relay/provider"
 	"github.com/hooktape/hooktape/relay/wire"
 	"github.com/hooktape/hooktape/store"
 )
 
-// configSigner signs as the sources of a config file say, where no agent runs.
-type configSigner struct {
+// configured signs and rewrites as the sources of a config file say, where no agent runs.
+type configured struct {
 	tape   *store.Store
 	config string
 	lookup func(string) (string, bool)
 	now    func() time.Time
 }
 
-// signer is who signs when no agent does; nil when no config file is given.
-func (e *env) signer(tape *store.Store) inspect.Signer {
+// configured is what the config file says, where one is given; else nil.
+func (e *env) configured(tape *store.Store) *configured {
 	if e.config == "" {
 		return nil
 	}
-	return configSigner{tape, e.config, e.lookup, e.now}
+	return &configured{tape, e.config, e.lookup, e.now}
 }
 
 // withMade is a configuration with the sources that were made at run time, as the tape has them; nil: there is none.
@@ -38,19 +38,37 @@ func withMade(cfg *config.Config, tape *store.Store) *config.Config {
 	return with
 }
 
-// Sign implements inspect.Signer.
-func (c configSigner) Sign(name string, head *wire.RequestHead, body []byte) (*provider.Signature, error) {
+// source is a source of the file as it is now, or one that was made at run time.
+func (c *configured) source(name string) (*config.Config, *config.Source, error) {
 	cfg, err := config.Load(c.config, c.lookup)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	src := withMade(cfg, c.tape).Source(name)
 	if src == nil {
-		return nil, fmt.Errorf("there is no source %q in %s, and none was made at run time", name, c.config)
+		return nil, nil, fmt.Errorf("there is no source %q in %s, and none was made at run time", name, c.config)
+	}
+	return cfg, src, nil
+}
+
+// Sign implements inspect.Signer.
+func (c *configured) Sign(name string, head *wire.RequestHead, body []byte) (*provider.Signature, error) {
+	cfg, src, err := c.source(name)
+	if err != nil {
+		return nil, err
 	}
 	setting := src.Setting
 	setting.Path = src.Path
 	return src.Sign(&setting, &provider.Request{
 		Head: head, Body: body, URL: provider.RequestURL(cmp.Or(src.PublicURL, cfg.PublicURL), head, false), Time: c.now(),
 	})
+}
+
+// Rewrite implements inspect.Rewriter.
+func (c *configured) Rewrite(source, target string, v *expr.View) (wire.Edit, []byte, error) {
+	_, src, err := c.source(source)
+	if err != nil {
+		return wire.Edit{}, nil, err
+	}
+	return src.Rewrite(target, v)
 }

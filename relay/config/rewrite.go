@@ -116,6 +116,17 @@ func (r *Rewrite) Edit(v *expr.View, base *url.URL) (edit wire.Edit, body []byte
 	return edit, body, nil
 }
 
+// Rewrite is Rewrite.Edit of the source's target of that name. The view gets the source's Params.
+func (s *Source) Rewrite(target string, v *expr.View) (wire.Edit, []byte, error) {
+	v.Params = s.Setting.Params
+	for _, t := range s.Targets {
+		if t.Name == target && t.Rewrite != nil {
+			return t.Rewrite.Edit(v, t.URL)
+		}
+	}
+	return wire.Edit{}, nil, fmt.Errorf("source %q has no target %q that gets requests rewritten", s.Name, target)
+}
+
 func (r *Rewrite) method(v *expr.View) (string, error) {
 	if r.Method == nil {
 		return "", nil

@@ -25,6 +25,8 @@ type Server struct {
 	Signer Signer // nil: nothing can be signed
 	// Verifier is nil where requests can't be checked.
 	Verifier Verifier
+	// Rewriter is nil where nobody knows how requests are rewritten.
+	Rewriter Rewriter
 	Agent    Agent // nil: no agent runs, a command has opened the store itself
 	Setup    Setup // nil: no configuration is known
 	// Known takes the place of what the tape remembers of a configuration; nil: nothing does.
@@ -81,6 +83,7 @@ func (s *Server) Handler() http.Handler {
 		"POST /v1/sources/{name}/unsubscribe":               s.unsubscribe,
 		"POST /v1/sources/{name}/signature":                 s.sign,
 		"POST /v1/sources/{name}/verification":              s.verify,
+		"POST /v1/sources/{name}/rewriting":                 s.rewrite,
 		"GET /v1/tokens":                                    s.listTokens,
 		"POST /v1/tokens":                                   s.createToken,
 		"POST /v1/tokens/{name}/revoke":                     s.revokeToken,

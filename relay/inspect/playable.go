@@ -8,6 +8,7 @@ import (
 	"iter"
 	"net/http"
 	"net/url"
+	"slices"
 
 	"github.com/hooktape/hooktape/relay/expr"
 	"github.com/hooktape/hooktape/relay/mask"
@@ -20,7 +21,7 @@ type Playable struct {
 	Key     string         `json:"key"`     // whose order it keeps; "": nobody's
 	Raw     []byte         `json:"raw"`     // its bytes; null: they are too many, Client.Raw has them
 	Targets []RecordTarget `json:"targets"` // where it goes
-	Past    []Past         `json:"past"`    // what a replay can be compared with: for each target the last attempt that sent what was recorded, or was accepted, and got a response
+	Past    []Past         `json:"past"`    // what a replay can be compared with: the last attempts at each target that got a response
 }
 
 // Past is an attempt that was no replay, or was accepted, and its response.
@@ -277,28 +278,29 @@ func (l *loading) wanted(t Target, v *expr.View) (bool, error) {
 	return holds && err == nil, nil
 }
 
-// past are the last attempts of a record at each target that were no replays, or were accepted, and got a response. The
-// response to something else than what was recorded, to a rewritten request or to a question how far the target is, says
-// nothing about a replay.
+// past are the last attempts of a record at each target that were no replays, or were accepted, and got a response. Those
+// that sent something else than what was recorded, since the target gets it rewritten, are told apart from those that did
+// not: the target may have come to it later.
 func (s *Server) past(id store.ID) ([]Past, error) {
 	attempts, err := s.Store.Attempts(id)
 	last := []Past{}
 	for i := range attempts {
 		a := &attempts[i]
-		if a.Status == 0 || (a.Replay || a.Edited) && !a.Accepted {
+		if a.Status == 0 || a.Replay && !a.Accepted {
 			continue
 		}
-		last = append(without(last, a.Source, a.Target), Past{showAttempt(a), a.Response.Inline})
+		p := Past{showAttempt(a), a.Response.Inline}
+		last = append(without(last, &p), p)
 	}
 	return last, err
 }
 
-func without(all []Past, source, target string) []Past {
-	kept := all[:0]
-	for _, p := range all {
-		if p.Source != source || p.Target != target {
-			kept = append(kept, p)
-		}
-	}
-	return kept
+func without(all []Past, latest *Past) []Past {
+	return slices.DeleteFunc(all, func(p Past) bool {
+		return p.Source == latest.Source && p.Target == latest.Target && p.Rewritten() == latest.Rewritten()
+	})
 }
+
+// Rewritten says whether the agent sent something else than what was recorded: what the target gets in its place, or a
+// question how far it is. Only replays to a target that gets requests rewritten are like it.
+func (p *Past) Rewritten() bool { return p.Edited && !p.Accepted }

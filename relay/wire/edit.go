@@ -1,6 +1,10 @@
 package wire
 
 import (
+	"cmp"
+	"errors"
+	"fmt"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -121,4 +125,21 @@ func writeInPlace(b *strings.Builder, line string, fields Fields) {
 		writeReplaced(b, value, fields[0].Value)
 	}
 	writeFields(b, fields[1:])
+}
+
+// Apply changes the head of a request that is about to be sent, as the rewrite block of a target asks for. Another body is
+// for the caller to put in. The error says in a line why it would be no request any more.
+func (o *Outgoing) Apply(e Edit) error {
+	head, err := e.Head(o.Head)
+	if syntax, ok := errors.AsType[*SyntaxError](err); ok {
+		return fmt.Errorf("rewrite: %s", syntax.Reason)
+	}
+	if err != nil {
+		return err
+	}
+	o.Head, o.Method = head, cmp.Or(e.Method, o.Method)
+	if e.Target != "" {
+		o.URL = &url.URL{Scheme: o.URL.Scheme, Host: o.URL.Host, Opaque: "//" + o.URL.Host + e.Target}
+	}
+	return nil
 }

@@ -1,0 +1,58 @@
+package inspect
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+
+	"github.com/hooktape/hooktape/relay/expr"
+	"github.com/hooktape/hooktape/relay/wire"
+)
+
+// Rewriter makes of requests what targets get in their place, as the agent does when it delivers. It may be asked from
+// many goroutines at once.
+type Rewriter interface {
+	// Rewrite says what of a request's head is to be another for a target of a source, and which body takes the place of
+	// its own; nil: none does.
+	Rewrite(source, target string, v *expr.View) (wire.Edit, []byte, error)
+}
+
+// Rewriting is what a target gets in the place of a request.
+type Rewriting struct {
+	Edit wire.Edit `json:"edit"`
+	Body []byte    `json:"body"` // null: the request's own
+}
+
+// rewrite says what a target gets in the place of a request of a record: what is posted is its head, and behind it the
+// body without chunk framing.
+func (s *Server) rewrite(w http.ResponseWriter, r *http.Request) error {
+	if s.Rewriter == nil {
+		return refuse(Failed, "no agent runs, and it is the configuration that says how: name it with -c FILE")
+	}
+	name := r.URL.Query().Get("record")
+	id, err := s.Store.Find(name)
+	if err != nil {
+		return notFound(name, err)
+	}
+	rec, err := s.Store.Get(id)
+	if err != nil {
+		return notFound(name, err)
+	}
+	head, body, err := posted(w, r)
+	if err != nil {
+		return err
+	}
+	v := &expr.View{Record: rec, Head: head, Body: func() ([]byte, error) { return wire.PlainContent(head.Fields, body, decodedMost) }}
+	var made Rewriting
+	if made.Edit, made.Body, err = s.Rewriter.Rewrite(r.PathValue("name"), r.URL.Query().Get("target"), v); err != nil {
+		return refuse(Failed, "%s", err)
+	}
+	return reply(w, made)
+}
+
+// Rewrite says what a target of a source gets in the place of a request of a record. body has no chunk framing.
+func (c *Client) Rewrite(ctx context.Context, source, target, record string, head *wire.RequestHead, body []byte) (*Rewriting, error) {
+	path := "/v1/sources/" + url.PathEscape(source) + "/rewriting?" + url.Values{"target": {target}, "record": {record}}.Encode()
+	made, err := object[Rewriting](c.do(ctx, http.MethodPost, path, "application/octet-stream", message(head, body)))
+	return &made, err
+}
