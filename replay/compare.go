@@ -152,8 +152,23 @@ func byName(fields wire.Fields) map[string][]string {
 	return named
 }
 
-var notCompared = []string{"connection", "content-length", "date", "keep-alive", "trailer", "transfer-encoding"}
-
+// isCompared says whether fields of a name are: those of the clock, of the connection and of the body's length are not.
 func isCompared(name string) bool {
-	return !slices.ContainsFunc(notCompared, func(not string) bool { return strings.EqualFold(name, not) })
+	not := ""
+	switch len(name) {
+	case len("date"):
+		not = "date"
+	case len("trailer"):
+		not = "trailer"
+	case len("connection"): // and of keep-alive
+		if strings.EqualFold(name, "keep-alive") {
+			return false
+		}
+		not = "connection"
+	case len("content-length"):
+		not = "content-length"
+	case len("transfer-encoding"):
+		not = "transfer-encoding"
+	}
+	return not == "" || !strings.EqualFold(name, not)
 }

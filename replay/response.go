@@ -20,11 +20,21 @@ type Response struct {
 
 	framing wire.Framing
 	digest  [sha256.Size]byte
-	open    func() (io.ReadCloser, error) // the exact bytes again, head included
+	from    source
 }
 
-func newResponse(head *wire.ResponseHead, open func() (io.ReadCloser, error)) *Response {
-	return &Response{Status: head.Status, Fields: head.Fields, HeadSize: len(head.Raw), framing: head.Framing, open: open}
+// source has the exact bytes of a response, head included.
+type source interface {
+	Open() (io.ReadCloser, error)
+}
+
+// openFunc is a source.
+type openFunc func() (io.ReadCloser, error)
+
+func (open openFunc) Open() (io.ReadCloser, error) { return open() }
+
+func newResponse(head *wire.ResponseHead, from source) Response {
+	return Response{Status: head.Status, Fields: head.Fields, HeadSize: len(head.Raw), framing: head.Framing, from: from}
 }
 
 // ReadThen reads a recorded response from its exact bytes, which open gives. open
@@ -45,7 +55,7 @@ func ReadThen(open func() (io.ReadCloser, error), method string) (*Response, err
 	if err != nil {
 		return nil, fmt.Errorf("read the response: %w", err)
 	}
-	r := newResponse(head, open)
+	r := newResponse(head, openFunc(open))
 	rest := io.MultiReader(bytes.NewReader(start[len(head.Raw):]), raw)
 	digest := sha256.New()
 	r.Size, err = io.Copy(digest, wire.NewBodyReader(head.Framing, rest))
@@ -53,7 +63,7 @@ func ReadThen(open func() (io.ReadCloser, error), method string) (*Response, err
 		return nil, fmt.Errorf("read the response: %w", err)
 	}
 	digest.Sum(r.digest[:0])
-	return r, nil
+	return &r, nil
 }
 
 // unlessBroken is an error that is not about the bytes themselves.
@@ -73,7 +83,7 @@ func (r *Response) content() content { return content{r.Fields, r.Size, r.digest
 
 // whole is the body without chunk framing.
 func (r *Response) whole() ([]byte, error) {
-	raw, err := r.open()
+	raw, err := r.from.Open()
 	if err != nil {
 		return nil, err
 	}

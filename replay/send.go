@@ -38,6 +38,11 @@ type Result struct {
 	FirstByte time.Duration
 	Duration  time.Duration
 	Err       error // why no response came, or not all of one
+
+	came struct { // what Response and Kept point to
+		response Response
+		kept     Kept
+	}
 }
 
 // Unreachable says that no connection came about: nothing has seen the request.
@@ -86,18 +91,27 @@ func (s *Sender) now() time.Time {
 	return s.Now()
 }
 
-// digests are what bodies are hashed with.
-var digests = sync.Pool{New: func() any { return sha256.New() }}
+// digest is what a body is hashed with.
+type digest struct {
+	hash.Hash
+	take func(p []byte) // Write
+}
+
+var digests = sync.Pool{New: func() any {
+	d := &digest{Hash: sha256.New()}
+	d.take = func(p []byte) { d.Write(p) }
+	return d
+}}
 
 // read takes a response in: its bytes, and what is compared of them.
 func (r *Result) read(from *wire.Response) error {
 	defer from.Close()
-	r.Kept = new(Kept)
-	r.Response = newResponse(from.Head, r.Kept.Open)
-	digest := digests.Get().(hash.Hash)
+	r.Kept, r.Response = &r.came.kept, &r.came.response
+	r.came.response = newResponse(from.Head, r.Kept)
+	digest := digests.Get().(*digest)
 	defer digests.Put(digest)
 	digest.Reset()
-	from.SetDecoded(func(p []byte) { digest.Write(p) })
+	from.SetDecoded(digest.take)
 	r.Kept.begin(from.Head)
 	buf := buffers.Get().(*[32 << 10]byte)
 	defer buffers.Put(buf)

@@ -136,12 +136,15 @@ func (c *Client) Do(ctx context.Context, o *Outgoing) (*Response, error) {
 				return nil, err
 			}
 		}
-		r := &Response{Reused: reused, client: c, link: l, out: o, limits: limits, end: end}
+		r := &Response{Reused: reused, client: c, link: l, out: *o, limits: limits, end: end}
 		if err = r.start(ctx); err == nil {
 			return r, nil
 		}
 		if !reused || !r.lost {
 			return nil, err
+		}
+		if errors.Is(err, errStale) {
+			tries-- // it was not tried
 		}
 	}
 }

@@ -87,7 +87,12 @@ func post(u *url.URL, head string, body []byte) *Outgoing {
 // fetch sends and reads all of the response.
 func fetch(t *testing.T, c *Client, o *Outgoing) (wire string, reused bool) {
 	t.Helper()
-	r, err := c.Do(t.Context(), o)
+	return fetchIn(t, t.Context(), c, o)
+}
+
+func fetchIn(t *testing.T, ctx context.Context, c *Client, o *Outgoing) (wire string, reused bool) {
+	t.Helper()
+	r, err := c.Do(ctx, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -508,6 +513,63 @@ func TestContextEndsEveryPhase(t *testing.T) {
 	cancel(cause)
 	if _, err := newClient(t).Do(ctx, get(silent)); !errors.Is(err, cause) {
 		t.Errorf("before anything: %v", err)
+	}
+}
+
+// One context for many requests, as in a replay, and one for each, as in a delivery: neither leaves a connection behind
+// that another request finds cut off.
+func TestAContextCutsOffItsOwnRequestsOnly(t *testing.T) {
+	hanging := make(chan bool)
+	u := app(t, func(c *net.TCPConn, _ int) {
+		for n := 1; ; n++ {
+			if _, more := take(c); !more {
+				return
+			}
+			if n == 4 {
+				close(hanging)
+				continue // no answer
+			}
+			_, _ = io.WriteString(c, okAnswer)
+		}
+	})
+	c := newClient(t)
+	own, ended := context.WithCancel(t.Context())
+	fetchIn(t, own, c, get(u))
+	ended() // behind its request
+	shared, cancel := context.WithCancelCause(t.Context())
+	for range 2 {
+		if _, reused := fetchIn(t, shared, c, get(u)); !reused {
+			t.Error("a context that ended behind its request cut off the connection")
+		}
+	}
+	gone := errors.New("no longer wanted")
+	go func() { <-hanging; cancel(gone) }()
+	if _, err := c.Do(shared, get(u)); !errors.Is(err, gone) {
+		t.Errorf("got %v", err)
+	}
+	if got, reused := fetch(t, c, get(u)); got != okAnswer || reused {
+		t.Errorf("then %q, reused %v", got, reused)
+	}
+}
+
+// An idle connection whose context has ended is found out, and no request is lost on it.
+func TestAnEndedContextLeavesNoConnectionThatIsUsed(t *testing.T) {
+	u := app(t, func(c *net.TCPConn, _ int) {
+		for {
+			if _, more := take(c); !more {
+				return
+			}
+			_, _ = io.WriteString(c, okAnswer)
+		}
+	})
+	c := newClient(t)
+	shared, cancel := context.WithCancel(t.Context())
+	for range 3 {
+		fetchIn(t, shared, c, get(u))
+	}
+	cancel()
+	if got, _ := fetch(t, c, get(u)); got != okAnswer {
+		t.Errorf("got %q", got)
 	}
 }
 

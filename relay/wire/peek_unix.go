@@ -7,10 +7,9 @@ import (
 	"syscall"
 )
 
-// peek returns a func that looks at a connection's socket without reading from
-// it: nothing there, not even an end, is what an idle connection should have. It
-// returns nil for what is no socket.
-func peek(c net.Conn) (quiet func() bool) {
+// peek returns a func that says whether nothing is there to be read on a
+// connection's socket. It returns nil for what is no socket.
+func peek(c net.Conn) func() bool {
 	sc, ok := c.(syscall.Conn)
 	if !ok {
 		return nil
@@ -19,11 +18,7 @@ func peek(c net.Conn) (quiet func() bool) {
 	if err != nil {
 		return nil
 	}
-	var nothing bool
-	var b [1]byte
-	look := func(fd uintptr) {
-		_, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
-		nothing = err == syscall.EAGAIN || err == syscall.EINTR
-	}
-	return func() bool { return raw.Control(look) == nil && nothing }
+	var quiet bool
+	look := func(fd uintptr) { quiet = nothing(int(fd)) }
+	return func() bool { return raw.Control(look) == nil && quiet }
 }

@@ -1,8 +1,10 @@
 package wire
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
+	"errors"
 	"net"
 	"slices"
 	"sync"
@@ -16,27 +18,39 @@ type link struct {
 	stream  net.Conn // what HTTP is spoken on: sock, or TLS on it
 	in      buffer
 	arrived time.Time // when the last bytes of in were read
+	failed  error     // what the next read gives; nil: it reads
 	parked  time.Time // when it was put into the pool
 
 	// quiet says that the peer has neither closed the connection nor sent anything.
 	// Nil: that can't be known.
 	quiet func() bool
+	ask   *asking // of a plain socket; else nil
+
+	watched watch
+
+	// Apps say the same again and again: a head that is byte for byte the last one
+	// is not parsed again.
+	head   *ResponseHead
+	method string // of the request that it was parsed for
 }
 
 func newLink(at address, nc net.Conn, stall time.Duration) *link {
 	sock := newSocket(nc, stall)
-	return &link{at: at, sock: sock, stream: sock, in: newBuffer(), quiet: peek(nc)}
+	return &link{at: at, sock: sock, stream: sock, in: newBuffer(), quiet: peek(nc), ask: newAsking(nc)}
 }
 
 // secure brings TLS up.
 func (l *link) secure(ctx context.Context, cfg *tls.Config) error {
 	secure := tls.Client(l.sock, cfg)
-	l.stream = secure
+	l.stream, l.ask = secure, nil
 	return secure.HandshakeContext(ctx)
 }
 
 // fill reads more into the buffer, which has room.
 func (l *link) fill() error {
+	if l.failed != nil {
+		return l.failed
+	}
 	n, err := l.in.fill(l.stream)
 	if n > 0 {
 		l.arrived = time.Now()
@@ -45,7 +59,51 @@ func (l *link) fill() error {
 	return err
 }
 
+// asked writes b and waits for what comes back, which fill or the buffer then
+// has. It returns what is left when the socket takes no more for the moment. The
+// error is errStale, or that of writing.
+func (l *link) asked(b []byte, look bool) (left []byte, err error) {
+	a := l.ask
+	a.begin(b, l.in.b[l.in.w:], look)
+	for err = a.wait(); err != nil && isTimeout(err); err = a.wait() {
+		if err = l.sock.early(); err != nil {
+			break
+		}
+	}
+	err = cmp.Or(err, a.err)
+	left = a.out
+	switch {
+	case a.stale:
+		return nil, errStale
+	case err != nil && !a.wrote:
+		return nil, err
+	case err != nil:
+		l.failed = err
+	case a.n > 0:
+		l.in.w += a.n
+		l.arrived = time.Now()
+	}
+	a.begin(nil, nil, false) // and keeps nothing
+	return left, nil
+}
+
+// errStale says that something came on an idle connection, its end maybe.
+var errStale = errors.New("the connection was not idle")
+
+// parse is ParseResponseHead.
+func (l *link) parse(b []byte, method string) (*ResponseHead, error) {
+	if h := l.head; h != nil && l.method == method && len(b) >= len(h.Raw) && string(b[:len(h.Raw)]) == h.Raw {
+		return h, nil
+	}
+	h, err := ParseResponseHead(b, method)
+	if err == nil && len(h.Raw) <= smallBuffer {
+		l.head, l.method = h, method
+	}
+	return h, err
+}
+
 func (l *link) close() {
+	l.watched.end()
 	_ = l.stream.Close()
 	l.in.release()
 }
@@ -66,18 +124,8 @@ type pool struct {
 }
 
 // take returns an idle connection, or nil. The one that was used last is the one
-// most likely to live.
+// most likely to live. Whether it does is to be looked at when it is used.
 func (p *pool) take(at address) *link {
-	for {
-		l := p.pop(at)
-		if l == nil || l.quiet == nil || l.quiet() {
-			return l
-		}
-		l.close()
-	}
-}
-
-func (p *pool) pop(at address) *link {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	links := p.idle[at]

@@ -7,7 +7,6 @@ import (
 	"io"
 	"net/http"
 	"strings"
-	"sync"
 	"time"
 )
 
@@ -25,13 +24,13 @@ var ErrUpgraded = errors.New("101 Switching Protocols, which nobody asked for")
 // A Response is the response to an Outgoing. It must be closed, and is for one
 // goroutine.
 type Response struct {
-	Head      *ResponseHead
-	FirstByte time.Time // when the first byte of Head arrived
-	Reused    bool      // the connection was used before
+	Head      *ResponseHead // not to be changed: another response may have the same
+	FirstByte time.Time     // when the first byte of Head arrived
+	Reused    bool          // the connection was used before
 
 	client *Client
 	link   *link
-	out    *Outgoing
+	out    Outgoing
 	limits Timeouts
 	end    time.Time // of Timeouts.Total; zero: never
 	ctx    context.Context
@@ -41,8 +40,6 @@ type Response struct {
 	closed bool
 	lost   bool // the connection was closed before any of a response came
 
-	unwatch func() bool // stops watching ctx
-	watched sync.WaitGroup
 	writer  *writer // nil: all was written by Do itself
 	sendErr error   // of the connection, while writing; or errStopped
 	bodyErr error   // of the body that was to be written
@@ -51,8 +48,11 @@ type Response struct {
 // start sends the request and reads the head of the response. With an error,
 // nothing is left of the try.
 func (r *Response) start(ctx context.Context) error {
-	r.watch(ctx)
-	err := r.send()
+	r.ctx = ctx
+	err := errStale
+	if r.link.watched.begin(ctx, r.link.sock.cut) && r.mayUse() {
+		err = r.send()
+	}
 	if err == nil {
 		err = r.readHead()
 	}
@@ -65,25 +65,23 @@ func (r *Response) start(ctx context.Context) error {
 	return nil
 }
 
-// watch cuts the connection off when ctx ends.
-func (r *Response) watch(ctx context.Context) {
-	r.ctx = ctx
-	if ctx.Done() == nil {
-		return
-	}
-	r.watched.Add(1)
-	r.unwatch = context.AfterFunc(ctx, func() {
-		defer r.watched.Done()
-		r.link.sock.cut(context.Cause(ctx))
-	})
+// asks says whether the request is written and the response waited for in one
+// go.
+func (r *Response) asks() bool {
+	return r.link.ask != nil && r.out.Body == nil && len(r.out.Head)+len(r.out.Bytes) <= bigBuffer
+}
+
+// mayUse says whether a connection of the pool is one that can be used. Where
+// asking looks, this need not.
+func (r *Response) mayUse() bool {
+	return !r.Reused || r.asks() || r.link.quiet == nil || r.link.quiet()
 }
 
 // release ends all goroutines of the try, and reports whether the connection is
 // as good as before.
 func (r *Response) release() (intact bool) {
 	intact = true
-	if r.unwatch != nil && !r.unwatch() {
-		r.watched.Wait()
+	if !r.link.watched.pause(r.ctx) {
 		intact = false
 	}
 	if w := r.writer; w != nil {
@@ -116,7 +114,7 @@ func (r *Response) abandon(err error) error {
 			e.Err = r.sendErr
 		}
 	}
-	r.lost = e.Unreachable() && r.bodyErr == nil && errors.Is(e.Err, io.ErrUnexpectedEOF)
+	r.lost = err == errStale || e.Unreachable() && r.bodyErr == nil && errors.Is(e.Err, io.ErrUnexpectedEOF)
 	e.Err = causeOf(r.ctx, e.Err)
 	return e
 }
@@ -152,7 +150,7 @@ func (r *Response) readOneHead() (*ResponseHead, error) {
 				first = false
 				r.FirstByte = r.link.arrived
 			}
-			head, err := ParseResponseHead(b, r.out.Method)
+			head, err := r.link.parse(b, r.out.Method)
 			if err != ErrShort {
 				return head, err
 			}

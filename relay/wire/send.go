@@ -45,10 +45,10 @@ func (r *Response) send() error {
 		return err
 	}
 	if body == nil && (r.link.stream == r.link.sock || len(first) <= syncSecure) {
-		left := r.sendNow(first)
-		if left == nil {
+		left, err := r.sendNow(first)
+		if len(left) == 0 {
 			bigBuffers.Put(buf)
-			return nil
+			return err
 		}
 		first = left
 	}
@@ -94,9 +94,21 @@ func beginBody(first []byte, body io.ReadCloser) ([]byte, io.ReadCloser, error) 
 }
 
 // sendNow writes a whole request. It returns what is left when the app takes no
-// more for the moment.
-func (r *Response) sendNow(b []byte) (left []byte) {
+// more for the moment. The error is errStale: nothing was written.
+func (r *Response) sendNow(b []byte) (left []byte, err error) {
 	sock := r.link.sock
+	if r.asks() {
+		r.untilPause()
+		switch b, err = r.link.asked(b, r.Reused); {
+		case err == errStale:
+			return nil, err
+		case err != nil:
+			r.lastWords(err)
+			return nil, nil
+		case len(b) == 0:
+			return nil, nil
+		}
+	}
 	if r.link.stream == sock {
 		sock.patience(syncPatience)
 	} else {
@@ -106,13 +118,19 @@ func (r *Response) sendNow(b []byte) (left []byte) {
 	switch {
 	case err == nil:
 		r.untilPause()
-		return nil
+		return nil, nil
 	case isTimeout(err) && r.link.stream == sock && r.ctx.Err() == nil:
-		return b[n:]
+		return b[n:], nil
 	}
+	r.lastWords(err)
+	return nil, nil
+}
+
+// lastWords notes why the app takes no more of the request, and gives it time to
+// say that itself.
+func (r *Response) lastWords(err error) {
 	r.sendErr = cutShort(err)
-	sock.until(earliest(time.Now().Add(lastWords), r.end))
-	return nil
+	r.link.sock.until(earliest(time.Now().Add(lastWords), r.end))
 }
 
 // A writer is the goroutine that writes a request, while its response is waited

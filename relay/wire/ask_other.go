@@ -1,0 +1,18 @@
+//go:build !(linux || darwin || freebsd || netbsd || openbsd)
+
+package wire
+
+import "net"
+
+// asking is for systems whose sockets can be tried without waiting.
+type asking struct {
+	out          []byte
+	n            int
+	stale, wrote bool
+	err          error
+}
+
+func newAsking(net.Conn) *asking { return nil }
+
+func (a *asking) begin(out, in []byte, look bool) {}
+func (a *asking) wait() error                     { return nil }

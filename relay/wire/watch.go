@@ -1,0 +1,65 @@
+package wire
+
+import (
+	"context"
+	"sync"
+)
+
+// A watch cuts a connection off when a context ends. It belongs to whoever uses
+// the connection.
+//
+// Watching costs a registration with the context, and the requests of many
+// clients share one. So the watch of a context that comes for the second time in
+// a row stays when its request is done, until the connection is used with another
+// one. A context of one request alone, which is ended behind it, cuts off nothing.
+type watch struct {
+	done    <-chan struct{} // of the context; nil: none was watched yet
+	stop    func() bool     // nil: it is not watched now
+	stays   bool
+	cutting sync.WaitGroup
+}
+
+// begin has cut called with the cause when ctx ends. It is false when the context
+// before has cut the connection off.
+func (w *watch) begin(ctx context.Context, cut func(cause error)) bool {
+	done := ctx.Done()
+	if w.stop != nil && done == w.done {
+		return true
+	}
+	if !w.end() {
+		return false
+	}
+	w.stays, w.done = done == w.done, done
+	if done == nil {
+		return true
+	}
+	w.cutting.Add(1)
+	w.stop = context.AfterFunc(ctx, func() {
+		defer w.cutting.Done()
+		cut(context.Cause(ctx))
+	})
+	return true
+}
+
+// pause is called when the request is done. It is false when the connection is
+// cut off.
+func (w *watch) pause(ctx context.Context) bool {
+	if w.stays && ctx.Err() == nil {
+		return true
+	}
+	return w.end()
+}
+
+// end watches no more. It is false when the connection is cut off.
+func (w *watch) end() bool {
+	if w.stop == nil {
+		return true
+	}
+	stopped := w.stop()
+	if stopped {
+		w.cutting.Done() // it will not run
+	}
+	w.stop = nil
+	w.cutting.Wait()
+	return stopped
+}
