@@ -201,21 +201,29 @@ func (e *editing) hasHeader(name string) bool {
 	return sent && !slices.ContainsFunc(e.Drop, func(dropped string) bool { return strings.EqualFold(dropped, name) })
 }
 
-var errNoForm = errors.New("the body is no urlencoded form")
+var errNoForm = errors.New("the body is no form, urlencoded or multipart/form-data")
 
 func (e *editing) editForm(one Edit, name string) error {
 	contentType, _ := e.head.Fields.Get("Content-Type")
-	if kind, _, err := mime.ParseMediaType(contentType); err != nil || kind != formType {
+	kind, params, err := mime.ParseMediaType(contentType)
+	if err != nil || kind != formType && kind != partsType {
 		return errNoForm
 	}
 	if err := e.decode(); err != nil {
 		return err
 	}
-	form, err := one.parameter(string(e.body), name)
+	form := e.body
+	if kind == partsType {
+		form, err = one.parts(e.body, params["boundary"], name)
+	} else {
+		var encoded string
+		encoded, err = one.parameter(string(e.body), name)
+		form = []byte(encoded)
+	}
 	if err != nil {
 		return err
 	}
-	e.body, e.changed = []byte(form), true
+	e.body, e.changed = form, true
 	return nil
 }
 

@@ -147,7 +147,7 @@ func TestWhatCannotBeChangedSaysWhy(t *testing.T) {
 		"add json.a.b=1":   "nothing below 1",
 		"add json.l[2]=1":  "the next is [1]",
 		"body=x;json.a=1":  "not JSON",
-		"add form.a=1":     "no urlencoded form",
+		"add form.a=1":     "no form, urlencoded or multipart/form-data",
 		"path=/a?b=c":      "no part of the path",
 		"path=/a b":        "the target has a space",
 		"method=P T":       "malformed method",
