@@ -233,6 +233,7 @@ func (r *reception) commit() error {
 	if err != nil {
 		return err
 	}
+	r.rec.Undelivered = r.found.verdict == store.Accepted && r.target == nil && plan.deliveries == nil && len(r.src.targets) > 0
 	committed := r.append(plan)
 	r.noteTrace(r.rec.ID)
 	r.takeTurn()

@@ -212,7 +212,7 @@ func (e *editing) editForm(one Edit, name string) error {
 	if err := e.decode(); err != nil {
 		return err
 	}
-	form := e.body
+	var form []byte
 	if kind == partsType {
 		form, err = one.parts(e.body, params["boundary"], name)
 	} else {

@@ -71,6 +71,9 @@ func (m *Markdown) WriteTo(w io.Writer, s *Summary, took time.Duration, brokenOf
 	for _, t := range s.ByOutcome() {
 		fmt.Fprintf(&b, "| %s | %d |\n", strings.ReplaceAll(string(t.Of), "_", " "), t.N)
 	}
+	if s.LeftOut > 0 {
+		fmt.Fprintf(&b, "| left out | %d |\n", s.LeftOut)
+	}
 	for _, t := range s.ByStatus() {
 		fmt.Fprintf(&b, "| status %d | %d |\n", t.Of, t.N)
 	}

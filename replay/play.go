@@ -35,7 +35,7 @@ type PlayOptions struct {
 	Update bool
 	// Prepare changes a request before it is sent, as with Request.With or Request.Signed. Nil: it is sent as recorded.
 	Prepare func(*Request) (*Request, error)
-	// Wants chooses recordings. Nil: those that were accepted, and are whole.
+	// Wants chooses recordings. Nil: those that were accepted, were meant for the app, and are whole.
 	Wants func(*tape.Recording) bool
 }
 
@@ -142,7 +142,7 @@ func (p *player) wants(r *tape.Recording) bool {
 	if p.o.Wants != nil {
 		return p.o.Wants(r)
 	}
-	return r.Whole() && (!r.Known || store.Verdict(r.Verdict) == store.Accepted)
+	return r.Whole() && !r.Undelivered && (!r.Known || store.Verdict(r.Verdict) == store.Accepted)
 }
 
 // playOne plays a recording, the n-th of its file.

@@ -54,6 +54,8 @@ type Summary struct {
 	// when there was no such time.
 	Waited Spread
 	Late   Spread // how long behind their time requests were sent
+
+	LeftOut int // records that were chosen and are none for the app; Add does not count them
 }
 
 // Add counts a case.

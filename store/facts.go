@@ -5,38 +5,39 @@ import "time"
 // recordFacts are a record as stored, without its id (the key) and raw bytes (behind the facts). Numbers are never
 // used again for something else; a reader that does not know one leaves it out. 18 was never written.
 type recordFacts struct {
-	Time      int64        `cbor:"1,keyasint,omitempty"`
-	Source    string       `cbor:"2,keyasint,omitempty"`
-	Via       string       `cbor:"3,keyasint,omitempty"`
-	Remote    string       `cbor:"4,keyasint,omitempty"`
-	TLS       bool         `cbor:"5,keyasint,omitempty"`
-	Proto     string       `cbor:"6,keyasint,omitempty"`
-	Method    string       `cbor:"7,keyasint,omitempty"`
-	Target    string       `cbor:"8,keyasint,omitempty"`
-	Host      string       `cbor:"9,keyasint,omitempty"`
-	Event     string       `cbor:"10,keyasint,omitempty"`
-	Trace     string       `cbor:"11,keyasint,omitempty"`
-	Verdict   Verdict      `cbor:"12,keyasint,omitempty"`
-	Reason    string       `cbor:"13,keyasint,omitempty"`
-	Verified  bool         `cbor:"14,keyasint,omitempty"`
-	HeadSize  int          `cbor:"15,keyasint,omitempty"`
-	BodySize  int64        `cbor:"16,keyasint,omitempty"`
-	Truncated bool         `cbor:"17,keyasint,omitempty"`
-	Pieces    []byte       `cbor:"19,keyasint,omitempty"`
-	Size      int64        `cbor:"20,keyasint,omitempty"`
-	Answer    *answerFacts `cbor:"21,keyasint,omitempty"`
-	Proxy     string       `cbor:"22,keyasint,omitempty"`
-	Events    []string     `cbor:"23,keyasint,omitempty"`
-	Count     int          `cbor:"24,keyasint,omitempty"`
-	Until     int64        `cbor:"25,keyasint,omitempty"`
-	Cause     []byte       `cbor:"26,keyasint,omitempty"`
-	CauseBy   CauseBy      `cbor:"27,keyasint,omitempty"`
-	Overruled bool         `cbor:"28,keyasint,omitempty"` // it was judged again and accepted, whatever its sender was told
-	Origin    string       `cbor:"29,keyasint,omitempty"`
-	Edge      string       `cbor:"30,keyasint,omitempty"`
-	Base      string       `cbor:"31,keyasint,omitempty"`
-	Outbound  bool         `cbor:"32,keyasint,omitempty"`
-	Path      string       `cbor:"33,keyasint,omitempty"`
+	Time        int64        `cbor:"1,keyasint,omitempty"`
+	Source      string       `cbor:"2,keyasint,omitempty"`
+	Via         string       `cbor:"3,keyasint,omitempty"`
+	Remote      string       `cbor:"4,keyasint,omitempty"`
+	TLS         bool         `cbor:"5,keyasint,omitempty"`
+	Proto       string       `cbor:"6,keyasint,omitempty"`
+	Method      string       `cbor:"7,keyasint,omitempty"`
+	Target      string       `cbor:"8,keyasint,omitempty"`
+	Host        string       `cbor:"9,keyasint,omitempty"`
+	Event       string       `cbor:"10,keyasint,omitempty"`
+	Trace       string       `cbor:"11,keyasint,omitempty"`
+	Verdict     Verdict      `cbor:"12,keyasint,omitempty"`
+	Reason      string       `cbor:"13,keyasint,omitempty"`
+	Verified    bool         `cbor:"14,keyasint,omitempty"`
+	HeadSize    int          `cbor:"15,keyasint,omitempty"`
+	BodySize    int64        `cbor:"16,keyasint,omitempty"`
+	Truncated   bool         `cbor:"17,keyasint,omitempty"`
+	Pieces      []byte       `cbor:"19,keyasint,omitempty"`
+	Size        int64        `cbor:"20,keyasint,omitempty"`
+	Answer      *answerFacts `cbor:"21,keyasint,omitempty"`
+	Proxy       string       `cbor:"22,keyasint,omitempty"`
+	Events      []string     `cbor:"23,keyasint,omitempty"`
+	Count       int          `cbor:"24,keyasint,omitempty"`
+	Until       int64        `cbor:"25,keyasint,omitempty"`
+	Cause       []byte       `cbor:"26,keyasint,omitempty"`
+	CauseBy     CauseBy      `cbor:"27,keyasint,omitempty"`
+	Overruled   bool         `cbor:"28,keyasint,omitempty"` // it was judged again and accepted, whatever its sender was told
+	Origin      string       `cbor:"29,keyasint,omitempty"`
+	Edge        string       `cbor:"30,keyasint,omitempty"`
+	Base        string       `cbor:"31,keyasint,omitempty"`
+	Outbound    bool         `cbor:"32,keyasint,omitempty"`
+	Path        string       `cbor:"33,keyasint,omitempty"`
+	Undelivered bool         `cbor:"34,keyasint,omitempty"`
 }
 
 func (v *recordFacts) appendTo(f fields) fields {
@@ -48,7 +49,7 @@ func (v *recordFacts) appendTo(f fields) fields {
 		f = f.facts(21, v.Answer)
 	}
 	return f.text(22, v.Proxy).texts(23, v.Events).number(24, int64(v.Count)).number(25, v.Until).bytes(26, v.Cause).
-		text(27, string(v.CauseBy)).flag(28, v.Overruled).text(29, v.Origin).text(30, v.Edge).text(31, v.Base).flag(32, v.Outbound).text(33, v.Path)
+		text(27, string(v.CauseBy)).flag(28, v.Overruled).text(29, v.Origin).text(30, v.Edge).text(31, v.Base).flag(32, v.Outbound).text(33, v.Path).flag(34, v.Undelivered)
 }
 
 func newRecordFacts(r *Record) *recordFacts {
@@ -57,7 +58,7 @@ func newRecordFacts(r *Record) *recordFacts {
 		Proto: r.Proto, Method: r.Method, Target: r.Target, Host: r.Host, Event: r.Event, Events: r.Events, Trace: r.Trace,
 		Verdict: r.Verdict, Reason: r.Reason, Verified: r.Verified,
 		HeadSize: r.HeadSize, BodySize: r.BodySize, Truncated: r.Truncated, Origin: r.Origin, Path: r.Path,
-		Pieces: piecesOf(r.Raw), Size: r.Raw.Size, Count: r.Count, Until: nanos(r.Until), Outbound: r.Outbound,
+		Pieces: piecesOf(r.Raw), Size: r.Raw.Size, Count: r.Count, Until: nanos(r.Until), Outbound: r.Outbound, Undelivered: r.Undelivered,
 	}
 	if r.Cause != (ID{}) {
 		f.Cause, f.CauseBy = r.Cause[:], r.CauseBy
@@ -74,7 +75,7 @@ func (f *recordFacts) record(id ID) *Record {
 		Proto: f.Proto, Method: f.Method, Target: f.Target, Host: f.Host, Event: f.Event, Events: f.Events, Trace: f.Trace,
 		Verdict: f.Verdict, Reason: f.Reason, Verified: f.Verified,
 		HeadSize: f.HeadSize, BodySize: f.BodySize, Truncated: f.Truncated, Origin: f.Origin, Path: f.Path,
-		Count: f.Count, Until: fromNanos(f.Until), Outbound: f.Outbound,
+		Count: f.Count, Until: fromNanos(f.Until), Outbound: f.Outbound, Undelivered: f.Undelivered,
 	}
 	if len(f.Cause) == len(r.Cause) {
 		r.Cause, r.CauseBy = ID(f.Cause), f.CauseBy

@@ -86,6 +86,7 @@ type Record struct {
 	Events        []string // where one record has several; nil: it has at most Event
 	Trace         string
 	Outbound      bool    // the app made it to call others
+	Undelivered   bool    // its source has targets, and it was meant for none of them: an ack said so, or no target wanted it
 	Cause         ID      // of an outbound call: the inbound record that made the app call; of a webhook: the call whose outcome it tells; zero: not known
 	CauseBy       CauseBy // how that is known; "": it is not
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"iter"
 	"net/url"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -35,6 +36,7 @@ type replayFlags struct {
 	yes      bool
 	noRecord bool
 	resign   bool
+	all      bool // also what was meant for no target
 	junit    string
 	asJSON   bool
 	reveal   bool
@@ -58,7 +60,9 @@ unless --verdict names others; of a session and of a tape file all are sent, of
 others the newest 50 unless --limit says otherwise. Each send is put on the tape
 as an attempt of its record. Of a session or a tape file, the calls that the app
 itself made to others are left out, unless --source names theirs; --resign signs
-what somebody signs.
+what somebody signs. What the config meant for no target, as an ack with deliver =
+false does, is left out too, since the app never answered it: --undelivered sends
+it, and so does naming it.
 
 --set, --add and --unset change parts of the requests, and --vary sends each in
 several variations. All of them are checked with all records before anything is
@@ -108,6 +112,7 @@ written in any case; in a job on GitHub its summary gets one.`,
 	c.Flags().BoolVar(&f.yes, "yes", false, "send to a public address that the configuration does not name")
 	c.Flags().BoolVar(&f.noRecord, "no-record", false, "do not put the attempts on the tape")
 	c.Flags().BoolVar(&f.resign, "resign", false, "sign anew, with the first secret of the source, the time of now and a fresh id")
+	c.Flags().BoolVar(&f.all, "undelivered", false, "send also what the config meant for no target")
 	f.sender.registerSigning(c)
 	c.Flags().StringVar(&f.wait, "wait", "", "wait so long for the app to come up: 30s")
 	c.Flags().StringVar(&f.junit, "junit", "", "write a report for CI into this FILE, a test case for each send")
@@ -149,7 +154,7 @@ func (f *replayFlags) replayer(e *env, args []string) (*replayer, error) {
 	}
 	r := &replayer{
 		env: e, flags: f, filter: filter, options: options, sender: replay.Sender{Client: new(wire.Client)},
-		many: len(args) != 1, all: int64(len(args)), began: e.now(),
+		many: len(args) != 1, named: len(args) > 0, all: int64(len(args)), began: e.now(),
 	}
 	if f.wait != "" {
 		if r.wait, err = config.ParseDuration(f.wait); err != nil || r.wait <= 0 {
@@ -229,6 +234,7 @@ type replayer struct {
 	names   mask.Names // what is masked beside the defaults
 	judge   *judge
 	many    bool // more than one record may be sent
+	named   bool // records are named, and not chosen by flags
 	began   time.Time
 
 	variations []variation  // in which each request is sent; one without a name where nothing is varied
@@ -243,10 +249,10 @@ type replayer struct {
 
 	unresolved error // why the name of a target leads nowhere, so that nothing is sent; nil: they all lead somewhere
 
-	found    int         // records, so far
-	outbound int         // that were left out
-	all      int64       // records that are to be sent, as far as that is known; else 0
-	reached  atomic.Bool // a target was
+	found   int // records, so far
+	left    leftOut
+	all     int64       // records that are to be sent, as far as that is known; else 0
+	reached atomic.Bool // a target was
 
 	unsigned atomic.Int64 // requests that nobody signs, so that they are sent as they were recorded
 
@@ -321,24 +327,44 @@ func (r *replayer) shownURL(u string) string {
 	return r.names.Target(u)
 }
 
-// leavesOut says whether a record is none for the app: the calls of a session that the app itself made, to others. They
-// are sent when their source is asked for, or when they are named.
-func (r *replayer) leavesOut(rec *inspect.Playable) bool {
-	return rec.Outbound && r.flags.session() && r.filter.Source == ""
+// leftOut counts records that were chosen and are none for the app.
+type leftOut struct {
+	Outbound    int `json:"outbound"`    // calls that the app itself made, to others
+	Undelivered int `json:"undelivered"` // what the config meant for no target, so that the app never answered it
+}
+
+// leavesOut counts a record in when it is none for the app: the calls of a session that the app itself made are sent when
+// their source is asked for, and what was meant for no target when that is. What is named is sent.
+func (r *replayer) leavesOut(rec *inspect.Playable, into *leftOut) bool {
+	switch {
+	case r.named:
+		return false
+	case rec.Outbound && r.flags.session() && r.filter.Source == "":
+		into.Outbound++
+		return true
+	case !r.flags.all && (rec.Undelivered || r.to == nil && len(rec.Targets) == 0 && r.hasTargets(rec.Source)):
+		into.Undelivered++
+		return true
+	}
+	return false
+}
+
+// hasTargets says whether a source is known to have targets.
+func (r *replayer) hasTargets(source string) bool {
+	return slices.ContainsFunc(r.sources, func(s inspect.Source) bool { return s.Name == source && len(s.Targets) > 0 })
 }
 
 // shots are the records, each with every target that it goes to.
 func (r *replayer) shots(ctx context.Context, names []string) iter.Seq2[replay.Shot, error] {
 	return func(yield func(replay.Shot, error) bool) {
-		found, outbound := 0, 0 // in this loop, which may be cut short
+		found, left := 0, leftOut{} // in this loop, which may be cut short
 		for rec, err := range r.tape.Playable(ctx, r.chosen(names)) {
 			if err != nil {
 				yield(nil, apiError("replay", err))
 				return
 			}
-			if r.leavesOut(&rec) {
-				outbound++
-				r.outbound = max(r.outbound, outbound)
+			if r.leavesOut(&rec, &left) {
+				r.left.Outbound, r.left.Undelivered = max(r.left.Outbound, left.Outbound), max(r.left.Undelivered, left.Undelivered)
 				continue
 			}
 			found++
@@ -368,7 +394,9 @@ func (r *replayer) chosen(names []string) inspect.PlayQuery {
 func (r *replayer) sum() error {
 	s := &r.report.summary
 	switch {
-	case r.found == 0 && r.outbound > 0:
+	case r.found == 0 && r.left.Undelivered > 0:
+		return cannot("--undelivered sends them", "replay: the config meant these records for no target, nothing was sent")
+	case r.found == 0 && r.left.Outbound > 0:
 		return cannot("--source NAME sends those of one source", "replay: these records of session %q are calls that the app made to others, nothing was sent", r.filter.Session)
 	case r.found == 0 && r.flags.session():
 		return cannot("hooktape list --session NAME shows what is in it; refused records are sent with --verdict only",
@@ -393,8 +421,11 @@ func (r *replayer) notes() {
 	if gone := r.report.gone; gone > 0 {
 		fmt.Fprintf(r.env.stderr, "%s not on the tape: their records were deleted meanwhile\n", count(gone, "attempt is", "attempts are"))
 	}
-	if r.outbound > 0 {
-		fmt.Fprintf(r.env.stderr, "%s left out that the app made to others: --source NAME sends those of one source\n", count(r.outbound, "call was", "calls were"))
+	if n := r.left.Outbound; n > 0 {
+		fmt.Fprintf(r.env.stderr, "%s left out that the app made to others: --source NAME sends those of one source\n", count(n, "call was", "calls were"))
+	}
+	if n := r.left.Undelivered; n > 0 {
+		fmt.Fprintf(r.env.stderr, "%s left out that the config meant for no target: --undelivered sends them\n", count(n, "record was", "records were"))
 	}
 	if n := int(r.unsigned.Load()); n > 0 {
 		fmt.Fprintf(r.env.stderr, "%s not signed again: nobody signs requests of their source\n", count(n, "request was", "requests were"))

@@ -48,12 +48,13 @@ func (r *replayer) checkEdits(ctx context.Context, names []string) error {
 	if !r.edited() {
 		return nil
 	}
+	var left leftOut // counted when they are sent
 	for rec, err := range r.tape.Playable(ctx, r.chosen(names)) {
 		if err != nil {
 			return apiError("replay", err)
 		}
 		request, err := r.recorded(ctx, &rec)
-		if err != nil || rec.Truncated || r.leavesOut(&rec) {
+		if err != nil || rec.Truncated || r.leavesOut(&rec, &left) {
 			continue // it is not sent, and that is told
 		}
 		for _, v := range r.variations {

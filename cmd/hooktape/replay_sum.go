@@ -26,6 +26,7 @@ type summaryJSON struct {
 	Response    map[string]inspect.Milliseconds `json:"response_ms"`           // since each was sent: p50, p90, p99, max; null: none came
 	Waited      map[string]inspect.Milliseconds `json:"response_since_due_ms"` // since each was to be sent; null: there was no such time
 	Late        map[string]inspect.Milliseconds `json:"late_ms"`               // null: there was no such time
+	LeftOut     leftOut                         `json:"left_out"`
 	Interrupted bool                            `json:"interrupted"`
 	Error       string                          `json:"error"`                // what ended it before its time; "": nothing
 	Idle        []string                        `json:"idle_rules,omitempty"` // paths to ignore at which nothing was left out
@@ -40,6 +41,7 @@ func (r *reporter) finish(interrupted bool, err error) error {
 			failed = cannot("", "write %s: %w", r.of.flags.junit, werr)
 		}
 	}
+	r.summary.LeftOut = r.of.left.Outbound + r.of.left.Undelivered
 	if r.markdown != nil {
 		path, _ := r.of.env.lookup(stepSummary)
 		if werr := appendTo(path, func(f *os.File) error { return r.markdown.WriteTo(f, &r.summary, took, brokenOff(interrupted, err)) }); werr != nil {
@@ -76,7 +78,7 @@ func brokenOff(interrupted bool, err error) string {
 func (r *reporter) asJSON(took time.Duration, interrupted bool, err error) summaryJSON {
 	j := summaryJSON{
 		Records: r.of.found, Sent: r.summary.Sent(), Outcomes: map[replay.Outcome]int{}, Statuses: map[string]int{},
-		Duration: inspect.Milliseconds(took), Interrupted: interrupted,
+		Duration: inspect.Milliseconds(took), LeftOut: r.of.left, Interrupted: interrupted,
 		Idle:     r.of.judge.rules.Idle(),
 		Response: quantiles(&r.summary.Took), Waited: quantiles(&r.summary.Waited), Late: quantiles(&r.summary.Late),
 	}

@@ -12,40 +12,41 @@ import (
 // there, but for events, edge and base, proxy, and count and until, which roll-ups have. Secrets are
 // masked unless the question said reveal.
 type Record struct {
-	ID         store.ID      `json:"id"`
-	Time       Time          `json:"time"`
-	Origin     string        `json:"origin_id,omitempty"` // of an imported record: the id that it had where it was recorded
-	Source     string        `json:"source"`
-	Session    []string      `json:"session"`
-	Trace      string        `json:"trace"`
-	Outbound   bool          `json:"outbound,omitempty"` // the app made it to call others
-	Cause      *store.ID     `json:"cause,omitempty"`    // of an outbound call: the record that made the app call
-	CauseBy    store.CauseBy `json:"cause_by,omitempty"`
-	Via        string        `json:"via"`
-	Remote     string        `json:"remote"`
-	Edge       string        `json:"edge,omitempty"`        // id of the edge's record of the same request
-	Base       string        `json:"base,omitempty"`        // the beginning of path that named the tunnel at the edge
-	SourcePath string        `json:"source_path,omitempty"` // of an imported record: the path of its source where it was recorded
-	Proxy      string        `json:"proxy,omitempty"`       // the trusted proxy that told of remote
-	Proto      string        `json:"proto"`
-	TLS        bool          `json:"tls,omitempty"` // how the sender came, as far as the agent or a trusted proxy saw
-	Method     string        `json:"method"`
-	Path       string        `json:"path"` // the request target as sent
-	Host       string        `json:"host"`
-	Event      string        `json:"event"`
-	Events     []string      `json:"events,omitempty"` // where there are several; event is the first
-	Verdict    store.Verdict `json:"verdict"`
-	Reason     string        `json:"reason"`
-	Verified   bool          `json:"verified"`
-	Size       int64         `json:"size"`      // bytes kept
-	BodySize   int64         `json:"body_size"` // bytes of the body without chunk framing
-	Truncated  bool          `json:"truncated"`
-	Auth       Auth          `json:"auth"`
-	Answer     *Answer       `json:"answer"` // null: not answered
-	Deliveries []Delivery    `json:"deliveries"`
-	Count      int           `json:"count,omitempty"`  // a roll-up stands for so many refused requests; the rest is about the first
-	Until      Time          `json:"until,omitzero"`   // when the last of them came
-	Damage     []string      `json:"damage,omitempty"` // what of its answer and its deliveries can't be read; where it is asked for alone
+	ID          store.ID      `json:"id"`
+	Time        Time          `json:"time"`
+	Origin      string        `json:"origin_id,omitempty"` // of an imported record: the id that it had where it was recorded
+	Source      string        `json:"source"`
+	Session     []string      `json:"session"`
+	Trace       string        `json:"trace"`
+	Outbound    bool          `json:"outbound,omitempty"`    // the app made it to call others
+	Undelivered bool          `json:"undelivered,omitempty"` // its source has targets, and it was meant for none of them
+	Cause       *store.ID     `json:"cause,omitempty"`       // of an outbound call: the record that made the app call
+	CauseBy     store.CauseBy `json:"cause_by,omitempty"`
+	Via         string        `json:"via"`
+	Remote      string        `json:"remote"`
+	Edge        string        `json:"edge,omitempty"`        // id of the edge's record of the same request
+	Base        string        `json:"base,omitempty"`        // the beginning of path that named the tunnel at the edge
+	SourcePath  string        `json:"source_path,omitempty"` // of an imported record: the path of its source where it was recorded
+	Proxy       string        `json:"proxy,omitempty"`       // the trusted proxy that told of remote
+	Proto       string        `json:"proto"`
+	TLS         bool          `json:"tls,omitempty"` // how the sender came, as far as the agent or a trusted proxy saw
+	Method      string        `json:"method"`
+	Path        string        `json:"path"` // the request target as sent
+	Host        string        `json:"host"`
+	Event       string        `json:"event"`
+	Events      []string      `json:"events,omitempty"` // where there are several; event is the first
+	Verdict     store.Verdict `json:"verdict"`
+	Reason      string        `json:"reason"`
+	Verified    bool          `json:"verified"`
+	Size        int64         `json:"size"`      // bytes kept
+	BodySize    int64         `json:"body_size"` // bytes of the body without chunk framing
+	Truncated   bool          `json:"truncated"`
+	Auth        Auth          `json:"auth"`
+	Answer      *Answer       `json:"answer"` // null: not answered
+	Deliveries  []Delivery    `json:"deliveries"`
+	Count       int           `json:"count,omitempty"`  // a roll-up stands for so many refused requests; the rest is about the first
+	Until       Time          `json:"until,omitzero"`   // when the last of them came
+	Damage      []string      `json:"damage,omitempty"` // what of its answer and its deliveries can't be read; where it is asked for alone
 }
 
 // Auth is what a request brought to prove who it is. The credentials

@@ -173,7 +173,7 @@ func (s *Server) show(rec *store.Record, reveal bool) (*Record, error) {
 // stands in its bytes. Nothing is masked.
 func newRecord(rec *store.Record) *Record {
 	shown := &Record{
-		ID: rec.ID, Time: Time{rec.Time}, Source: rec.Source, SourcePath: rec.Path, Origin: rec.Origin, Session: rec.Session, Trace: rec.Trace, Outbound: rec.Outbound,
+		ID: rec.ID, Time: Time{rec.Time}, Source: rec.Source, SourcePath: rec.Path, Origin: rec.Origin, Session: rec.Session, Trace: rec.Trace, Outbound: rec.Outbound, Undelivered: rec.Undelivered,
 		Via: rec.Via, Remote: rec.Remote, Edge: rec.Edge, Base: rec.Base, Proxy: rec.Proxy, Proto: rec.Proto, TLS: rec.TLS, Method: rec.Method, Path: rec.Target,
 		Host: rec.Host, Event: rec.Event, Events: rec.Events, Verdict: rec.Verdict, Reason: rec.Reason, Verified: rec.Verified,
 		Size: rec.Raw.Size, BodySize: rec.BodySize, Truncated: rec.Truncated,

@@ -16,7 +16,7 @@ func Of(s *store.Store, rec *store.Record) (*Recording, error) {
 	r := &Recording{
 		ID: rec.ID.String(), Known: true, Time: Time{rec.Time}, Until: Time{rec.Until}, Count: rec.Count,
 		Source: rec.Source, Path: rec.Path, Base: rec.Base, Via: rec.Via, Remote: rec.Remote, Proxy: rec.Proxy, TLS: rec.TLS, Proto: rec.Proto, Method: rec.Method,
-		Target: rec.Target, Host: rec.Host, Event: rec.Event, Events: rec.Events, Trace: rec.Trace, Outbound: rec.Outbound, CauseBy: string(rec.CauseBy),
+		Target: rec.Target, Host: rec.Host, Event: rec.Event, Events: rec.Events, Trace: rec.Trace, Outbound: rec.Outbound, Undelivered: rec.Undelivered, CauseBy: string(rec.CauseBy),
 		Session: rec.Session, Verdict: string(rec.Verdict), Reason: rec.Reason, Verified: rec.Verified, Truncated: rec.Truncated,
 		HeadSize: rec.HeadSize, BodySize: rec.BodySize, Request: blockOf(s, rec.Raw),
 	}
@@ -249,7 +249,7 @@ func (m *Importer) record(r *Recording) *store.Record {
 	rec := &store.Record{
 		Time: inRange(r.Time), Until: inRange(r.Until), Count: r.Count, Source: r.Source, Via: store.ViaImport, Remote: r.Remote,
 		Proxy: r.Proxy, TLS: r.TLS, Proto: r.Proto, Method: r.Method, Target: r.Target, Host: r.Host, Event: r.Event, Events: r.Events,
-		Trace: r.Trace, Outbound: r.Outbound, Verdict: store.Verdict(r.Verdict), Reason: r.Reason, Verified: r.Verified, Truncated: r.Truncated,
+		Trace: r.Trace, Outbound: r.Outbound, Undelivered: r.Undelivered, Verdict: store.Verdict(r.Verdict), Reason: r.Reason, Verified: r.Verified, Truncated: r.Truncated,
 		HeadSize: r.HeadSize, BodySize: r.BodySize, Origin: r.ID, Path: r.Path, Base: r.Base,
 	}
 	if r.Via == store.ViaAgent { // as at home, nobody plays it back

@@ -55,24 +55,25 @@ type Recording struct {
 	Until Time   `json:"until,omitzero"`  // of a roll-up
 	Count int    `json:"count,omitempty"` // of a roll-up
 
-	Source   string   `json:"source,omitempty"`
-	Path     string   `json:"source_path,omitempty"` // of the source; "": not known
-	Base     string   `json:"base,omitempty"`
-	Via      string   `json:"via,omitempty"`
-	Remote   string   `json:"remote,omitempty"`
-	Proxy    string   `json:"proxy,omitempty"`
-	TLS      bool     `json:"tls,omitempty"`
-	Proto    string   `json:"proto,omitempty"`
-	Method   string   `json:"method,omitempty"`
-	Target   string   `json:"target,omitempty"`
-	Host     string   `json:"host,omitempty"`
-	Event    string   `json:"event,omitempty"`
-	Events   []string `json:"events,omitempty"`
-	Trace    string   `json:"trace,omitempty"`
-	Outbound bool     `json:"outbound,omitempty"`
-	Cause    string   `json:"cause,omitempty"`
-	CauseBy  string   `json:"cause_by,omitempty"`
-	Session  []string `json:"session,omitempty"`
+	Source      string   `json:"source,omitempty"`
+	Path        string   `json:"source_path,omitempty"` // of the source; "": not known
+	Base        string   `json:"base,omitempty"`
+	Via         string   `json:"via,omitempty"`
+	Remote      string   `json:"remote,omitempty"`
+	Proxy       string   `json:"proxy,omitempty"`
+	TLS         bool     `json:"tls,omitempty"`
+	Proto       string   `json:"proto,omitempty"`
+	Method      string   `json:"method,omitempty"`
+	Target      string   `json:"target,omitempty"`
+	Host        string   `json:"host,omitempty"`
+	Event       string   `json:"event,omitempty"`
+	Events      []string `json:"events,omitempty"`
+	Trace       string   `json:"trace,omitempty"`
+	Outbound    bool     `json:"outbound,omitempty"`
+	Undelivered bool     `json:"undelivered,omitempty"`
+	Cause       string   `json:"cause,omitempty"`
+	CauseBy     string   `json:"cause_by,omitempty"`
+	Session     []string `json:"session,omitempty"`
 
 	Verdict   string `json:"verdict,omitempty"`
 	Reason    string `json:"reason,omitempty"`
