@@ -32,6 +32,9 @@ type edge struct {
 	probes  map[string][]string // by tunnel: what its last laptops ask for at its own URL, the newest last
 	arrived chan struct{}       // closed, and made anew, whenever a laptop begins to take requests; nil: nobody waits
 	closed  bool                // the agent has stopped
+
+	tallies map[string]*tunnelTally // of the tunnels in cfg
+	refused map[refusedFor]uint64   // links
 }
 
 var (
@@ -55,6 +58,7 @@ func (a *Agent) takesTunnel(x *wire.Exchange, trusted []netip.Prefix) bool {
 	from := senderOf(x.Remote, x.TLS, x.Head, trusted)
 	l, no := a.edge.admit(r, from, a.now())
 	if no != nil {
+		a.edge.refuse(no.kind)
 		if no.tell {
 			a.log.Warn("tunnel refused", "remote", from.remote, "reason", no.reason)
 		}
@@ -70,6 +74,7 @@ func (a *Agent) takesTunnel(x *wire.Exchange, trusted []netip.Prefix) bool {
 
 // notAdmitted is why a request for a tunnel is refused.
 type notAdmitted struct {
+	kind   refusedFor
 	status int
 	reason string
 	tell   bool // the operator
@@ -92,16 +97,16 @@ func (e *edge) admit(r *http.Request, from sender, now time.Time) (*laptop, *not
 	peer := addrOf(from.remote)
 	switch mismatch, differs := tunnel.Mismatch(r); {
 	case !from.tls && !peer.IsLoopback():
-		return nil, &notAdmitted{http.StatusForbidden, "tunnels need TLS; is a proxy that speaks it among trusted_proxies?", true}
+		return nil, &notAdmitted{forPlain, http.StatusForbidden, "tunnels need TLS; is a proxy that speaks it among trusted_proxies?", true}
 	case !e.guesses.allowed(peer, now):
-		return nil, &notAdmitted{http.StatusTooManyRequests, "too many wrong tokens", false}
+		return nil, &notAdmitted{forGuessing, http.StatusTooManyRequests, "too many wrong tokens", false}
 	case differs:
-		return nil, &notAdmitted{http.StatusUpgradeRequired, mismatch.Error() + ": upgrade " + mismatch.Upgrade(), true}
+		return nil, &notAdmitted{forVersion, http.StatusUpgradeRequired, mismatch.Error() + ": upgrade " + mismatch.Upgrade(), true}
 	}
 	name, hash, ok := e.owner(tunnel.Token(r))
 	if !ok {
 		e.guesses.wrong(peer, now)
-		return nil, &notAdmitted{http.StatusUnauthorized, "wrong token", true}
+		return nil, &notAdmitted{forToken, http.StatusUnauthorized, "wrong token", true}
 	}
 	return &laptop{name: name, hash: hash, remote: from.remote}, nil
 }
@@ -129,6 +134,7 @@ func (e *edge) config() *config.Edge {
 func (e *edge) apply(cfg *config.Edge) {
 	e.mu.Lock()
 	e.cfg = cfg
+	e.follow(cfg)
 	var gone []*laptop
 	for l := range e.links {
 		if !cfg.Admits(l.name, l.hash) {
@@ -145,6 +151,7 @@ func (e *edge) apply(cfg *config.Edge) {
 func (e *edge) enter(l *laptop) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	l.tally = e.tally(l.name)
 	if err := e.bars(l); err != nil {
 		return err
 	}
@@ -156,9 +163,12 @@ func (e *edge) enter(l *laptop) error {
 }
 
 // exit is for a link that has ended, and says whether it had the tunnel.
-func (e *edge) exit(l *laptop) (had bool) {
+func (e *edge) exit(l *laptop, now time.Time) (had bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if e.links[l] {
+		l.tally.ended(l, now)
+	}
 	delete(e.links, l)
 	if had = e.laptops[l.name] == l; had {
 		delete(e.laptops, l.name)

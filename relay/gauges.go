@@ -65,6 +65,8 @@ func (g *gauges) Describe(to chan<- *prometheus.Desc) {
 		descQueue, descQueueBytes, descCommitFail, descReopened,
 		descRecords, descTapeBytes, descTapeFile, descTapeUsed, descTapePinned, descTapeOldest, descEvicted,
 		descExpires, descMissing, descOrders,
+		descTunnelUp, descTunnelLinks, descTunnelSeen, descTunnelStreams, descTunnelRequests, descTunnelSent, descTunnelReceived,
+		descTunnelPending, descTunnelRefused, descUplinkUp, descUplinkLinks, descUplinkSince,
 	} {
 		to <- d
 	}
@@ -81,6 +83,8 @@ func (g *gauges) Collect(to chan<- prometheus.Metric) {
 		g.waiting(out, key)
 	}
 	g.itself(out)
+	g.tunnels(out)
+	g.uplink(out)
 	out.tape(g.agent.store.Stats())
 }
 

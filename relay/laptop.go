@@ -41,6 +41,8 @@ type laptop struct {
 	probe    string // what it asks for at its own URL
 	kept     string // name of the streams that are kept for further requests; "": it takes one on each
 
+	tally *tunnelTally // of the tunnel; set by edge.enter
+
 	// edge.mu guards the fields below.
 	begun bool     // it takes requests
 	hold  store.ID // deliveries of this record and older ones wait on
@@ -80,6 +82,7 @@ func (a *Agent) greet(l *laptop, hello tunnel.Hello) bool {
 	}
 	begin, err := l.link.Welcome(welcome)
 	if welcome.Refused != "" {
+		a.edge.refuse(refusedFor(welcome.Refused))
 		a.log.Warn("tunnel refused", "tunnel", l.name, "remote", l.remote, "reason", welcome.Reason)
 		select {
 		case <-l.link.Done():
@@ -241,6 +244,7 @@ func (a *Agent) begin(l *laptop, b tunnel.Begin) {
 		l.hold = upTo
 	}
 	l.begun = true
+	l.tally.links++
 	if a.edge.arrived != nil {
 		close(a.edge.arrived)
 		a.edge.arrived = nil
@@ -254,7 +258,7 @@ func (a *Agent) begin(l *laptop, b tunnel.Begin) {
 
 // partFrom notes that a laptop has gone.
 func (a *Agent) partFrom(l *laptop) {
-	if !a.edge.exit(l) {
+	if !a.edge.exit(l, a.now()) {
 		return
 	}
 	for _, t := range a.tunnelTargets(l.name) {

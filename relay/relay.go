@@ -27,7 +27,8 @@
 //	                        └ backlog.go  what may wait for it, and how long
 //
 // refuse.go records what never became a request, secure.go has the certificates that senders see, plain.go answers the CA
-// that gives them, stop.go tells what a stop waits for, watch.go those who look on, metrics.go and gauges.go those who count.
+// that gives them, stop.go tells what a stop waits for, watch.go those who look on, metrics.go, tally.go and gauges.go those who
+// count.
 package relay
 
 import (

@@ -39,6 +39,7 @@ func (l *laptop) lead(out *wire.Outgoing) {
 		out.Dial = func(context.Context) (net.Conn, error) { return nil, errAbsent }
 		return
 	}
+	l.tally.requests.Add(1)
 	out.Dial, out.Kept, out.MaxKept = l.link.Open, l.kept, tunnel.MaxKept
 }
 

@@ -41,7 +41,7 @@ type carrier struct {
 	in      io.Reader // of the message under way; nil: none. The reader's own
 	came    frames    // that were read; the reader's own
 
-	received atomic.Int64 // bytes
+	received, sent atomic.Int64 // bytes
 
 	// mu guards the fields below. It is not held during I/O.
 	mu      sync.Mutex
@@ -195,6 +195,7 @@ func (c *carrier) write() {
 			_ = c.ws.Close() // which ends a read under way
 			return
 		}
+		c.sent.Add(int64(len(message)))
 		spare = message[:0]
 	}
 }

@@ -240,6 +240,17 @@ func (l *Link) Err() error {
 	return l.cause
 }
 
+// Traffic is what goes through a link.
+type Traffic struct {
+	Sent, Received int64 // bytes so far
+	Streams        int   // that this end has open, with those that are kept for further requests
+}
+
+// Traffic is that of the link until now, or its end.
+func (l *Link) Traffic() Traffic {
+	return Traffic{Sent: l.carrier.sent.Load(), Received: l.carrier.received.Load(), Streams: len(l.places)}
+}
+
 // Open opens a stream for requests, each of which goes behind its preface (Preface.Bytes). It waits while as many are open
 // as may be. The error is that of ctx, or wraps ErrLost.
 func (l *Link) Open(ctx context.Context) (net.Conn, error) {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -46,6 +47,13 @@ type Change struct {
 	Unheard bool          // requests to the public URLs do not come round, Err says why
 }
 
+// State is how an Uplink is.
+type State struct {
+	Up    bool
+	Since time.Time // when that became so; zero: since it was made
+	Links int       // that were brought up
+}
+
 // An Uplink keeps a link to an edge, and is the net.Listener of the streams that come through it. Set the fields that are
 // exported before Run.
 type Uplink struct {
@@ -66,6 +74,15 @@ type Uplink struct {
 	chosen  bool          // begin is known
 	begin   Begin         // of every link
 	known   bool          // the edge was reached before
+	state   atomic.Pointer[State]
+}
+
+// State is how the uplink is now.
+func (u *Uplink) State() State {
+	if s := u.state.Load(); s != nil {
+		return *s
+	}
+	return State{}
 }
 
 // NewUplink makes an uplink with an instance of its own.
@@ -121,9 +138,24 @@ func (u *Uplink) Run(ctx context.Context) error {
 }
 
 func (u *Uplink) tell(c Change) {
+	if c.URL == "" && !c.Unheard {
+		u.note(c.Up)
+	}
 	if u.Tell != nil {
 		u.Tell(c)
 	}
+}
+
+// note remembers whether there is a link. It is called by the goroutine of Run alone.
+func (u *Uplink) note(up bool) {
+	s := u.State()
+	if s.Up != up || s.Since.IsZero() {
+		s.Up, s.Since = up, time.Now()
+	}
+	if up {
+		s.Links++
+	}
+	u.state.Store(&s)
 }
 
 // connect opens a link and introduces us.
