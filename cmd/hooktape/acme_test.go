@@ -59,8 +59,8 @@ func TestWebhooksComeOverTheCertificateOfACAWhoseQuestionsLeaveNoTrace(t *testin
 	for way, overTLS := range map[string]bool{"TLS-ALPN-01": true, "HTTP-01": false} {
 		t.Run(way, func(t *testing.T) {
 			t.Parallel()
-			secure, plain := newDoor(t), newDoor(t)
-			ca := acmetest.Start(t, secure.addr, plain.addr)
+			secure, plain := newDetour(t), newDetour(t)
+			ca := acmetest.Start(t, secure.Addr, plain.Addr)
 			u := newUser(t)
 			u.env = append(u.env, "SSL_CERT_FILE="+ca.RootsFile)
 			http := ""
@@ -82,10 +82,10 @@ source "orders" {
 `, certified, ca.Directory, http))
 			u.start("run", "--config", config)
 			if overTLS {
-				secure.lead(u.agent.addr)
+				secure.Lead(u.agent.addr)
 			} else {
-				secure.lead("")
-				plain.lead(u.plainAddr())
+				secure.Lead("")
+				plain.Lead(u.plainAddr())
 			}
 			u.awaitLog("certificate from the CA in use")
 			u.receives(ca)

@@ -4,135 +4,30 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"regexp"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/hooktape/hooktape/relay/inspect"
+	"github.com/hooktape/hooktape/relay/wire/detour"
 	"github.com/hooktape/hooktape/store"
 )
 
-// detour passes connections on to an agent whose address may change, as a name in the DNS does.
-type detour struct {
-	addr   string // host:port
-	url    string
-	opened chan struct{} // closed by the first lead, until when who comes waits; nil: nobody waits
-	open   func()        // closes it
-
-	mu    sync.Mutex // guards the fields below
-	to    string     // "": nobody is there
-	conns map[net.Conn]struct{}
-}
-
-func newDetour(t *testing.T) *detour {
-	d := &detour{conns: make(map[net.Conn]struct{}), open: func() {}}
-	d.run(t)
-	return d
-}
-
-// newDoor is a detour before which everybody waits until it leads somewhere.
-func newDoor(t *testing.T) *detour {
-	opened := make(chan struct{})
-	d := &detour{conns: make(map[net.Conn]struct{}), opened: opened, open: sync.OnceFunc(func() { close(opened) })}
-	d.run(t)
-	return d
-}
-
-func (d *detour) run(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+func newDetour(t *testing.T) *detour.Detour {
+	d, err := detour.New()
 	if err != nil {
 		t.Fatal(err)
 	}
-	d.addr, d.url = l.Addr().String(), "http://"+l.Addr().String()
-	var running sync.WaitGroup
-	running.Go(func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			running.Go(func() { d.pass(c) })
-		}
-	})
-	t.Cleanup(func() {
-		l.Close()
-		d.lead("")
-		running.Wait()
-	})
-}
-
-// lead ends all connections, and passes new ones on to an address.
-func (d *detour) lead(to string) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.to = to
-	d.open()
-	for c := range d.conns {
-		c.Close()
-	}
-}
-
-// add keeps a connection in mind, and says where it may go.
-func (d *detour) add(c net.Conn) string {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.conns[c] = struct{}{}
-	return d.to
-}
-
-func (d *detour) end(c net.Conn) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	delete(d.conns, c)
-	c.Close()
-}
-
-func (d *detour) pass(from net.Conn) {
-	defer d.end(from)
-	if d.opened != nil {
-		<-d.opened
-	}
-	at := d.add(from)
-	if at == "" {
-		return
-	}
-	to, err := net.Dial("tcp", at)
-	if err != nil {
-		return
-	}
-	defer d.end(to)
-	if d.add(to) != at {
-		return
-	}
-	back := make(chan struct{})
-	go func() {
-		defer close(back)
-		copyUntil(from, to)
-		from.Close()
-	}()
-	copyUntil(to, from)
-	to.Close()
-	<-back
-}
-
-func copyUntil(to, from net.Conn) {
-	buf := make([]byte, 32<<10)
-	for {
-		n, err := from.Read(buf)
-		if _, werr := to.Write(buf[:n]); err != nil || werr != nil {
-			return
-		}
-	}
+	t.Cleanup(d.Close)
+	return d
 }
 
 // link is an edge and a laptop, each a user of its own, with a detour between them.
 type link struct {
 	edge, laptop *user
-	between      *detour
+	between      *detour.Detour
 	edgeArgs     []string
 	laptopArgs   []string
 }
@@ -146,16 +41,16 @@ func newLink(t *testing.T, edgeConfig, laptopConfig string) *link {
 	l.laptop.writes("alice.token", token)
 	l.laptopArgs = []string{"run", "--config", l.laptop.writes("laptop.hcl", laptopConfig+fmt.Sprintf(`
 uplink {
-  edge  = "%s"
+  edge  = "http://%s"
   token = file("alice.token")
 }
-`, l.between.url))}
+`, l.between.Addr))}
 	return l
 }
 
 func (l *link) startEdge() {
 	l.edge.start(l.edgeArgs...)
-	l.between.lead(l.edge.agent.addr)
+	l.between.Lead(l.edge.agent.addr)
 }
 
 func (l *link) startLaptop() { l.laptop.start(l.laptopArgs...) }
@@ -295,7 +190,7 @@ func TestNothingAcknowledgedIsLostHoweverTheTunnelEnds(t *testing.T) {
 	l.startLaptop()
 	send("while it comes")
 	for range 3 {
-		l.between.lead(l.edge.agent.addr)
+		l.between.Lead(l.edge.agent.addr)
 		send("while the link flaps")
 	}
 	l.laptop.agent.kill()

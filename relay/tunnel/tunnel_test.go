@@ -19,6 +19,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/hooktape/hooktape/relay/wire"
+	"github.com/hooktape/hooktape/relay/wire/detour"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -323,7 +324,7 @@ func TestALinkOverTLSCarriesLargeBodiesBothWaysAndSeesSilence(t *testing.T) {
 	}
 
 	at, laptop, proxy := endsOverTLS(t, Timing{Ping: 20 * time.Millisecond, Silence: 300 * time.Millisecond})
-	proxy.stop()
+	proxy.Mute()
 	for _, l := range []*Link{at, laptop} {
 		select {
 		case <-l.Done():
@@ -333,17 +334,28 @@ func TestALinkOverTLSCarriesLargeBodiesBothWaysAndSeesSilence(t *testing.T) {
 	}
 }
 
+// detourTo leads to an address until the test ends.
+func detourTo(t *testing.T, addr string) *detour.Detour {
+	d, err := detour.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.Lead(addr)
+	t.Cleanup(d.Close)
+	return d
+}
+
 // endsOverTLS are both ends of a link over TLS, with a proxy between them.
-func endsOverTLS(t *testing.T, timing Timing) (at, laptop *Link, between *proxy) {
+func endsOverTLS(t *testing.T, timing Timing) (at, laptop *Link, between *detour.Detour) {
 	t.Helper()
 	authority := httptest.NewUnstartedServer(nil) // which has a certificate, and knows who trusts it
 	authority.StartTLS()
 	t.Cleanup(authority.Close)
 	roots := authority.Client().Transport.(*http.Transport).TLSClientConfig
 	e := newEdgeWith(t, timing, authority.TLS)
-	between = newProxy(t, e.url.Host)
+	between = detourTo(t, e.url.Host)
 	through := *e.url
-	through.Host = between.addr
+	through.Host = between.Addr
 	laptop, err := (&Dialer{URL: &through, Token: "token", TLS: roots, Timing: timing}).Dial(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -439,10 +451,10 @@ func TestAResponseOfALostLinkIsNotWhole(t *testing.T) {
 func TestALinkThatPassesNothingAnyMoreEndsAtBothEnds(t *testing.T) {
 	timing := Timing{Ping: 20 * time.Millisecond, Silence: 500 * time.Millisecond}
 	e := newEdge(t, timing)
-	proxy := newProxy(t, e.url.Host)
-	laptop := dial(t, &url.URL{Scheme: "http", Host: proxy.addr}, timing)
+	proxy := detourTo(t, e.url.Host)
+	laptop := dial(t, &url.URL{Scheme: "http", Host: proxy.Addr}, timing)
 	at := receive(t, e.links)
-	proxy.stop()
+	proxy.Mute()
 	for name, l := range map[string]*Link{"edge": at, "laptop": laptop} {
 		select {
 		case <-l.Done():
@@ -453,69 +465,4 @@ func TestALinkThatPassesNothingAnyMoreEndsAtBothEnds(t *testing.T) {
 			t.Errorf("the %s does not say why", name)
 		}
 	}
-}
-
-// proxy passes bytes between a client and a server until it is told to stop.
-type proxy struct {
-	addr    string
-	mu      sync.Mutex // guards stopped; held while bytes are passed
-	stopped bool
-}
-
-func newProxy(t *testing.T, to string) *proxy {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := &proxy{addr: l.Addr().String()}
-	var running sync.WaitGroup
-	var conns []net.Conn
-	running.Go(func() {
-		for {
-			from, err := l.Accept()
-			if err != nil {
-				return
-			}
-			onto, err := net.Dial("tcp", to)
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			conns = append(conns, from, onto)
-			running.Go(func() { p.pass(from, onto) })
-			running.Go(func() { p.pass(onto, from) })
-		}
-	})
-	t.Cleanup(func() {
-		_ = l.Close()
-		p.mu.Lock()
-		for _, c := range conns {
-			_ = c.Close()
-		}
-		p.mu.Unlock()
-		running.Wait()
-	})
-	return p
-}
-
-func (p *proxy) pass(from, to net.Conn) {
-	buf := make([]byte, 64<<10)
-	for {
-		n, err := from.Read(buf)
-		p.mu.Lock()
-		if !p.stopped {
-			_, _ = to.Write(buf[:n])
-		}
-		p.mu.Unlock()
-		if err != nil {
-			return
-		}
-	}
-}
-
-// stop passes nothing any more, and ends nothing.
-func (p *proxy) stop() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.stopped = true
 }
