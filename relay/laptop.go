@@ -50,7 +50,7 @@ type laptop struct {
 
 // keepLaptop is the life of one link.
 func (a *Agent) keepLaptop(conn net.Conn, r *http.Request, l *laptop) {
-	link, err := tunnel.Upgrade(conn, r, tunnel.Timing{})
+	link, err := tunnel.Upgrade(conn, r, a.tunnels)
 	if err != nil {
 		a.log.Warn("tunnel could not be opened", "tunnel", l.name, "remote", l.remote, "error", err)
 		return

@@ -49,6 +49,7 @@ import (
 	"github.com/hooktape/hooktape/relay/acme"
 	"github.com/hooktape/hooktape/relay/config"
 	"github.com/hooktape/hooktape/relay/mask"
+	"github.com/hooktape/hooktape/relay/tunnel"
 	"github.com/hooktape/hooktape/relay/wire"
 	"github.com/hooktape/hooktape/store"
 )
@@ -71,6 +72,8 @@ type Options struct {
 	CA     http.RoundTripper // reaches the CA that gives certificates; nil: net/http's
 	Grace  time.Duration     // for what is under way when the agent stops; zero: 10s
 
+	// Tunnels says how soon a laptop that gives no sign of life is taken to have gone. Zero: the defaults.
+	Tunnels tunnel.Timing
 	// Uplink gives the streams of a tunnel that the agent has opened to an edge, as the package tunnel has them. Nil: none.
 	Uplink net.Listener
 	// Plain gives connections over which the CA asks by HTTP who answers for a name. Nil: it can ask over TLS alone.
@@ -98,6 +101,7 @@ type Agent struct {
 	asked   *wire.Server // of what comes over plain HTTP where TLS is spoken
 	plain   net.Listener // for it; nil: there is none
 	edge    edge
+	tunnels tunnel.Timing
 	renew   func() error // nil: nothing is done
 	watch   hub
 	outage  outage
@@ -139,7 +143,8 @@ type Agent struct {
 // New makes an agent for a configuration that config.Load has found right. It does nothing until Run.
 func New(o Options, cfg *config.Config) *Agent {
 	a := &Agent{
-		store: o.Store, log: o.Log, client: o.Client, now: o.Now, jitter: o.Jitter, grace: o.Grace, uplink: o.Uplink, plain: o.Plain, renew: o.Renew,
+		store: o.Store, log: o.Log, client: o.Client, now: o.Now, jitter: o.Jitter, grace: o.Grace, uplink: o.Uplink, plain: o.Plain,
+		renew: o.Renew, tunnels: o.Tunnels,
 		targets: make(map[targetKey]*target), left: make(map[targetKey]*target), stopping: make(chan struct{}),
 		explaining: rate.NewLimiter(explainRate, explainBurst),
 		subscriber: newSubscriber(),

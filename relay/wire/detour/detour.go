@@ -61,10 +61,11 @@ func (d *Detour) Lead(to string) {
 	}
 }
 
-// Mute lets nothing pass any more of the connections that there are, not even their end. New ones are as before.
+// Mute lets nothing pass any more of the connections that there are, not even their end. New ones lead nowhere.
 func (d *Detour) Mute() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.to = ""
 	for w := range d.ways {
 		w.mute = true
 	}

@@ -80,4 +80,7 @@ func TestADetourLeadsWhereItIsToldAndFallsSilent(t *testing.T) {
 	if n, err := c.Read(make([]byte, 1)); n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("from a mute connection came %d bytes, %v", n, err)
 	}
+	if _, err := dial(t, d).Read(make([]byte, 1)); err == nil {
+		t.Error("a new one leads somewhere")
+	}
 }
