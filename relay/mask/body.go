@@ -19,11 +19,17 @@ func (n masking) body(contentType string, body []byte) []byte {
 	case strings.HasPrefix(kind, "multipart/"):
 		masked = n.parts(text, params["boundary"])
 	case kind == "application/x-www-form-urlencoded" && !stdjson.Valid(body):
-		masked = n.json(n.form(text, false), 0)
+		masked = n.json(n.form(text, false))
 	case looksLikeForm(text):
 		masked = n.form(text, false)
+	case looksLikeXML(text):
+		masked = n.json(n.xml(text)) // pages have JSON in scripts
+	case looksLikeJSON(text):
+		masked = n.json(text)
 	default:
-		masked = n.json(text, 0)
+		if masked = n.json(text); masked == text {
+			masked = n.plain(text)
+		}
 	}
 	if masked == text {
 		return body
@@ -51,7 +57,7 @@ func (n masking) parts(text, boundary string) string {
 		boundary = guessBoundary(text)
 	}
 	if boundary == "" {
-		return n.json(text, 0)
+		return n.json(text)
 	}
 	pieces := strings.Split(text, "--"+boundary)
 	for i, piece := range pieces[1:] {
@@ -78,7 +84,7 @@ func (n masking) part(piece string) string {
 	}
 	head, content := piece[:end+skip], piece[end+skip:]
 	value := strings.TrimRight(content, "\r\n")
-	masked := n.json(value, 0)
+	masked, _ := n.embedded(value)
 	for _, m := range partName.FindAllStringSubmatch(head, -1) {
 		if key, found := n.secretKey(m[1] + m[2]); found {
 			masked = n.hide(key, value, asIs)

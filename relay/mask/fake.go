@@ -41,12 +41,14 @@ func (f *Fakes) Body(contentType string, body []byte) []byte {
 	return f.masking().body(contentType, body)
 }
 
-func (f *Fakes) masking() masking { return masking{f.names, f.hide} }
+func (f *Fakes) masking() masking { return masking{Names: f.names, hide: f.hide} }
 
 func (f *Fakes) hide(_, raw string, how spelling) string {
 	switch how {
 	case asBasic:
 		return f.basic(raw)
+	case asUser:
+		return f.user(raw)
 	case inJSON:
 		return f.InJSON(raw)
 	case asWord:
@@ -113,6 +115,15 @@ func (f *Fakes) basic(raw string) string {
 		f.found(raw, fake)
 	}
 	return fake
+}
+
+// user is that of a URL, and its password.
+func (f *Fakes) user(raw string) string {
+	name, password, ok := strings.Cut(raw, ":")
+	if !ok {
+		return f.respelled(raw, percentToken(false))
+	}
+	return f.respelled(name, percentToken(false)) + ":" + f.respelled(password, percentToken(false))
 }
 
 func (f *Fakes) make(secret string) string {

@@ -1,6 +1,9 @@
 package mask
 
-import "strings"
+import (
+	"regexp"
+	"strings"
+)
 
 func (n masking) field(name, value string) string {
 	switch p := plain(name); {
@@ -16,17 +19,21 @@ func (n masking) field(name, value string) string {
 		return n.hide(name, value, asIs)
 	case n.IsSecret(name):
 		return n.authorization(value)
+	case p == "link": // RFC 8288: <URL>; rel="next", <URL>; ...
+		return n.around(linkPattern, value, func(link string) string { return "<" + n.target(link[1:len(link)-1]) + ">" })
 	case locations[p]:
 		return n.target(value)
 	}
-	return value
+	return n.plain(value)
 }
 
 // locations are fields whose values are URLs, which may carry secrets. (Plain names.)
 var locations = map[string]bool{
 	"referer": true, "location": true, "contentlocation": true, "xoriginaluri": true, "xoriginalurl": true, "xforwardeduri": true,
-	"xrewriteurl": true, "refresh": true, "link": true, "origin": true,
+	"xrewriteurl": true, "refresh": true, "origin": true,
 }
+
+var linkPattern = regexp.MustCompile(`<[^<>]*>`)
 
 // schemes are the words before credentials that are shown: the registered ones, and those in wide use.
 var schemes = []string{

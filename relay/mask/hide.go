@@ -3,20 +3,22 @@ package mask
 import "net/url"
 
 // Field is the value of a header field with its secret hidden.
-func (n Names) Field(name, value string) string { return masking{n, stand}.field(name, value) }
+func (n Names) Field(name, value string) string {
+	return masking{Names: n, hide: stand}.field(name, value)
+}
 
 // Head is a raw head, of a request or a response, with the secrets in its start line and fields hidden. It need not be
 // well-formed: a CR alone ends a line as well, for some parser may have it so.
-func (n Names) Head(raw string) string { return masking{n, stand}.head(raw) }
+func (n Names) Head(raw string) string { return masking{Names: n, hide: stand}.head(raw) }
 
 // Target is a request target or URL with the secrets in its user information, path and query hidden.
-func (n Names) Target(target string) string { return masking{n, stand}.target(target) }
+func (n Names) Target(target string) string { return masking{Names: n, hide: stand}.target(target) }
 
-// Body is a body with the values of secret names hidden: in JSON, urlencoded and multipart forms. It need not be
+// Body is a body with the values of secret names hidden: in JSON, XML, urlencoded and multipart forms. It need not be
 // well-formed or complete; in any other text, what looks like "name": "value" is hidden too. The given bytes are not
 // changed, and are what is returned when there is nothing to hide.
 func (n Names) Body(contentType string, body []byte) []byte {
-	return masking{n, stand}.body(contentType, body)
+	return masking{Names: n, hide: stand}.body(contentType, body)
 }
 
 // masking finds what is to be hidden, and hides it in its own way.
@@ -24,7 +26,8 @@ type masking struct {
 	Names
 	// hide is what takes the place of a secret. raw is how it is spelled there; name is its name, or "" where it has none
 	// or is known to be no password.
-	hide func(name, raw string, how spelling) string
+	hide  func(name, raw string, how spelling) string
+	depth int // of text inside of text
 }
 
 // spelling is how a value is written where it stands.
@@ -33,6 +36,7 @@ type spelling int
 const (
 	asIs    spelling = iota
 	asBasic          // base64 of user:password
+	asUser           // user:password of a URL
 	inJSON           // inside of quotes
 	asWord           // a number of JSON
 	inURL            // with percent signs, + for a space
@@ -42,7 +46,7 @@ const (
 // stand is what people see.
 func stand(name, raw string, how spelling) string {
 	switch how {
-	case asBasic:
+	case asBasic, asUser:
 		return stars
 	case inJSON:
 		value := unquote(raw)

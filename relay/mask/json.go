@@ -8,13 +8,13 @@ import (
 	"unicode/utf8"
 )
 
-// maxEmbedded is how deep JSON inside of strings of JSON is looked into.
-const maxEmbedded = 3
+// maxEmbedded is how deep text inside of text is looked into: JSON in strings of JSON, URLs in parameters of URLs.
+const maxEmbedded = 4
 
 // json hides the values of secret keys in JSON, or in text that has JSON in it. It follows no grammar, only strings: what
 // is cut short or broken is masked as far as it goes.
-func (n masking) json(text string, depth int) string {
-	m := jsonMasker{names: n, text: text, depth: depth, broken: !stdjson.Valid([]byte(text))}
+func (n masking) json(text string) string {
+	m := jsonMasker{names: n, text: text, broken: !stdjson.Valid([]byte(text))}
 	m.run()
 	if m.kept == 0 {
 		return text
@@ -27,7 +27,6 @@ type jsonMasker struct {
 	names  masking
 	text   string
 	broken bool // it is not JSON: a quote may begin a string where it seems to end one
-	depth  int  // of embedding
 	out    strings.Builder
 	kept   int // text up to here is in out
 }
@@ -166,22 +165,13 @@ func (m *jsonMasker) hideNest(key string, i int) int {
 	return i
 }
 
-// embedded masks a string that is itself JSON.
+// embedded masks a string that is more than text.
 func (m *jsonMasker) embedded(start, end int) bool {
-	masked, changed := m.names.embedded(m.inner(start, end), m.depth+1)
+	masked, changed := m.names.embedded(m.inner(start, end))
 	if changed {
 		m.put(start, end, quote(masked))
 	}
 	return changed
-}
-
-// embedded masks text that is JSON, found inside of a form or of JSON.
-func (n masking) embedded(text string, depth int) (masked string, changed bool) {
-	if depth > maxEmbedded || !looksLikeJSON(text) {
-		return text, false
-	}
-	masked = n.json(text, depth)
-	return masked, masked != text
 }
 
 // cleanTail keeps a tail only when it means itself in JSON.

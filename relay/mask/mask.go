@@ -10,7 +10,9 @@
 // long, follows a segment of a secret name (/token/...), or when it is 24 or more letters and digits with upper case, lower
 // case and digits among them, as random tokens are and ids seldom: UUIDs, ULIDs and hex digests are shown.
 //
-// JSON in a form, and JSON in strings of JSON up to 3 deep, is looked into.
+// JSON, XML, forms and URLs in forms, in strings of JSON and in URLs are looked into, up to 4 deep, and so is JSON in
+// base64. In XML, names are those of elements and attributes. JSON Web Tokens, and keys that begin as keys of well-known
+// services do, are hidden wherever they stand.
 //
 // Everything else stays byte for byte: values are replaced in place, in text that need not be well-formed or complete.
 // Masking is for eyes; it makes no promise about secrets that stand where no name tells of them.

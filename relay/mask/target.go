@@ -39,7 +39,7 @@ func (n masking) maskPath(path string) string {
 		}
 		authority, path = path[:end], path[end:]
 		if at := strings.LastIndexByte(authority, '@'); at >= start {
-			authority = authority[:start] + n.hide("password", authority[start:at], inURL) + authority[at:]
+			authority = authority[:start] + n.hide("password", authority[start:at], asUser) + authority[at:]
 		}
 	}
 	segments := strings.Split(path, "/")
@@ -60,6 +60,9 @@ func (n masking) segment(before, s string) string {
 	}
 	if bot, token, ok := strings.Cut(text, ":"); ok && isBot(bot) {
 		return bot + ":" + n.hide("", token, inPath)
+	}
+	if bare, parameters, ok := strings.Cut(s, ";"); ok { // ;jsessionid=...
+		return n.segment(before, bare) + ";" + n.form(parameters, true)
 	}
 	switch {
 	case isJWT(text), len(text) >= longSegment && n.IsSecret(before), isRandom(text):
@@ -133,7 +136,7 @@ func (n masking) form(text string, query bool) string {
 // pair is one of them. Behind a ; there may be another, as HTML 4 had it; but a secret value goes on to the end.
 func (n masking) pair(text string, query bool) string {
 	if name, value, ok := strings.Cut(text, "="); ok && !n.secretPair(name, query) {
-		if masked, changed := n.embedded(unescape(value), 0); changed {
+		if masked, changed := n.embedded(unescape(value)); changed {
 			return name + "=" + url.QueryEscape(masked)
 		}
 	}

@@ -1,0 +1,105 @@
+package mask
+
+import (
+	"regexp"
+	"strings"
+)
+
+func looksLikeXML(text string) bool {
+	text = strings.TrimLeft(strings.TrimPrefix(text, "\uFEFF"), " \t\r\n")
+	return len(text) > 1 && text[0] == '<' && strings.IndexByte(text, '>') > 0
+}
+
+// tagPattern is a tag of XML or HTML, its name apart.
+var tagPattern = regexp.MustCompile(`<([A-Za-z_][\w.:-]*)((?:[^<>"']|"[^"]*"|'[^']*')*)>`)
+
+// attributePattern is one of a tag.
+var attributePattern = regexp.MustCompile(`([A-Za-z_][\w.:-]*)(\s*=\s*)("[^"]*"|'[^']*')`)
+
+// xml hides the content of elements of secret names, and the attributes of secret names. An element may also be named by
+// an attribute: <param name="token">, <input name="token" value="...">. It follows no grammar beyond tags.
+func (n masking) xml(text string) string {
+	var b strings.Builder
+	at, name := 0, ""
+	for _, tag := range tagPattern.FindAllStringSubmatchIndex(text, -1) {
+		b.WriteString(n.content(name, text[at:tag[0]]))
+		b.WriteString(text[tag[0]:tag[4]])
+		attributes := text[tag[4]:tag[5]]
+		if name = local(text[tag[2]:tag[3]]); !n.IsSecret(name) {
+			name = n.namedBy(attributes)
+		}
+		b.WriteString(n.attributes(name, attributes))
+		b.WriteByte('>')
+		if at = tag[1]; strings.HasSuffix(attributes, "/") {
+			name = ""
+		}
+	}
+	return b.String() + n.content(name, text[at:])
+}
+
+// local is a name without its prefix.
+func local(name string) string { return name[strings.IndexByte(name, ':')+1:] }
+
+// namedBy is the secret name that attributes give their element; "" where they give none.
+func (n masking) namedBy(attributes string) string {
+	for _, a := range attributePattern.FindAllStringSubmatch(attributes, -1) {
+		switch value := a[3][1 : len(a[3])-1]; strings.ToLower(a[1]) {
+		case "name", "key", "id":
+			if _, found := n.secretKey(value); found {
+				return value
+			}
+		}
+	}
+	return ""
+}
+
+// attributes hides those of a tag; name is that of its element, where it is secret.
+func (n masking) attributes(name, text string) string {
+	var b strings.Builder
+	at := 0
+	for _, a := range attributePattern.FindAllStringSubmatchIndex(text, -1) {
+		key, value := local(text[a[2]:a[3]]), text[a[6]+1:a[7]-1]
+		b.WriteString(text[at : a[6]+1])
+		switch {
+		case n.IsSecret(key):
+			value = n.hide(key, value, asIs)
+		case name != "" && strings.EqualFold(key, "value"):
+			value = n.hide(name, value, asIs)
+		default:
+			value = n.plain(value)
+		}
+		b.WriteString(value)
+		at = a[7] - 1
+	}
+	return b.String() + text[at:]
+}
+
+const (
+	cdata    = "<![CDATA["
+	cdataEnd = "]]>"
+)
+
+// content hides what is behind a tag, up to the next element. With a name it is secret, up to where the element ends.
+func (n masking) content(name, text string) string {
+	if name == "" || !n.IsSecret(name) && !n.hasSecretKey(name) {
+		return n.plain(text)
+	}
+	bare := strings.TrimLeft(text, " \t\r\n")
+	begin := len(text) - len(bare)
+	end := strings.IndexByte(bare, '<')
+	if inside, ok := strings.CutPrefix(bare, cdata); ok {
+		begin += len(cdata)
+		end = strings.Index(inside, cdataEnd)
+		bare = inside
+	}
+	if end < 0 {
+		end = len(bare)
+	}
+	value := strings.TrimRight(bare[:end], " \t\r\n")
+	return text[:begin] + n.hide(name, value, asIs) + n.plain(bare[len(value):])
+}
+
+func (n Names) hasSecretKey(name string) bool {
+	_, found := n.secretKey(name)
+	return found
+}
