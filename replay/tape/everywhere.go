@@ -1,9 +1,15 @@
 package tape
 
 import (
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/hex"
 	stdjson "encoding/json"
+	"fmt"
 	"net/url"
+	"slices"
 	"strings"
+	"unicode/utf16"
 )
 
 const (
@@ -16,23 +22,65 @@ const (
 
 // everywhere replaces secrets wherever they stand: an app may echo a token, a log line may quote it.
 type everywhere struct {
-	fakes    map[string]string
-	order    []string
-	replacer *strings.Replacer // nil: it must be made
+	fakes map[string]string
+	order []string
+	// spelled has their spellings, by the first knownFrom bytes; the longest come first.
+	spelled map[uint64][]spelled
+	// begins says of the first bytes whether some spelling may begin so: most places of a text are passed over by it.
+	begins [1 << 16 / 64]uint64
 }
 
-func newEverywhere() *everywhere { return &everywhere{fakes: map[string]string{}} }
+// spelled is a secret in one of its spellings, and its fake in the same.
+type spelled struct{ secret, fake string }
+
+func newEverywhere() *everywhere {
+	return &everywhere{fakes: map[string]string{}, spelled: map[uint64][]spelled{}}
+}
 
 // add takes note of a secret.
 func (e *everywhere) add(secret, fake string) {
 	if _, known := e.fakes[secret]; known || !telling(secret) {
 		return
 	}
-	if e.fakes[secret], e.order, e.replacer = fake, append(e.order, secret), nil; len(e.order) > knownMax {
-		delete(e.fakes, e.order[0])
+	e.fakes[secret], e.order = fake, append(e.order, secret)
+	for _, s := range spellings(secret, fake) {
+		e.enter(s)
+	}
+	if len(e.order) > knownMax {
+		e.forget(e.order[0])
 		e.order = e.order[1:]
 	}
 }
+
+func (e *everywhere) enter(s spelled) {
+	key := firstOf(s.secret)
+	all := e.spelled[key]
+	at := slices.IndexFunc(all, func(other spelled) bool { return len(other.secret) < len(s.secret) })
+	if at < 0 {
+		at = len(all)
+	}
+	e.spelled[key] = slices.Insert(all, at, s)
+	bit := beginning(key)
+	e.begins[bit/64] |= 1 << (bit % 64)
+}
+
+func (e *everywhere) forget(secret string) {
+	for _, s := range spellings(secret, e.fakes[secret]) {
+		key := firstOf(s.secret)
+		if left := slices.DeleteFunc(e.spelled[key], func(other spelled) bool { return other == s }); len(left) > 0 {
+			e.spelled[key] = left
+		} else {
+			delete(e.spelled, key)
+		}
+	}
+	delete(e.fakes, secret)
+}
+
+// firstOf is the first knownFrom bytes of a text that has so many.
+func firstOf(text string) uint64 { return binary.LittleEndian.Uint64([]byte(text[:knownFrom])) }
+
+// beginning is a hash of them.
+func beginning(first uint64) uint64 { return first * 0x9e3779b97f4a7c15 >> 48 }
 
 // telling says whether text is a secret by itself, and no word.
 func telling(secret string) bool {
@@ -43,29 +91,70 @@ func telling(secret string) bool {
 	return mixed || strings.ContainsAny(secret, "0123456789") || len(secret) >= 2*knownFrom
 }
 
-// replace replaces them in a text, in the spellings of plain text, JSON and URLs.
+// replace replaces them in a text, in all their spellings.
 func (e *everywhere) replace(text string) string {
-	if len(e.order) == 0 || text == "" {
+	if len(e.order) == 0 || len(text) < knownFrom {
 		return text
 	}
-	if e.replacer == nil {
-		var pairs []string
-		for _, secret := range e.order {
-			pairs = appendSpellings(pairs, secret, e.fakes[secret])
+	var b strings.Builder
+	kept := 0
+	first := firstOf(text) << 8
+	for i := 0; i+knownFrom <= len(text); {
+		first = first>>8 | uint64(text[i+knownFrom-1])<<56
+		bit := beginning(first)
+		if e.begins[bit/64]&(1<<(bit%64)) == 0 {
+			i++
+			continue
 		}
-		e.replacer = strings.NewReplacer(pairs...)
+		s, found := e.at(first, text[i:])
+		if !found {
+			i++
+			continue
+		}
+		b.WriteString(text[kept:i])
+		b.WriteString(s.fake)
+		i += len(s.secret)
+		if kept = i; i+knownFrom <= len(text) {
+			first = firstOf(text[i:]) << 8
+		}
 	}
-	return e.replacer.Replace(text)
+	if kept == 0 {
+		return text
+	}
+	return b.String() + text[kept:]
 }
 
-func appendSpellings(pairs []string, secret, fake string) []string {
-	pairs = append(pairs, secret, fake)
-	for _, spell := range []func(string) string{url.QueryEscape, url.PathEscape, inQuotes} {
-		if spelled := spell(secret); spelled != secret {
-			pairs = append(pairs, spelled, spell(fake))
+// at is the longest one that text begins with.
+func (e *everywhere) at(first uint64, text string) (spelled, bool) {
+	for _, s := range e.spelled[first] {
+		if strings.HasPrefix(text, s.secret) {
+			return s, true
 		}
 	}
-	return pairs
+	return spelled{}, false
+}
+
+// spellings are those of plain text, JSON, URLs, hex, and base64 of a text in which a secret stands.
+func spellings(secret, fake string) []spelled {
+	all := []spelled{{secret, fake}}
+	add := func(secret, fake string) {
+		if s := (spelled{secret, fake}); len(secret) >= knownFrom && secret != fake && !slices.Contains(all, s) {
+			all = append(all, s)
+		}
+	}
+	for _, spell := range []func(string) string{
+		url.QueryEscape, url.PathEscape, lowerQuery, lowerPath, inQuotes, inPlainQuotes, inPHPQuotes, inEscapes, inHex, inUpperHex,
+	} {
+		add(spell(secret), spell(fake))
+	}
+	if len(secret) == len(fake) {
+		for shift := range 3 {
+			for _, coding := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
+				add(inBase64(coding, secret, shift), inBase64(coding, fake, shift))
+			}
+		}
+	}
+	return all
 }
 
 // inQuotes is text as it stands inside of quotes in JSON.
@@ -75,4 +164,46 @@ func inQuotes(s string) string {
 		return s
 	}
 	return string(quoted[1 : len(quoted)-1])
+}
+
+// inPlainQuotes is inQuotes without what Go alone escapes.
+func inPlainQuotes(s string) string {
+	return strings.NewReplacer(`\u0026`, "&", `\u003c`, "<", `\u003e`, ">").Replace(inQuotes(s))
+}
+
+// inPHPQuotes is inPlainQuotes with what PHP escapes.
+func inPHPQuotes(s string) string { return strings.ReplaceAll(inPlainQuotes(s), "/", `\/`) }
+
+// inEscapes is text in quotes in JSON, each character of it escaped.
+func inEscapes(s string) string {
+	var b strings.Builder
+	for _, unit := range utf16.Encode([]rune(s)) {
+		fmt.Fprintf(&b, `\u%04x`, unit)
+	}
+	return b.String()
+}
+
+func lowerQuery(s string) string { return lowerPercent(url.QueryEscape(s)) }
+func lowerPath(s string) string  { return lowerPercent(url.PathEscape(s)) }
+
+// lowerPercent is text with its percent signs followed by small letters.
+func lowerPercent(s string) string {
+	before, rest, found := strings.Cut(s, "%")
+	for found && len(rest) >= 2 {
+		before += "%" + strings.ToLower(rest[:2])
+		var part string
+		part, rest, found = strings.Cut(rest[2:], "%")
+		before += part
+	}
+	return before
+}
+
+func inHex(s string) string      { return hex.EncodeToString([]byte(s)) }
+func inUpperHex(s string) string { return strings.ToUpper(inHex(s)) }
+
+// inBase64 is what text gives in base64 whatever stands around it, so many bytes behind a multiple of three.
+func inBase64(coding *base64.Encoding, text string, shift int) string {
+	const bits = 6 // of a character
+	all := coding.EncodeToString(append(make([]byte, shift), text...))
+	return all[(8*shift+bits-1)/bits : 8*(shift+len(text))/bits]
 }

@@ -5,6 +5,8 @@ import (
 	"crypto/sha256"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/hooktape/hooktape/relay/mask"
 )
@@ -191,7 +193,7 @@ func targetOf(head string) string {
 func (m *Masker) facts(r *Recording) {
 	r.URL = m.replace(m.target(r.URL))
 	r.Target, r.Path, r.Base = m.replace(m.target(r.Target)), m.replace(m.target(r.Path)), m.replace(m.target(r.Base))
-	texts := []*string{&r.Reason, &r.Trace, &r.Event, &r.Host}
+	texts := []*string{&r.Reason, &r.Trace, &r.Event, &r.Host, &r.Remote, &r.Proxy}
 	for i := range r.Events {
 		texts = append(texts, &r.Events[i])
 	}
@@ -212,13 +214,41 @@ func (m *Masker) facts(r *Recording) {
 	}
 }
 
-// fact is a fact without secrets. One that is a secret of the recording itself was taken from there, however short it is.
+// fact is a fact without secrets. What of it is a secret of the recording itself was taken from there, however short it is.
 func (m *Masker) fact(text string) string {
 	if fake, ok := m.found[text]; ok {
 		return fake
 	}
-	return m.replace(text)
+	return m.words(m.replace(text), isBlank, func(word string) string { return m.words(word, isPunctuation, nil) })
 }
+
+// words is text in whose words, parted as separates says, secrets of the recording are replaced, and others by otherwise.
+func (m *Masker) words(text string, separates func(rune) bool, otherwise func(string) string) string {
+	var b strings.Builder
+	for rest := text; rest != ""; {
+		n := strings.IndexFunc(rest, separates)
+		if n < 0 {
+			n = len(rest)
+		}
+		word := rest[:n]
+		if fake, ok := m.found[word]; ok && len(word) > 1 {
+			word = fake
+		} else if otherwise != nil {
+			word = otherwise(word)
+		}
+		b.WriteString(word)
+		if rest = rest[n:]; rest != "" {
+			_, size := utf8.DecodeRuneInString(rest)
+			b.WriteString(rest[:size])
+			rest = rest[size:]
+		}
+	}
+	return b.String()
+}
+
+func isBlank(r rune) bool { return unicode.IsSpace(r) || strings.ContainsRune("\"'`,;()", r) }
+
+func isPunctuation(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) }
 
 // secretOf is the secret that is made for a source: the same for the whole file.
 func (m *Masker) secretOf(source string) []byte {
