@@ -31,7 +31,11 @@ const edgeWindow = 8 * 24 * time.Hour
 // onceKeys are what makes the request equal to others: its edge's id for it, and its own key.
 func (r *reception) onceKeys() (keys []store.Once) {
 	if p := r.from.through; p != nil && p.Record != "" && r.found.verdict == store.Accepted {
-		keys = append(keys, store.Once{Key: "edge\x00" + p.Target + "\x00" + p.Record, Window: edgeWindow})
+		once := store.Once{Key: "edge\x00" + p.Target + "\x00" + p.Record, Window: edgeWindow}
+		if id, err := store.ParseID(p.Record); err == nil {
+			once.Time = time.UnixMilli(int64(id.Time()))
+		}
+		keys = append(keys, once)
 	}
 	if key := r.dedupeKey(); key != "" {
 		keys = append(keys, store.Once{Key: key, Window: r.src.Dedupe.Window})

@@ -36,7 +36,7 @@ func (s *Store) append(rec *Record, raw *Spool, deliveries []Delivery, render fu
 	if err != nil {
 		return failed(err)
 	}
-	c, err := s.queue.enterAs(orderOf(keys), sizeOf(rec, kept, deliveries))
+	c, err := s.queue.enterAs(ahead, sizeOf(rec, kept, deliveries))
 	if err != nil {
 		kept.release(err)
 		return failed(err)
@@ -65,14 +65,6 @@ func (s *Store) append(rec *Record, raw *Spool, deliveries []Delivery, render fu
 	}
 	err = ch.encode(rec, deliveries)
 	return c
-}
-
-// orderOf is the order of an append: one that may be a duplicate looks at what others came to.
-func orderOf(keys []Once) order {
-	if len(keys) > 0 {
-		return inTurn
-	}
-	return ahead
 }
 
 func checkAppend(rec *Record, deliveries []Delivery) error {
@@ -156,7 +148,7 @@ func (c *appendChange) apply(t *txn) error {
 	}
 	row := c.recordRow
 	if c.once != nil {
-		first, found, err := t.findFirst(c.once, c.id)
+		first, found, err := t.findFirst(c.once, c.id, c.commit.whole)
 		if err != nil {
 			return err
 		}

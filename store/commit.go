@@ -55,21 +55,26 @@ func (s *Store) run() {
 		if len(group) == 0 {
 			return
 		}
-		s.commitGroup(group)
-		s.queue.release(group)
+		s.queue.release(s.commitGroup(group))
 	}
 }
 
-// commitGroup writes the changes of a group and finishes each Commit of it, in order.
-func (s *Store) commitGroup(group []*Commit) {
+// commitGroup writes the changes of a group and finishes each Commit of it, in order. It returns the group, with the late
+// ones that turned out to be needed.
+func (s *Store) commitGroup(group []*Commit) []*Commit {
 	err := s.transact(group)
+	if errors.Is(err, errLate) {
+		group = s.queue.withLate(group)
+		err = s.transact(group)
+	}
 	if err != nil && len(group) > 1 {
 		s.commitAlone(group)
-		return
+		return group
 	}
 	for _, c := range group {
 		c.finish(firstError(err, c.err))
 	}
+	return group
 }
 
 // commitAlone gives each change of a failed group a transaction of its own, so that one that can't be written fails
@@ -134,6 +139,9 @@ func (s *Store) transact(group []*Commit) error {
 		s.tellPassedOver(t.passed)
 		s.evictor.look(s.file, t.counts.refused > 0)
 		return nil
+	}
+	if errors.Is(err, errLate) {
+		return err
 	}
 	aside := s.aside.Load()
 	if t.applied || t.Tx == nil || panicked(err) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
+	"errors"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -13,6 +14,7 @@ import (
 type Once struct {
 	Key    string        // two records of a source with the same key are the same
 	Window time.Duration // how long the first of them is remembered; positive
+	Time   time.Time     // keys of the same time are kept together, so that those of one commit share pages; zero: anywhere
 }
 
 // bucketDedupe is: generation, hash of source and key → id of the first. A generation is when all of it may be
@@ -27,15 +29,23 @@ const (
 	forgetMax = 8
 )
 
+// errLate is why a group can't be written as it is: whether a record is a duplicate depends on a late change that was
+// left in line.
+var errLate = errors.New("a late change is missing")
+
 // once is a Once on its way to the disk.
 type once struct {
-	hash   [16]byte
+	hash   ID    // of source and key; where it has a time, that comes first
 	window int64 // milliseconds
 }
 
 func newOnce(source string, o Once) *once {
 	sum := sha256.Sum256(append(appendName(nil, source), o.Key...))
-	return &once{hash: [16]byte(sum[:16]), window: max(o.Window.Milliseconds(), generations)}
+	hash := ID(sum[:16])
+	if !o.Time.IsZero() {
+		putMillis(&hash, o.Time.UnixMilli())
+	}
+	return &once{hash: hash, window: max(o.Window.Milliseconds(), generations)}
 }
 
 // AppendOnce is Append, but when the tape has a record of the same source and one of the keys that came within its window
@@ -51,24 +61,30 @@ func (s *Store) AppendOnce(rec *Record, raw *Spool, deliveries []Delivery, rende
 func (c *Commit) First() (id ID, ok bool) { return c.first, c.first != ID{} }
 
 // findFirst looks for the record that id repeats by one of its keys. Where there is none, id is the first of them all
-// from now on.
-func (t *txn) findFirst(keys []*once, id ID) (first ID, found bool, err error) {
+// from now on. The error is errLate where a late change
+// may make a difference, unless all says that none is missing.
+func (t *txn) findFirst(keys []*once, id ID, all bool) (first ID, found bool, err error) {
 	b, err := t.CreateBucketIfNotExists(bucketDedupe)
 	if err != nil {
 		return ID{}, false, err
 	}
-	now := int64(id.Time())
+	now, unanswered := int64(id.Time()), false
 	for _, o := range keys {
-		if first, found := o.known(t, b, now); found {
+		first, found := o.known(t, now)
+		if found {
 			return first, true, nil
 		}
+		unanswered = unanswered || first != ID{}
+	}
+	if unanswered && !all {
+		return ID{}, false, errLate
 	}
 	for _, o := range keys {
 		if err := o.remember(b, id); err != nil {
 			return ID{}, false, err
 		}
 	}
-	return ID{}, false, forget(b, now)
+	return ID{}, false, t.forget(now)
 }
 
 // remember makes id the first.
@@ -77,34 +93,38 @@ func (o *once) remember(b *bolt.Bucket, id ID) error {
 	return b.Put(o.key((int64(id.Time())/slot+generations+1)*slot), bytes.Clone(id[:]))
 }
 
-// known is the record of the same key that came within the window before now, in milliseconds, and was well answered.
-func (o *once) known(t *txn, b *bolt.Bucket, now int64) (first ID, found bool) {
+// known is the record of the same key that came within the window before now, in milliseconds, and was well answered. Where
+// none was, first is the oldest that is known of, if there is one.
+func (o *once) known(t *txn, now int64) (first ID, found bool) {
 	slot := o.window / generations
 	for n := int64(generations + 1); n > 0; n-- { // the youngest first
-		v := b.Get(o.key((now/slot + n) * slot))
+		t.key = o.appendKey(t.key[:0], (now/slot+n)*slot)
+		v := t.get(bucketDedupe, t.key)
 		if len(v) != len(first) || int64(ID(v).Time())+o.window <= now {
 			continue
 		}
-		if t.wellAnswered(ID(v)) {
-			return ID(v), true
+		first = ID(v)
+		if t.wellAnswered(first) {
+			return first, true
 		}
 	}
-	return ID{}, false
+	return first, false
 }
 
-func (o *once) key(generation int64) []byte {
-	return append(binary.BigEndian.AppendUint64(nil, uint64(generation)), o.hash[:]...)
+func (o *once) key(generation int64) []byte { return o.appendKey(nil, generation) }
+
+func (o *once) appendKey(b []byte, generation int64) []byte {
+	return append(binary.BigEndian.AppendUint64(b, uint64(generation)), o.hash[:]...)
 }
 
 // forget deletes a few keys of generations that are over.
-func forget(b *bolt.Bucket, now int64) error {
-	c := b.Cursor()
-	var over [][]byte
-	for k, _ := c.First(); len(over) < forgetMax && len(k) > 8 && int64(binary.BigEndian.Uint64(k)) <= now; k, _ = c.Next() {
-		over = append(over, bytes.Clone(k))
-	}
-	for _, k := range over {
-		if err := b.Delete(k); err != nil {
+func (t *txn) forget(now int64) error {
+	for range forgetMax {
+		k, _ := t.seek(bucketDedupe, []byte{0})
+		if len(k) <= 8 || int64(binary.BigEndian.Uint64(k)) > now {
+			return nil
+		}
+		if err := t.cursors[string(bucketDedupe)].Delete(); err != nil {
 			return err
 		}
 	}

@@ -32,6 +32,41 @@ func spooled(t testing.TB, s *store.Store, b []byte) *store.Spool {
 	return p
 }
 
+// TestADuplicateSeesAnAnswerThatIsYetToBeWritten: that of the first may wait to be written with others.
+func TestADuplicateSeesAnAnswerThatIsYetToBeWritten(t *testing.T) {
+	s := openStore(t, tape(t), store.Options{NoSync: true})
+	for i := range 20 {
+		key := fmt.Sprint("key ", i)
+		first, _, dup := once(t, s, key, 0)
+		if dup {
+			t.Fatal("the first is a duplicate")
+		}
+		s.Settle(first, store.Outcome{Answer: &store.Answer{Status: 200}}) // nobody waits for it
+		if _, of, dup := once(t, s, key, 0); !dup || of != first {
+			t.Fatalf("duplicate %v, of %s, not of %s", dup, of, first)
+		}
+	}
+}
+
+// TestKeysOfATimeAreThoseOfTheirRecords: where a key is kept says nothing of what it is equal to.
+func TestKeysOfATimeAreThoseOfTheirRecords(t *testing.T) {
+	s := openStore(t, tape(t), store.Options{NoSync: true})
+	now := time.Now()
+	for i, tt := range []struct {
+		key  string
+		time time.Time
+		dup  bool
+	}{{"a", now, false}, {"b", now, false}, {"a", now, true}, {"b", now, true}, {"a", time.Time{}, false}, {"a", time.Time{}, true}} {
+		rec := fromIiko()
+		c := s.AppendOnce(&rec, spooled(t, s, []byte("raw")), nil, func(r *store.Record) { r.Answer = &store.Answer{Status: 200} },
+			store.Once{Key: tt.key, Window: time.Hour, Time: tt.time})
+		noError(t, c.Wait())
+		if _, dup := c.First(); dup != tt.dup {
+			t.Errorf("record %d: duplicate %v", i, dup)
+		}
+	}
+}
+
 func TestADuplicateIsRecordedAndNotDelivered(t *testing.T) {
 	s := openStore(t, tape(t), store.Options{})
 	first, _, dup := once(t, s, "a", 200)

@@ -35,6 +35,7 @@ type Commit struct {
 	order  order
 	queue  *queue // nil: it never came into one
 	filled bool
+	whole  bool   // its group has all that entered before it; the committer's
 	change change // nil: nothing to write, only its place in the queue counts
 	first  ID     // the record that this one repeats; zero: none
 	stale  bool   // a delivery was not in the state that it was to be changed from
@@ -195,6 +196,31 @@ func (q *queue) take() []*Commit {
 	q.line = rest
 	q.flush = q.flush && q.late > 0
 	return q.group
+}
+
+// withLate adds to a group that was taken the late changes that it had overtaken.
+func (q *queue) withLate(group []*Commit) []*Commit {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	last := group[len(group)-1].id
+	rest := q.line[:0]
+	for _, c := range q.line {
+		if c.order != late || c.id.Compare(last) > 0 {
+			rest = append(rest, c)
+			continue
+		}
+		q.late--
+		group = append(group, c)
+	}
+	clear(q.line[len(rest):])
+	q.line = rest
+	q.flush = q.flush && q.late > 0
+	slices.SortFunc(group, func(a, b *Commit) int { return a.id.Compare(b.id) })
+	for _, c := range group {
+		c.whole = true
+	}
+	q.group = group
+	return group
 }
 
 // isReady says whether there is something to take.

@@ -87,11 +87,10 @@ func (c *rejudgeChange) apply(t *txn) error {
 
 // repeated is the record that this one turns out to be a duplicate of, by its key; zero: none.
 func (c *rejudgeChange) repeated(t *txn) ID {
-	b := t.Bucket(bucketDedupe)
-	if c.once == nil || b == nil {
+	if c.once == nil || t.Bucket(bucketDedupe) == nil {
 		return ID{}
 	}
-	if first, found := c.once.known(t, b, int64(c.commit.id.Time())); found && first != c.id {
+	if first, found := c.once.known(t, int64(c.commit.id.Time())); found && first != c.id {
 		return first
 	}
 	return ID{}
