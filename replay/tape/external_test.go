@@ -15,14 +15,18 @@ import (
 func needs(t *testing.T, programs ...string) {
 	t.Helper()
 	for _, program := range programs {
-		if _, err := exec.LookPath(program); err == nil {
-			continue
+		if _, err := exec.LookPath(program); err != nil {
+			missing(t, program)
 		}
-		if os.Getenv("HOOKTAPE_ALL_TESTS") == "1" {
-			t.Fatalf("%s is not installed, and HOOKTAPE_ALL_TESTS wants all tests", program)
-		}
-		t.Skipf("%s is not installed", program)
 	}
+}
+
+func missing(t *testing.T, what string) {
+	t.Helper()
+	if os.Getenv("HOOKTAPE_ALL_TESTS") == "1" {
+		t.Fatalf("%s is not installed, and HOOKTAPE_ALL_TESTS wants all tests", what)
+	}
+	t.Skipf("%s is not installed", what)
 }
 
 // TestOtherReadersReadOurWARC: libarchive's, which knows WARC up to 1.0, for which the version line and the fractions of
@@ -105,6 +109,47 @@ func TestTheWARCFilesOfWgetAreRead(t *testing.T) {
 		if len(all) != 1 || len(damage) > 0 || !bytes.Equal(all[0].Request.inline, sent) || all[0].Answer.Status != 200 || skipped.Alone > 0 {
 			t.Errorf("%d recordings, %v, %+v", len(all), damage, skipped)
 		}
+	}
+}
+
+// TestAnotherReaderReadsOurHAR: har-validator holds it against the schema of HAR 1.2, and Node reads what is in it.
+func TestAnotherReaderReadsOurHAR(t *testing.T) {
+	const modules = "/usr/share/nodejs" // of Debian, whose package is node-har-validator
+	needs(t, "node")
+	if _, err := os.Stat(filepath.Join(modules, "har-validator")); err != nil {
+		missing(t, "har-validator in "+modules)
+	}
+	const read = `
+const har = JSON.parse(require("fs").readFileSync(process.argv[1], "utf8"))
+require("har-validator").har(har).then(() => {
+  for (const {request, response} of har.log.entries) {
+    const {text, encoding} = response.content
+    console.log(request.method, new URL(request.url).host, response.status, Buffer.from(text || "", encoding || "utf8").toString("hex"))
+  }
+}, e => { console.error(e.errors); process.exit(1) })`
+	t.Setenv("NODE_PATH", modules)
+	file, _ := writtenHAR(t, samples(t))
+	name := filepath.Join(t.TempDir(), "a.har")
+	if err := os.WriteFile(name, file, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var want strings.Builder
+	for _, r := range samples(t) {
+		if !r.IsRequest() || r.HeadSize == 0 {
+			continue
+		}
+		status, body := 0, []byte{}
+		if a := r.Answer; a != nil {
+			all, err := a.Response.ReadAll()
+			if err != nil {
+				t.Fatal(err)
+			}
+			status, body = a.Status, openMessage(all, a.HeadSize, r.Method).body
+		}
+		fmt.Fprintf(&want, "%s %s %d %x\n", r.Method, r.Host, status, body)
+	}
+	if got := output(t, "node", "-e", read, name); got != want.String() {
+		t.Errorf("%s\nwant\n%s", got, want.String())
 	}
 }
 
