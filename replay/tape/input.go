@@ -3,9 +3,10 @@ package tape
 import (
 	"bufio"
 	"bytes"
-	"compress/gzip"
 	"errors"
 	"io"
+
+	"github.com/klauspost/compress/gzip"
 )
 
 // input is the text of a WARC file, compressed or not, and where it is in the file.

@@ -315,7 +315,8 @@ func (p *warcPart) checkPayload() error {
 func (p *warcPart) isType(name string) bool { return strings.EqualFold(p.get(fieldType), name) }
 
 func (p *warcPart) isContent(name string) bool {
-	return strings.EqualFold(strings.ReplaceAll(p.get(fieldContentType), " ", ""), strings.ReplaceAll(name, " ", ""))
+	kind := p.get(fieldContentType)
+	return kind == name || strings.EqualFold(strings.ReplaceAll(kind, " ", ""), strings.ReplaceAll(name, " ", ""))
 }
 
 // isHTTP says whether the block is a message. WARC files also have DNS lookups and the like.

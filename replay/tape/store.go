@@ -370,6 +370,11 @@ func sameBytes(a, b Block) (bool, error) {
 	if a.Size != b.Size {
 		return false, nil
 	}
+	if first, ok := a.Inline(); ok {
+		if second, both := b.Inline(); both {
+			return bytes.Equal(first, second), nil
+		}
+	}
 	x, err := a.Open()
 	if err != nil {
 		return false, err

@@ -222,8 +222,7 @@ func compareReplies(t *testing.T, name string, first *store.Store, was *store.Re
 // TestAPairOfAnotherToolCanBeCompared: its response is that of an attempt.
 func TestAPairOfAnotherToolCanBeCompared(t *testing.T) {
 	s := newStore(t)
-	request := &half{&warcPart{warcHead: &warcHead{}, block: Bytes([]byte("GET /a HTTP/1.1\r\nHost: x.test\r\n\r\n"))}, true}
-	request.add(fieldTarget, "https://x.test/a")
+	request := &half{&warcPart{warcHead: &warcHead{fields: []warcField{{fieldTarget, "https://x.test/a"}}}, block: Bytes([]byte("GET /a HTTP/1.1\r\nHost: x.test\r\n\r\n"))}, true}
 	response := &half{&warcPart{warcHead: &warcHead{}, block: Bytes([]byte("HTTP/1.1 203 Fine\r\n\r\nhello"))}, false}
 	pair := together(request, response)
 	if err := pair.examine(); err != nil {

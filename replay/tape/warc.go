@@ -56,7 +56,7 @@ type warcField struct{ name, value string }
 // get is the first value of a field; names are the same in either case.
 func (h *warcHead) get(name string) string {
 	for _, f := range h.fields {
-		if strings.EqualFold(f.name, name) {
+		if len(f.name) == len(name) && strings.EqualFold(f.name, name) {
 			return f.value
 		}
 	}
@@ -71,12 +71,6 @@ func (h *warcHead) all(name string) (values []string) {
 		}
 	}
 	return values
-}
-
-func (h *warcHead) add(name, value string) {
-	if value != "" {
-		h.fields = append(h.fields, warcField{name, value})
-	}
 }
 
 const (
@@ -108,7 +102,8 @@ func readWARCHead(r *bufio.Reader) (*warcHead, error) {
 		}
 		return nil, errNoRecord
 	}
-	h, size := &warcHead{}, len(line)
+	const usual = 14 // fields
+	h, size := &warcHead{fields: make([]warcField, 0, usual)}, len(line)
 	for {
 		if err != nil {
 			return nil, cutShort(err)
@@ -206,7 +201,9 @@ func (d *digest) holds() bool {
 }
 
 // digestText is a digest as we write it.
-func digestText(sum []byte) string { return "sha256:" + hex.EncodeToString(sum) }
+func digestText(sum [sha256.Size]byte) string {
+	return string(hex.AppendEncode(append(make([]byte, 0, 80), "sha256:"...), sum[:]))
+}
 
 // wrongDigest says which of them does not hold.
 func wrongDigest(field string) error { return fmt.Errorf("the bytes are not those of its %s", field) }

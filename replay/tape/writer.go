@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"cmp"
-	"compress/gzip"
 	"crypto/sha1"
 	"crypto/sha256"
 	"encoding/hex"
@@ -17,6 +16,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/klauspost/compress/gzip"
 )
 
 // Writer writes a tape file in WARC 1.1. It is one goroutine's at a time.
@@ -30,6 +31,10 @@ type Writer struct {
 	head    bytes.Buffer // of the WARC record under way
 	block   hash.Hash
 	payload hash.Hash
+	scratch []byte
+
+	date     Time // the last one, and its text
+	dateText string
 }
 
 // NewWriter begins a tape file. Nothing is written before the first Write or Close.
@@ -129,9 +134,9 @@ func (w *Writer) Write(r *Recording) error {
 	if err != nil {
 		return err
 	}
-	request := recordID(r, parts[0].part)
+	request := w.recordID(r, parts[0].part)
 	about := warcRecord{
-		kind: "metadata", contentType: typeRecording, id: recordID(r, ""), time: r.Time, url: parts[0].url,
+		kind: "metadata", contentType: typeRecording, id: w.recordID(r, ""), time: r.Time, url: parts[0].url,
 		concurrent: request, refers: request, block: Bytes(facts),
 	}
 	if err := w.write(&about); err != nil {
@@ -140,7 +145,7 @@ func (w *Writer) Write(r *Recording) error {
 	for i := range parts {
 		p := &parts[i]
 		if p.id = request; i > 0 {
-			p.id, p.concurrent = recordID(r, p.part), request
+			p.id, p.concurrent = w.recordID(r, p.part), request
 		}
 		if err := w.write(p); err != nil {
 			return fmt.Errorf("record %s: %s: %w", r.ID, p.part, err)
@@ -159,7 +164,7 @@ const (
 
 // parts are the blocks of a recording, each as a WARC record. The first is what came.
 func (r *Recording) parts() []warcRecord {
-	parts := []warcRecord{r.requestPart()}
+	parts := append(make([]warcRecord, 0, 2+len(r.Attempts)), r.requestPart())
 	if a := r.Answer; a != nil && a.Response.Size > 0 {
 		parts = append(parts, warcRecord{
 			kind: "response", contentType: typeResponse, time: firstTime(a.Time, r.Time), url: r.uri(), peer: address(r.Remote),
@@ -263,55 +268,76 @@ func firstTime(t, otherwise Time) Time {
 }
 
 // recordID names a WARC record. It is made of what it is about, so that the same tape gives the same file.
-func recordID(r *Recording, part string) string { return uuid(r.ID, r.Time.String(), r.Target, part) }
+func (w *Writer) recordID(r *Recording, part string) string {
+	return w.uuid(r.ID, w.timeText(r.Time), r.Target, part)
+}
+
+// timeText is t.String(). Most WARC records of a recording have the same one.
+func (w *Writer) timeText(t Time) string {
+	if w.dateText == "" || !w.date.Equal(t.Time) {
+		w.date, w.dateText = t, t.String()
+	}
+	return w.dateText
+}
 
 // uuid is one by name (RFC 9562 section 5.5).
-func uuid(names ...string) string {
-	h := sha1.New()
+func (w *Writer) uuid(names ...string) string {
+	w.scratch = w.scratch[:0]
 	for _, name := range names {
-		io.WriteString(h, name)
-		h.Write([]byte{0})
+		w.scratch = append(append(w.scratch, name...), 0)
 	}
-	b := h.Sum(nil)[:16]
+	b := sha1.Sum(w.scratch)
 	b[6], b[8] = b[6]&0x0f|0x50, b[8]&0x3f|0x80
-	text := make([]byte, 0, 64)
-	for i, part := range [][]byte{b[:4], b[4:6], b[6:8], b[8:10], b[10:]} {
+	text := append(w.scratch[:0], "<urn:uuid:"...)
+	for i, part := range [][]byte{b[:4], b[4:6], b[6:8], b[8:10], b[10:16]} {
 		if i > 0 {
 			text = append(text, '-')
 		}
 		text = hex.AppendEncode(text, part)
 	}
-	return "<urn:uuid:" + string(text) + ">"
+	w.scratch = append(text, '>')
+	return string(w.scratch)
 }
 
 // write writes one WARC record, in a gzip member of its own where there are members.
 func (w *Writer) write(p *warcRecord) error {
-	var h warcHead
-	h.add(fieldType, p.kind)
-	h.add(fieldDate, p.time.String())
-	h.add(fieldTarget, p.url)
-	h.add(fieldConcurrent, p.concurrent)
-	h.add(fieldRefersTo, p.refers)
-	h.add(fieldAddress, p.peer)
-	h.add(fieldTruncated, p.truncated)
-	h.add(fieldPart, p.part)
-	h.add(fieldContentType, p.contentType)
-	if !w.plain || p.id == "" {
-		if err := w.digest(&h, p); err != nil {
-			return err
-		}
-	}
-	h.add(fieldID, cmp.Or(p.id, uuid(p.kind, p.time.String(), h.get(fieldBlockDigest))))
 	w.head.Reset()
 	w.head.WriteString("WARC/1.1\r\n")
-	for _, f := range h.fields {
-		w.head.WriteString(f.name)
-		w.head.WriteString(": ")
-		w.head.WriteString(f.value)
-		w.head.WriteString("\r\n")
+	w.field(fieldType, p.kind)
+	w.field(fieldDate, w.timeText(p.time))
+	w.field(fieldTarget, p.url)
+	w.field(fieldConcurrent, p.concurrent)
+	w.field(fieldRefersTo, p.refers)
+	w.field(fieldAddress, p.peer)
+	w.field(fieldTruncated, p.truncated)
+	w.field(fieldPart, p.part)
+	w.field(fieldContentType, p.contentType)
+	if !w.plain || p.id == "" {
+		block, payload, err := w.digests(p)
+		if err != nil {
+			return err
+		}
+		w.field(fieldBlockDigest, block)
+		w.field(fieldPayloadDigest, payload)
+		if p.id == "" {
+			p.id = w.uuid(p.kind, w.timeText(p.time), block)
+		}
 	}
-	fmt.Fprintf(&w.head, "%s: %d\r\n\r\n", fieldLength, p.block.Size)
+	w.field(fieldID, p.id)
+	w.field(fieldLength, strconv.FormatInt(p.block.Size, 10))
+	w.head.WriteString("\r\n")
 	return w.emit(p.block)
+}
+
+// field writes a field of the head, unless it is empty.
+func (w *Writer) field(name, value string) {
+	if value == "" {
+		return
+	}
+	w.head.WriteString(name)
+	w.head.WriteString(": ")
+	w.head.WriteString(value)
+	w.head.WriteString("\r\n")
 }
 
 // emit writes the head and a block.
@@ -333,9 +359,15 @@ func (w *Writer) emit(block Block) error {
 	return w.member.Close()
 }
 
-// digest adds those of the block, and of the payload: what is behind the head, in its transfer coding, as warcio and wget
-// have it.
-func (w *Writer) digest(h *warcHead, p *warcRecord) error {
+// digests are those of the block, and of the payload: what is behind the head, in its transfer coding, as warcio and wget
+// have it; "": it has none.
+func (w *Writer) digests(p *warcRecord) (block, payload string, err error) {
+	if all, ok := p.block.Inline(); ok {
+		if block = digestText(sha256.Sum256(all)); p.headSize > 0 {
+			payload = digestText(sha256.Sum256(all[min(p.headSize, len(all)):]))
+		}
+		return block, payload, nil
+	}
 	w.block.Reset()
 	to := io.Writer(w.block)
 	if p.headSize > 0 {
@@ -343,13 +375,17 @@ func (w *Writer) digest(h *warcHead, p *warcRecord) error {
 		to = io.MultiWriter(w.block, &behind{skip: p.headSize, to: w.payload})
 	}
 	if err := p.block.writeTo(to); err != nil {
-		return err
+		return "", "", err
 	}
-	h.add(fieldBlockDigest, digestText(w.block.Sum(nil)))
-	if p.headSize > 0 {
-		h.add(fieldPayloadDigest, digestText(w.payload.Sum(nil)))
+	if block = digestText(sumOf(w.block)); p.headSize > 0 {
+		payload = digestText(sumOf(w.payload))
 	}
-	return nil
+	return block, payload, nil
+}
+
+func sumOf(h hash.Hash) (sum [sha256.Size]byte) {
+	h.Sum(sum[:0])
+	return sum
 }
 
 // behind passes on what is written behind the first bytes.
