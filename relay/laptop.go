@@ -10,7 +10,6 @@ import (
 	"net"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/hooktape/hooktape/relay/config"
@@ -331,12 +330,11 @@ func (a *Agent) probed(x *wire.Exchange, src *source) bool {
 	if src == nil || src.Tunnel == "" {
 		return false
 	}
-	path := x.Head.Path()
-	i := strings.LastIndex(path, tunnel.ProbePath)
-	if i < 0 {
+	asked, found := tunnel.Probed(x.Head.Path())
+	if !found {
 		return false
 	}
-	l, its := a.edge.probedBy(src.Tunnel, path[i+len(tunnel.ProbePath):])
+	l, its := a.edge.probedBy(src.Tunnel, asked)
 	if !its {
 		return false
 	}

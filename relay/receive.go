@@ -53,10 +53,10 @@ func (a *Agent) serve(x *wire.Exchange) {
 	if a.takesTunnel(x, routes.trusted) {
 		return
 	}
-	from := senderOf(x.Remote, x.TLS, x.Head, routes.trusted)
-	if p := arrived(x.Conn); p != nil {
-		from = senderThrough(p)
+	if answersProbe(x) {
+		return
 	}
+	from := senderOf(x.Remote, x.TLS, x.Head, routes.trusted).came(x.Conn)
 	src := routes.match(x.Head.Host(), behind(from.base(), x.Head.Path()))
 	if a.probed(x, src) {
 		return

@@ -21,10 +21,7 @@ func (a *Agent) refuse(b *wire.Refusal) []byte {
 	}
 	answer := a.lastAnswer(found)
 	method, target, proto := startLine(b.Raw)
-	from := sender{remote: b.Remote.String(), tls: b.TLS}
-	if p := arrived(b.Conn); p != nil {
-		from = senderThrough(p)
-	}
+	from := sender{remote: b.Remote.String(), tls: b.TLS}.came(b.Conn)
 	rec := &store.Record{
 		Time: b.Time, Via: from.via(), Remote: from.remote, Edge: from.edge(), Base: from.base(), TLS: from.tls, Method: method, Target: target, Proto: proto,
 		Verdict: found.verdict, Reason: found.reason, Truncated: b.Truncated,

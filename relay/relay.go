@@ -74,8 +74,11 @@ type Options struct {
 
 	// Tunnels says how soon a laptop that gives no sign of life is taken to have gone. Zero: the defaults.
 	Tunnels tunnel.Timing
-	// Uplink gives the streams of a tunnel that the agent has opened to an edge, as the package tunnel has them. Nil: none.
+	// Uplink gives the streams of a tunnel that the agent has opened to an edge, or the channels of a port that an SSH
+	// server forwards to it, as the package tunnel has them. Nil: none.
 	Uplink net.Listener
+	// UplinkConns is how many of them may be open at once; zero: as many as connections of the listeners.
+	UplinkConns int
 	// Plain gives connections over which the CA asks by HTTP who answers for a name. Nil: it can ask over TLS alone.
 	Plain net.Listener
 	// Renew applies the configuration again, with what is on the tape beside it: a laptop has asked for copies. Nil: they
@@ -96,7 +99,7 @@ type Agent struct {
 	routes  atomic.Pointer[routes] // what requests are matched against
 	cfg     atomic.Pointer[config.Config]
 	server  *wire.Server
-	inner   *wire.Server // of what comes through the uplink, where TLS has been spoken already
+	inner   *wire.Server // of what comes through the uplink, where no TLS is spoken any more
 	uplink  net.Listener // nil: there is none
 	asked   *wire.Server // of what comes over plain HTTP where TLS is spoken
 	plain   net.Listener // for it; nil: there is none
@@ -175,6 +178,9 @@ func New(o Options, cfg *config.Config) *Agent {
 	a.server, a.inner, a.asked = a.newServer(cfg), a.newServer(cfg), a.newServer(cfg)
 	a.server.TLS, a.server.Aside = a.tls(cfg), a.keeper.Aside
 	a.asked.Serve = a.serveAsked
+	if o.UplinkConns > 0 {
+		a.inner.Limits.Conns = min(o.UplinkConns, cmp.Or(cfg.Limits.Connections, o.UplinkConns))
+	}
 	a.Apply(cfg)
 	return a
 }

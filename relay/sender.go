@@ -16,7 +16,8 @@ type sender struct {
 	proxy  string // ip:port of the trusted proxy that told of it; "": nobody did
 	tls    bool   // whether it spoke TLS, as far as is known
 
-	through *tunnel.Preface // what the edge said of it; nil: it came directly
+	through *tunnel.Preface // what the edge said of it; nil: it came through none
+	ssh     bool            // it came through a port of an SSH server
 }
 
 // senderOf finds out who sent a request that came from peer. Only where peer is a trusted proxy its word counts.

@@ -85,8 +85,8 @@ var (
 	descTunnelPending  = desc("tunnel_deliveries_pending", "Deliveries that wait for a laptop, of all sources.", tunnelLabels...)
 	descTunnelRefused  = desc("tunnel_refused_total", "Links that were refused, by why.", "reason")
 
-	descUplinkUp    = desc("uplink_up", "1 while there is a link to the edge.")
-	descUplinkLinks = desc("uplink_links_total", "Links to the edge that were brought up.")
+	descUplinkUp    = desc("uplink_up", "1 while there is a link to the edge, or to the SSH server.")
+	descUplinkLinks = desc("uplink_links_total", "Links to it that were brought up.")
 	descUplinkSince = desc("uplink_since_timestamp_seconds", "Since when uplink_up is what it is.")
 )
 
@@ -156,7 +156,7 @@ func (g *gauges) tunnels(out figures) {
 	}
 }
 
-// uplink is about the way to an edge: nothing where there is none.
+// uplink is about the way to an edge or through an SSH server: nothing where there is none.
 func (g *gauges) uplink(out figures) {
 	up, ok := g.agent.uplink.(interface{ State() tunnel.State })
 	if !ok {

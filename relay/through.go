@@ -3,6 +3,7 @@ package relay
 import (
 	"context"
 	"net"
+	"net/http"
 	"strings"
 
 	"github.com/hooktape/hooktape/relay/config"
@@ -66,26 +67,41 @@ func (s *source) urlOf(head *wire.RequestHead, sawTLS bool) string {
 	return provider.RequestURL(public, head, sawTLS)
 }
 
-// arrived tells of the sender of a request that came through a tunnel; nil when it came directly.
-func arrived(c net.Conn) *tunnel.Preface {
-	if s, ok := c.(*tunnel.Stream); ok {
-		p := s.Preface()
-		return &p
+// came puts what is known of the way of a request into its sender: of what came through a tunnel, the edge knows who it is.
+func (s sender) came(c net.Conn) sender {
+	switch c := c.(type) {
+	case *tunnel.Stream:
+		p := c.Preface()
+		return sender{remote: p.Remote, tls: p.Scheme == "https", through: &p}
+	case *tunnel.Channel:
+		s.ssh = true
 	}
-	return nil
-}
-
-// senderThrough is who sent a request to the edge.
-func senderThrough(p *tunnel.Preface) sender {
-	return sender{remote: p.Remote, tls: p.Scheme == "https", through: p}
+	return s
 }
 
 // via is Record.Via of what a sender has sent.
 func (s *sender) via() string {
-	if s.through != nil {
+	switch {
+	case s.through != nil:
 		return "tunnel"
+	case s.ssh:
+		return "ssh"
 	}
 	return "direct"
+}
+
+// answersProbe answers a request with which the agent asks whether the port of its SSH server leads here, and says whether
+// it is one. It is no record: only the agent knows what to ask for.
+func answersProbe(x *wire.Exchange) bool {
+	c, ok := x.Conn.(*tunnel.Channel)
+	if !ok {
+		return false
+	}
+	answer, own := c.AnswerTo(x.Head.Path())
+	if own {
+		_, _ = x.Write(wire.AppendResponse(nil, wire.Answer{Status: http.StatusOK, Proto: x.Head.Proto, Body: []byte(answer), Close: true}))
+	}
+	return own
 }
 
 // edge is Record.Edge of it, and base its Record.Base.

@@ -110,7 +110,7 @@ const serverReserve = 64 << 20
 // session is one life of an agent with all that belongs to it:
 //
 //	listen, acme ► relay.Agent ──────► targets, and a CA
-//	tunnel.Uplink ─►│
+//	tunnel.Uplink ─►│  (http --ssh: tunnel.Forward)
 //	                │  ▲    └─events─► show (http: the terminal)
 //	                ▼  │ Apply
 //	              store │ setup ◄── config.Watch (run)
@@ -131,7 +131,8 @@ type session struct {
 	greet   func(at addresses) error                                       // once everything listens
 	show    func(ctx context.Context, events <-chan relay.Event) error     // nil: nobody looks on
 	reload  func(ctx context.Context, log hclog.Logger, take *setup) error // nil: the configuration stays
-	tell    func(tunnel.Change)                                            // of the uplink; nil: it is logged
+	forward *tunnel.Forward                                                // the port of an SSH server; nil: there is none
+	tell    func(tunnel.Change)                                            // of the uplink or the forward; nil: it is logged
 }
 
 // addresses are what an agent listens on, each host:port.
@@ -187,9 +188,9 @@ func (s *session) serve(ctx context.Context) error {
 	defer stopCapture()
 	setup := &setup{tape: tape, log: log, cfg: s.cfg, base: s.cfg.Scheme() + "://" + receiving.Addr().String()}
 	options := relay.Options{Store: tape, Log: log, Grace: s.flags.graceTime(), Plain: plain, Renew: setup.Apply}
-	uplink := s.uplink(setup, log)
-	if uplink != nil {
-		options.Uplink = uplink
+	way := s.way(setup, log)
+	if way != nil {
+		options.Uplink, options.UplinkConns = way.listener, way.conns
 	}
 	agent := relay.New(options, setup.merged())
 	setup.agent = agent
@@ -214,8 +215,8 @@ func (s *session) serve(ctx context.Context) error {
 	if s.reload != nil {
 		g.Go(func() error { return s.reload(ctx, log, setup) })
 	}
-	if uplink != nil {
-		g.Go(func() error { return uplinkError(s.cfg.Uplink.Edge, uplink.Run(looking)) })
+	if way != nil {
+		g.Go(func() error { return way.run(looking) })
 	}
 	g.Go(func() error { return api.Serve(looking, control) })
 	g.Go(func() error { return inspect.ServeHealth(looking, inspecting, agent.Ready, agent.Metrics()) })
@@ -226,8 +227,19 @@ func (s *session) serve(ctx context.Context) error {
 	return g.Wait()
 }
 
-// uplink is the way to the edge; nil: there is none.
-func (s *session) uplink(setup *setup, log hclog.Logger) *tunnel.Uplink {
+// way leads from a host that others reach to this agent.
+type way struct {
+	listener net.Listener
+	run      func(context.Context) error
+	conns    int // connections at once; 0: as many as of other listeners
+}
+
+// way is the way through an edge or an SSH server; nil: there is none.
+func (s *session) way(setup *setup, log hclog.Logger) *way {
+	if f := s.forward; f != nil {
+		f.Tell = publicly(setup, log, s.tell)
+		return &way{listener: f, run: func(ctx context.Context) error { return forwardError(&f.Server, f.Run(ctx)) }, conns: tunnel.ChannelsMost}
+	}
 	cfg := s.cfg.Uplink
 	if cfg == nil {
 		return nil
@@ -236,7 +248,8 @@ func (s *session) uplink(setup *setup, log hclog.Logger) *tunnel.Uplink {
 	if tell == nil {
 		tell = logUplink(log, cfg.Edge)
 	}
-	return s.newUplink(cfg, publicly(setup, log, tell))
+	up := s.newUplink(cfg, publicly(setup, log, tell))
+	return &way{listener: up, run: func(ctx context.Context) error { return uplinkError(cfg.Edge, up.Run(ctx)) }}
 }
 
 // listen opens a TCP listener. A default address that is taken is passed over for the next free port when moveOn says so.

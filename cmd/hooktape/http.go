@@ -31,6 +31,7 @@ func newHTTP(e *env) *cobra.Command {
 	var flags agentFlags
 	var sender senderFlags
 	var uplink uplinkFlags
+	var forward forwardFlags
 	c := &cobra.Command{
 		Use:   "http [PORT|URL]",
 		Short: "Record webhooks and pass them to your app",
@@ -47,14 +48,17 @@ are not right are recorded, refused, and shown with the reason.
 
 With --edge requests also come through an agent on a public host, which keeps
 them while this machine is away: the public address is printed once a request to
-it has come round.
+it has come round. With --ssh they also come through a port of any OpenSSH
+server that you can log in to; it keeps nothing, and its sshd_config says whether
+the port is public (GatewayPorts).
 
 Without an argument, requests go to a small built-in app that echoes them.`,
 		Example: `  hooktape http                        an echo app, to look around
   hooktape http 3000                   the app on this machine's port 3000
   hooktape http http://10.0.0.5:8080/hooks
   hooktape http 3000 --provider github --secret-file github.secret
-  hooktape http 3000 --edge https://hooks.example.com --token-file alice.token`,
+  hooktape http 3000 --edge https://hooks.example.com --token-file alice.token
+  hooktape http 3000 --ssh me@hooks.example.com`,
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) > 1 {
 				return misused("usage: "+c.UseLine(), "%s takes one port or URL, got %d", c.CommandPath(), len(args))
@@ -71,17 +75,21 @@ Without an argument, requests go to a small built-in app that echoes them.`,
 			if err := uplink.check(); err != nil {
 				return err
 			}
-			return e.http(c.Context(), &flags, &sender, &uplink, args)
+			if err := forward.check(uplink.edge); err != nil {
+				return err
+			}
+			return e.http(c.Context(), &flags, &sender, &uplink, &forward, args)
 		},
 	}
 	flags.register(c, "error")
 	sender.register(c)
 	uplink.register(c)
+	forward.register(c)
 	return c
 }
 
 // http runs the agent of a laptop.
-func (e *env) http(ctx context.Context, flags *agentFlags, sender *senderFlags, uplink *uplinkFlags, args []string) error {
+func (e *env) http(ctx context.Context, flags *agentFlags, sender *senderFlags, uplink *uplinkFlags, forward *forwardFlags, args []string) error {
 	data, err := e.dataPath()
 	if err != nil {
 		return err
@@ -110,8 +118,14 @@ func (e *env) http(ctx context.Context, flags *agentFlags, sender *senderFlags, 
 		return err
 	}
 	s := &session{env: e, flags: flags, cfg: cfg, data: data, reserve: laptopReserve, moveOn: true}
+	if s.forward, err = forward.forward(e, flags.publicURL); err != nil {
+		return err
+	}
 	screen := &screen{e.stdout, e.inkFor(e.stdout)}
 	s.tell = screen.uplink
+	if s.forward != nil {
+		s.tell = screen.forward(s.forward)
+	}
 	recognition := &recognition{command: strings.Join(append([]string{"hooktape http"}, args...), " ")}
 	s.greet = func(at addresses) error {
 		if loops(at.receiving, target) {
@@ -122,10 +136,13 @@ func (e *env) http(ctx context.Context, flags *agentFlags, sender *senderFlags, 
 		fmt.Fprintf(e.stdout, "passing to %s at %s\n", app, target)
 		fmt.Fprintf(e.stdout, "tape %s\n\n", e.home(data))
 		fmt.Fprintf(e.stdout, "try it:           curl -d '{\"hello\":\"tape\"}' http://%s/webhook\n", at.receiving)
-		if cfg.Uplink != nil {
+		switch {
+		case cfg.Uplink != nil:
 			fmt.Fprintf(e.stdout, "a public address: is told here when a request has come round through %s\n", cfg.Uplink.Edge.Redacted())
-		} else {
-			fmt.Fprintf(e.stdout, "a public address: ssh -R 0.0.0.0:7070:%s you@your-server, then http://your-server:7070 (its sshd needs GatewayPorts)\n", at.receiving)
+		case s.forward != nil:
+			fmt.Fprintf(e.stdout, "a public address: is told here when a request has come round through %s\n", s.forward.Server.Host)
+		default:
+			fmt.Fprintf(e.stdout, "a public address: %s --ssh you@your-server (or --edge, which loses nothing while you are away)\n", recognition.command)
 		}
 		fmt.Fprintf(e.stdout, "to look closer:   hooktape show last, hooktape replay last\n\n")
 		return nil

@@ -3,7 +3,11 @@ package tunnel
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
+	"crypto/subtle"
+	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -16,31 +20,41 @@ import (
 const (
 	// probeTime is how long a request may take to come round.
 	probeTime = 10 * time.Second
-	// probeTell is after how many rounds it is told that none has.
+	// probeTell is after how many rounds it is told that none has; or earlier, when one takes long.
 	probeTell = 3
 )
 
-// findURL looks for the URL under which the laptop is reached, until a request has come round or ctx ends.
-func (u *Uplink) findURL(ctx context.Context, welcome Welcome) {
+// ErrElsewhere is why a URL is not the public one that leads somewhere.
+var ErrElsewhere = errors.New("something else answers there")
+
+// probe is a request that only this agent can know of, and what it answers to it alone.
+type probe struct{ asked, answer string }
+
+func newProbe() probe { return probe{asked: rand.Text(), answer: rand.Text()} }
+
+// find looks for the first of these URLs that leads here, until a request to it has come round or ctx ends.
+func (p *probe) find(ctx context.Context, clock wall, trust *tls.Config, urls []string, tell func(Change)) {
 	client := &http.Client{
-		Transport:     &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: u.Dialer.TLS.Clone(), DisableKeepAlives: true},
+		Transport:     &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: trust.Clone(), DisableKeepAlives: true},
 		Timeout:       probeTime,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
+	began, told := time.Now(), false
 	for round := 1; ctx.Err() == nil; round++ {
 		var failed error
-		for _, at := range publicURLs(u.Dialer.URL, welcome) {
-			err := u.comesRound(ctx, client, at)
+		for _, at := range urls {
+			err := p.comesRound(ctx, client, at)
 			if err == nil {
-				u.tell(Change{URL: at})
+				tell(Change{URL: at})
 				return
 			}
-			failed = cmp.Or(failed, notRound(at, err))
+			failed = cmp.Or(failed, fmt.Errorf("%s: %w", at, err))
 		}
-		if round == probeTell && ctx.Err() == nil {
-			u.tell(Change{Unheard: true, Err: failed})
+		if !told && (round >= probeTell || time.Since(began) > probeTime/2) && ctx.Err() == nil {
+			tell(Change{Unheard: true, Err: failed})
+			told = true
 		}
-		u.pause(ctx, backoff(round))
+		clock.pause(ctx, backoff(round))
 	}
 }
 
@@ -58,8 +72,8 @@ func publicURLs(edge *url.URL, w Welcome) (all []string) {
 }
 
 // comesRound sends a request to a URL and says why it did not come here; nil: it did.
-func (u *Uplink) comesRound(ctx context.Context, client *http.Client, at string) error {
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, at+ProbePath+u.Hello.Probe, nil)
+func (p *probe) comesRound(ctx context.Context, client *http.Client, at string) error {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, at+ProbePath+p.asked, nil)
 	if err != nil {
 		return err
 	}
@@ -72,8 +86,27 @@ func (u *Uplink) comesRound(ctx context.Context, client *http.Client, at string)
 	}
 	defer answer.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(answer.Body, reasonMost))
-	if err != nil || string(body) != u.Dialer.Answer {
-		return cmp.Or(err, errNotRound)
+	if err != nil || string(body) != p.answer {
+		return cmp.Or(err, ErrElsewhere)
 	}
 	return nil
+}
+
+// answerTo is the answer to a request for a path, if that is the one that only this agent can know of. Before it may stand
+// what brings requests to this agent.
+func (p *probe) answerTo(path string) (answer string, own bool) {
+	asked, found := Probed(path)
+	if !found || subtle.ConstantTimeCompare([]byte(asked), []byte(p.asked)) != 1 {
+		return "", false
+	}
+	return p.answer, true
+}
+
+// Probed is what a path asks for, if it is that of a probe.
+func Probed(path string) (asked string, ok bool) {
+	i := strings.LastIndex(path, ProbePath)
+	if i < 0 {
+		return "", false
+	}
+	return path[i+len(ProbePath):], true
 }

@@ -4,29 +4,10 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"fmt"
 	"net"
 	"sync"
-	"sync/atomic"
 	"time"
 )
-
-const (
-	// retryMin and retryMax bound the waits between tries to reach the edge.
-	retryMin = 500 * time.Millisecond
-	retryMax = 30 * time.Second
-	// steadyTime is how long a link must have lasted for the next try to come at once: one that flaps is not hammered at.
-	steadyTime = 10 * time.Second
-	// flapping is how many tries a link counts for that did not last as long: the edge can be reached.
-	flapping = 2
-	// wakeEvery is how often it is looked whether the machine slept, and wakeSlack how far the clock on the wall may run
-	// ahead meanwhile without that.
-	wakeEvery = time.Second
-	wakeSlack = 5 * time.Second
-)
-
-// errWoke is why a link is given up when the machine wakes: whether it lives would show in half a minute only.
-var errWoke = errors.New("the machine was asleep")
 
 // A RefusedError is an edge that does not want the laptop though its token is right.
 type RefusedError struct {
@@ -35,24 +16,6 @@ type RefusedError struct {
 }
 
 func (e *RefusedError) Error() string { return "the edge refuses: " + e.Reason }
-
-// Change is news of an Uplink.
-type Change struct {
-	Up      bool
-	First   bool          // it is up, or the first try has failed
-	Welcome Welcome       // Up: what the edge said
-	Away    time.Duration // Up, but not First: since it was lost
-	Err     error         // not Up: why
-	URL     string        // not "": a request to this URL has come round; nothing else is said then
-	Unheard bool          // requests to the public URLs do not come round, Err says why
-}
-
-// State is how an Uplink is.
-type State struct {
-	Up    bool
-	Since time.Time // when that became so; zero: since it was made
-	Links int       // that were brought up
-}
 
 // An Uplink keeps a link to an edge, and is the net.Listener of the streams that come through it. Set the fields that are
 // exported before Run.
@@ -74,15 +37,7 @@ type Uplink struct {
 	chosen  bool          // begin is known
 	begin   Begin         // of every link
 	known   bool          // the edge was reached before
-	state   atomic.Pointer[State]
-}
-
-// State is how the uplink is now.
-func (u *Uplink) State() State {
-	if s := u.state.Load(); s != nil {
-		return *s
-	}
-	return State{}
+	standing
 }
 
 // NewUplink makes an uplink with an instance of its own.
@@ -97,69 +52,29 @@ func NewUplink(d Dialer) *Uplink {
 // Run keeps a link until ctx ends, and returns nil then. An error means that the edge does not want us, and won't: it is
 // ErrToken, ErrPlain, a *MismatchError or a *RefusedError; ErrNoEdge only where none was there at the first try. Whatever
 // else is in the way is waited out.
-func (u *Uplink) Run(ctx context.Context) error {
-	var lost time.Time // when the last link was; zero: there was none
-	told := false      // of what is in the way
-	for try := 1; ; try++ {
-		link, welcome, err := u.connect(ctx)
-		switch {
-		case ctx.Err() != nil:
-			return nil
-		case err != nil && u.final(err):
-			return err
-		case err != nil && !told:
-			u.tell(Change{First: lost.IsZero(), Err: err})
-			told = true
-		case err == nil:
-			up := Change{Up: true, First: lost.IsZero(), Welcome: welcome}
-			if !lost.IsZero() {
-				up.Away = time.Since(lost).Round(0)
-			}
-			u.tell(up)
-			began := time.Now()
-			err = u.serve(ctx, link, welcome)
-			if ctx.Err() != nil {
-				return nil
-			}
-			lost, told = time.Now(), true
-			u.tell(Change{Err: err})
-			try = min(try, flapping)
-			if lost.Sub(began) >= steadyTime {
-				try = 0
-			}
-			if errors.Is(err, errWoke) {
-				continue
-			}
-		}
-		if u.pause(ctx, backoff(try)); ctx.Err() != nil {
-			return nil
-		}
-	}
-}
+func (u *Uplink) Run(ctx context.Context) error { return keep(ctx, u.Wall, u) }
 
 func (u *Uplink) tell(c Change) {
-	if c.URL == "" && !c.Unheard {
-		u.note(c.Up)
-	}
+	u.note(c)
 	if u.Tell != nil {
 		u.Tell(c)
 	}
 }
 
-// note remembers whether there is a link. It is called by the goroutine of Run alone.
-func (u *Uplink) note(up bool) {
-	s := u.State()
-	if s.Up != up || s.Since.IsZero() {
-		s.Up, s.Since = up, time.Now()
+// wait implements way.
+func (u *Uplink) wait(try int, _ error) time.Duration { return backoff(try) }
+
+// connect implements way.
+func (u *Uplink) connect(ctx context.Context) (line, Change, error) {
+	link, welcome, err := u.open(ctx)
+	if err != nil {
+		return nil, Change{}, err
 	}
-	if up {
-		s.Links++
-	}
-	u.state.Store(&s)
+	return &edgeLine{u, link, welcome}, Change{Welcome: welcome}, nil
 }
 
-// connect opens a link and introduces us.
-func (u *Uplink) connect(ctx context.Context) (*Link, Welcome, error) {
+// open opens a link and introduces us.
+func (u *Uplink) open(ctx context.Context) (*Link, Welcome, error) {
 	link, err := u.Dialer.Dial(ctx)
 	if err != nil {
 		return nil, Welcome{}, err
@@ -213,36 +128,44 @@ func (u *Uplink) heard() {
 	}
 }
 
-// final says whether it makes no sense to try again.
+// final implements way.
 func (u *Uplink) final(err error) bool {
 	_, mismatch := errors.AsType[*MismatchError](err)
 	_, refused := errors.AsType[*RefusedError](err)
 	return mismatch || refused || errors.Is(err, ErrToken) || errors.Is(err, ErrPlain) || errors.Is(err, ErrNoEdge) && !u.known
 }
 
-// serve hands out the streams of a link until it ends, and says why.
-func (u *Uplink) serve(ctx context.Context, link *Link, welcome Welcome) error {
+// edgeLine is a link to the edge that has welcomed us.
+type edgeLine struct {
+	*Uplink
+	link    *Link
+	welcome Welcome
+}
+
+// cut implements line.
+func (l *edgeLine) cut(cause error) { l.link.Cut(cause) }
+
+// serve implements line.
+func (l *edgeLine) serve(ctx context.Context) error {
 	working, stop := context.WithCancel(ctx)
 	var running sync.WaitGroup
 	defer running.Wait()
 	defer stop()
-	defer context.AfterFunc(ctx, func() { _ = link.Close() })()
-	running.Go(func() { u.findURL(working, welcome) })
+	defer context.AfterFunc(ctx, func() { _ = l.link.Close() })()
 	running.Go(func() {
-		if u.asleep(working) {
-			link.Cut(errWoke)
-		}
+		p := probe{asked: l.Hello.Probe, answer: l.Dialer.Answer}
+		p.find(working, l.Wall, l.Dialer.TLS, publicURLs(l.Dialer.URL, l.welcome), l.tell)
 	})
 	for {
-		s, err := link.Accept()
+		s, err := l.link.Accept()
 		if err != nil {
-			_ = link.Close()
-			return link.Err()
+			_ = l.link.Close()
+			return l.link.Err()
 		}
-		u.heard()
+		l.heard()
 		select {
-		case u.streams <- s:
-		case <-link.Done():
+		case l.streams <- s:
+		case <-l.link.Done():
 			_ = s.Close()
 		}
 	}
@@ -272,58 +195,3 @@ func (u *Uplink) Close() error {
 
 // Addr stands for the tunnel.
 func (u *Uplink) Addr() net.Addr { return addr("tunnel") }
-
-// backoff is how long to wait before a try: half of the wait is random, so that all laptops of an edge that was restarted
-// do not come at once.
-func backoff(try int) time.Duration {
-	wait := retryMax
-	if try < 8 {
-		wait = min(retryMin<<max(0, try-1), retryMax)
-	}
-	return wait/2 + randomly(wait/2)
-}
-
-// randomly is a random part of d.
-func randomly(d time.Duration) time.Duration {
-	var b [2]byte
-	rand.Read(b[:])
-	return d * time.Duration(int(b[0])<<8|int(b[1])) / (1 << 16)
-}
-
-// pause waits, but not beyond the end of ctx, or when the machine wakes.
-func (u *Uplink) pause(ctx context.Context, d time.Duration) {
-	ctx, cancel := context.WithTimeout(ctx, d)
-	defer cancel()
-	u.asleep(ctx)
-}
-
-// asleep returns true as soon as it shows that the machine was asleep, or false when ctx ends: while it is, the clock on
-// the wall goes on, and the one that Go measures by stands still.
-func (u *Uplink) asleep(ctx context.Context) bool {
-	wall := u.Wall
-	if wall == nil {
-		wall = time.Now
-	}
-	tick := time.NewTicker(wakeEvery)
-	defer tick.Stop()
-	for before, began := wall(), time.Now(); ; {
-		select {
-		case <-ctx.Done():
-			return false
-		case <-tick.C:
-		}
-		at, now := wall(), time.Now()
-		if slept(at.Round(0).Sub(before.Round(0)), now.Sub(began), wakeSlack) {
-			return true
-		}
-		before, began = at, now
-	}
-}
-
-// slept says whether so much more time has passed on the wall than was measured that the machine must have slept.
-func slept(wall, measured, slack time.Duration) bool { return wall-measured > slack }
-
-// errNotRound is why a URL is not the public one.
-var errNotRound = errors.New("something else answers there")
-
-func notRound(at string, err error) error { return fmt.Errorf("%s: %w", at, err) }

@@ -126,13 +126,13 @@ func TestAMachineThatWakesWaitsForNothing(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				began := time.Now()
-				u := &Uplink{Wall: func() time.Time {
+				clock := wall(func() time.Time {
 					if time.Since(began) < 10*time.Second {
 						return time.Now()
 					}
 					return time.Now().Add(c.jump)
-				}}
-				u.pause(t.Context(), time.Minute)
+				})
+				clock.pause(t.Context(), time.Minute)
 				if waited := time.Since(began); waited < c.waited || waited > c.waited+wakeEvery {
 					t.Errorf("it waited for %s", waited)
 				}

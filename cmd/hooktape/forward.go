@@ -1,0 +1,208 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	account "os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/crypto/ssh/knownhosts"
+
+	"github.com/hooktape/hooktape/relay/tunnel"
+)
+
+// forwardPort is the port of an SSH server that is asked for where none is given: that of the agent itself, so that the
+// public URL is the same at the next start, and can stay with providers.
+const forwardPort = 7070
+
+// forwardFlags say through a port of which SSH server http is reached.
+type forwardFlags struct {
+	ssh, key string
+	port     int
+
+	chosen func(flag string) bool // whether a flag was given
+}
+
+func (f *forwardFlags) register(c *cobra.Command) {
+	f.chosen = c.Flags().Changed
+	c.Flags().StringVar(&f.ssh, "ssh", "", "[USER@]HOST[:PORT] of an SSH server, a port of which leads here")
+	c.Flags().IntVar(&f.port, "ssh-port", forwardPort, "that port; 0: the server chooses (also when the default is taken there)")
+	c.Flags().StringVar(&f.key, "ssh-key", "", "private key to log in with (default: those of the SSH agent, then ~/.ssh/id_*)")
+}
+
+// check finds what is wrong with the flags.
+func (f *forwardFlags) check(edge string) error {
+	for _, name := range []string{"ssh-port", "ssh-key"} {
+		if f.ssh == "" && f.chosen(name) {
+			return misused("give it with --ssh USER@HOST", "--%s is about an SSH server, and none is given", name)
+		}
+	}
+	if f.ssh != "" && edge != "" {
+		return misused("", "--ssh and --edge are two ways here, give one")
+	}
+	if f.port < 0 || f.port > 1<<16-1 {
+		return misused("", "--ssh-port %d: ports go from 1 to 65535, and 0 lets the server choose", f.port)
+	}
+	return nil
+}
+
+// forward is what the flags say; nil: there is no SSH server. publicURL is where senders come to; "": to the server's port.
+func (f *forwardFlags) forward(e *env, publicURL string) (*tunnel.Forward, error) {
+	if f.ssh == "" {
+		return nil, nil
+	}
+	s, err := parseSSH(f.ssh)
+	if err != nil {
+		return nil, err
+	}
+	if s.User == "" {
+		if s.User, err = loginName(); err != nil {
+			return nil, misused("give it as in --ssh USER@"+s.Host, "the name to log in with is not known: %w", err)
+		}
+	}
+	s.Agent, _ = e.lookup("SSH_AUTH_SOCK")
+	s.KeyFile = f.key
+	s.KnownHosts = []string{"/etc/ssh/ssh_known_hosts"}
+	home, _ := e.lookup("HOME")
+	if profile, _ := e.lookup("USERPROFILE"); home == "" {
+		home = profile // of Windows
+	}
+	if home != "" {
+		own := func(name string) string { return filepath.Join(home, ".ssh", name) }
+		s.KnownHosts = append([]string{own("known_hosts")}, s.KnownHosts...)
+		s.KeyFiles = []string{own("id_ed25519"), own("id_ecdsa"), own("id_rsa")}
+	}
+	forward := tunnel.NewForward(s, f.port)
+	forward.Moves = !f.chosen("ssh-port")
+	if publicURL != "" {
+		if forward.Public, err = url.Parse(publicURL); err != nil {
+			return nil, misused("give it as in --public-url https://hooks.example.com", "--public-url: %w", err)
+		}
+	}
+	return forward, nil
+}
+
+// parseSSH reads [ssh://][user@]host[:port]; an IPv6 address with a port stands in brackets.
+func parseSSH(text string) (s tunnel.SSHServer, err error) {
+	const hint = "give it as in --ssh me@hooks.example.com, with :2222 behind it if sshd has another port than 22; ~/.ssh/config is not read"
+	rest := strings.TrimPrefix(text, "ssh://")
+	if i := strings.LastIndexByte(rest, '@'); i >= 0 {
+		s.User, rest = rest[:i], rest[i+1:]
+		if strings.Contains(s.User, ":") {
+			return s, misused(hint, "--ssh takes no password, it logs in with keys")
+		}
+	}
+	rest = strings.TrimSuffix(rest, "/")
+	s.Host, s.Port = strings.TrimSuffix(strings.TrimPrefix(rest, "["), "]"), "22"
+	if strings.Count(rest, ":") == 1 || strings.Contains(rest, "]:") {
+		if s.Host, s.Port, err = net.SplitHostPort(rest); err != nil {
+			return s, misused(hint, "--ssh %q: %w", text, err)
+		}
+	}
+	port, err := strconv.ParseUint(s.Port, 10, 16)
+	if s.Host == "" || strings.ContainsAny(s.Host, " \t\r\n/@[]'\"\\$`&;|<>?#") || err != nil || port == 0 {
+		return s, misused(hint, "--ssh %q is no user and host of an SSH server", text)
+	}
+	return s, nil
+}
+
+// loginName is the name of who runs this, as an SSH server may know it.
+func loginName() (string, error) {
+	u, err := account.Current()
+	if err != nil {
+		return "", err
+	}
+	return u.Username[strings.LastIndexByte(u.Username, '\\')+1:], nil // Windows puts a domain before it
+}
+
+// forwardError gives a refusal of the SSH server its exit code and hint.
+func forwardError(s *tunnel.SSHServer, err error) error {
+	if err == nil {
+		return nil
+	}
+	return cannot(forwardHint(s, err), "port of %s: %w", s.Host, err)
+}
+
+// forwardHint says what to do about an SSH server that refuses.
+func forwardHint(s *tunnel.SSHServer, err error) string {
+	known, isKnown := errors.AsType[*tunnel.HostKeyError](err)
+	login, isLogin := errors.AsType[*tunnel.LoginError](err)
+	file, isFile := errors.AsType[*tunnel.KeyFileError](err)
+	port, isPort := errors.AsType[*tunnel.PortError](err)
+	_, isHeld := errors.AsType[*tunnel.HeldError](err)
+	at := s.User + "@" + s.Host
+	if s.Port != "22" {
+		at = "-p " + s.Port + " " + at
+	}
+	switch {
+	case isKnown && (known.Err != nil || known.Revoked):
+		return ""
+	case isKnown && known.Known == nil:
+		return "compare that with what the owner of the host says, and let ssh note it: ssh " + at
+	case isKnown:
+		return "somebody may be in between. Only if the host got a new key: ssh-keygen -R '" + knownhosts.Normalize(s.Address()) + "', then ssh " + at
+	case isFile && file.Locked:
+		return "ssh-add " + file.File
+	case isFile:
+		return "--ssh-key names a private key, as ssh-keygen makes it"
+	case isLogin && len(login.Offered) > 0:
+		return "ssh-copy-id " + at + " puts a key there; --ssh-key FILE offers that one alone"
+	case isLogin && len(login.Locked) > 0:
+		return "ssh-add " + login.Locked[0]
+	case isLogin:
+		return "ssh-keygen makes one, ssh-copy-id " + at + " puts it there"
+	case isPort && port.Any:
+		return "its sshd_config needs AllowTcpForwarding yes or remote, and PermitListen no other port; authorized_keys may restrict it, too"
+	case isPort:
+		return "choose another one with --ssh-port; those below 1024 are for root there"
+	case isHeld:
+		return "ClientAliveInterval 15 in its sshd_config makes it let go of lost connections"
+	}
+	return ""
+}
+
+// forward tells a developer of changes of the link to an SSH server.
+func (s *screen) forward(f *tunnel.Forward) func(tunnel.Change) {
+	host := f.Server.Host
+	return func(c tunnel.Change) {
+		switch {
+		case c.URL != "":
+			fmt.Fprintln(s, s.ink.green("public address "+c.URL))
+		case c.Unheard:
+			s.note("no public address, looking on: %s", clean(c.Err.Error()))
+			s.note("only %s itself comes here, by http://127.0.0.1:%d", host, c.Port)
+			s.note("hint: %s", publicHint(f, c.Err))
+		case c.Up && c.First:
+		case c.Up:
+			s.note("the link to %s is back after %s", host, c.Away.Round(time.Second))
+		case c.Barred:
+			s.note("%s is there, but not for us, trying on: %s", host, clean(c.Err.Error()))
+			if hint := forwardHint(&f.Server, c.Err); hint != "" {
+				s.note("hint: %s", hint)
+			}
+		case c.First:
+			s.note("%s can't be reached, trying on: %s", host, clean(c.Err.Error()))
+		default:
+			s.note("the link to %s is lost since %s, senders can't come here: %s", host, time.Now().Format(time.TimeOnly), clean(c.Err.Error()))
+		}
+	}
+}
+
+// publicHint says what makes the port of an SSH server public to which no request comes round.
+func publicHint(f *tunnel.Forward, err error) string {
+	elsewhere := errors.Is(err, tunnel.ErrElsewhere)
+	switch {
+	case f.Public != nil:
+		return "what answers there is to pass requests on to that"
+	case elsewhere:
+		return "another program has that port there: choose one with --ssh-port"
+	}
+	return "set GatewayPorts clientspecified (or yes) in its sshd_config, reload sshd, and start this again; " +
+		"where it is set, a firewall keeps the port closed"
+}

@@ -1,0 +1,32 @@
+package main
+
+import "testing"
+
+func TestWhatAnSSHServerIsCalled(t *testing.T) {
+	for text, want := range map[string][3]string{
+		"me@h.example.com":          {"me", "h.example.com", "22"},
+		"h":                         {"", "h", "22"},
+		"me@h:2222":                 {"me", "h", "2222"},
+		"ssh://me@h:2222/":          {"me", "h", "2222"},
+		"first@corp@h":              {"first@corp", "h", "22"},
+		"me@[2001:db8::1]:2222":     {"me", "2001:db8::1", "2222"},
+		"me@[2001:db8::1]":          {"me", "2001:db8::1", "22"},
+		"me@2001:db8::1":            {"me", "2001:db8::1", "22"},
+		"":                          {},
+		"me@":                       {},
+		"me:word@h":                 {},
+		"me@h:":                     {},
+		"me@h:0":                    {},
+		"me@h:65536":                {},
+		"me@h/path":                 {},
+		"me@h -oProxyCommand=rm":    {},
+		"me@[2001:db8::1":           {"me", "2001:db8::1", "22"},
+		"me@h$(rm)":                 {},
+		"https://hooks.example.com": {},
+	} {
+		s, err := parseSSH(text)
+		if (err != nil) != (want == [3]string{}) || err == nil && [3]string{s.User, s.Host, s.Port} != want {
+			t.Errorf("%q: %q %q %q, %v", text, s.User, s.Host, s.Port, err)
+		}
+	}
+}

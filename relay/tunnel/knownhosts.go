@@ -1,0 +1,164 @@
+package tunnel
+
+import (
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"slices"
+	"strings"
+
+	"golang.org/x/crypto/ssh"
+	"golang.org/x/crypto/ssh/knownhosts"
+)
+
+// A HostKeyError is an SSH server whose key is not the one that known_hosts has for it.
+type HostKeyError struct {
+	Server  SSHServer
+	Key     string   // type and fingerprint of the server's key
+	Known   []string // where known_hosts has other keys for it; nil: it does not know the host
+	Revoked bool     // known_hosts says that nobody is to trust the key
+	Err     error    // of a host certificate, or of known_hosts itself; nil otherwise
+}
+
+func (e *HostKeyError) Error() string {
+	at := e.Server.Address()
+	switch {
+	case e.Err != nil:
+		return fmt.Sprintf("%s can't be trusted: %v", at, e.Err)
+	case e.Revoked:
+		return fmt.Sprintf("the key of %s was revoked: %s, at %s", at, e.Key, strings.Join(e.Known, ", "))
+	case len(e.Known) > 0:
+		return fmt.Sprintf("the key of %s has changed: it shows %s, and another one is known from %s", at, e.Key, strings.Join(e.Known, ", "))
+	}
+	return fmt.Sprintf("%s is not a known host: it shows %s", at, e.Key)
+}
+
+// knownHosts is what the files say of the keys of servers.
+type knownHosts struct {
+	look        ssh.HostKeyCallback
+	authorities map[string]bool // keys that sign those of hosts
+}
+
+// readKnownHosts reads the files that are there.
+func readKnownHosts(files []string) (*knownHosts, error) {
+	k := &knownHosts{authorities: make(map[string]bool)}
+	var there []string
+	for _, file := range files {
+		b, err := os.ReadFile(file)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			continue
+		case err != nil:
+			return nil, err
+		}
+		there = append(there, file)
+		for len(b) > 0 {
+			marker, _, key, _, rest, err := ssh.ParseKnownHosts(b)
+			if err == nil && marker == "cert-authority" {
+				k.authorities[string(key.Marshal())] = true
+			}
+			if err != nil {
+				break // the last line, or what knownhosts.New says
+			}
+			b = rest
+		}
+	}
+	look, err := knownhosts.New(there...)
+	if err != nil {
+		return nil, err
+	}
+	k.look = look
+	return k, nil
+}
+
+// certificates and plain are the algorithms of host keys that are asked for, the best first.
+var (
+	certificates = []string{
+		ssh.CertAlgoED25519v01, ssh.CertAlgoECDSA256v01, ssh.CertAlgoECDSA384v01, ssh.CertAlgoECDSA521v01,
+		ssh.CertAlgoRSASHA512v01, ssh.CertAlgoRSASHA256v01,
+	}
+	plain = []string{
+		ssh.KeyAlgoED25519, ssh.KeyAlgoECDSA256, ssh.KeyAlgoECDSA384, ssh.KeyAlgoECDSA521, ssh.KeyAlgoRSASHA512, ssh.KeyAlgoRSASHA256,
+	}
+)
+
+// algorithms are those to ask a server for: first of all those of which its key is known, or it would show another of its
+// keys, which would seem to have changed.
+func (k *knownHosts) algorithms(address string) []string {
+	var first []string
+	for _, known := range k.of(address) {
+		switch kind := known.Key.Type(); {
+		case k.authorities[string(known.Key.Marshal())]:
+			first = append(first, certificates...)
+		case kind == ssh.KeyAlgoRSA:
+			first = append(first, ssh.KeyAlgoRSASHA512, ssh.KeyAlgoRSASHA256)
+		default:
+			first = append(first, kind)
+		}
+	}
+	first = append(first, plain...)
+	var all []string
+	for _, a := range first {
+		if !slices.Contains(all, a) {
+			all = append(all, a)
+		}
+	}
+	return all
+}
+
+// of are the keys that are known for an address.
+func (k *knownHosts) of(address string) []knownhosts.KnownKey {
+	none, err := ssh.NewPublicKey(ed25519.PublicKey(make([]byte, ed25519.PublicKeySize)))
+	if err != nil {
+		return nil
+	}
+	var all []knownhosts.KnownKey
+	for _, at := range []string{address, anyPort(address)} {
+		if known, ok := errors.AsType[*knownhosts.KeyError](k.look(at, addr(at), none)); ok {
+			all = append(all, known.Want...)
+		}
+	}
+	return all
+}
+
+// anyPort is the address whose key OpenSSH takes too, where none is known for that of the port.
+func anyPort(address string) string {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return address
+	}
+	return net.JoinHostPort(host, "22")
+}
+
+// check says why a server is not to be trusted with this key; nil: it is.
+func (k *knownHosts) check(s *SSHServer, remote net.Addr, key ssh.PublicKey) error {
+	err := k.look(s.Address(), remote, key)
+	if err == nil {
+		return nil
+	}
+	no := &HostKeyError{Server: *s, Key: key.Type() + " " + ssh.FingerprintSHA256(key)}
+	unknown, isUnknown := errors.AsType[*knownhosts.KeyError](err)
+	if isUnknown && len(unknown.Want) == 0 && k.look(anyPort(s.Address()), remote, key) == nil {
+		return nil
+	}
+	revoked, isRevoked := errors.AsType[*knownhosts.RevokedError](err)
+	switch {
+	case isRevoked:
+		no.Revoked, no.Known = true, []string{placeOf(revoked.Revoked)}
+	case isUnknown:
+		for _, known := range unknown.Want {
+			no.Known = append(no.Known, placeOf(known))
+		}
+	default:
+		no.Err = err
+	}
+	return no
+}
+
+// placeOf is where a key stands, for people.
+func placeOf(k knownhosts.KnownKey) string {
+	return fmt.Sprintf("%s:%d (%s %s)", k.Filename, k.Line, k.Key.Type(), ssh.FingerprintSHA256(k.Key))
+}

@@ -1,0 +1,93 @@
+package tunnel
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// errSlow is why a server is given up that does not go on.
+var errSlow = errors.New("it did not answer as an SSH server does")
+
+// loginTime bounds logging in: a person may have to touch a key, or to tell the agent that it may be used.
+const loginTime = 2 * time.Minute
+
+// An SSHServer says how an SSH server is reached, and what is known of it and us.
+type SSHServer struct {
+	Host string // name or address, without brackets
+	Port string
+	User string
+
+	KnownHosts []string // files as OpenSSH has them; those that are not there are passed over
+	Agent      string   // socket of an agent that has keys; "": there is none
+	KeyFiles   []string // the usual ones, behind those of the agent; those that are not there are passed over
+	KeyFile    string   // the only one to log in with; "": whichever is taken
+
+	Timing Timing
+}
+
+// Address is host and port.
+func (s *SSHServer) Address() string { return net.JoinHostPort(s.Host, s.Port) }
+
+// dial connects, makes sure that it is the server that is known, and logs in. The error is a *KeyFileError, *LoginError or
+// *HostKeyError where the server does not want us, or is another one.
+func (s *SSHServer) dial(ctx context.Context) (*sshLink, error) {
+	known, err := readKnownHosts(s.KnownHosts)
+	if err != nil {
+		return nil, &HostKeyError{Server: *s, Err: err}
+	}
+	keys, err := s.keys()
+	if err != nil {
+		return nil, err
+	}
+	defer keys.close()
+	sock, err := (&net.Dialer{Timeout: shakeTime}).DialContext(ctx, "tcp", s.Address())
+	if err != nil {
+		return nil, err
+	}
+	return s.shake(ctx, newWatched(sock), known, keys)
+}
+
+// shake makes a link of a connection. It owns the connection, also when it fails.
+func (s *SSHServer) shake(ctx context.Context, sock *watched, known *knownHosts, keys *keys) (*sshLink, error) {
+	ctx, giveUp := context.WithCancelCause(ctx)
+	defer giveUp(nil)
+	patience := time.AfterFunc(shakeTime, func() { giveUp(errSlow) })
+	defer patience.Stop()
+	defer context.AfterFunc(ctx, func() { _ = sock.Close() })()
+	var asked, trusted bool
+	var distrust error
+	conn, opened, requests, err := ssh.NewClientConn(sock, s.Address(), &ssh.ClientConfig{
+		User: s.User, Auth: []ssh.AuthMethod{ssh.PublicKeysCallback(keys.offer)}, HostKeyAlgorithms: known.algorithms(s.Address()),
+		HostKeyCallback: func(_ string, remote net.Addr, key ssh.PublicKey) error {
+			err := known.check(s, remote, key)
+			if !asked { // it is asked again whenever the keys of the connection are renewed
+				asked, trusted, distrust = true, err == nil, err
+				patience.Reset(loginTime)
+			}
+			return err
+		},
+	})
+	switch {
+	case err == nil:
+		return newSSHLink(sock, conn, opened, requests, s.Timing.withDefaults()), nil
+	case distrust != nil:
+		return nil, distrust
+	case ctx.Err() != nil:
+		return nil, context.Cause(ctx)
+	case trusted && !isBroken(err):
+		return nil, &LoginError{Server: *s, Offered: keys.offered, Locked: keys.locked, Agent: keys.agentErr}
+	}
+	return nil, err
+}
+
+// isBroken says whether a connection has ended, or did not go on: nothing was refused.
+func isBroken(err error) bool {
+	_, network := errors.AsType[net.Error](err)
+	return network || errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrDeadlineExceeded)
+}

@@ -1,0 +1,175 @@
+package tunnel
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"strings"
+
+	"golang.org/x/crypto/ssh"
+	"golang.org/x/crypto/ssh/agent"
+)
+
+// A LoginError is an SSH server that takes none of our keys.
+type LoginError struct {
+	Server  SSHServer
+	Offered []string // which keys, and their fingerprints; nil: the server does not ask for keys, or there are none
+	Locked  []string // key files that nobody has opened
+	Agent   error    // why nothing could be had of the agent; nil: all was well, or there is none
+}
+
+func (e *LoginError) Error() string {
+	at := fmt.Sprintf("%s does not let %s in", e.Server.Address(), e.Server.User)
+	switch {
+	case len(e.Offered) > 0:
+		return at + ": it takes none of " + strings.Join(e.Offered, ", ")
+	case len(e.Locked) > 0:
+		return at + " without a key: " + strings.Join(e.Locked, ", ") + " has a passphrase, and the agent does not have it"
+	case e.Agent != nil:
+		return fmt.Sprintf("%s without a key, and the SSH agent can't be asked: %v", at, e.Agent)
+	}
+	return at + " without a key, and there is none that it would take"
+}
+
+// A KeyFileError is a key file that can't be used.
+type KeyFileError struct {
+	File   string
+	Locked bool // it has a passphrase, and the agent does not have the key
+	Err    error
+}
+
+func (e *KeyFileError) Error() string {
+	if e.Locked {
+		return "key " + e.File + " has a passphrase, and the agent does not have it"
+	}
+	return "key " + e.File + ": " + e.Err.Error()
+}
+
+func (e *KeyFileError) Unwrap() error { return e.Err }
+
+// keys are what we can log in with.
+type keys struct {
+	signers  []ssh.Signer
+	names    []string // of signers
+	offered  []string // names, once the server has asked
+	locked   []string // files with a passphrase whose keys are not among signers
+	agent    net.Conn // nil: there is none
+	agentErr error
+}
+
+// offer is for the server, which asks for keys.
+func (k *keys) offer() ([]ssh.Signer, error) {
+	k.offered = k.names
+	return k.signers, nil
+}
+
+// close ends the connection to the agent.
+func (k *keys) close() {
+	if k.agent != nil {
+		_ = k.agent.Close()
+	}
+}
+
+func (k *keys) add(name string, s ssh.Signer) {
+	k.signers = append(k.signers, s)
+	k.names = append(k.names, fmt.Sprintf("%s (%s)", name, ssh.FingerprintSHA256(s.PublicKey())))
+}
+
+// has gives the signer of a public key; nil: there is none.
+func (k *keys) has(public ssh.PublicKey) ssh.Signer {
+	for _, s := range k.signers {
+		if public != nil && string(s.PublicKey().Marshal()) == string(public.Marshal()) {
+			return s
+		}
+	}
+	return nil
+}
+
+// keys gathers the keys of the agent and the files.
+func (s *SSHServer) keys() (*keys, error) {
+	k := new(keys)
+	k.addAgent(s.Agent)
+	if s.KeyFile != "" {
+		if err := k.only(s.KeyFile); err != nil {
+			k.close()
+			return nil, err
+		}
+		return k, nil
+	}
+	for _, file := range s.KeyFiles {
+		signer, public, err := readKey(file)
+		switch {
+		case err == nil && k.has(signer.PublicKey()) == nil:
+			k.add(file, signer)
+		case isLocked(err) && k.has(public) == nil:
+			k.locked = append(k.locked, file)
+		}
+	}
+	return k, nil
+}
+
+// addAgent adds what an agent has.
+func (k *keys) addAgent(socket string) {
+	if socket == "" {
+		return
+	}
+	if k.agent, k.agentErr = net.DialTimeout("unix", socket, shakeTime); k.agentErr != nil {
+		return
+	}
+	client := agent.NewClient(k.agent)
+	signers, err := client.Signers()
+	if err != nil {
+		k.agentErr = err
+		return
+	}
+	for _, s := range signers {
+		name := "a key of the agent"
+		if of, ok := s.PublicKey().(*agent.Key); ok && of.Comment != "" {
+			name = "the agent's " + of.Comment
+		}
+		k.add(name, s)
+	}
+}
+
+// only leaves the one key of a file. Where that has a passphrase, the agent may have opened it.
+func (k *keys) only(file string) error {
+	signer, public, err := readKey(file)
+	if isLocked(err) {
+		if signer = k.has(public); signer == nil {
+			return &KeyFileError{File: file, Locked: true, Err: err}
+		}
+		err = nil
+	}
+	if err != nil {
+		return &KeyFileError{File: file, Err: err}
+	}
+	k.signers, k.names = nil, nil
+	k.add(file, signer)
+	return nil
+}
+
+// readKey reads a private key. Of one that has a passphrase there may still be the public part.
+func readKey(file string) (signer ssh.Signer, public ssh.PublicKey, err error) {
+	b, err := os.ReadFile(file)
+	if err != nil {
+		if of, ok := errors.AsType[*fs.PathError](err); ok {
+			err = of.Err
+		}
+		return nil, nil, err
+	}
+	signer, err = ssh.ParsePrivateKey(b)
+	if locked, ok := errors.AsType[*ssh.PassphraseMissingError](err); ok {
+		return nil, locked.PublicKey, err
+	}
+	if err != nil {
+		return nil, nil, errors.New("it is no private key that can be read") // what the parser says may tell of the key
+	}
+	return signer, signer.PublicKey(), nil
+}
+
+func isLocked(err error) bool {
+	_, locked := errors.AsType[*ssh.PassphraseMissingError](err)
+	return locked
+}

@@ -1,0 +1,226 @@
+package tunnel
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+)
+
+const (
+	// ChannelsMost is how many channels of a Forward should be open at once: each may keep 2 MiB of what its sender has
+	// sent and nobody has read, which x/crypto does not let one choose.
+	ChannelsMost = 128
+	// channelsWaiting is how many connections may wait to become channels. They cost little, their bytes wait at the server.
+	channelsWaiting = 1024
+	// channelsCarried is how many channels may be open that their readers have closed, or not yet.
+	channelsCarried = 4 * ChannelsMost
+)
+
+var (
+	errUnasked   = fmt.Errorf("%w: it opened a channel that was not asked for", ErrBroken)
+	errNotClosed = fmt.Errorf("%w: it does not close what was closed here", ErrBroken)
+	errHungUp    = errors.New("the other end closed the connection")
+)
+
+// sshLink is a connection to an SSH server that has let us in. It owns its goroutines; they have ended when close returns.
+type sshLink struct {
+	conn    ssh.Conn
+	sock    *watched
+	timing  Timing
+	knocks  chan ssh.NewChannel // of senders, that nobody has let in yet
+	port    atomic.Uint32       // that is forwarded; 0: none yet
+	carried atomic.Int32
+	running sync.WaitGroup
+	done    chan struct{}
+
+	mu  sync.Mutex // guards err
+	err error      // why it ended: the first
+}
+
+func newSSHLink(sock *watched, conn ssh.Conn, opened <-chan ssh.NewChannel, requests <-chan *ssh.Request, timing Timing) *sshLink {
+	l := &sshLink{conn: conn, sock: sock, timing: timing, knocks: make(chan ssh.NewChannel, channelsWaiting), done: make(chan struct{})}
+	l.running.Go(func() { ssh.DiscardRequests(requests) })
+	l.running.Go(func() { l.take(opened) })
+	l.running.Go(l.ping)
+	l.running.Go(l.listen)
+	l.running.Go(func() {
+		l.end(hungUp(conn.Wait()))
+		close(l.done)
+	})
+	return l
+}
+
+// hungUp says in the error of a connection what has happened.
+func hungUp(err error) error {
+	if errors.Is(err, io.EOF) {
+		return errHungUp
+	}
+	return err
+}
+
+// end notes why the link ends, if nothing was noted before.
+func (l *sshLink) end(cause error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.err == nil {
+		l.err = cause
+	}
+}
+
+// cause is why the link has ended; nil: it has not.
+func (l *sshLink) cause() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.err
+}
+
+// cut ends the link. It does not wait for its goroutines.
+func (l *sshLink) cut(cause error) {
+	l.end(cause)
+	_ = l.sock.Close() // and not of conn, which would say so to the server and wait for that
+}
+
+// close ends the link and waits for its goroutines.
+func (l *sshLink) close() {
+	l.cut(ErrClosed)
+	l.running.Wait()
+}
+
+// ping asks for signs of life. The answer is waited for by listen, which takes any byte for one.
+func (l *sshLink) ping() {
+	tick := time.NewTicker(l.timing.Ping)
+	defer tick.Stop()
+	for {
+		select {
+		case <-l.done:
+			return
+		case <-tick.C:
+		}
+		if _, _, err := l.conn.SendRequest("keepalive@openssh.com", true, nil); err != nil {
+			return
+		}
+	}
+}
+
+// listen ends the link when nothing comes any more.
+func (l *sshLink) listen() {
+	tick := time.NewTicker(l.timing.Ping)
+	defer tick.Stop()
+	for {
+		select {
+		case <-l.done:
+			return
+		case <-tick.C:
+		}
+		if l.sock.quiet() > l.timing.Silence {
+			l.cut(fmt.Errorf("%w for %s", errSilent, l.timing.Silence))
+			return
+		}
+	}
+}
+
+// take queues the channels that the server opens. It never waits, for behind it everything else would.
+func (l *sshLink) take(opened <-chan ssh.NewChannel) {
+	for c := range opened {
+		if c.ChannelType() != "forwarded-tcpip" {
+			l.cut(errUnasked)
+			continue
+		}
+		select {
+		case l.knocks <- c:
+		default:
+			turnAway(c)
+		}
+	}
+}
+
+// hand gives the channels to those who accept of f, until the link ends.
+func (l *sshLink) hand(f *Forward) {
+	for {
+		select {
+		case <-l.done:
+			return
+		case opened := <-l.knocks:
+			l.letIn(f, opened)
+		}
+	}
+}
+
+// letIn makes a Channel of what the server has opened, once somebody accepts it.
+func (l *sshLink) letIn(f *Forward, opened ssh.NewChannel) {
+	var from origin
+	if err := ssh.Unmarshal(opened.ExtraData(), &from); err != nil || from.Port != l.port.Load() {
+		turnAway(opened)
+		return
+	}
+	c := newChannel(from.remote(l.sock.RemoteAddr()), &f.probe)
+	select {
+	case f.channels <- c:
+	case <-f.closed:
+		turnAway(opened)
+		return
+	case <-l.done:
+		return
+	}
+	if l.carried.Add(1) > channelsCarried {
+		l.cut(errNotClosed)
+	}
+	l.running.Go(func() {
+		defer l.carried.Add(-1)
+		c.carry(opened, l.done)
+	})
+}
+
+// forward asks the server for a port, 0: any, and says which it is; ok is false when the server refuses.
+func (l *sshLink) forward(port int) (got int, ok bool, err error) {
+	// An empty address means all of them, where the server lets us choose (RFC 4254 section 7.1, GatewayPorts of sshd).
+	ask := struct {
+		Addr string
+		Port uint32
+	}{"", uint32(port)}
+	ok, answer, err := l.conn.SendRequest("tcpip-forward", true, ssh.Marshal(&ask))
+	if err != nil {
+		l.cut(hungUp(err))
+		return 0, false, l.cause()
+	}
+	if ok && port == 0 && len(answer) == 4 {
+		ask.Port = binary.BigEndian.Uint32(answer)
+	}
+	if ok && (ask.Port == 0 || ask.Port > 1<<16-1) {
+		return 0, false, fmt.Errorf("%w: it forwards port %d", ErrBroken, ask.Port)
+	}
+	if ok {
+		l.port.Store(ask.Port)
+	}
+	return int(ask.Port), ok, nil
+}
+
+// watched is a connection that knows since when nothing has come, and gives no write for ever.
+type watched struct {
+	net.Conn
+	since time.Time    // of what last counts
+	last  atomic.Int64 // when something came, in nanoseconds behind since
+}
+
+func newWatched(c net.Conn) *watched { return &watched{Conn: c, since: time.Now()} }
+
+// quiet is for how long nothing has come.
+func (w *watched) quiet() time.Duration { return time.Since(w.since) - time.Duration(w.last.Load()) }
+
+func (w *watched) Read(p []byte) (int, error) {
+	n, err := w.Conn.Read(p)
+	w.last.Store(int64(time.Since(w.since)))
+	return n, err
+}
+
+func (w *watched) Write(p []byte) (int, error) {
+	_ = w.SetWriteDeadline(time.Now().Add(writeTime))
+	return w.Conn.Write(p)
+}
