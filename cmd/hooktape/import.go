@@ -1,10 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -183,8 +187,17 @@ func (m *importing) print(done inspect.Imported) error {
 		text += fmt.Sprintf("; %s without a request passed over", counted(done.Alone, "response"))
 	}
 	if done.Other > 0 {
-		text += fmt.Sprintf("; %s of other kinds passed over", counted(done.Other, "WARC record"))
+		text += fmt.Sprintf("; %s passed over: %s", counted(done.Other, "other WARC record"), kinds(done.Kinds))
 	}
 	_, err := fmt.Fprintln(m.stdout, text)
 	return err
+}
+
+// kinds says how many there are of each, the most first.
+func kinds(all map[string]int) string {
+	names := slices.SortedFunc(maps.Keys(all), func(a, b string) int { return cmp.Or(cmp.Compare(all[b], all[a]), cmp.Compare(a, b)) })
+	for i, name := range names {
+		names[i] = fmt.Sprintf("%d %s", all[name], clean(name))
+	}
+	return strings.Join(names, ", ")
 }

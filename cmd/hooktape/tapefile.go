@@ -97,6 +97,7 @@ func (f tapeFiles) Read(from io.Reader, q inspect.ImportQuery) (done inspect.Imp
 	for _, n := range skipped.Other {
 		done.Other += n
 	}
+	done.Kinds = skipped.Other
 	return done, nil
 }
 

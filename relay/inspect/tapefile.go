@@ -37,15 +37,17 @@ type ImportQuery struct {
 
 // Imported says what came onto the tape.
 type Imported struct {
-	Session string   `json:"session"` // "" when there was nothing to put into one
-	Records int      `json:"records"`
-	Bytes   int64    `json:"bytes"`             // of the requests, answers and responses
-	Masked  bool     `json:"masked"`            // the file says that its secrets are fakes
-	Alone   int      `json:"alone,omitempty"`   // responses of other tools whose request is not in the file
-	Other   int      `json:"other,omitempty"`   // records of other tools that are neither request nor response
-	Damage  []string `json:"damage,omitempty"`  // what can't be read, and where: the first few
-	Damaged int      `json:"damaged,omitempty"` // how many there are of them
-	Large   int      `json:"large,omitempty"`   // how many of them were larger than is taken
+	Session string `json:"session"` // "" when there was nothing to put into one
+	Records int    `json:"records"`
+	Bytes   int64  `json:"bytes"`           // of the requests, answers and responses
+	Masked  bool   `json:"masked"`          // the file says that its secrets are fakes
+	Alone   int    `json:"alone,omitempty"` // responses of other tools whose request is not in the file
+	Other   int    `json:"other,omitempty"` // records of other tools that are neither request nor response
+	// Kinds says how many of the Other ones are what.
+	Kinds   map[string]int `json:"kinds,omitempty"`
+	Damage  []string       `json:"damage,omitempty"`  // what can't be read, and where: the first few
+	Damaged int            `json:"damaged,omitempty"` // how many there are of them
+	Large   int            `json:"large,omitempty"`   // how many of them were larger than is taken
 }
 
 // damageTold is how many places of a damaged file are told. The first one says where it broke.

@@ -119,6 +119,6 @@ func (r *Reader) abandon() {
 		return
 	}
 	r.current = nil
-	r.fresh = append(r.fresh, found{damage: &Damage{Offset: a.offset, Record: a.number, ID: a.ID, Err: errMissing}})
+	r.fresh = append(r.fresh, found{damage: &Damage{Offset: r.before + a.offset, Record: a.number, ID: a.ID, Err: errMissing}})
 	r.giveAssembly(a)
 }

@@ -61,7 +61,7 @@ func hostOf(text string) string {
 }
 
 // examineResponses finds the heads of what came back. A pair of another tool is an attempt: its response is the app's, with
-// which a replay can be compared.
+// which a replay can be compared, unless it is not whole.
 func (r *Recording) examineResponses() error {
 	if a := r.Answer; a != nil {
 		end, status, err := examineResponse(a.Response)
@@ -78,7 +78,7 @@ func (r *Recording) examineResponses() error {
 		}
 		a.HeadSize = end
 	}
-	if a := r.Answer; !r.Known && a != nil && a.HeadSize > 0 && r.HeadSize > 0 && len(r.Attempts) == 0 {
+	if a := r.Answer; !r.Known && a != nil && a.Error == "" && a.HeadSize > 0 && r.HeadSize > 0 && len(r.Attempts) == 0 {
 		head, err := r.Request.Start(int64(r.HeadSize))
 		if err != nil {
 			return err

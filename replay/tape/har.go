@@ -334,6 +334,9 @@ func (x *harExchange) recording() (*Recording, error) {
 			duration = 0
 		}
 		r.Answer = &Answer{Status: x.Response.Status, Duration: duration, Time: Time{started.Add(time.Duration(duration)).UTC()}, Response: Bytes(x.Response.bytes())}
+		if x.Response.Content.Text == "" && x.Response.Content.Size > 0 {
+			r.Answer.Error = "the file has not its body"
+		}
 	}
 	if err := r.examine(); err != nil {
 		return nil, err

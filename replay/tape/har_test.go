@@ -188,3 +188,26 @@ func TestADamagedHARGivesWhatIsReadable(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestWhatAToolLeavesOutIsNoBaseline: of responses that are not whole, a replay can say nothing.
+func TestWhatAToolLeavesOutIsNoBaseline(t *testing.T) {
+	const request = `"request":{"method":"GET","url":"http://a/"}`
+	for response, want := range map[string]int{
+		`{"status":200,"content":{"size":0}}`:            1,
+		`{"status":200,"content":{"size":4,"text":"a"}}`: 1,
+		`{"status":200,"content":{"size":4}}`:            0,
+		`{"status":200}`:                                 1,
+		`{"status":0}`:                                   0,
+		`null`:                                           0,
+	} {
+		_, got, damage, _ := read(t, strings.NewReader(`{"log":{"entries":[{`+request+`,"time":null,"response":`+response+`}]}}`))
+		if len(damage) > 0 || len(got) != 1 || len(got[0].Attempts) != want {
+			t.Errorf("%s: %+v, %v", response, got, damage)
+		}
+	}
+	cut := warcText("request", "1", "", "GET / HTTP/1.1\r\nHost: a\r\n\r\n") + warcText("response", "2", "WARC-Concurrent-To: <1>\r\nWARC-Truncated: time\r\n", "HTTP/1.1 200 OK\r\n\r\nhi")
+	_, got, damage, _ := read(t, strings.NewReader(cut))
+	if len(damage) > 0 || len(got) != 1 || len(got[0].Attempts) > 0 || got[0].Answer.Error != "the file has not all of it: time" {
+		t.Errorf("%+v, %v", got, damage)
+	}
+}

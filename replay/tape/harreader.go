@@ -16,7 +16,7 @@ var (
 // readHAR gives what a HAR file has. The file is read in a stream: what is in memory at a time is one exchange.
 func (r *Reader) readHAR(yield func(*Recording, error) bool) {
 	file := bufio.NewReaderSize(&noted{r.har, &r.harErr}, inputBuffer)
-	h := &harReader{Reader: r, jsonText: jsonText{r: file, at: r.harStart}, yield: yield}
+	h := &harReader{Reader: r, jsonText: jsonText{r: file, at: r.before}, yield: yield}
 	err := h.object(func(name string) error {
 		if name != "log" {
 			return h.passOver()

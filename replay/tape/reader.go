@@ -22,32 +22,36 @@ type Reader struct {
 	// message of WARC, which is kept on the disk, and 64 MiB for what has to be in memory. It may be set before reading.
 	Largest int64
 
-	in     input         // of WARC
-	har    *bufio.Reader // nil: it is WARC
-	harErr error         // of reading it
-	// harStart is how many bytes of the file are before it.
-	harStart int64
-	scratch  scratch
-	info     Info
-	number   int  // of the WARC record at hand
-	lost     bool // the text at hand is not where a WARC record begins
-	current  *assembly
-	halves   []*half
-	skipped  Skipped
-	fresh    []found
+	in      input         // of WARC
+	har     *bufio.Reader // nil: it is WARC
+	harErr  error         // of reading it
+	before  int64         // bytes of the file that were passed over
+	scratch scratch
+	info    Info
+	number  int  // of the WARC record at hand
+	lost    bool // the text at hand is not where a WARC record begins
+	current *assembly
+	halves  []*half
+	skipped Skipped
+	fresh   []found
 }
 
 // Skipped counts the WARC records of other tools that are no part of a recording.
 type Skipped struct {
 	Alone int            // responses whose request is not there
-	Other map[string]int // by their type: revisit, conversion
+	Other map[string]int // by what they are: "revisit", "segment", "response of text/dns"
 }
 
 // kindsMax is how many types of WARC records are told apart. The standard has eight.
-const kindsMax = 32
+const (
+	kindsMax   = 32
+	kindLength = 64
+)
 
 func (s *Skipped) add(kind string) {
-	kind = strings.ToLower(kind)
+	if len(kind) > kindLength {
+		kind = kind[:kindLength]
+	}
 	if s.Other[kind] == 0 && len(s.Other) >= kindsMax {
 		kind = "other"
 	}
@@ -63,16 +67,16 @@ func NewReader(r io.Reader) (*Reader, error) {
 		return nil, err
 	}
 	t := &Reader{skipped: Skipped{Other: map[string]int{}}}
+	if bom, _ := start.Peek(3); string(bom) == "\ufeff" {
+		n, _ := start.Discard(3) // it was peeked at
+		t.before = int64(n)
+	}
 	switch kind {
 	case kindWARC:
 		t.in = newPlainInput(start)
 	case kindGzip:
 		t.in = newGzipInput(start)
 	case kindHAR:
-		if bom, _ := start.Peek(3); string(bom) == "\ufeff" {
-			n, _ := start.Discard(3) // it was peeked at
-			t.harStart = int64(n)
-		}
 		t.har = start
 	}
 	return t, nil
@@ -183,7 +187,7 @@ func (r *Reader) complete(recording *Recording) {
 
 // damaged says what can't be read.
 func (r *Reader) damaged(offset int64, id string, err error) {
-	r.fresh = append(r.fresh, found{damage: &Damage{Offset: offset, Record: r.number, ID: id, Err: err}})
+	r.fresh = append(r.fresh, found{damage: &Damage{Offset: r.before + offset, Record: r.number, ID: id, Err: err}})
 }
 
 // warcPart is a WARC record that was read.
@@ -321,8 +325,31 @@ func (p *warcPart) isContent(name string) bool {
 
 // isHTTP says whether the block is a message. WARC files also have DNS lookups and the like.
 func (p *warcPart) isHTTP() bool {
+	if !p.isType("request") && !p.isType("response") || p.get(fieldSegment) != "" { // a segment is no whole message
+		return false
+	}
+	kind := p.content()
+	return kind == "application/http" || kind == "" && strings.HasPrefix(strings.Trim(p.get(fieldTarget), "<>"), "http")
+}
+
+// content is the type of the block, without parameters.
+func (p *warcPart) content() string {
 	kind, _, _ := strings.Cut(p.get(fieldContentType), ";")
-	return (p.isType("request") || p.isType("response")) && strings.EqualFold(strings.TrimSpace(kind), "application/http")
+	return strings.ToLower(strings.TrimSpace(kind))
+}
+
+// kind says to people what a WARC record is that is passed over.
+func (p *warcPart) kind() string {
+	switch kind := strings.ToLower(p.get(fieldType)); {
+	case kind == "":
+		return "without a type"
+	case p.get(fieldSegment) != "":
+		return "segment"
+	case kind == "request" || kind == "response" || kind == "resource":
+		return kind + " of " + cmp.Or(p.content(), "no type")
+	default:
+		return kind
+	}
 }
 
 // wanted says whether the block is needed.
@@ -357,7 +384,7 @@ func (r *Reader) take(p *warcPart) {
 	case p.isHTTP() && p.standsAlone():
 		r.pair(p)
 	case p.get(fieldPart) == "":
-		r.skipped.add(p.get(fieldType))
+		r.skipped.add(p.kind())
 	}
 }
 

@@ -340,10 +340,18 @@ func TestFilesOfOtherToolsAreRead(t *testing.T) {
 		{"others", record("revisit", "1", "", "http://x.test/a", "", response) + record("response", "2", "", "dns:x.test", "Content-Type: text/dns\r\n", "x"), 0, 0, 0, 0, 2},
 		{"wrong digest", record("request", "1", "", "http://x.test/a", wrong, request), 0, 0, 1, 0, 0},
 		{"wrong payload digest", record("response", "1", "", "http://x.test/a", strings.Replace(wrong, "Block", "Payload", 1), response), 0, 0, 1, 0, 0},
+		{"md5", record("request", "1", "", "http://x.test/a", "WARC-Block-Digest: md5:f39562c2ce3b64a1b1a67c3e4c9b3f00\r\n", request), 0, 0, 1, 0, 0},
+		{"lines that end with LF", strings.ReplaceAll(record("request", "1", "", "http://x.test/a", "", "BLOCK"), "\r\n", "\n"), 1, 0, 0, 0, 0},
+		{"byte order mark", "\ufeff" + record("request", "1", "", "http://x.test/a", "", request), 1, 0, 0, 0, 0},
+		{"no blank lines", strings.TrimSpace(record("request", "1", "", "http://x.test/a", "", request)) + "\r\n\r\n" + record("response", "2", "1", "http://x.test/a", "", response), 1, 1, 0, 0, 0},
+		{"no content type", record("request", "1", "", "http://x.test/a", "Content-Type:\r\n", request), 1, 0, 0, 0, 0},
+		{"response in segments", record("request", "1", "", "http://x.test/a", "", request) + record("response", "2", "1", "http://x.test/a", "WARC-Segment-Number: 1\r\n", response) + record("continuation", "3", "", "http://x.test/a", "WARC-Segment-Number: 2\r\n", "more"), 1, 0, 0, 0, 2},
+		{"revisit of a request's response", record("request", "1", "", "http://x.test/a", "", request) + record("revisit", "2", "1", "http://x.test/a", "", response), 1, 0, 0, 0, 1},
 		{"unknown digest", record("request", "1", "", "http://x.test/a", "WARC-Block-Digest: crc32:00\r\n", request), 1, 0, 0, 0, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			_, got, damage, skipped := read(t, strings.NewReader(c.file))
+			file := strings.Replace(c.file, "Content-Length: 5\n\nBLOCK", fmt.Sprintf("Content-Length: %d\n\n%s", len(request), request), 1)
+			_, got, damage, skipped := read(t, strings.NewReader(file))
 			answered, other := 0, 0
 			for _, r := range got {
 				if string(r.Request.inline) != request || r.Known || r.URL != "http://x.test/a" || r.Time.IsZero() {

@@ -3,6 +3,7 @@ package tape
 import (
 	"bufio"
 	"bytes"
+	"crypto/md5"
 	"crypto/sha1"
 	"crypto/sha256"
 	"crypto/sha512"
@@ -27,6 +28,7 @@ const (
 	fieldRefersTo      = "WARC-Refers-To"
 	fieldAddress       = "WARC-IP-Address"
 	fieldTruncated     = "WARC-Truncated"
+	fieldSegment       = "WARC-Segment-Number"
 	fieldBlockDigest   = "WARC-Block-Digest"
 	fieldPayloadDigest = "WARC-Payload-Digest"
 	fieldContentType   = "Content-Type"
@@ -179,7 +181,10 @@ type digest struct {
 	hash.Hash
 }
 
-var digests = map[string]func() hash.Hash{"sha1": sha1.New, "sha256": sha256.New, "sha-256": sha256.New, "sha512": sha512.New}
+var digests = map[string]func() hash.Hash{
+	"md5": md5.New, "sha1": sha1.New, "sha-1": sha1.New, "sha256": sha256.New, "sha-256": sha256.New, "sha384": sha512.New384,
+	"sha-384": sha512.New384, "sha512": sha512.New, "sha-512": sha512.New,
+}
 
 // newDigest is what a field asks for; nil where it is empty or of an algorithm that is not known.
 func newDigest(value string) *digest {
