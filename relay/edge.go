@@ -23,6 +23,7 @@ import (
 type edge struct {
 	guesses guesses
 	running sync.WaitGroup // laptops
+	copying sync.Mutex     // held while it is written what a laptop wants copies of, also during I/O; before mu
 
 	// mu guards the fields below. It is held for moments, never during I/O.
 	mu      sync.Mutex
@@ -208,6 +209,13 @@ func (e *edge) close() {
 		_ = l.link.Close()
 	}
 	e.running.Wait()
+}
+
+// has says whether a laptop has its tunnel still.
+func (e *edge) has(l *laptop) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.laptops[l.name] == l
 }
 
 // at is the laptop that has a tunnel and takes requests; nil when it is not there.

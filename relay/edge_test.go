@@ -432,6 +432,30 @@ func TestATunnelIsOnlyForThoseWhoMayHaveItStill(t *testing.T) {
 	}
 }
 
+func TestALaptopThatIsReplacedLeavesTheCopiesOfItsSuccessor(t *testing.T) {
+	edge := startEdge(t, tapeIn(t), edgeConfig(time.Minute))
+	first := &laptop{name: "alice", hash: store.HashToken(tokenOfTests)}
+	second := &laptop{name: "alice", hash: first.hash}
+	wanted := []store.Copy{{Source: "stripe"}}
+	for _, step := range []struct {
+		laptop *laptop
+		before *laptop
+	}{{first, nil}, {second, first}} {
+		if _, err := edge.edge.replace(step.before, step.laptop); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := edge.copyTo(second, wanted); err != nil {
+		t.Fatal(err)
+	}
+	if err := edge.copyTo(first, nil); !errors.Is(err, errReplaced) {
+		t.Errorf("the first got %v", err)
+	}
+	if copies, err := edge.store.Copies(); err != nil || !slices.Equal(copies["alice"], wanted) {
+		t.Errorf("copies %v, %v", copies, err)
+	}
+}
+
 func TestATunnelHasOneLaptop(t *testing.T) {
 	a, b := startApp(t, always(ok)), startApp(t, always(ok))
 	edge := startEdge(t, tapeIn(t), edgeConfig(time.Minute))

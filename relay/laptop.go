@@ -118,7 +118,10 @@ func (a *Agent) welcome(l *laptop, hello tunnel.Hello) (w tunnel.Welcome, err er
 		w.Refused, w.Reason = tunnel.Taken, fmt.Sprintf("tunnel %q is open already, from %s", l.name, other.remote)
 		return w, nil
 	}
-	if err := a.copyTo(l.name, copies); err != nil {
+	switch err := a.copyTo(l, copies); {
+	case errors.Is(err, errReplaced):
+		return w, err
+	case err != nil:
 		w.Refused, w.Reason = tunnel.NoCopy, err.Error()
 		return w, nil
 	}
@@ -148,8 +151,15 @@ func copiesFor(cfg *config.Config, name string, wanted []tunnel.Copy) (copies []
 	return copies, nil
 }
 
-// copyTo gives a tunnel copies of sources, and keeps that for when the agent starts again.
-func (a *Agent) copyTo(name string, copies []store.Copy) error {
+// copyTo gives the tunnel of a laptop copies of sources, and keeps that for when the agent starts again. The error is
+// errReplaced where the tunnel is another's by now, who says what it wants behind this one.
+func (a *Agent) copyTo(l *laptop, copies []store.Copy) error {
+	a.edge.copying.Lock()
+	defer a.edge.copying.Unlock()
+	name := l.name
+	if !a.edge.has(l) {
+		return errReplaced
+	}
 	before, _ := a.store.Copies() // what can't be read is written anew
 	if slices.Equal(before[name], copies) {
 		return nil
