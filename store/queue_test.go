@@ -31,28 +31,30 @@ func TestOnlyLateChangesAreOvertaken(t *testing.T) {
 		"nothing overtakes what is ahead": {[]order{ahead, late, ahead}, []int{0, 2}, []int{1}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			q := newQueue(queueMax, ID{}, time.Now)
-			var line []*Commit
-			for _, o := range c.line {
-				line = append(line, enterFilled(t, q, o))
-			}
-			check := func(want []int) {
-				t.Helper()
-				var got []int
-				for _, taken := range q.take() {
-					got = append(got, slices.Index(line, taken))
+			synctest.Test(t, func(t *testing.T) { // where no time passes while they enter
+				q := newQueue(queueMax, ID{}, time.Now)
+				var line []*Commit
+				for _, o := range c.line {
+					line = append(line, enterFilled(t, q, o))
 				}
-				if !slices.Equal(got, want) {
-					t.Errorf("taken %v, want %v", got, want)
+				check := func(want []int) {
+					t.Helper()
+					var got []int
+					for _, taken := range q.take() {
+						got = append(got, slices.Index(line, taken))
+					}
+					if !slices.Equal(got, want) {
+						t.Errorf("taken %v, want %v", got, want)
+					}
 				}
-			}
-			check(c.first)
-			if c.then != nil {
-				q.hurry()
-				check(c.then)
-			}
-			q.close(ErrClosed)
-			check(nil)
+				check(c.first)
+				if c.then != nil {
+					q.hurry()
+					check(c.then)
+				}
+				q.close(ErrClosed)
+				check(nil)
+			})
 		})
 	}
 }
