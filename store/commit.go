@@ -56,6 +56,17 @@ func (s *Store) run() {
 			return
 		}
 		s.queue.release(s.commitGroup(group))
+		s.writeAhead()
+	}
+}
+
+// writeAhead prepares the file for more commits like the last one, once the senders of that know of it.
+func (s *Store) writeAhead() {
+	top := s.evictor.used.Load() + s.evictor.free.Load()
+	grown := top - s.top
+	s.top = top
+	if grown > 0 && grown <= aheadMost && s.file != nil && !s.options.NoSync && !s.short.Load() {
+		s.file.writeAhead(top)
 	}
 }
 

@@ -53,6 +53,8 @@ type file struct {
 	db    *bolt.DB
 	os    *os.File
 	stuck bool // a transaction could not be ended: db.Close would wait for it for ever
+
+	ahead int64 // the file has its blocks up to there, as far as is known. Committer only
 }
 
 // openFile opens the database at path, which must be there.
@@ -242,6 +244,35 @@ func (f *file) room() (used, free int64) {
 	_ = f.view(func(tx *bolt.Tx) error { size = tx.Size(); return nil })
 	free = int64(st.FreePageN+st.PendingPageN) * pageSize
 	return size - free, free
+}
+
+const (
+	// aheadSize is how much of the file is written ahead, and aheadLow how little of that may be left.
+	aheadSize = 1 << 20
+	aheadLow  = aheadSize / 16
+	// aheadMost is the most by which a commit may have made the tape larger: for large ones zeros cost more than blocks.
+	aheadMost = aheadSize / 8
+)
+
+var zeros [aheadSize]byte // never written to: it takes no memory
+
+// writeAhead writes zeros behind the pages in use, which end at top, where the next commits put theirs. So they find
+// blocks there, and their sync has only data to write. For new blocks it would have to commit the file system's journal,
+// with all that other processes have in it: 0.25 ms in the place of 0.15 on an idle ext4, and up to 1 ms on a busy one.
+// What can't be written is no loss: the next commit says why. Committer only.
+func (f *file) writeAhead(top int64) {
+	if top+aheadLow <= f.ahead {
+		return
+	}
+	info, err := f.os.Stat()
+	if err != nil {
+		return
+	}
+	from, to := max(top, f.ahead), min(top+aheadSize, info.Size()) // how large the file is, is bbolt's business
+	if from < to {
+		_, _ = f.os.WriteAt(zeros[:to-from], from)
+		f.ahead = to
+	}
 }
 
 func (f *file) close() error {
