@@ -57,8 +57,12 @@ func ReadThen(open func() (io.ReadCloser, error), method string) (*Response, err
 	}
 	r := newResponse(head, openFunc(open))
 	rest := io.MultiReader(bytes.NewReader(start[len(head.Raw):]), raw)
-	digest := sha256.New()
-	r.Size, err = io.Copy(digest, wire.NewBodyReader(head.Framing, rest))
+	digest := digests.Get().(*digest)
+	defer digests.Put(digest)
+	digest.Reset()
+	buf := buffers.Get().(*[32 << 10]byte)
+	defer buffers.Put(buf)
+	r.Size, err = io.CopyBuffer(digest, wire.NewBodyReader(head.Framing, rest), buf[:])
 	if err := unlessBroken(err); err != nil {
 		return nil, fmt.Errorf("read the response: %w", err)
 	}

@@ -74,6 +74,9 @@ type addedAttempts struct {
 // AddAttempts puts attempts of a replay onto the tape, in their order, and returns when they are on the disk. Those whose
 // record was deleted meanwhile are passed over, and counted.
 func (c *Client) AddAttempts(ctx context.Context, attempts []NewAttempt) (gone int, err error) {
+	if c.local != nil {
+		return c.local.putAttempts(attempts)
+	}
 	out, in := io.Pipe()
 	form := multipart.NewWriter(in)
 	written := make(chan struct{})
@@ -126,19 +129,49 @@ func (s *Server) addAttempts(w http.ResponseWriter, r *http.Request) error {
 	if err == io.EOF {
 		err = nil
 	}
-	var added addedAttempts
+	gone, failed := settled(commits)
+	if err := errors.Join(err, failed); err != nil {
+		return err
+	}
+	return reply(w, addedAttempts{gone})
+}
+
+// putAttempts is addAttempts in the same process.
+func (s *Server) putAttempts(attempts []NewAttempt) (gone int, err error) {
+	commits := make([]*store.Commit, 0, len(attempts))
+	for i := range attempts {
+		commit, failed := s.putAttempt(&attempts[i])
+		if err = failed; err != nil {
+			break
+		}
+		commits = append(commits, commit)
+	}
+	gone, failed := settled(commits)
+	return gone, errors.Join(err, failed)
+}
+
+func (s *Server) putAttempt(a *NewAttempt) (*store.Commit, error) {
+	response := s.Store.Spool()
+	defer response.Discard()
+	if a.Response != nil {
+		if _, err := io.Copy(response, a.Response); err != nil {
+			return nil, err
+		}
+	}
+	return s.settle(a, response)
+}
+
+// settled waits for attempts to be on the disk, and counts those whose record is gone.
+func settled(commits []*store.Commit) (gone int, err error) {
 	for _, commit := range commits {
 		switch failed := commit.Wait(); {
 		case errors.Is(failed, store.ErrNotFound):
-			added.Gone++
+			gone++
 		default:
 			err = errors.Join(err, failed)
 		}
 	}
-	if err != nil {
-		return err
-	}
-	return reply(w, added)
+	return gone, err
 }
 
 // addAttempt has the next attempt put onto the tape. The error is io.EOF when there is none.
@@ -149,19 +182,24 @@ func (s *Server) addAttempt(parts *multipart.Reader) (*store.Commit, error) {
 	if err != nil {
 		return nil, err
 	}
+	return s.settle(posted, response)
+}
+
+// settle has an attempt put onto the tape.
+func (s *Server) settle(a *NewAttempt, response *store.Spool) (*store.Commit, error) {
 	o := store.Outcome{Response: response, Attempt: &store.Attempt{
-		Record: posted.Record, Source: posted.Source, Target: posted.Target, Replay: true, Edited: posted.Edited, Accepted: posted.Accepted,
-		URL: posted.URL, Time: posted.Time.Time, Head: posted.Head, Status: posted.Status, Error: posted.Error,
-		FirstByte: posted.FirstByte.Duration(), Duration: posted.Duration.Duration(), HeadSize: posted.HeadSize,
+		Record: a.Record, Source: a.Source, Target: a.Target, Replay: true, Edited: a.Edited, Accepted: a.Accepted,
+		URL: a.URL, Time: a.Time.Time, Head: a.Head, Status: a.Status, Error: a.Error,
+		FirstByte: a.FirstByte.Duration(), Duration: a.Duration.Duration(), HeadSize: a.HeadSize,
 	}}
-	if posted.Sent != nil {
+	if a.Sent != nil {
 		o.Sent = s.Store.Spool()
 		defer o.Sent.Discard()
-		if _, err := o.Sent.Write(posted.Sent); err != nil {
+		if _, err := o.Sent.Write(a.Sent); err != nil {
 			return nil, err
 		}
 	}
-	return s.Store.Settle(posted.Record, o), nil
+	return s.Store.Settle(a.Record, o), nil
 }
 
 // multipartOf is r.MultipartReader, which takes multipart/form-data and mixed alike.

@@ -26,7 +26,8 @@ import (
 // Client asks the control API. It may be used by several goroutines. Refusals
 // are *Problem; any other error means that the agent can't be reached or went away.
 type Client struct {
-	http http.Client
+	http  http.Client
+	local *Server // in this process: what is asked for many records need not go through JSON; nil: it is elsewhere
 }
 
 // Dial reaches the agent of a database over its socket; ErrNoAgent when there
@@ -78,9 +79,13 @@ func nobodyThere(err error) bool {
 const wsaConnRefused = syscall.Errno(10061)
 
 // InProcess is a client of a server in the same process, for when no agent runs.
-func InProcess(s *Server) *Client { return newClient(inProcess{s.Handler()}) }
+func InProcess(s *Server) *Client {
+	c := newClient(inProcess{s.Handler()})
+	c.local = s
+	return c
+}
 
-func newClient(t http.RoundTripper) *Client { return &Client{http.Client{Transport: t}} }
+func newClient(t http.RoundTripper) *Client { return &Client{http: http.Client{Transport: t}} }
 
 // Close lets go of idle connections.
 func (c *Client) Close() { c.http.CloseIdleConnections() }

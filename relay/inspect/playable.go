@@ -51,7 +51,25 @@ func (q PlayQuery) values() url.Values {
 // Playable gives records with all that a replay needs of them. What is wrong with the question, a name that is
 // nobody's too, is told before the first.
 func (c *Client) Playable(ctx context.Context, q PlayQuery) iter.Seq2[Playable, error] {
-	return lines[Playable](func() (*http.Response, error) { return c.get(ctx, "/v1/playable", q.values()) })
+	if c.local == nil {
+		return lines[Playable](func() (*http.Response, error) { return c.get(ctx, "/v1/playable", q.values()) })
+	}
+	return func(yield func(Playable, error) bool) {
+		records, err := c.local.loaded(ctx, q)
+		if err != nil {
+			yield(Playable{}, problemOf(err))
+			return
+		}
+		for p, err := range records {
+			if err != nil {
+				yield(Playable{}, problemOf(err))
+				return
+			}
+			if !yield(*p, nil) {
+				return
+			}
+		}
+	}
 }
 
 // playable answers a PlayQuery, one record a line.
@@ -61,41 +79,61 @@ func (s *Server) playable(w http.ResponseWriter, r *http.Request) error {
 	if p.err != nil {
 		return p.err
 	}
-	loading, err := s.newLoading(q.OrderBy, q.Reveal)
-	if err != nil {
-		return err
-	}
-	if err := s.upToNow(r.Context()); err != nil {
-		return err
-	}
-	records, err := s.toPlay(r.Context(), q)
+	records, err := s.loaded(r.Context(), q)
 	if err != nil {
 		return err
 	}
 	return sendLines(w, func(line func(any) error) error {
-		var lost damage
-		for rec, err := range records {
-			if err := lost.passOver(err); err != nil {
-				return err
+		for loaded, err := range records {
+			if err == nil {
+				err = line(loaded)
 			}
 			if err != nil {
-				continue
-			}
-			loaded, err := loading.load(rec)
-			if err := lost.passOver(err); err != nil {
-				return err
-			}
-			if err := line(loaded); err != nil {
 				return err
 			}
 		}
-		return lost.err()
+		return nil
 	})
+}
+
+// loaded are the records that a PlayQuery is about, with all that belongs to them. What is damaged is passed over, and the
+// error at the end.
+func (s *Server) loaded(ctx context.Context, q PlayQuery) (iter.Seq2[*Playable, error], error) {
+	loading, err := s.newLoading(q.OrderBy, q.Reveal)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.upToNow(ctx); err != nil {
+		return nil, err
+	}
+	records, err := s.toPlay(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	return func(yield func(*Playable, error) bool) {
+		var lost damage
+		for rec, err := range records {
+			var loaded *Playable
+			if err == nil {
+				loaded, err = loading.load(rec)
+			}
+			if err := lost.passOver(err); err != nil {
+				yield(nil, err)
+				return
+			}
+			if loaded != nil && !yield(loaded, nil) {
+				return
+			}
+		}
+		if err := lost.err(); err != nil {
+			yield(nil, err)
+		}
+	}, nil
 }
 
 // toPlay are the records that a PlayQuery is about.
 func (s *Server) toPlay(ctx context.Context, q PlayQuery) (iter.Seq2[*store.Record, error], error) {
-	if q.Names != nil {
+	if len(q.Names) > 0 {
 		return s.byName(q.Names)
 	}
 	chosen, err := s.choose(q.Filter)

@@ -51,10 +51,7 @@ const errorTrailer = "Hooktape-Error"
 
 // fail answers with err; behind a list that has begun it becomes its trailer.
 func fail(w http.ResponseWriter, err error) {
-	p, ok := errors.AsType[*Problem](err)
-	if !ok {
-		p = refuse(Failed, "%s", err)
-	}
+	p := problemOf(err)
 	text, err := json.Marshal(p)
 	if err != nil {
 		panic(http.ErrAbortHandler) // a Problem is plain text and ids: it always marshals
@@ -66,4 +63,13 @@ func fail(w http.ResponseWriter, err error) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(p.Status)
 	w.Write(text)
+}
+
+// problemOf is an error as it is told.
+func problemOf(err error) *Problem {
+	p, ok := errors.AsType[*Problem](err)
+	if !ok {
+		p = refuse(Failed, "%s", err)
+	}
+	return p
 }
