@@ -71,7 +71,7 @@ func (c *comparison) fields(then, now wire.Fields) {
 	a, b := byName(then), byName(now)
 	names := namesOf(a, b)
 	for _, name := range names {
-		if slices.Equal(a[name], b[name]) || c.rules.at("header", name).ignored() {
+		if slices.Equal(a[name], b[name]) || c.rules.at("header", name).ignored() || slices.Equal(c.rules.field(name, a[name]), c.rules.field(name, b[name])) {
 			continue
 		}
 		c.Headers = append(c.Headers, name)

@@ -37,10 +37,15 @@ func (b content) plain() ([]byte, error) {
 	return wire.PlainContent(b.fields, whole, lookedInto)
 }
 
+// contentType is what a body says that it is, in its words.
+func (b content) contentType() string {
+	value, _ := b.fields.Get("Content-Type")
+	return value
+}
+
 // mediaType is what a body says that it is; "" when that can't be made out.
 func (b content) mediaType() (kind string, params map[string]string) {
-	value, _ := b.fields.Get("Content-Type")
-	kind, params, err := mime.ParseMediaType(value)
+	kind, params, err := mime.ParseMediaType(b.contentType())
 	if err != nil {
 		return "", nil
 	}
@@ -77,8 +82,11 @@ func (c *comparison) bodies(then, now content) {
 	switch {
 	case errA != nil || errB != nil:
 		c.unlike(words("body"), text(hashed(then.size, then.digest)), text(hashed(now.size, now.digest)))
-	case !bytes.Equal(a, b):
-		c.contents(then, now, then.inUTF8(a), now.inUTF8(b))
+	default:
+		a, b = c.rules.blanked(then.contentType(), a), c.rules.blanked(now.contentType(), b)
+		if !bytes.Equal(a, b) {
+			c.contents(then, now, then.inUTF8(a), now.inUTF8(b))
+		}
 	}
 }
 
@@ -147,8 +155,7 @@ func (c *comparison) masked(of content, body []byte) []byte {
 	if reveal {
 		return body
 	}
-	contentType, _ := of.fields.Get("Content-Type")
-	return names.Body(contentType, body)
+	return names.Body(of.contentType(), body)
 }
 
 // masking is what rules say about secrets.

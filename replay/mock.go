@@ -131,17 +131,17 @@ type recordedAnswer struct {
 // else the last that a target gave to what was no replay; else the answer of the agent itself.
 func responseOf(r *tape.Recording) (found recordedAnswer, ok bool) {
 	found.id, found.method = r.ID, r.Method
-	if a := attemptOf(r); a != nil {
-		found.block, found.wait = a.Response, time.Duration(a.FirstByte)
+	if i := baseline(r); i >= 0 {
+		found.block, found.wait = r.Attempts[i].Response, time.Duration(r.Attempts[i].FirstByte)
 	} else if a := r.Answer; a != nil && a.Status != 0 {
 		found.block, found.wait = a.Response, time.Duration(a.Duration)
 	}
 	return found, found.block.Size > 0
 }
 
-// attemptOf is the attempt whose response that is; nil: there is none.
-func attemptOf(r *tape.Recording) (found *tape.Attempt) {
-	best := 0
+// baseline is the index of the attempt whose response that is; -1: there is none.
+func baseline(r *tape.Recording) int {
+	best, found := 0, -1
 	for i := range r.Attempts {
 		a := &r.Attempts[i]
 		rank := 1
@@ -154,7 +154,7 @@ func attemptOf(r *tape.Recording) (found *tape.Attempt) {
 			rank = 2
 		}
 		if rank >= best {
-			best, found = rank, a
+			best, found = rank, i
 		}
 	}
 	return found

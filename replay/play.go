@@ -31,7 +31,7 @@ type PlayOptions struct {
 	URL     string       // in its place: where the app is; a path goes before the recorded ones
 	Rules   *Rules       // what does not count when responses are compared; nil: everything does
 	// Update makes the responses that come the ones that are right from now on: the file is written anew with them, masked
-	// where the file is. What is masked differs the next time unless Rules leave it out. A test has a flag for it: var update = flag.Bool("update", false, "...").
+	// where the file is. A test has a flag for it: var update = flag.Bool("update", false, "...").
 	Update bool
 	// Prepare changes a request before it is sent, as with Request.With or Request.Signed. Nil: it is sent as recorded.
 	Prepare func(*Request) (*Request, error)
@@ -56,6 +56,11 @@ func Play[T TestingT[T]](t T, path string, o PlayOptions) {
 	defer read.Close()
 	if first, all := read.Damage(); all > 0 {
 		t.Fatalf("%s is damaged in %d places: %v", path, all, errors.Join(first...))
+	}
+	if info := read.Info(); info.Masked {
+		if o.Rules, err = o.Rules.Masked(info.Hidden); err != nil {
+			t.Fatalf("%s: %v", path, err)
+		}
 	}
 	p, err := newPlayer(o)
 	if err != nil {
@@ -192,7 +197,7 @@ var errNoBaseline = errors.New("no response of the app was recorded: with Update
 // compare compares a response with the recorded one.
 func (p *player) compare(r *tape.Recording, now *Result) (Difference, error) {
 	found, ok := responseOf(r)
-	if !ok || r.Known && attemptOf(r) == nil { // hooktape's own answer says nothing about the app
+	if !ok || r.Known && baseline(r) < 0 { // hooktape's own answer says nothing about the app
 		return Difference{}, errNoBaseline
 	}
 	then, err := ReadThen(found.block.Open, r.Method)
@@ -202,15 +207,15 @@ func (p *player) compare(r *tape.Recording, now *Result) (Difference, error) {
 	return Compare(then, now.Response, p.o.Rules), nil
 }
 
-// next is the response that takes the place of the recorded one, and where that is.
-func (p *player) next(n int, r *tape.Recording) (then, now *tape.Attempt, err error) {
+// next is the response that takes the place of the recorded one.
+func (p *player) next(n int, r *tape.Recording) ([]tape.NewResponse, error) {
 	result := p.came[n]
 	if result == nil {
-		return nil, nil, nil
+		return nil, nil
 	}
-	return attemptOf(r), &tape.Attempt{
+	return []tape.NewResponse{{Of: baseline(r), Now: &tape.Attempt{
 		Source: r.Source, Target: mockSource, URL: result.URL.String(), Time: tape.Time{Time: result.Time}, Head: []byte(result.Head),
 		Status: result.Response.Status, FirstByte: int64(result.FirstByte), Duration: int64(result.Duration),
 		HeadSize: result.Response.HeadSize, Response: tape.Opened(result.Kept.Size(), result.Kept.Open),
-	}, nil
+	}}}, nil
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/hooktape/hooktape/relay/expr"
 	"github.com/hooktape/hooktape/relay/mask"
+	"github.com/hooktape/hooktape/replay/tape"
 )
 
 // Rules say what does not count when messages are compared, and what is shown of
@@ -18,7 +19,39 @@ type Rules struct {
 	Names  mask.Names // what is masked in changes beside the defaults
 	Reveal bool       // nothing is masked
 
-	rules []*rule
+	rules  []*rule
+	blanks *tape.Blanks // take out what can't be compared; nil: nothing
+}
+
+// Masked are the rules for responses of a file that was masked, by rules of its own, which may be nil: what these hide is
+// the same, whatever it is, so that a masked file is as good a baseline as another.
+func (r *Rules) Masked(by *tape.Hidden) (*Rules, error) {
+	masked := new(Rules)
+	if r != nil {
+		*masked = *r
+	}
+	var err error
+	masked.blanks, err = tape.NewBlanks(by, masked.Names)
+	return masked, err
+}
+
+// blanked is what is compared of the text of a body; field is that of the value of a field.
+func (r *Rules) blanked(contentType string, body []byte) []byte {
+	if r == nil || r.blanks == nil {
+		return body
+	}
+	return r.blanks.Body(contentType, body)
+}
+
+func (r *Rules) field(name string, values []string) []string {
+	if r == nil || r.blanks == nil {
+		return values
+	}
+	blanked := make([]string, len(values))
+	for i, value := range values {
+		blanked[i] = r.blanks.Field(name, value)
+	}
+	return blanked
 }
 
 // rule is a path at which something is left out.

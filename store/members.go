@@ -37,6 +37,7 @@ type sessionFacts struct {
 	Bytes   int64     `cbor:"7,keyasint,omitempty"`
 	Signing []Signing `cbor:"8,keyasint,omitempty"`
 	Gone    bool      `cbor:"9,keyasint,omitempty"` // it was deleted, and its members are being swept
+	Masked  []byte    `cbor:"10,keyasint,omitempty"`
 }
 
 func (f *sessionFacts) capturing() bool { return f.Started != 0 && f.Stopped == 0 && !f.Gone }
@@ -46,7 +47,7 @@ func (f *sessionFacts) session(tx *bolt.Tx, number uint32) Session {
 	first, last := sessionEnds(tx, number)
 	return Session{
 		Name: f.Name, Created: fromNanos(f.Created), Started: fromNanos(f.Started), Stopped: fromNanos(f.Stopped),
-		Full: f.Full, Records: f.Records, Bytes: f.Bytes, Signing: f.Signing,
+		Full: f.Full, Records: f.Records, Bytes: f.Bytes, Masked: f.Masked, Signing: f.Signing,
 		First: timeOfRecord(tx, first), Last: timeOfRecord(tx, last),
 	}
 }

@@ -23,7 +23,10 @@ type Session struct {
 	Bytes   int64     // of their requests, answers and responses, as they were on the wire
 	// First and Last are when its first and last record came; zero where it has none.
 	First, Last time.Time
-	Signing     []Signing
+	// Masked says how its secrets were replaced where it was imported from, in the words of who imported it; nil: they
+	// were not. Signing is what its requests were signed with then.
+	Masked  []byte
+	Signing []Signing
 }
 
 // Capturing says whether the session takes what comes.
@@ -130,10 +133,11 @@ func (s *Store) StopSession(name string) error {
 	})
 }
 
-// SetSigning keeps what the requests of a session are signed with, in the place of what was.
-func (s *Store) SetSigning(name string, signing []Signing) error {
+// SetMasked keeps how the secrets of a session were replaced, and what its requests are signed with since, in the place of
+// what was.
+func (s *Store) SetMasked(name string, masked []byte, signing []Signing) error {
 	return s.changeSession(name, func(_ *txn, f *sessionFacts) error {
-		f.Signing = signing
+		f.Masked, f.Signing = masked, signing
 		return nil
 	})
 }

@@ -173,7 +173,7 @@ func TestNamesOfSessions(t *testing.T) {
 func TestSessionsSurviveWhatATapeDoes(t *testing.T) {
 	s := openStore(t, tape(t), store.Options{})
 	noError(t, s.StartSession("a", false))
-	noError(t, s.SetSigning("a", []store.Signing{{Source: "iiko", Provider: "iiko", Secret: "test", Params: map[string]string{"x": "1"}}}))
+	noError(t, s.SetMasked("a", []byte(`{"paths":["json.name"]}`), []store.Signing{{Source: "iiko", Provider: "iiko", Secret: "test", Params: map[string]string{"x": "1"}}}))
 	ids := []store.ID{keep(t, s, fromIiko(), body(1, 100)).ID, keep(t, s, fromIiko(), body(2, 200_000)).ID}
 	noError(t, s.Settle(ids[0], store.Outcome{Attempt: &store.Attempt{Response: store.InlineRaw(body(4, 50))}}).Wait())
 	noError(t, s.AddToSession("b", ids[1]))

@@ -275,7 +275,7 @@ func (r *replayer) replay(ctx context.Context, args []string) error {
 	if err := r.checkEdits(ctx, args); err != nil {
 		return err
 	}
-	if err := r.count(ctx); err != nil {
+	if err := r.lookAtSession(ctx); err != nil {
 		return apiError("replay", err)
 	}
 	playing, stop := context.WithCancelCause(ctx)
@@ -300,15 +300,22 @@ func (r *replayer) replay(ctx context.Context, args []string) error {
 	return cmp.Or(r.rewriteFile(ctx), ended)
 }
 
-// count finds out how many records of a session are to be sent, as far as that can be told beforehand.
-func (r *replayer) count(ctx context.Context) error {
-	if name := r.flags.chosen.session; name != "" {
+// lookAtSession finds out how many records of a session are to be sent, as far as that can be told beforehand, and what of
+// its responses can't be compared since it is masked.
+func (r *replayer) lookAtSession(ctx context.Context) error {
+	if name := r.filter.Session; name != "" {
 		for session, err := range r.tape.Sessions(ctx) {
 			if err != nil {
 				return err
 			}
-			if session.Name == name {
-				r.all = session.Records
+			if session.Name != name {
+				continue
+			}
+			r.all = session.Records
+			if session.Masked != nil && r.judge.recorded {
+				if r.judge.rules, err = r.judge.rules.Masked(hiddenOf(session.Masked)); err != nil {
+					return err
+				}
 			}
 		}
 	}

@@ -39,7 +39,7 @@ func (r *replayer) rewriteFile(ctx context.Context) error {
 	}
 	fmt.Fprintf(r.env.stderr, "%s has %s now\n", clean(r.flags.file), counted(did.Responses, "new response"))
 	if did.Masked > 0 {
-		fmt.Fprintf(r.env.stderr, "secrets in %d of them are masked, as the file is: they differ the next time unless --ignore leaves them out\n", did.Masked)
+		fmt.Fprintf(r.env.stderr, "secrets in %d of them are masked, as the file is\n", did.Masked)
 	}
 	return nil
 }
@@ -52,35 +52,42 @@ type accepting struct {
 	ahead *inspect.Playable // came from next, and its recording did not come yet
 }
 
-// accepted is the response that was accepted for a recording, if one was, and the one that it takes the place of.
-func (a *accepting) accepted(_ int, recording *tapefile.Recording) (then, now *tapefile.Attempt, err error) {
+// accepted are the responses that were accepted for a recording, one for each target.
+func (a *accepting) accepted(_ int, recording *tapefile.Recording) (fresh []tapefile.NewResponse, err error) {
 	if err := a.ctx.Err(); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if a.ahead == nil {
 		rec, err, ok := a.next()
 		if err != nil || !ok {
-			return nil, nil, err
+			return nil, err
 		}
 		a.ahead = &rec
 	}
 	rec := a.ahead
 	if recording.ID != "" && rec.Origin != recording.ID {
-		return nil, nil, nil // it was too large for the tape
+		return nil, nil // it was too large for the tape
 	}
 	a.ahead = nil
-	came := a.of.acceptedFor(rec)
-	if came == nil {
-		return nil, nil, nil
-	}
-	for i := range recording.Attempts {
-		past := &recording.Attempts[i]
-		rewritten := came.Edited && past.Edited && !past.Replay && past.Status != 0 // the target gets requests so
-		if (past.IsBaseline() || rewritten) && (came.Target == "" || past.Target == came.Target) {
-			then = past
+	for i := range rec.Past {
+		if came := &rec.Past[i]; came.Accepted && came.Replay && !came.Time.Before(a.of.began) {
+			fresh = append(fresh, tapefile.NewResponse{Of: replaced(recording, came), Now: a.attempt(rec, came)})
 		}
 	}
-	return then, a.attempt(rec, came), nil
+	return fresh, nil
+}
+
+// replaced is the index of the attempt whose response the one that came takes the place of; -1: there is none.
+func replaced(of *tapefile.Recording, came *inspect.Past) int {
+	then := -1
+	for i := range of.Attempts {
+		past := &of.Attempts[i]
+		rewritten := came.Edited && past.Edited && !past.Replay && past.Status != 0 // the target gets requests so
+		if (past.IsBaseline() || rewritten) && (came.Target == "" || past.Target == came.Target) {
+			then = i
+		}
+	}
+	return then
 }
 
 // attempt is an attempt of this replay as tape files have it.
@@ -92,14 +99,4 @@ func (a *accepting) attempt(rec *inspect.Playable, came *inspect.Past) *tapefile
 			return bytesOr(came.Response, func() (io.ReadCloser, error) { return a.of.tape.Response(a.ctx, rec.ID.String(), came.Number) })()
 		}),
 	}
-}
-
-// acceptedFor is the attempt of this replay that was accepted for a record; nil: none was.
-func (r *replayer) acceptedFor(rec *inspect.Playable) *inspect.Past {
-	for i := range rec.Past {
-		if p := &rec.Past[i]; p.Accepted && p.Replay && !p.Time.Before(r.began) {
-			return p
-		}
-	}
-	return nil
 }

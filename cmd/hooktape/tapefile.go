@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"encoding/json"
 	"errors"
 	"io"
 	"iter"
@@ -26,7 +27,10 @@ func (f tapeFiles) Write(to io.Writer, session store.Session, records iter.Seq[*
 	for _, s := range sources {
 		paths[s.Name] = s.Path
 	}
-	w := tapefile.NewStreamWriter(to, tapefile.Info{Session: session.Name, Masked: len(session.Signing) > 0, Signing: tapeSigning(session.Signing)})
+	info := tapefile.Info{
+		Session: session.Name, Masked: session.Masked != nil || len(session.Signing) > 0, Hidden: hiddenOf(session.Masked), Signing: tapeSigning(session.Signing),
+	}
+	w := tapefile.NewStreamWriter(to, info)
 	for rec := range records {
 		recording, err := tapefile.Of(f.store, rec)
 		if err := damaged(err); err != nil {
@@ -88,7 +92,8 @@ func (f tapeFiles) Read(from io.Reader, q inspect.ImportQuery) (done inspect.Imp
 		done.Bytes += recording.Size()
 	}
 	if into.Session != "" && !q.Add { // a masked file says at its end what it is signed with
-		if err := f.store.SetSigning(into.Session, storedSigning(file.Info().Signing)); err != nil {
+		info := file.Info()
+		if err := f.store.SetMasked(into.Session, maskedBy(info), storedSigning(info.Signing)); err != nil {
 			return done, err
 		}
 	}
@@ -110,6 +115,27 @@ func (f tapeFiles) newSession(q inspect.ImportQuery, info tapefile.Info) (name s
 		err = nil
 	}
 	return name, err
+}
+
+// maskedBy are the rules of a masked file as a session keeps them; nil: it is not masked.
+func maskedBy(info tapefile.Info) []byte {
+	if !info.Masked {
+		return nil
+	}
+	text, err := json.Marshal(cmp.Or(info.Hidden, new(tapefile.Hidden)))
+	if err != nil {
+		panic(err) // texts always marshal
+	}
+	return text
+}
+
+// hiddenOf are the rules that a session keeps; nil: it is not masked.
+func hiddenOf(masked []byte) *tapefile.Hidden {
+	var h *tapefile.Hidden
+	if len(masked) == 0 || json.Unmarshal(masked, &h) != nil {
+		return nil
+	}
+	return h
 }
 
 func storedSigning(all []tapefile.Signing) (signing []store.Signing) {

@@ -90,7 +90,7 @@ func TestARecordOfATapeFileIsSignedAsTheFileWas(t *testing.T) {
 	if _, err := d.Sign(t.Context(), "shop", id.String(), head, nil); err == nil || !strings.Contains(err.Error(), "no agent runs") {
 		t.Errorf("without a tape file: %v", err)
 	}
-	err = errors.Join(d.store.AddToSession("qa", id), d.store.SetSigning("qa", []store.Signing{{Source: "shop", Provider: "github", Secret: "s3"}}))
+	err = errors.Join(d.store.AddToSession("qa", id), d.store.SetMasked("qa", nil, []store.Signing{{Source: "shop", Provider: "github", Secret: "s3"}}))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -25,12 +25,14 @@ type Session struct {
 	Bytes     int64  `json:"bytes"` // of requests, answers and responses
 	First     Time   `json:"first"` // when the first of its records came; null: it has none
 	Last      Time   `json:"last"`
+	// Masked are the rules by which its secrets were replaced where it was imported from; null: they were not.
+	Masked json.RawMessage `json:"masked,omitempty"`
 }
 
 func newSession(s *store.Session) Session {
 	return Session{
 		Name: s.Name, Created: Time{s.Created}, Capturing: s.Capturing(), Started: Time{s.Started}, Stopped: Time{s.Stopped},
-		Full: s.Full, Records: s.Records, Bytes: s.Bytes, First: Time{s.First}, Last: Time{s.Last},
+		Full: s.Full, Records: s.Records, Bytes: s.Bytes, First: Time{s.First}, Last: Time{s.Last}, Masked: s.Masked,
 	}
 }
 

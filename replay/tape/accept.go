@@ -3,6 +3,8 @@ package tape
 import (
 	"bytes"
 	"crypto/rand"
+	"slices"
+	"strings"
 
 	"github.com/hooktape/hooktape/relay/mask"
 )
@@ -13,19 +15,70 @@ type Hidden struct {
 	Paths []string `json:"paths,omitempty"` // as ParseMaskPath reads them
 }
 
+// rules are those of h, nil ones too, and names beside them.
+func (h *Hidden) rules(beside mask.Names) (names mask.Names, paths []MaskPath, err error) {
+	if h == nil {
+		return beside, nil, nil
+	}
+	for _, text := range h.Paths {
+		p, err := ParseMaskPath(text)
+		if err != nil {
+			return nil, nil, err
+		}
+		paths = append(paths, p)
+	}
+	return slices.Concat(beside, h.Names), paths, nil
+}
+
+// Blanks take what rules hide out of messages, so that those of a masked file can be compared with others: what is secret
+// is the same in all of them. They may be used by several goroutines.
+type Blanks struct {
+	fakes *mask.Fakes
+	paths []MaskPath
+}
+
+// NewBlanks makes Blanks of the rules of a masked file, which may be nil, and of names beside them.
+func NewBlanks(h *Hidden, beside mask.Names) (*Blanks, error) {
+	names, paths, err := h.rules(beside)
+	return &Blanks{mask.NewBlanks(names), paths}, err
+}
+
+// Field is the value of a header field.
+func (b *Blanks) Field(name, value string) string {
+	for _, p := range b.paths {
+		if p.where == "header" && fits(strings.ToLower(p.names[0]), strings.ToLower(name)) {
+			return ""
+		}
+	}
+	return b.fakes.Field(name, value)
+}
+
+// Body is a body without its codings.
+func (b *Blanks) Body(contentType string, body []byte) []byte {
+	body = b.fakes.Body(contentType, body)
+	for _, p := range b.paths {
+		body = maskPath(p).body(b.fakes, contentType, body)
+	}
+	return body
+}
+
 // Accepted says what came of Accept.
 type Accepted struct {
 	Responses int // that are new
 	Masked    int // of these, where the file is masked: those that had secrets, which are fakes in the file
 }
 
-// Accept writes the tape file at path anew, as Rewrite does, with the responses that are right from now on. next gives
-// that of the n-th recording, as an attempt, and the attempt of the recording whose response it takes the place of; where
-// that is nil it is an attempt of its own, and in a recording of another tool the answer. A nil now leaves the recording
-// as it is.
+// NewResponse is a response that is right from now on.
+type NewResponse struct {
+	Of  int // the index of the attempt whose response it takes the place of; -1: it is an attempt of its own, and in a recording of another tool the answer
+	Now *Attempt
+}
+
+// Accept writes the tape file at path anew, as Rewrite does, with the responses that are right from now on: next gives
+// those of the n-th recording.
 //
 // In a masked file secrets of the responses become fakes, by the rules that the file tells, and by names beside them.
-func Accept(path string, names mask.Names, next func(n int, r *Recording) (then, now *Attempt, err error)) (did Accepted, err error) {
+func Accept(path string, names mask.Names, next func(n int, r *Recording) ([]NewResponse, error)) (did Accepted, err error) {
 	var masker *Masker
 	err = rewriteFile(path, func(info Info, n int, r *Recording) error {
 		if info.Masked && masker == nil {
@@ -38,40 +91,44 @@ func Accept(path string, names mask.Names, next func(n int, r *Recording) (then,
 				return err
 			}
 		}
-		then, now, err := next(n, r)
-		if err != nil || now == nil {
+		fresh, err := next(n, r)
+		if err != nil {
 			return err
 		}
-		did.Responses++
-		if masker != nil {
-			masked, err := masker.maskLater(r, now)
-			if err != nil {
-				return err
+		for _, one := range fresh {
+			did.Responses++
+			if masker != nil {
+				masked, err := masker.maskLater(r, one.Now)
+				if err != nil {
+					return err
+				}
+				if masked {
+					did.Masked++
+				}
 			}
-			if masked {
-				did.Masked++
-			}
+			r.accept(one)
 		}
-		r.accept(then, now)
 		return nil
 	})
 	return did, err
 }
 
-// accept puts a response into the place of that of then.
-func (r *Recording) accept(then, now *Attempt) {
+// accept puts a response into its place.
+func (r *Recording) accept(fresh NewResponse) {
+	of, now := fresh.Of, fresh.Now
 	switch {
-	case then == nil && !r.Known && r.Answer != nil:
+	case of < 0 && !r.Known && r.Answer != nil:
 		r.Answer = &Answer{Status: now.Status, Time: now.Time, Duration: now.Duration, HeadSize: now.HeadSize, Response: now.Response}
 		return
-	case then == nil:
+	case of < 0:
+		of = len(r.Attempts)
 		r.Attempts = append(r.Attempts, Attempt{
-			Number: len(r.Attempts) + 1, Source: now.Source, Target: now.Target, Replay: true, Edited: now.Edited, Accepted: true, URL: now.URL, Head: now.Head,
+			Number: of + 1, Source: now.Source, Target: now.Target, Replay: true, Edited: now.Edited, Accepted: true, URL: now.URL, Head: now.Head,
 		})
-		then = &r.Attempts[len(r.Attempts)-1]
-	case r.Answer != nil && r.Answer.FromAttempt == then.Number:
+	case r.Answer != nil && r.Answer.FromAttempt == r.Attempts[of].Number:
 		r.Answer.FromAttempt = 0 // the sender got the one before
 	}
+	then := &r.Attempts[of]
 	then.Status, then.Error, then.Finding, then.HeadSize, then.Response = now.Status, now.Error, "", now.HeadSize, now.Response
 	then.Time, then.FirstByte, then.Duration = now.Time, now.FirstByte, now.Duration
 }
@@ -79,16 +136,9 @@ func (r *Recording) accept(then, now *Attempt) {
 // masker masks what is added to a file by the rules that it was masked by. Its key is another one: nothing leads back to
 // secrets, in the file neither.
 func (i *Info) masker(names mask.Names) (*Masker, error) {
-	var paths []MaskPath
-	if i.Hidden != nil {
-		names = append(names[:len(names):len(names)], i.Hidden.Names...)
-		for _, text := range i.Hidden.Paths {
-			p, err := ParseMaskPath(text)
-			if err != nil {
-				return nil, err
-			}
-			paths = append(paths, p)
-		}
+	names, paths, err := i.Hidden.rules(names)
+	if err != nil {
+		return nil, err
 	}
 	var key [32]byte
 	rand.Read(key[:])

@@ -58,8 +58,8 @@ func TestAcceptedResponsesAreMaskedWhereTheFileIs(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "me.warc")
 			writeFile(t, path, c.info, asked(respond(`{"email":"x"}`)))
-			did, err := Accept(path, nil, func(_ int, r *Recording) (then, now *Attempt, err error) {
-				return &r.Attempts[0], &Attempt{Target: "app", Status: 200, HeadSize: strings.Index(came, "{"), Response: Bytes([]byte(came))}, nil
+			did, err := Accept(path, nil, func(int, *Recording) ([]NewResponse, error) {
+				return []NewResponse{{0, &Attempt{Target: "app", Status: 200, HeadSize: strings.Index(came, "{"), Response: Bytes([]byte(came))}}}, nil
 			})
 			if err != nil || did.Responses != 1 || did.Masked != c.masked {
 				t.Fatalf("%+v %v", did, err)
@@ -79,6 +79,34 @@ func TestAcceptedResponsesAreMaskedWhereTheFileIs(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestEachTargetsResponseIsAcceptedInItsPlace(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "me.warc")
+	writeFile(t, path, Info{}, asked(respond(`{"n":1}`)))
+	attempt := func(target, body string) *Attempt {
+		return &Attempt{Target: target, Status: 200, HeadSize: strings.Index(respond(body), "{"), Response: Bytes([]byte(respond(body)))}
+	}
+	did, err := Accept(path, nil, func(int, *Recording) ([]NewResponse, error) {
+		return []NewResponse{{-1, attempt("erp", `{"n":3}`)}, {0, attempt("app", `{"n":2}`)}}, nil
+	})
+	if err != nil || did.Responses != 2 {
+		t.Fatal(did, err)
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	_, all, damage, _ := read(t, file)
+	if len(all) != 1 || len(damage) > 0 || len(all[0].Attempts) != 2 {
+		t.Fatal(all, damage)
+	}
+	for i, want := range []string{respond(`{"n":2}`), respond(`{"n":3}`)} {
+		if a := all[0].Attempts[i]; string(a.Response.inline) != want || a.Number != i+1 || a.Accepted != (i == 1) {
+			t.Errorf("%+v %s", a, a.Response.inline)
+		}
 	}
 }
 

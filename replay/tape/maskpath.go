@@ -174,9 +174,7 @@ func (w *jsonWalk) value() {
 	case raw[0] == '"':
 		raw = `"` + w.fakes.InJSON(raw[1:len(raw)-1]) + `"`
 	case raw[0] == '-' || '0' <= raw[0] && raw[0] <= '9':
-		if fake := w.fakes.Value(raw); stdjson.Valid([]byte(fake)) {
-			raw = fake
-		}
+		raw = w.fakes.Number(raw)
 	}
 	w.out.Write(w.text[w.kept:start])
 	w.out.WriteString(raw)
