@@ -48,7 +48,7 @@ func (x *export) tellMasked() {
 		return
 	}
 	if n := x.masker.Unread; n > 0 {
-		fmt.Fprintf(x.stderr, "hooktape: %s can't be looked into: binary, encrypted or in an unknown coding\n", count(n, "body", "bodies"))
+		fmt.Fprintf(x.stderr, "hooktape: %s can't be looked into: in what is binary, only secrets seen elsewhere are replaced; what is encrypted or in an unknown coding is replaced whole\n", count(n, "body", "bodies"))
 	}
 	for _, name := range slices.Sorted(maps.Keys(x.masker.Unsigned)) {
 		fmt.Fprintf(x.stderr, "hooktape: source %s: not signed with a test secret: %s\n", clean(name), clean(x.masker.Unsigned[name].Error()))

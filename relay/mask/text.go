@@ -9,12 +9,12 @@ import (
 // tokenPattern finds what says by itself that it is secret: JSON Web Tokens, and keys that begin as such keys do.
 var tokenPattern = regexp.MustCompile(`\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*|\b(?:` + strings.Join(keyPrefixes, "|") + `)[A-Za-z0-9_-]{16,}`)
 
-// urlPattern finds URLs in text.
-var urlPattern = regexp.MustCompile("[A-Za-z][A-Za-z0-9+.-]*://[^\\s\"'<>`\\\\]+")
+// urlPattern finds URLs in text, and request targets that have a query.
+var urlPattern = regexp.MustCompile("[A-Za-z][A-Za-z0-9+.-]*://[^\\s\"'<>`\\\\]+|/[^\\s\"'<>`\\\\?]*\\?[^\\s\"'<>`\\\\]+")
 
 // plain hides in a text that no name tells to be secret: tokens that say so by themselves, and what is secret in URLs.
 func (n masking) plain(text string) string {
-	if strings.Contains(text, "://") {
+	if strings.Contains(text, "://") || strings.Contains(text, "?") && strings.Contains(text, "/") {
 		return n.around(urlPattern, text, n.target)
 	}
 	return n.tokens(text)

@@ -71,11 +71,13 @@ func rechunked(raw, data []byte) []byte {
 	return out.Bytes()
 }
 
-// trailers are the bytes behind the line of the last chunk, or what breaks the framing; before is what is before them.
-func trailers(raw []byte) (before, behind []byte) {
+// trailers are the bytes behind the line of the last chunk, when the body is whole, or what breaks the framing; before is
+// what is before them.
+func trailers(raw []byte) (before, behind []byte, whole bool) {
 	_, rest := chunksOf(raw)
 	if digits := chunkDigits(raw[rest:]); digits > 0 && len(bytes.Trim(raw[rest:rest+digits], "0")) == 0 {
 		rest += bytes.IndexByte(raw[rest:], '\n') + 1
+		whole = true
 	}
-	return raw[:rest], raw[rest:]
+	return raw[:rest], raw[rest:], whole
 }

@@ -90,6 +90,8 @@ var hidingPlaces = []hidingPlace{
 	{"json in json", bodyOf(jsonKind, `{"payload":"SECRET"}`, func(s string) string { return inQuotes(`{"api_key":"` + inQuotes(s) + `"}`) })},
 	{"json in base64", bodyOf(jsonKind, `{"message":{"data":"SECRET"}}`, func(s string) string { return in64(`{"api_key":"` + inQuotes(s) + `"}`) })},
 	{"URL in json", bodyOf(jsonKind, `{"callback":"SECRET"}`, func(s string) string { return inQuotes("https://x.test/?a=b&token=" + url.QueryEscape(s)) })},
+	{"target in json", bodyOf(jsonKind, `{"path":"/a?b=c&token=SECRET"}`, url.QueryEscape)},
+	{"target in text", bodyOf("text/plain", "POST /a?key=SECRET HTTP/1.1", url.QueryEscape)},
 	{"form in json", bodyOf(jsonKind, `{"raw":"a=b&token=SECRET"}`, url.QueryEscape)},
 	{"token in json", bodyOf(jsonKind, `{"id":"SECRET"}`, asToken)},
 	{"xml in json", bodyOf(jsonKind, `{"doc":"SECRET"}`, func(s string) string { return inQuotes("<a><token>" + s + "</token></a>") })},

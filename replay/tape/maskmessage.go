@@ -45,25 +45,41 @@ func (o *opened) again() error {
 	}
 	m := o.masker
 	o.message = openMessage(all, min(o.headSize, len(all)), o.method)
+	if o.headSize == 0 {
+		o.headless()
+	}
 	o.head = m.head(o.head)
-	if o.headSize == 0 { // lines of it may be fields
-		o.raw = []byte(m.head(string(o.raw)))
-		o.body = o.raw
-	}
 	kind, _ := o.fields.Get("Content-Type")
-	body := m.fakes.Body(kind, o.body)
+	body := m.body(kind, o.body)
 	if o.chunked {
-		before, behind := trailers(o.raw)
-		o.raw = append(bytes.Clone(before), m.fakes.Body(kind, m.trailers(behind))...)
-	}
-	for _, p := range m.paths {
-		body = p.body(m.fakes, kind, body)
+		before, behind, whole := trailers(o.raw)
+		if whole {
+			behind = m.trailers(behind)
+		} else {
+			behind = m.body(kind, behind)
+		}
+		o.raw = append(bytes.Clone(before), behind...)
 	}
 	if o.sealed {
 		body = []byte(m.fakes.Bytes(string(o.body)))
 	}
 	o.set(body)
 	return nil
+}
+
+// headless takes for a head what looks like one, though it is none: its lines may be fields.
+func (o *opened) headless() {
+	if len(o.raw) > 0 && strings.IndexByte("{[<", o.raw[0]) >= 0 {
+		return
+	}
+	end := len(o.raw)
+	for _, blank := range []string{"\n\r\n", "\n\n"} {
+		if i := bytes.Index(o.raw, []byte(blank)); i >= 0 {
+			end = min(end, i+len(blank))
+		}
+	}
+	o.head, o.raw = string(o.raw[:end]), o.raw[end:]
+	o.body = o.raw
 }
 
 // finish puts a message together.
@@ -87,7 +103,7 @@ func (o *opened) replace() error {
 	}
 	o.set([]byte(m.replace(string(body))))
 	if o.chunked {
-		before, behind := trailers(o.raw)
+		before, behind, _ := trailers(o.raw)
 		o.raw = append(bytes.Clone(before), m.replace(string(behind))...)
 	}
 	return o.encode()
@@ -110,7 +126,7 @@ func (o *opened) encode() error {
 	for _, d := range digests {
 		o.head = d.Replace(o.head)
 		if o.chunked {
-			before, behind := trailers(o.raw)
+			before, behind, _ := trailers(o.raw)
 			o.raw = append(bytes.Clone(before), d.Replace(string(behind))...)
 		}
 	}
@@ -130,7 +146,11 @@ func (o *opened) build() error {
 			return err
 		}
 	}
-	o.done(b, len(o.head))
+	headSize := len(o.head)
+	if o.headSize == 0 {
+		headSize = 0
+	}
+	o.done(b, headSize)
 	o.message = nil
 	return nil
 }
@@ -142,6 +162,15 @@ func (m *Masker) head(head string) string {
 		head = p.head(m.fakes, head)
 	}
 	return head
+}
+
+// body masks a body.
+func (m *Masker) body(kind string, body []byte) []byte {
+	body = m.fakes.Body(kind, body)
+	for _, p := range m.paths {
+		body = p.body(m.fakes, kind, body)
+	}
+	return body
 }
 
 // target masks a target or URL.

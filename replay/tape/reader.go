@@ -257,10 +257,16 @@ func (r *Reader) broken(p *warcPart, err error) error {
 
 // What else is wrong with a file.
 var (
-	errCut     = fmt.Errorf("the file ends in the middle of it: %w", io.ErrUnexpectedEOF)
+	errCut     = cutError{}
 	errMissing = errors.New("parts of it are missing")
 	errNewer   = errors.New("a later hooktape wrote it")
 )
+
+// cutError says that the file ends too early.
+type cutError struct{}
+
+func (cutError) Error() string { return "the file ends in the middle of it" }
+func (cutError) Unwrap() error { return io.ErrUnexpectedEOF }
 
 // readBlock reads the block of p and what is behind it, and checks its digest.
 func (r *Reader) readBlock(p *warcPart) error {
