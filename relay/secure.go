@@ -71,6 +71,9 @@ func (a *Agent) presentFile(t *config.TLS) {
 	}
 }
 
+// RetryCertificates has the CA asked at once for what it has refused.
+func (a *Agent) RetryCertificates() { a.keeper.Retry() }
+
 // certified tells what became of a certificate that a CA was asked for. Of failures in a row the first is told, then their
 // end.
 func (a *Agent) certified(o acme.Outcome) {

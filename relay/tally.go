@@ -17,7 +17,7 @@ const (
 	forToken    refusedFor = "token"
 	forGuessing refusedFor = "too many tokens" // wrong ones, from the same address
 	forVersion  refusedFor = "version"
-	forPlain    refusedFor = "no TLS"
+	forPlain    refusedFor = "no tls"
 )
 
 var refusals = []refusedFor{forToken, forGuessing, forVersion, forPlain, refusedFor(tunnel.Taken), refusedFor(tunnel.NoCopy)}

@@ -110,6 +110,7 @@ func (r *reloader) reload() []config.File {
 	if err := r.setup.take(cfg); err != nil {
 		r.log.Error("config can't be taken up as a whole", "error", err)
 	}
+	r.setup.agent.RetryCertificates()
 	r.log.Info("config reloaded", "sources", len(cfg.Sources))
 	return cfg.Files
 }

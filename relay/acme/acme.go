@@ -107,12 +107,26 @@ func (k *Keeper) Want(s Settings) {
 		return
 	}
 	k.want = s
-	for name, h := range k.held {
-		h.next = time.Time{}
+	for name := range k.held {
 		if !slices.Contains(s.Names, name) {
 			delete(k.held, name)
 			delete(k.questions, name)
 		}
+	}
+	k.hurry()
+}
+
+// Retry has Keep make orders at once that failed: what was in the way may be out of it.
+func (k *Keeper) Retry() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.hurry()
+}
+
+// hurry lets nothing wait for its time that failed before. Callers hold mu.
+func (k *Keeper) hurry() {
+	for _, h := range k.held {
+		h.next = time.Time{}
 	}
 	select {
 	case k.wake <- struct{}{}:

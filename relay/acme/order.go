@@ -74,24 +74,22 @@ func (k *Keeper) obtain(ctx context.Context, s Settings, name string) ([]byte, e
 	if err != nil {
 		return nil, err
 	}
-	var unproven notProven
+	var said []string
 	for _, way := range k.ways() {
 		text, err := k.order(ctx, client, name, way)
-		again, is := errors.AsType[notProven](err)
+		unproven, is := errors.AsType[*notProven](err)
 		if !is {
 			return text, err
 		}
-		unproven = append(unproven, again...)
+		said = append(said, unproven.said)
 	}
-	return nil, unproven
+	return nil, &notProven{strings.Join(said, "; ")}
 }
 
-// notProven says why the CA does not believe that a name is ours, for each way that was tried.
-type notProven []string
+// notProven is why the CA does not believe that a name is ours.
+type notProven struct{ said string }
 
-func (n notProven) Error() string {
-	return "the CA could not see that the name leads here: " + strings.Join(n, "; ")
-}
+func (n *notProven) Error() string { return "the CA could not see that the name leads here: " + n.said }
 
 func (k *Keeper) order(ctx context.Context, client *acme.Client, name, way string) ([]byte, error) {
 	o, err := client.AuthorizeOrder(ctx, acme.DomainIDs(name))
@@ -129,7 +127,7 @@ func (k *Keeper) prove(ctx context.Context, client *acme.Client, name, way, url 
 	}
 	i := slices.IndexFunc(z.Challenges, func(c *acme.Challenge) bool { return c.Type == way })
 	if i < 0 {
-		return notProven{way + ": it does not look so"}
+		return &notProven{way + ": it does not look so"}
 	}
 	q, err := newQuestion(client, name, z.Challenges[i])
 	if err != nil {
@@ -141,7 +139,7 @@ func (k *Keeper) prove(ctx context.Context, client *acme.Client, name, way, url 
 	}
 	_, err = client.WaitAuthorization(ctx, url)
 	if refused, is := errors.AsType[*acme.AuthorizationError](err); is {
-		return notProven{way + ": " + details(refused)}
+		return &notProven{way + ": " + details(refused)}
 	}
 	return err
 }
