@@ -105,6 +105,7 @@ func parseSSH(text string) (s tunnel.SSHServer, err error) {
 			return s, misused(hint, "--ssh %q: %w", text, err)
 		}
 	}
+	s.Host = strings.ToLower(s.Host) // as known_hosts has it
 	port, err := strconv.ParseUint(s.Port, 10, 16)
 	if s.Host == "" || strings.ContainsAny(s.Host, " \t\r\n/@[]'\"\\$`&;|<>?#") || err != nil || port == 0 {
 		return s, misused(hint, "--ssh %q is no user and host of an SSH server", text)
@@ -182,7 +183,7 @@ func (s *screen) forward(f *tunnel.Forward) func(tunnel.Change) {
 		case c.Up:
 			s.note("the link to %s is back after %s", host, c.Away.Round(time.Second))
 		case c.Barred:
-			s.note("%s is there, but not for us, trying on: %s", host, clean(c.Err.Error()))
+			s.note("%s answers, but not as before, trying on: %s", host, clean(c.Err.Error()))
 			if hint := forwardHint(&f.Server, c.Err); hint != "" {
 				s.note("hint: %s", hint)
 			}

@@ -6,7 +6,7 @@ func TestWhatAnSSHServerIsCalled(t *testing.T) {
 	for text, want := range map[string][3]string{
 		"me@h.example.com":          {"me", "h.example.com", "22"},
 		"h":                         {"", "h", "22"},
-		"me@h:2222":                 {"me", "h", "2222"},
+		"me@H:2222":                 {"me", "h", "2222"},
 		"ssh://me@h:2222/":          {"me", "h", "2222"},
 		"first@corp@h":              {"first@corp", "h", "22"},
 		"me@[2001:db8::1]:2222":     {"me", "2001:db8::1", "2222"},

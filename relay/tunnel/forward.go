@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/url"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 )
@@ -40,9 +41,9 @@ type Forward struct {
 	standing
 }
 
-// refusedPause is how long to wait when the server has refused our keys that it took before: it may be starting, or the
-// agent locked, and those who fail too often are shut out.
-const refusedPause = 5 * time.Minute
+// refusedPause is how long to wait when the server has refused keys of which it took one before: it may be starting, and
+// those who fail too often are shut out.
+const refusedPause = 3 * time.Minute
 
 // At the first try a server that refuses the port may be about to give it back: it is that of an agent that was stopped a
 // moment ago.
@@ -128,7 +129,7 @@ func (f *Forward) final(err error) bool { return !f.known && refuses(err) }
 
 // wait implements way.
 func (f *Forward) wait(try int, err error) time.Duration {
-	if _, refused := errors.AsType[*LoginError](err); refused {
+	if login, refused := errors.AsType[*LoginError](err); refused && len(login.Offered) > 0 {
 		return max(refusedPause, backoff(try))
 	}
 	return backoff(try)
@@ -177,7 +178,7 @@ func (f *Forward) claimOther(l *sshLink) error {
 // url is where senders are to come to.
 func (f *Forward) url() string {
 	if f.Public != nil {
-		return f.Public.String()
+		return strings.TrimRight(f.Public.String(), "/")
 	}
 	return "http://" + net.JoinHostPort(f.Server.Host, strconv.Itoa(f.Port))
 }

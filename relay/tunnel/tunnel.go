@@ -47,6 +47,11 @@
 // link, and Err says which it was: a frame that is none, a message that is text or larger than messages get, a preface
 // that is too long, is none, or does not come, more streams than the edge may open, a second stream of the laptop.
 //
+// # Without an edge
+//
+// A Forward has connections come from a port of any SSH server, where there is no hooktape. It is kept as an Uplink is
+// (keep.go), and a request to its own URL shows in the same way whether it is public (probe.go).
+//
 // # Versions
 //
 // The subprotocol of the websocket has the version. An edge answers a version that it does not speak with its own, so
