@@ -9,6 +9,7 @@ import (
 
 	"github.com/hooktape/hooktape/relay/config"
 	"github.com/hooktape/hooktape/relay/expr"
+	"github.com/hooktape/hooktape/relay/inspect"
 	"github.com/hooktape/hooktape/replay"
 	"github.com/hooktape/hooktape/store"
 )
@@ -212,7 +213,7 @@ func (r *replayer) newVariedTable() *table {
 // printVaried adds a send to the table, and the recorded response above the first of its record.
 func (r *reporter) printVaried(s *sendJSON) error {
 	if s.recorded != nil {
-		if err := r.table.add(s.recorded.cells(ending(s.Record), "recorded", nil, "")); err != nil {
+		if err := r.table.add(s.recorded.cells(r.named(s), "recorded", nil, "")); err != nil {
 			return err
 		}
 	}
@@ -221,7 +222,16 @@ func (r *reporter) printVaried(s *sendJSON) error {
 		note = s.Unexpected
 	}
 	r.starred = r.starred || len(s.Unlike) > 0
-	return r.table.add(s.row.cells(ending(s.Record), s.Variation, s.marks(r.of.shown), note))
+	return r.table.add(s.row.cells(r.named(s), s.Variation, s.marks(r.of.shown), note))
+}
+
+// named is what the table calls a record: with the target, where a source has several.
+func (r *reporter) named(s *sendJSON) string {
+	several := func(source inspect.Source) bool { return len(source.Targets) > 1 }
+	if s.Target == "" || !slices.ContainsFunc(r.of.sources, several) {
+		return ending(s.Record)
+	}
+	return ending(s.Record) + " → " + clean(s.Target)
 }
 
 // marks says of each of the row's cells whether it is marked.
