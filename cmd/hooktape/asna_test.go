@@ -212,8 +212,21 @@ func (p *pharmacy) await(what string, holds func() bool) {
 
 // TestASNA checks what SYSTEMS.md's ASNA is to hold, with the real program between the document's service and an app.
 func TestASNA(t *testing.T) {
-	t.Parallel()
-	p := newPharmacy(t)
+	for name, behind := range map[string]bool{"beside its app": false, "with its app behind a tunnel": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newPharmacy(t)
+			if behind {
+				p.appsBehindTunnel()
+			}
+			p.holds()
+		})
+	}
+}
+
+// holds checks all of it, one thing after another.
+func (p *pharmacy) holds() {
+	t := p.t
 	p.start("run", "--config", p.config)
 
 	// While the key can't be had, nothing is accepted.
@@ -310,7 +323,7 @@ func (p *pharmacy) rotated() {
 	if status, rec := p.send(p.webhook()); status != 401 || rec.Verified {
 		p.t.Errorf("the key from before is taken: %d %+v", status, rec)
 	}
-	p.run("replay", rec.ID, "--resign")
+	p.run("replay", rec.ID, "--resign", "--to", "http://"+p.app.addr) // through no tunnel
 	got, _ := p.app.received()
 	_, body, _ := bytes.Cut(p.webhook(), []byte("\r\n\r\n"))
 	if last := got[len(got)-1]; !bytes.Contains(last, signature("anotherfakesecret", body)) || !bytes.HasSuffix(last, body) {

@@ -161,11 +161,12 @@ func (a *agentProcess) kill() {
 
 // user is somebody at a terminal: a working directory, an environment, a tape.
 type user struct {
-	t     testing.TB
-	agent *agentProcess // the one started last
-	dir   string
-	env   []string
-	tape  string
+	t      testing.TB
+	agent  *agentProcess // the one started last
+	dir    string
+	env    []string
+	tape   string
+	tunnel *tunneled // before the apps; nil: they are beside the agent
 }
 
 func newUser(t testing.TB) *user {
@@ -185,10 +186,28 @@ func cleanEnviron(dir, tape string) []string {
 	)
 }
 
+// appsBehindTunnel puts the apps of the agents that are started from now on behind a tunnel.
+func (u *user) appsBehindTunnel() {
+	u.t.Helper()
+	var err error
+	if u.tunnel, err = newTunneled(u.t.TempDir()); err != nil {
+		u.t.Fatal(err)
+	}
+	u.t.Cleanup(func() {
+		if err := u.tunnel.close(); err != nil {
+			u.t.Error(err)
+		}
+	})
+}
+
 // start runs an agent until the test ends or it is stopped before.
 func (u *user) start(args ...string) *agentProcess {
 	u.t.Helper()
-	a, err := startAgent(u.dir, u.env, append([]string{"hooktape"}, args...)...)
+	start := startAgent
+	if u.tunnel != nil {
+		start = u.tunnel.start
+	}
+	a, err := start(u.dir, u.env, append([]string{"hooktape"}, args...)...)
 	if err != nil {
 		u.t.Fatalf("hooktape %v: %v", args, err)
 	}

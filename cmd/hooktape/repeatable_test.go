@@ -29,10 +29,11 @@ type repeatable struct {
 	environ []string // that its config.hcl asks for
 	secrets []string // none of which may get out
 	files   []string // the requests of its session, which are sent in this order
-	record  func(*testing.T, *systemApp) (*user, []string)
+	record  func(*testing.T, *repeatable) (*user, []string)
 	chosen  []string // what of the session is sent to the app; nil: what came for it
 	signed  bool     // the tape file has a secret to sign with
 	app     systemApp
+	tunnel  bool   // the app is behind one, while the session is recorded
 	shown   string // how a replay tells of the field that is another one when the app is changed
 }
 
@@ -135,21 +136,38 @@ func TestASessionOfEachSystemIsARepeatableTest(t *testing.T) {
 			t.Parallel()
 			s.app.Server = httptest.NewServer(&s.app)
 			t.Cleanup(s.app.Close)
-			s.app.become(s.app.before, false)
-			record := s.record
-			if record == nil {
-				record = s.recorded
+			s.tunnel = false
+			t.Run("recorded beside the app", s.check)
+			if s.name != "metrika" { // see tunneled
+				s.tunnel = true
+				t.Run("recorded with the app behind a tunnel", s.check)
 			}
-			u, secrets := record(t, &s.app)
-			if _, refused := s.app.become("", false); refused != nil {
-				t.Fatalf("while it was recorded the app refused %q", refused)
-			}
-			r := &repeating{repeatable: s, user: u, secrets: append(secrets, s.secrets...)}
-			r.run("export", "--session", "tape", "--mask", "-o", "tape.warc.gz")
-			r.checkFile()
-			r.imported()
-			r.replayed()
 		})
+	}
+}
+
+// check goes the whole way, from the app and back to it.
+func (s *repeatable) check(t *testing.T) {
+	s.app.become(s.app.before, false)
+	record := s.record
+	if record == nil {
+		record = recorded
+	}
+	u, secrets := record(t, s)
+	if _, refused := s.app.become("", false); refused != nil {
+		t.Fatalf("while it was recorded the app refused %q", refused)
+	}
+	r := &repeating{repeatable: s, user: u, secrets: append(secrets, s.secrets...)}
+	r.run("export", "--session", "tape", "--mask", "-o", "tape.warc.gz")
+	r.checkFile()
+	r.imported()
+	r.replayed()
+}
+
+// place puts the app where it is to be.
+func (s *repeatable) place(u *user) {
+	if s.tunnel {
+		u.appsBehindTunnel()
 	}
 }
 
@@ -163,16 +181,17 @@ func (s *repeatable) folder() string {
 }
 
 // recorded records the session with the config of the system and its requests.
-func (s *repeatable) recorded(t *testing.T, app *systemApp) (*user, []string) {
+func recorded(t *testing.T, s *repeatable) (*user, []string) {
 	api := newFarSide(t, func(asked) (int, string) {
 		return http.StatusOK, `{"result":true,"token":"fake","data":[{"id":4815,"payed":1}]}`
 	})
 	u := newUser(t)
 	to := api.URL
 	if s.name == "qtickets" { // whose app is the API
-		to = app.URL
+		to = s.app.URL
 	}
-	u.env = append(append(u.env, s.environ...), "APP_URL="+app.URL, "API_URL="+to, "PUBLIC_URL=https://one.example.com")
+	s.place(u)
+	u.env = append(append(u.env, s.environ...), "APP_URL="+s.app.URL, "API_URL="+to, "PUBLIC_URL=https://one.example.com")
 	u.start("run", "--config", filepath.Join(s.folder(), "config.hcl"), "--session", "tape")
 	for _, name := range s.files {
 		if _, err := exchange(u.agent.addr, mustRead(t, filepath.Join(s.folder(), name+".http")), inOneWrite); err != nil {
@@ -184,10 +203,11 @@ func (s *repeatable) recorded(t *testing.T, app *systemApp) (*user, []string) {
 }
 
 // recordedAsna records a signed webhook, and a call to the API that the app made.
-func recordedAsna(t *testing.T, app *systemApp) (*user, []string) {
+func recordedAsna(t *testing.T, s *repeatable) (*user, []string) {
 	p := newPharmacy(t)
+	s.place(p.user)
 	p.api.set(func() { p.api.key = "fakesecret"; p.api.statusID = 2 })
-	p.env = append(p.env, "APP_URL="+app.URL)
+	p.env = append(p.env, "APP_URL="+s.app.URL)
 	p.start("run", "--config", p.config, "--session", "tape")
 	p.await("the signed request is taken", func() bool { status, _ := p.send(p.webhook()); return status == http.StatusOK })
 	p.send(asnaCall)
@@ -196,7 +216,7 @@ func recordedAsna(t *testing.T, app *systemApp) (*user, []string) {
 }
 
 // recordedMetrika records a batch for a source that is made at run time.
-func recordedMetrika(t *testing.T, _ *systemApp) (*user, []string) {
+func recordedMetrika(t *testing.T, _ *repeatable) (*user, []string) {
 	m := newMetrika(t)
 	m.api.finish("PROCESSED")
 	crm := m.create("crm", "12345678", metrikaToken)

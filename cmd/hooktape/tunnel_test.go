@@ -64,18 +64,26 @@ func (u *user) awaitLog(phrase string) {
 // await waits until an agent has printed what matches.
 func (u *user) await(t *transcript, pattern *regexp.Regexp) (match []string) {
 	u.t.Helper()
+	match, err := u.agent.await(t, pattern)
+	if err != nil {
+		u.t.Fatal(err)
+	}
+	return match
+}
+
+func (a *agentProcess) await(t *transcript, pattern *regexp.Regexp) (match []string, err error) {
 	timeout := time.After(patienceOfTests)
 	for {
 		text, more := t.read()
 		if match := pattern.FindStringSubmatch(text); match != nil {
-			return match
+			return match, nil
 		}
 		select {
 		case <-more:
-		case <-u.agent.done:
-			u.t.Fatalf("it ended before it said %v", pattern)
+		case <-a.done:
+			return nil, fmt.Errorf("it ended before it said %v", pattern)
 		case <-timeout:
-			u.t.Fatalf("it never said %v", pattern)
+			return nil, fmt.Errorf("it never said %v", pattern)
 		}
 	}
 }
