@@ -25,6 +25,14 @@ type Kept struct {
 // Size is how many bytes were written.
 func (k *Kept) Size() int64 { return k.size }
 
+// InMemory is how many of them are in memory, 1 MiB at most. The others are in a temporary file.
+func (k *Kept) InMemory() int64 {
+	if k == nil {
+		return 0
+	}
+	return int64(k.memory.Len())
+}
+
 // begin keeps the head of a response, and makes room for a short body.
 func (k *Kept) begin(head *wire.ResponseHead) {
 	const short = 64 << 10

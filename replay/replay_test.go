@@ -187,6 +187,9 @@ func TestKeptSpillsToAFileAndRemovesIt(t *testing.T) {
 	if got, err := io.ReadAll(r); err != nil || !bytes.Equal(got, want.Bytes()) {
 		t.Errorf("%d bytes of %d (%v)", len(got), want.Len(), err)
 	}
+	if n := k.InMemory(); n != keptInMemory || new(Kept).InMemory()+(*Kept)(nil).InMemory() != 0 {
+		t.Errorf("%d bytes in memory", n)
+	}
 	if err := k.Close(); err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"golang.org/x/sync/semaphore"
+
 	"github.com/hooktape/hooktape/relay/inspect"
 	"github.com/hooktape/hooktape/replay"
 )
@@ -27,6 +29,7 @@ type reporter struct {
 	of    *replayer
 	stop  context.CancelCauseFunc // ends the sending
 	came  chan played
+	room  *semaphore.Weighted // for the bytes of responses that wait in memory
 	ended chan struct{}
 
 	// What follows is to be read when it is closed.
@@ -50,13 +53,15 @@ type reporter struct {
 const (
 	// unreported is how many outcomes may wait; when there are more, sends wait too.
 	unreported = 1024
+	// unreportedBytes is how many bytes of responses may wait in memory, behind a tape that is slow.
+	unreportedBytes = 64 << 20
 	// batch is how many attempts are put on the tape at once: one commit for all of them.
 	batch = 128
 )
 
 // newReporter begins the reports that are asked for.
 func newReporter(r *replayer, stop context.CancelCauseFunc) (*reporter, error) {
-	report := &reporter{of: r, stop: stop, came: make(chan played, unreported), ended: make(chan struct{}), progress: r.env.progress()}
+	report := &reporter{of: r, stop: stop, came: make(chan played, unreported), room: semaphore.NewWeighted(unreportedBytes), ended: make(chan struct{}), progress: r.env.progress()}
 	if name := r.flags.junit; name != "" {
 		var err error
 		if report.junit, err = newJUnitFile(name, r.began); err != nil {
@@ -74,7 +79,20 @@ func newReporter(r *replayer, stop context.CancelCauseFunc) (*reporter, error) {
 }
 
 // add takes an outcome in.
-func (r *reporter) add(p played) { r.came <- p }
+func (r *reporter) add(p played) {
+	_ = r.room.Acquire(context.Background(), p.inMemory()) // it fails with its context alone
+	r.came <- p
+}
+
+// inMemory is how many bytes of responses are in memory.
+func (p *played) inMemory() (n int64) {
+	for _, came := range []*replay.Result{p.now, p.beside} {
+		if came != nil {
+			n += came.Kept.InMemory()
+		}
+	}
+	return n
+}
 
 // close waits until all outcomes are on the tape and printed. Nothing may be
 // added any more.
@@ -93,6 +111,7 @@ func (r *reporter) run() {
 	for some := r.gather(); some != nil; some = r.gather() {
 		r.take(some)
 		for _, p := range some {
+			r.room.Release(p.inMemory())
 			for _, came := range []*replay.Result{p.now, p.beside} {
 				if came != nil {
 					r.untold = errors.Join(r.untold, came.Kept.Close())
