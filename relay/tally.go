@@ -96,10 +96,38 @@ var tunnelLabels = []string{"tunnel"}
 type tunnelView struct {
 	name     string
 	up       bool
+	remote   string // of the laptop that is up
 	links    uint64
 	seen     time.Time
 	requests uint64
 	through  tunnel.Traffic
+}
+
+// Laptop is the far end of a tunnel.
+type Laptop struct {
+	Up      bool      // it takes requests
+	Remote  string    // where it comes from; "": it is not there
+	Seen    time.Time // when it was up last, since the agent was made; zero: it was not
+	Waiting int       // deliveries
+}
+
+// Laptop is that of a tunnel; not ok: the configuration has no such tunnel.
+func (a *Agent) Laptop(tunnel string) (l Laptop, ok bool) {
+	views, _ := a.edge.tunnels(a.now())
+	for _, v := range views {
+		if v.name == tunnel {
+			return Laptop{Up: v.up, Remote: v.remote, Seen: v.seen, Waiting: a.waitingFor(tunnel)}, true
+		}
+	}
+	return Laptop{}, false
+}
+
+// waitingFor is how many deliveries wait for a tunnel.
+func (a *Agent) waitingFor(tunnel string) (n int) {
+	for _, t := range a.tunnelTargets(tunnel) {
+		n += t.pending()
+	}
+	return n
 }
 
 // tunnels shows each tunnel of the configuration, and how many links were refused.
@@ -118,7 +146,7 @@ func (e *edge) tunnels(now time.Time) (views []tunnelView, refused map[refusedFo
 			}
 		}
 		if l := e.laptops[name]; l != nil && l.begun {
-			v.up, v.seen = true, now
+			v.up, v.remote, v.seen = true, l.remote, now
 		}
 		views = append(views, v)
 	}
@@ -145,11 +173,7 @@ func (g *gauges) tunnels(out figures) {
 		if !v.seen.IsZero() {
 			out.time(descTunnelSeen, v.seen, v.name)
 		}
-		waiting := 0
-		for _, t := range g.agent.tunnelTargets(v.name) {
-			waiting += t.pending()
-		}
-		out.gauge(descTunnelPending, float64(waiting), v.name)
+		out.gauge(descTunnelPending, float64(g.agent.waitingFor(v.name)), v.name)
 	}
 	for why, n := range refused {
 		out.count(descTunnelRefused, n, strings.ReplaceAll(string(why), " ", "_"))

@@ -366,6 +366,15 @@ func (w watched) Recheck(id store.ID, dry bool) (inspect.Rejudged, error) {
 	}, err
 }
 
+// Laptop passes on what is known of the far end of a tunnel.
+func (w watched) Laptop(tunnel string) *inspect.Laptop {
+	l, ok := w.Agent.Laptop(tunnel)
+	if !ok {
+		return nil
+	}
+	return &inspect.Laptop{Up: l.Up, Remote: l.Remote, Seen: inspect.Time{Time: l.Seen}, Waiting: l.Waiting}
+}
+
 // home shortens a path for people.
 func (e *env) home(path string) string {
 	if home, ok := e.lookup("HOME"); ok && len(home) > 1 && len(path) > len(home) && path[:len(home)+1] == home+"/" {

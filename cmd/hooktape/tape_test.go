@@ -171,7 +171,8 @@ func (f *fakeAgent) Watch(int) (<-chan inspect.Event, func()) { return f.events,
 func (f *fakeAgent) Wake(string, string)                      {}
 func (*fakeAgent) Told(context.Context)                       {}
 
-func (f *fakeAgent) Away(string, string) bool { return false }
+func (f *fakeAgent) Laptop(string) *inspect.Laptop { return nil }
+func (f *fakeAgent) Away(string, string) bool      { return false }
 func (f *fakeAgent) Recheck(id store.ID, _ bool) (inspect.Rejudged, error) {
 	return inspect.Rejudged{Record: id}, nil
 }

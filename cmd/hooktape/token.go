@@ -3,11 +3,13 @@ package main
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/hooktape/hooktape/relay/config"
+	"github.com/hooktape/hooktape/relay/inspect"
 )
 
 func newToken(e *env) *cobra.Command {
@@ -76,7 +78,7 @@ func newTokenList(e *env) *cobra.Command {
 	c := &cobra.Command{
 		Use:     "list",
 		Aliases: []string{"ls"},
-		Short:   "List the tokens that were made, not those of the config",
+		Short:   "List the tokens that were made, not those of the config, and whether their laptops are there",
 		Args:    noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
 			t, err := e.openTape(c.Context(), toRead)
@@ -92,7 +94,8 @@ func newTokenList(e *env) *cobra.Command {
 }
 
 func (e *env) listTokens(ctx context.Context, t *tape, asJSON bool) error {
-	table := newTable(e.stdout, e.inkFor(e.stdout), "NAME", "CREATED", "HASH")
+	table := newTable(e.stdout, e.inkFor(e.stdout), "NAME", "CREATED", "LAPTOP", "WAITING", "HASH")
+	table.right = []int{3}
 	none := true
 	for token, err := range t.Tokens(ctx) {
 		if err != nil {
@@ -102,7 +105,10 @@ func (e *env) listTokens(ctx context.Context, t *tape, asJSON bool) error {
 		if asJSON {
 			err = e.printJSON(token)
 		} else {
-			err = table.add([]cell{{text: token.Name}, {text: token.Created.Local().Format(time.DateTime)}, {text: token.Hash}})
+			there, waiting := describeLaptop(token.Laptop)
+			err = table.add([]cell{
+				{text: token.Name}, {text: token.Created.Local().Format(time.DateTime)}, {text: there}, {text: waiting}, {text: token.Hash},
+			})
 		}
 		if err != nil {
 			return err
@@ -116,6 +122,21 @@ func (e *env) listTokens(ctx context.Context, t *tape, asJSON bool) error {
 		return nil
 	}
 	return table.flush()
+}
+
+// describeLaptop says whether the laptop of a token is there, and how much waits for it. Only a running agent knows.
+func describeLaptop(l *inspect.Laptop) (there, waiting string) {
+	switch {
+	case l == nil:
+		return "-", "-"
+	case l.Up:
+		there = "from " + l.Remote
+	case l.Seen.IsZero():
+		there = "not yet"
+	default:
+		there = "away since " + l.Seen.Local().Format(time.DateTime)
+	}
+	return there, strconv.Itoa(l.Waiting)
 }
 
 func newTokenRevoke(e *env) *cobra.Command {

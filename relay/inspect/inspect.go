@@ -62,6 +62,8 @@ type Agent interface {
 	// Away says whether a target is taken to be away: its deliveries wait until
 	// it is back.
 	Away(source, target string) bool
+	// Laptop is the far end of a tunnel; nil: there is no such tunnel.
+	Laptop(tunnel string) *Laptop
 }
 
 // Event says that a record is complete as far as its sender is concerned.

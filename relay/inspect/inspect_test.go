@@ -76,6 +76,7 @@ func (f *fakeAgent) Watch(int) (<-chan Event, func()) {
 
 func (f *fakeAgent) Told(context.Context) {}
 
+func (f *fakeAgent) Laptop(string) *Laptop      { return nil }
 func (f *fakeAgent) Away(_, target string) bool { return target == "away" }
 
 func (f *fakeAgent) Wake(source, target string) {

@@ -27,6 +27,16 @@ type Token struct {
 	Name    string `json:"name"`
 	Hash    string `json:"token_hash"`
 	Created Time   `json:"created"`
+
+	Laptop *Laptop `json:"laptop,omitempty"` // that has it; nil: no agent runs, or none that has such a tunnel
+}
+
+// Laptop is the far end of a tunnel, as the edge sees it.
+type Laptop struct {
+	Up      bool   `json:"up"`                 // it takes requests
+	Remote  string `json:"remote,omitempty"`   // where it comes from, while it is up
+	Seen    Time   `json:"last_seen,omitzero"` // when it was up last, since the agent began; zero: it was not
+	Waiting int    `json:"waiting"`            // deliveries
 }
 
 // listTokens sends all tokens, one a line, by their names.
@@ -34,7 +44,7 @@ func (s *Server) listTokens(w http.ResponseWriter, _ *http.Request) error {
 	tokens, damaged := s.Store.Tokens()
 	return sendLines(w, func(line func(any) error) error {
 		for _, t := range tokens {
-			if err := line(Token{t.Name, t.HashText(), Time{t.Created}}); err != nil {
+			if err := line(Token{t.Name, t.HashText(), Time{t.Created}, s.laptop(t.Name)}); err != nil {
 				return err
 			}
 		}
@@ -93,7 +103,15 @@ func (s *Server) revokeToken(w http.ResponseWriter, r *http.Request) error {
 	if err := s.apply(); err != nil {
 		return err
 	}
-	return reply(w, Token{tokens[i].Name, tokens[i].HashText(), Time{tokens[i].Created}})
+	return reply(w, Token{Name: tokens[i].Name, Hash: tokens[i].HashText(), Created: Time{tokens[i].Created}})
+}
+
+// laptop is that of a tunnel; nil where nobody knows.
+func (s *Server) laptop(tunnel string) *Laptop {
+	if s.Agent == nil {
+		return nil
+	}
+	return s.Agent.Laptop(tunnel)
 }
 
 // Tokens are those on the tape.
