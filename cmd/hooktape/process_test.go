@@ -234,6 +234,32 @@ func (u *user) run(args ...string) []byte {
 	return out
 }
 
+// look is try in this process, for commands that only look: to start a process with the race detector costs more than
+// they do.
+func (u *user) look(args ...string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), patienceOfTests)
+	defer cancel()
+	var out, errs bytes.Buffer
+	e := &env{
+		stdin: strings.NewReader(""), stdout: &out, stderr: &errs, lookup: u.lookup, executable: os.Executable, now: time.Now,
+		getwd: func() (string, error) { return u.dir, nil },
+	}
+	if code := e.execute(ctx, args); code != exitDone {
+		return out.Bytes(), fmt.Errorf("exit %d\n%s%s", code, clip(out.Bytes()), errs.Bytes())
+	}
+	return out.Bytes(), nil
+}
+
+// lookup is a variable of the environment that commands see.
+func (u *user) lookup(name string) (string, bool) {
+	for _, variable := range slices.Backward(u.env) { // the last one holds
+		if value, ok := strings.CutPrefix(variable, name+"="); ok {
+			return value, true
+		}
+	}
+	return "", false
+}
+
 func (u *user) try(args ...string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), patienceOfTests)
 	defer cancel()

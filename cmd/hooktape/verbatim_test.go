@@ -156,7 +156,7 @@ func (u *user) checkRecord(r listed, s sent) {
 		u.t.Errorf("%s is recorded as %+v", s.name, r)
 	}
 	for flag, want := range map[string][]byte{"--raw": s.request, "--answer": s.answer} {
-		got, err := u.try("show", r.ID, flag)
+		got, err := u.look("show", r.ID, flag)
 		if err != nil {
 			u.t.Errorf("%s: show %s: %v", s.name, flag, err)
 			continue

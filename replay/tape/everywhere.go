@@ -22,6 +22,7 @@ const (
 
 // everywhere replaces secrets wherever they stand: an app may echo a token, a log line may quote it.
 type everywhere struct {
+	most  int // secrets that are kept
 	fakes map[string]string
 	order []string
 	// spelled has their spellings, by the first knownFrom bytes; the longest come first.
@@ -34,7 +35,7 @@ type everywhere struct {
 type spelled struct{ secret, fake string }
 
 func newEverywhere() *everywhere {
-	return &everywhere{fakes: map[string]string{}, spelled: map[uint64][]spelled{}}
+	return &everywhere{most: knownMax, fakes: map[string]string{}, spelled: map[uint64][]spelled{}}
 }
 
 // add takes note of a secret.
@@ -46,7 +47,7 @@ func (e *everywhere) add(secret, fake string) {
 	for _, s := range spellings(secret, fake) {
 		e.enter(s)
 	}
-	if len(e.order) > knownMax {
+	if len(e.order) > e.most {
 		e.forget(e.order[0])
 		e.order = e.order[1:]
 	}
