@@ -208,7 +208,11 @@ func (v *visitor) file(name string) string { return filepath.Join(v.dir, name) }
 
 func (v *visitor) writes(t *testing.T, name string, b []byte) {
 	t.Helper()
-	if err := os.WriteFile(v.file(name), b, 0o600); err != nil {
+	whole := v.file(name + ".new") // nobody reads half of it
+	if err := os.WriteFile(whole, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(whole, v.file(name)); err != nil {
 		t.Fatal(err)
 	}
 }
