@@ -72,7 +72,7 @@ func (u *user) await(t *transcript, pattern *regexp.Regexp) (match []string) {
 }
 
 func (a *agentProcess) await(t *transcript, pattern *regexp.Regexp) (match []string, err error) {
-	timeout := time.After(patienceOfTests)
+	timeout := time.After(4 * patienceOfTests) // an order for a certificate that failed is made again after a minute
 	for {
 		text, more := t.read()
 		if match := pattern.FindStringSubmatch(text); match != nil {

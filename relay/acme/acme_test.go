@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -141,6 +142,33 @@ func (r *rig) last() Outcome {
 	return r.told[len(r.told)-1]
 }
 
+// obtain orders until all names have new certificates: on a machine that is busy Pebble may wait for a name in vain.
+func (r *rig) obtain() (quiet time.Duration) {
+	r.t.Helper()
+	const tries = 5
+	for range tries {
+		before := len(r.told)
+		quiet = r.round(r.t.Context())
+		if !slices.ContainsFunc(r.told[before:], func(o Outcome) bool { return o.Failed > 0 }) {
+			return quiet
+		}
+		r.t.Logf("once more after %v", r.last().Err)
+		r.Retry()
+	}
+	r.t.Fatalf("told %+v", r.last())
+	return 0
+}
+
+// of is the last outcome of a name.
+func (r *rig) of(name string) (last Outcome) {
+	for _, o := range r.told {
+		if o.Name == name {
+			last = o
+		}
+	}
+	return last
+}
+
 const (
 	hooks = "hooks.example.com"
 	alice = "alice.hooks.example.com"
@@ -155,36 +183,36 @@ func TestListedNamesGetCertificatesOverTLSAndOthersNone(t *testing.T) {
 		t.Error("there was a certificate before it was ordered")
 	}
 	<-r.refusals
-	quiet := r.round(t.Context())
-	if len(r.told) != 2 || r.told[0].Err != nil || r.told[1].Err != nil || quiet != longest {
-		t.Fatalf("told %+v, quiet for %v", r.told, quiet)
+	if quiet := r.obtain(); quiet != longest {
+		t.Errorf("quiet for %v", quiet)
 	}
 	if n := len(r.refusals); n != 0 {
 		t.Errorf("%d questions of the CA were told as failed handshakes", n)
 	}
-	for i, name := range []string{hooks, alice} {
+	for _, name := range []string{hooks, alice} {
 		leaf, err := r.leaf(name)
-		if err != nil || !leaf.Equal(r.told[i].Leaf) || !r.told[i].Next.Equal(renewal(leaf)) {
-			t.Errorf("%s: %v, told %+v", name, err, r.told[i])
+		if o := r.of(name); err != nil || o.Err != nil || !leaf.Equal(o.Leaf) || !o.Next.Equal(renewal(leaf)) {
+			t.Errorf("%s: %v, told %+v", name, err, o)
 		}
 	}
+	orders := r.way.orders.Load()
 	for _, name := range []string{"bob.hooks.example.com", "example.com", "127.0.0.1"} {
 		if _, err := r.leaf(name); err == nil {
 			t.Errorf("%s has a certificate", name)
 		}
 	}
-	if r.round(t.Context()); r.way.orders.Load() != 2 {
-		t.Errorf("%d orders", r.way.orders.Load())
+	if r.round(t.Context()); r.way.orders.Load() != orders {
+		t.Errorf("%d orders, %d before", r.way.orders.Load(), orders)
 	}
 	r.checkModes(folder)
 
 	again := New(Options{Now: r.o.Now, CA: r.way, Tell: r.o.Tell})
 	again.Want(r.settings(folder, alice, "new.example.com"))
 	again.Restore()
-	if leaves := again.Leaves(); !leaves[alice].Equal(r.told[1].Leaf) || leaves["new.example.com"] != nil || len(leaves) != 2 || !r.last().Kept {
+	if leaves := again.Leaves(); !leaves[alice].Equal(r.of(alice).Leaf) || leaves["new.example.com"] != nil || len(leaves) != 2 || !r.last().Kept {
 		t.Errorf("after a restart there are %v, told %+v", leaves, r.last())
 	}
-	if kept := Kept(r.settings(folder, hooks, "new.example.com")); len(kept) != 1 || !kept[hooks].Equal(r.told[0].Leaf) {
+	if kept := Kept(r.settings(folder, hooks, "new.example.com")); len(kept) != 1 || !kept[hooks].Equal(r.of(hooks).Leaf) {
 		t.Errorf("kept %v", kept)
 	}
 	r.Want(r.settings(folder, alice))
@@ -231,9 +259,9 @@ func TestOverHTTPWhereTheCADoesNotComeOverTLS(t *testing.T) {
 	}
 	r.o.HTTP = true
 	r.ahead += pauseMost
-	r.round(t.Context())
+	r.obtain()
 	o := r.last()
-	if leaf, err := r.leaf(hooks); err != nil || o.Err != nil || !leaf.Equal(o.Leaf) || o.Before != 1 {
+	if leaf, err := r.leaf(hooks); err != nil || o.Err != nil || !leaf.Equal(o.Leaf) || o.Before < 1 {
 		t.Errorf("%v, told %+v", err, o)
 	}
 	if _, ok := r.Answer("bob.example.com", r.questions[hooks].path); ok {
@@ -249,19 +277,17 @@ func TestCertificatesAreRenewedAndUsedOnWhileTheyCanNotBe(t *testing.T) {
 	r := newRig(t, true, false)
 	s := r.settings(t.TempDir(), hooks)
 	r.Want(s)
-	r.round(t.Context())
-	first := r.last().Leaf
-	if first == nil {
-		t.Fatal(r.last().Err)
-	}
+	r.obtain()
+	first, orders := r.last().Leaf, r.way.orders.Load()
 	r.ahead = time.Until(first.NotAfter) - renewBefore - time.Hour
 	r.round(t.Context())
-	if r.way.orders.Load() != 1 {
+	if r.way.orders.Load() != orders {
 		t.Error("renewed too early")
 	}
 
 	r.way.cut.Store(true)
 	r.ahead += 2 * time.Hour
+	told := len(r.told)
 	for n := range 2 {
 		quiet := r.round(t.Context())
 		o := r.last()
@@ -272,7 +298,7 @@ func TestCertificatesAreRenewedAndUsedOnWhileTheyCanNotBe(t *testing.T) {
 			t.Errorf("quiet for %v after %d failures", quiet, n+1)
 		}
 		r.round(t.Context())
-		if len(r.told) != 2+n {
+		if len(r.told) != told+n+1 {
 			t.Errorf("asked again at once")
 		}
 		r.ahead += pauseMost
@@ -280,9 +306,9 @@ func TestCertificatesAreRenewedAndUsedOnWhileTheyCanNotBe(t *testing.T) {
 	r.way.cut.Store(false)
 	r.ahead -= pauseMost
 	r.Retry()
-	r.round(t.Context())
+	r.obtain()
 	o := r.last()
-	if leaf, err := r.leaf(hooks); err != nil || leaf.Equal(first) || !leaf.Equal(o.Leaf) || o.Before != 2 {
+	if leaf, err := r.leaf(hooks); err != nil || leaf.Equal(first) || !leaf.Equal(o.Leaf) || o.Before < 2 {
 		t.Fatalf("%v, told %+v", err, o)
 	}
 
@@ -306,7 +332,12 @@ func TestKeepOrdersWhatIsWantedWhileItRuns(t *testing.T) {
 		r.Keep(ctx)
 	}()
 	r.Want(r.settings(t.TempDir(), hooks))
-	if o := <-told; o.Err != nil || o.Name != hooks {
+	o := <-told
+	for ; o.Err != nil; o = <-told {
+		t.Logf("once more after %v", o.Err)
+		r.Retry()
+	}
+	if o.Name != hooks {
 		t.Errorf("told %+v", o)
 	}
 	if _, err := r.leaf(hooks); err != nil {
@@ -327,14 +358,15 @@ func TestWhatCanNotBeKeptIsUsedAllTheSame(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.Want(s)
-	r.round(t.Context())
+	r.obtain()
+	orders := r.way.orders.Load()
 	if o := r.last(); o.Err == nil || o.Failed != 0 || !strings.Contains(o.Err.Error(), "keep it in ") {
 		t.Errorf("told %+v", o)
 	}
 	if _, err := r.leaf(hooks); err != nil {
 		t.Error(err)
 	}
-	if r.round(t.Context()); r.way.orders.Load() != 1 {
+	if r.round(t.Context()); r.way.orders.Load() != orders {
 		t.Error("it was ordered again")
 	}
 }
