@@ -10,17 +10,28 @@ import (
 
 // Append puts a recording behind all others of the WARC file at path, compressed where the file is, whatever its name
 // says. Where there is none, one is made, for its owner only, and its name says whether it is compressed. info is what is
-// said about it. When Append returns without an error, the recording is on the disk.
+// said about it. When Append returns without an error, the recording is on the disk; with one, the file is as it was.
 func Append(path string, info Info, r *Recording) error {
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_RDWR, 0o600)
 	if err != nil {
 		return err
 	}
+	return errors.Join(appendTo(file, info, r), file.Close())
+}
+
+func appendTo(file *os.File, info Info, r *Recording) error {
 	w, err := writerBehind(file, info)
-	if err == nil {
-		err = errors.Join(w.Write(r), w.Close(), file.Sync())
+	if err != nil {
+		return err
 	}
-	return errors.Join(err, file.Close())
+	end, err := file.Seek(0, io.SeekEnd)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(w.Write(r), w.Close(), file.Sync()); err != nil {
+		return errors.Join(err, file.Truncate(end)) // half a WARC record would swallow what comes behind it
+	}
+	return nil
 }
 
 // Appendable says why Append would not put anything into the file at path; nil: it would, or there is none yet.
