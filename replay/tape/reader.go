@@ -123,7 +123,7 @@ func (r *Reader) readWARC(yield func(*Recording, error) bool) {
 	for {
 		err := r.step()
 		if r.lost && r.in.seek() != nil {
-			err = io.EOF
+			err = cmp.Or(r.failure(), io.EOF)
 		}
 		r.lost = false
 		if err == io.EOF {
@@ -232,8 +232,8 @@ func skipBlank(r *bufio.Reader) {
 
 // broken is what a WARC record is that can't be read to its end.
 func (r *Reader) broken(p *warcPart, err error) error {
-	if cause := r.in.unread(); cause != nil {
-		return fmt.Errorf("read the tape file: %w", cause)
+	if failure := r.failure(); failure != nil {
+		return failure
 	}
 	r.lost = true
 	cause := r.in.failed()
@@ -251,6 +251,17 @@ func (r *Reader) broken(p *warcPart, err error) error {
 	if a := r.current; a != nil {
 		r.current = nil
 		r.giveAssembly(a)
+	}
+	return nil
+}
+
+// failure is why nothing more can be read though the file may be whole; nil: it can.
+func (r *Reader) failure() error {
+	switch {
+	case r.in.unread() != nil:
+		return fmt.Errorf("read the tape file: %w", r.in.unread())
+	case r.scratch.err != nil:
+		return fmt.Errorf("keep what was read: %w", r.scratch.err)
 	}
 	return nil
 }

@@ -20,6 +20,7 @@ type scratch struct {
 	file   *os.File // nil: none was needed yet
 	held   []Block  // that are in the file, by their place
 	memory int64    // bytes of those that are not
+	err    error    // of the file: nothing more can be kept
 }
 
 // keep reads a block of size bytes.
@@ -34,7 +35,7 @@ func (s *scratch) keep(r io.Reader, size int64) (Block, error) {
 		return Block{}, err
 	}
 	at := s.place(size)
-	if _, err := io.CopyN(io.NewOffsetWriter(s.file, at), r, size); err != nil {
+	if _, err := io.CopyN(io.NewOffsetWriter(s, at), r, size); err != nil {
 		return Block{}, cutShort(err)
 	}
 	block := s.block(at, size)
@@ -71,11 +72,18 @@ func (s *scratch) block(at, size int64) Block {
 	return b
 }
 
-func (s *scratch) make() (err error) {
+func (s *scratch) make() error {
 	if s.file == nil {
-		s.file, err = os.CreateTemp("", "hooktape-tape-*")
+		s.file, s.err = os.CreateTemp("", "hooktape-tape-*")
 	}
-	return err
+	return s.err
+}
+
+// WriteAt writes to the file.
+func (s *scratch) WriteAt(p []byte, at int64) (n int, err error) {
+	n, err = s.file.WriteAt(p, at)
+	s.err = cmp.Or(s.err, err)
+	return n, err
 }
 
 // clear forgets all blocks.

@@ -6,6 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -302,6 +305,47 @@ func TestAnErrorOfTheFileEndsIt(t *testing.T) {
 	}
 	if !errors.Is(last, broken) {
 		t.Errorf("the last error is %v", last)
+	}
+}
+
+// TestAnErrorThatIsNoDamageEndsIt: the file may be whole, and what follows is lost if nobody looks again.
+func TestAnErrorThatIsNoDamageEndsIt(t *testing.T) {
+	large := samples(t)
+	for _, c := range []struct {
+		name string
+		file io.Reader
+		want error
+		do   func(t *testing.T, r *Reader)
+	}{
+		{"reading behind what is damaged", io.MultiReader(strings.NewReader("WARC/1.0\r\nContent-Length: 0\r\n\r\ndamage\n"), failing{fs.ErrPermission}), fs.ErrPermission, nil},
+		{"no folder for temporary files", bytes.NewReader(written(t, NewWriter, large)), fs.ErrNotExist, func(t *testing.T, _ *Reader) {
+			for _, name := range []string{"TMPDIR", "TMP"} {
+				t.Setenv(name, filepath.Join(t.TempDir(), "none"))
+			}
+		}},
+		{"no room for them", bytes.NewReader(written(t, NewWriter, large)), fs.ErrClosed, func(t *testing.T, r *Reader) {
+			if err := errors.Join(r.scratch.make(), r.scratch.file.Close(), os.Remove(r.scratch.file.Name())); err != nil {
+				t.Fatal(err)
+			}
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r, err := NewReader(c.file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer r.Close()
+			if c.do != nil {
+				c.do(t, r)
+			}
+			var last error
+			for _, last = range r.Recordings() {
+			}
+			var damage *Damage
+			if !errors.Is(last, c.want) || errors.As(last, &damage) {
+				t.Errorf("the last error is %v", last)
+			}
+		})
 	}
 }
 
