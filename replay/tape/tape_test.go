@@ -349,6 +349,17 @@ func TestAnErrorThatIsNoDamageEndsIt(t *testing.T) {
 	}
 }
 
+// TestNothingFromAFileBreaksALine of another that is made of it: a zone of IPv6 may be any text.
+func TestNothingFromAFileBreaksALine(t *testing.T) {
+	r := samples(t)[0]
+	r.Remote = "[fe80::1%x\r\nContent-Length: 0\r\nX:]:80"
+	_, all, damage, _ := read(t, bytes.NewReader(written(t, NewWriter, []*Recording{r})))
+	if len(damage) > 0 {
+		t.Error(damage)
+	}
+	compareRecordings(t, all, []*Recording{r})
+}
+
 type failing struct{ err error }
 
 func (f failing) Read([]byte) (int, error) { return 0, f.err }

@@ -254,10 +254,11 @@ func address(remote string) string {
 	if err != nil {
 		host = remote
 	}
-	if _, err := netip.ParseAddr(host); err != nil {
+	addr, err := netip.ParseAddr(host)
+	if err != nil {
 		return ""
 	}
-	return host
+	return addr.WithZone("").String() // a zone may be any text, line ends too
 }
 
 func firstTime(t, otherwise Time) Time {
