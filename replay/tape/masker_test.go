@@ -314,6 +314,12 @@ func TestMaskPaths(t *testing.T) {
 		{"json.*.name", "application/json", `{"x":{"name":"XXXX1"},"name":"kept1"}`},
 		{"form.data.phone", "application/x-www-form-urlencoded", "data%5Bphone%5D=XXXX1&phone=kept1"},
 		{"header.x-p*", "", "GET /x-p HTTP/1.1\r\nX-Phone: XXXX1\r\nX-Phon: XXXX1\r\nPhone: kept1\r\n\r\n"},
+		{"json.phone", "application/json", `{"phone":"XXXX1","n":"kept1","phone":"XXXX1`},
+		{"json.phone", "application/json", `{"n":["kept1`},
+		{"json.phone", "application/json", `{"phone":{"a":["XXXX1\`},
+		{"json.phone", "application/json", "\ufeff {\"phone\":\"XXXX1\"}"},
+		{"json.phone", "application/x-ndjson", "{\"phone\":\"XXXX1\"}\n}{\"n\":\"kept1\"}\n{\"phone\":\"XXXX1\"}"},
+		{`json["a/*"].b`, "application/json", `{"a/b":{"b":"XXXX1"},"a":{"b":"kept1"}}`},
 		{"query.name", "", "GET /?name=XXXX1&n=kept1 HTTP/1.1\r\nname: kept1\r\n\r\n"},
 	} {
 		parsed, err := ParseMaskPath(c.path)

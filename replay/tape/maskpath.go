@@ -47,7 +47,7 @@ func fits(pattern, name string) bool {
 	if !strings.Contains(pattern, "*") {
 		return pattern == name
 	}
-	pattern = strings.NewReplacer("*", "*", "?", `\?`, "[", `\[`, `\`, `\\`).Replace(pattern)
+	pattern = strings.NewReplacer("*", "*", "?", `\?`, "[", `\[`, `\`, `\\`, "/", "\x00").Replace(pattern)
 	ok, err := path.Match(pattern, strings.ReplaceAll(name, "/", "\x00"))
 	return ok && err == nil
 }
@@ -125,9 +125,9 @@ func (p maskPath) leadsTo(names []string) bool {
 // body masks in a body without coding.
 func (p maskPath) body(f *mask.Fakes, contentType string, body []byte) []byte {
 	switch {
-	case p.where == "json" && stdjson.Valid(body):
+	case p.where == "json" && beginsLikeJSON(body):
 		w := &jsonWalk{path: p, fakes: f, text: body}
-		w.value()
+		w.all()
 		w.out.Write(w.text[w.kept:])
 		return w.out.Bytes()
 	case p.where == "form" && strings.HasPrefix(strings.ToLower(contentType), "application/x-www-form-urlencoded"):
@@ -136,7 +136,17 @@ func (p maskPath) body(f *mask.Fakes, contentType string, body []byte) []byte {
 	return body
 }
 
-// jsonWalk goes through valid JSON and replaces in place what a path leads to.
+// byteOrder is the mark that some put before JSON (RFC 8259 section 8.1).
+var byteOrder = []byte("\ufeff")
+
+// beginsLikeJSON says whether a path may lead anywhere in a body, of which all but the beginning may be missing.
+func beginsLikeJSON(body []byte) bool {
+	start := bytes.TrimLeft(bytes.TrimPrefix(body, byteOrder), " \t\r\n")
+	return len(start) > 0 && (start[0] == '{' || start[0] == '[')
+}
+
+// jsonWalk goes through JSON, which may be cut short or several values behind each other, and replaces in place what a path
+// leads to.
 type jsonWalk struct {
 	path  maskPath
 	fakes *mask.Fakes
@@ -153,26 +163,46 @@ func (w *jsonWalk) space() {
 	}
 }
 
+// depthMax is how deep it goes, as deep as encoding/json.
+const depthMax = 10000
+
+// all goes through all values.
+func (w *jsonWalk) all() {
+	if bytes.HasPrefix(w.text, byteOrder) {
+		w.at = len(byteOrder)
+	}
+	for w.at < len(w.text) {
+		before := w.at
+		if w.value(); w.at == before { // what stands here begins none
+			w.at++
+		}
+	}
+}
+
 // value goes through one value.
 func (w *jsonWalk) value() {
 	w.space()
 	if w.at >= len(w.text) {
 		return
 	}
-	switch w.text[w.at] {
-	case '{', '[':
+	if c := w.text[w.at]; c == '{' || c == '[' {
+		if len(w.names) == depthMax {
+			w.at = len(w.text)
+			return
+		}
 		w.nest()
 		return
 	}
 	start := w.at
 	w.skip()
-	if !w.path.leadsTo(w.names) {
+	if w.at == start || !w.path.leadsTo(w.names) {
 		return
 	}
 	raw := string(w.text[start:w.at])
 	switch {
 	case raw[0] == '"':
-		raw = `"` + w.fakes.InJSON(raw[1:len(raw)-1]) + `"`
+		inside := strings.TrimSuffix(raw[1:], `"`)
+		raw = `"` + w.fakes.InJSON(inside) + raw[1+len(inside):]
 	case raw[0] == '-' || '0' <= raw[0] && raw[0] <= '9':
 		raw = w.fakes.Number(raw)
 	}
@@ -187,7 +217,10 @@ func (w *jsonWalk) nest() {
 	w.at++
 	for i := 0; ; i++ {
 		w.space()
-		if w.at >= len(w.text) || w.text[w.at] == '}' || w.text[w.at] == ']' {
+		if w.at >= len(w.text) {
+			return
+		}
+		if w.text[w.at] == '}' || w.text[w.at] == ']' {
 			w.at++
 			return
 		}
@@ -195,7 +228,7 @@ func (w *jsonWalk) nest() {
 		if object {
 			start := w.at
 			w.skip()
-			_ = stdjson.Unmarshal(w.text[start:w.at], &name) // it is valid
+			_ = stdjson.Unmarshal(w.text[start:w.at], &name) // unless it is cut short, and nothing follows
 		}
 		w.names = append(w.names, name)
 		w.value()
@@ -211,10 +244,10 @@ func (w *jsonWalk) skip() {
 		}
 		return
 	}
-	for w.at++; w.text[w.at] != '"'; w.at++ {
+	for w.at++; w.at < len(w.text) && w.text[w.at] != '"'; w.at++ {
 		if w.text[w.at] == '\\' {
 			w.at++
 		}
 	}
-	w.at++
+	w.at = min(w.at+1, len(w.text))
 }
