@@ -163,6 +163,11 @@ func (m *Masker) finishRequest(r *Recording, request *opened) error {
 	if err := request.replace(); err != nil {
 		return err
 	}
+	for i := range r.Attempts {
+		if a := &r.Attempts[i]; a.Sent == nil {
+			a.Head = request.refit(a.Head)
+		}
+	}
 	if r.Verified && r.Whole() {
 		m.sign(r, request.message)
 	}

@@ -355,7 +355,7 @@ func TestDigestsAreThoseOfTheMaskedBody(t *testing.T) {
 			body = gzipped(t, plain)
 		}
 		r := request("POST / HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"+coding+digests(body), body)
-		r.Source = ""
+		r.Source, r.Attempts = "", []Attempt{{Number: 1, Head: r.Request.inline[:r.HeadSize]}}
 		masked, err := newTestMasker(t).Mask(r)
 		if err != nil {
 			t.Fatal(err)
@@ -364,6 +364,9 @@ func TestDigestsAreThoseOfTheMaskedBody(t *testing.T) {
 		head, now := raw[:masked.HeadSize], raw[masked.HeadSize:]
 		if now == body || !strings.Contains(head, digests(now)) {
 			t.Errorf("%s%q", head, now)
+		}
+		if sent := string(masked.Attempts[0].Head); sent != head {
+			t.Errorf("what was sent on has another head:\n%s\n%s", sent, head)
 		}
 	}
 }

@@ -17,6 +17,7 @@ type opened struct {
 	headSize int
 	method   string
 	done     func(b Block, headSize int)
+	digests  []*strings.Replacer // of the body as it was, by those of the body as it is
 }
 
 // open takes a block apart and finds its secrets. method is that of the request of a response, else "".
@@ -119,11 +120,11 @@ func (o *opened) encode() error {
 	if err != nil {
 		return err
 	}
-	digests := []*strings.Replacer{redigested(was, coded)}
+	o.digests = []*strings.Replacer{redigested(was, coded)}
 	if o.coded != "" {
-		digests = append(digests, redigested(o.body, o.newBody))
+		o.digests = append(o.digests, redigested(o.body, o.newBody))
 	}
-	for _, d := range digests {
+	for _, d := range o.digests {
 		o.head = d.Replace(o.head)
 		if o.chunked {
 			before, behind, _ := trailers(o.raw)
@@ -132,6 +133,21 @@ func (o *opened) encode() error {
 	}
 	o.newBody, o.coded = coded, "" // once coded, it stays as it is
 	return nil
+}
+
+// refit makes the head of an attempt fit, which sent the same body.
+func (o *opened) refit(head []byte) []byte {
+	if o.newBody == nil {
+		return head
+	}
+	text := string(head)
+	for _, d := range o.digests {
+		text = d.Replace(text)
+	}
+	if !o.chunked {
+		text = withLength(text, len(o.raw), len(o.newBody))
+	}
+	return []byte(text)
 }
 
 // build gives what the message is now.
