@@ -98,16 +98,22 @@ func examineResponse(b Block) (end, status int, err error) {
 	if err != nil {
 		return 0, 0, err
 	}
+	_, end, status = finalHead(start)
+	return end, status, nil
+}
+
+// finalHead is where the last head of a response begins and ends, which are the same where there is none.
+func finalHead(start []byte) (begin, end, status int) {
 	for {
 		n := wire.HeadEnd(start[end:], 0)
 		if n < 0 || !strings.HasPrefix(string(start[end:min(end+5, len(start))]), "HTTP/") {
-			return end, status, nil
+			return begin, end, status
 		}
 		_, rest, _ := strings.Cut(string(start[end:end+n]), " ")
 		status, _ = strconv.Atoi(rest[:min(3, len(rest))]) // 0: it has none
-		end += n
+		begin, end = end, end+n
 		if status < 100 || status > 199 || status == 101 {
-			return end, status, nil
+			return begin, end, status
 		}
 	}
 }

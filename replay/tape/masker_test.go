@@ -371,6 +371,25 @@ func TestDigestsAreThoseOfTheMaskedBody(t *testing.T) {
 	}
 }
 
+// TestTheFinalResponseTellsHowItIsCoded, and not an interim one, as other tools record them.
+func TestTheFinalResponseTellsHowItIsCoded(t *testing.T) {
+	body := gzipped(t, `{"token":"`+theSecret+`"}`)
+	head := fmt.Sprintf("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n", len(body))
+	r := request("POST / HTTP/1.1\r\nHost: a\r\n", "")
+	r.Answer = &Answer{Status: 200, HeadSize: len(head), Response: Bytes([]byte(head + body))}
+	masked, err := newTestMasker(t).Mask(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	from, err := gzip.NewReader(bytes.NewReader(masked.Answer.Response.inline[masked.Answer.HeadSize:]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text, err := io.ReadAll(from); err != nil || strings.Contains(string(text), theSecret) {
+		t.Errorf("%v: %s", err, text)
+	}
+}
+
 func TestWhatIsTooLargeToMaskIsSaid(t *testing.T) {
 	r := request("POST / HTTP/1.1\r\nHost: a\r\n", "")
 	r.Request = Opened(openMax+1, func() (io.ReadCloser, error) { return nil, errors.New("nobody needs it") })

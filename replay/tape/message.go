@@ -50,8 +50,11 @@ func openMessage(all []byte, headSize int, method string) *message {
 		if h, err := wire.ParseRequestHead(all[:headSize]); err == nil {
 			m.fields, m.framing = h.Fields, h.Framing
 		}
-	} else if h, err := wire.ParseResponseHead(all[:headSize], method); err == nil {
-		m.fields, m.framing = h.Fields, h.Framing
+	} else {
+		begin, _, _ := finalHead(all[:headSize])
+		if h, err := wire.ParseResponseHead(all[begin:headSize], method); err == nil {
+			m.fields, m.framing = h.Fields, h.Framing
+		}
 	}
 	m.body = m.raw
 	if m.framing.Chunked {
