@@ -241,7 +241,32 @@ func (r *Recording) fits() error {
 	if long {
 		return fmt.Errorf("name of source, target or verdict longer than %d bytes: %w", nameMax, store.ErrTooLarge)
 	}
+	const factsMax = 768 << 10 // bytes: with the bytes that are inline, a store takes 1 MiB
+	if n := r.largestFacts(); n > factsMax {
+		return fmt.Errorf("%d bytes of facts beside its bytes, more than %d: %w", n, factsMax, store.ErrTooLarge)
+	}
 	return nil
+}
+
+// largestFacts is about how many bytes the largest of its rows has in a store, without those of messages.
+func (r *Recording) largestFacts() int {
+	const each = 9 // bytes before a text
+	most := len(r.Target) + len(r.Reason) + len(r.Host) + len(r.Trace) + len(r.Event) + len(r.Remote) + len(r.Proxy) + len(r.Path) + len(r.Base) +
+		len(r.Proto) + len(r.Method) + len(r.ID)
+	for _, event := range r.Events {
+		most += each + len(event)
+	}
+	if a := r.Answer; a != nil {
+		most += len(a.Error)
+	}
+	for i := range r.Attempts {
+		a := &r.Attempts[i]
+		most = max(most, len(a.Source)+len(a.Target)+len(a.URL)+len(a.Head)+len(a.Error)+len(a.Finding))
+	}
+	for _, d := range r.Deliveries {
+		most = max(most, len(d.State)+len(d.Error)+len(d.Finding)+len(d.Key))
+	}
+	return most
 }
 
 // record is the record that a recording becomes.

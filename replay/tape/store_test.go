@@ -220,6 +220,32 @@ func compareReplies(t *testing.T, name string, first *store.Store, was *store.Re
 }
 
 // TestAPairOfAnotherToolCanBeCompared: its response is that of an attempt.
+// TestWhatAStoreDoesNotTakeIsToldAtOnce, so that nobody takes it for something wrong with another recording.
+func TestWhatAStoreDoesNotTakeIsToldAtOnce(t *testing.T) {
+	for name, change := range map[string]func(r *Recording, long string){
+		"target":  func(r *Recording, long string) { r.Target = long },
+		"event":   func(r *Recording, long string) { r.Events = []string{long} },
+		"attempt": func(r *Recording, long string) { r.Attempts = []Attempt{{Number: 1, URL: long}} },
+		"sent":    func(r *Recording, long string) { r.Attempts = []Attempt{{Number: 1, Head: []byte(long)}} },
+		"key":     func(r *Recording, long string) { r.Deliveries = []Delivery{{Target: "app", Key: long}} },
+		"error":   func(r *Recording, long string) { r.Answer = &Answer{Error: long} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := &Importer{Store: newStore(t)}
+			for size, want := range map[int]error{700 << 10: nil, 1 << 20: store.ErrTooLarge} {
+				r := *request("POST / HTTP/1.1\r\nHost: a\r\n", "")
+				change(&r, strings.Repeat("x", size))
+				if err := m.Add(&r); !errors.Is(err, want) {
+					t.Errorf("%d bytes: %v", size, err)
+				}
+			}
+			if err := m.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
 func TestAPairOfAnotherToolCanBeCompared(t *testing.T) {
 	s := newStore(t)
 	request := &half{&warcPart{warcHead: &warcHead{fields: []warcField{{fieldTarget, "https://x.test/a"}}}, block: Bytes([]byte("GET /a HTTP/1.1\r\nHost: x.test\r\n\r\n"))}, true}
