@@ -123,7 +123,7 @@ func (r *Recording) accept(fresh NewResponse) {
 	case of < 0:
 		of = len(r.Attempts)
 		r.Attempts = append(r.Attempts, Attempt{
-			Number: of + 1, Source: now.Source, Target: now.Target, Replay: true, Edited: now.Edited, Accepted: true, URL: now.URL, Head: now.Head,
+			Number: r.nextNumber(), Source: now.Source, Target: now.Target, Replay: true, Edited: now.Edited, Accepted: true, URL: now.URL, Head: now.Head,
 		})
 	case r.Answer != nil && r.Answer.FromAttempt == r.Attempts[of].Number:
 		r.Answer.FromAttempt = 0 // the sender got the one before
@@ -131,6 +131,15 @@ func (r *Recording) accept(fresh NewResponse) {
 	then := &r.Attempts[of]
 	then.Status, then.Error, then.Finding, then.HeadSize, then.Response = now.Status, now.Error, "", now.HeadSize, now.Response
 	then.Time, then.FirstByte, then.Duration = now.Time, now.FirstByte, now.Duration
+}
+
+// nextNumber is that of an attempt behind the others, of which some may be lost.
+func (r *Recording) nextNumber() int {
+	next := 1
+	for i := range r.Attempts {
+		next = max(next, r.Attempts[i].Number+1)
+	}
+	return next
 }
 
 // masker masks what is added to a file by the rules that it was masked by. Its key is another one: nothing leads back to

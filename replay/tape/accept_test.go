@@ -110,6 +110,15 @@ func TestEachTargetsResponseIsAcceptedInItsPlace(t *testing.T) {
 	}
 }
 
+// TestAnAcceptedResponseHasANumberOfItsOwn where attempts before it are lost: by their numbers a file tells whose they are.
+func TestAnAcceptedResponseHasANumberOfItsOwn(t *testing.T) {
+	r := &Recording{Known: true, Attempts: []Attempt{{Number: 2}, {Number: 3}}}
+	r.accept(NewResponse{-1, &Attempt{Target: "erp", Status: 200}})
+	if last := r.Attempts[2]; last.Number != 4 {
+		t.Errorf("%+v", r.Attempts)
+	}
+}
+
 func TestAFileIsWrittenAnewWhereItsLinkLeads(t *testing.T) {
 	folder := t.TempDir()
 	path, link := filepath.Join(folder, "me.warc"), filepath.Join(folder, "link.warc")
