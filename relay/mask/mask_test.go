@@ -279,6 +279,21 @@ func TestNoValueOfASecretKeyGetsThrough(t *testing.T) {
 	}))
 }
 
+// TestWhatIsNestedBelowASecretNameIsHiddenInXML, up to where its element ends.
+func TestWhatIsNestedBelowASecretNameIsHiddenInXML(t *testing.T) {
+	const text = `<a><x:credentials><user>ann</user><n v="1" value="bob"/><p> 77 </p></x:credentials><user>ann</user><secret/><user>eve</user><passwords><p>1`
+	const want = `<a><x:credentials><user>****</user><n v="1" value="****"/><p> **** </p></x:credentials><user>ann</user><secret/><user>eve</user><passwords><p>****`
+	if got := string(Names(nil).Body("text/xml", []byte(text))); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
+func TestAKeyInsideOfASegmentIsHidden(t *testing.T) {
+	if got, want := Names(nil).Target("/cb:sk_live_0123456789abcdef/x"), "/cb:****cdef/x"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
 // TestLargeBodiesTakeLinearTime: each of these would take minutes if a part were looked at again for every other.
 func TestLargeBodiesTakeLinearTime(t *testing.T) {
 	for _, piece := range []string{"\"", "\\\"", "{", "[\"token\":", ";", ";a=", "a={;", "&", "\" \"", "\"{", "{\"token\":[", "%7B%22", "a: b\r\n", "/bot1:", "\r", " ", "<a>", "<a b=\"", "<token>", "a://b?c=", "eyJ"} {

@@ -68,7 +68,7 @@ func (n masking) segment(before, s string) string {
 	case isJWT(text), len(text) >= longSegment && n.IsSecret(before), isRandom(text):
 		return n.hide("", s, inPath)
 	}
-	return s
+	return n.tokens(s)
 }
 
 // isBot knows the ids that Telegram puts before a bot's token.

@@ -1,6 +1,7 @@
 package mask
 
 import (
+	"cmp"
 	"regexp"
 	"strings"
 )
@@ -16,22 +17,31 @@ var tagPattern = regexp.MustCompile(`<([A-Za-z_][\w.:-]*)((?:[^<>"']|"[^"]*"|'[^
 // attributePattern is one of a tag.
 var attributePattern = regexp.MustCompile(`([A-Za-z_][\w.:-]*)(\s*=\s*)("[^"]*"|'[^']*')`)
 
-// xml hides the content of elements of secret names, and the attributes of secret names. An element may also be named by
-// an attribute: <param name="token">, <input name="token" value="...">. It follows no grammar beyond tags.
+// xml hides the content of elements of secret names, that of the elements in them too, and the attributes of secret names.
+// An element may also be named by an attribute: <param name="token">, <input name="token" value="...">; as HTML does not
+// end them all, what is in these is not looked for. It follows no grammar beyond tags.
 func (n masking) xml(text string) string {
 	var b strings.Builder
 	at, name := 0, ""
+	group, end := "", "" // the name of an element around that is secret with all that is in it, and what ends it
 	for _, tag := range tagPattern.FindAllStringSubmatchIndex(text, -1) {
-		b.WriteString(n.content(name, text[at:tag[0]]))
+		before := text[at:tag[0]]
+		b.WriteString(n.content(name, before))
+		if group != "" && strings.Contains(before, end) {
+			group = ""
+		}
 		b.WriteString(text[tag[0]:tag[4]])
-		attributes := text[tag[4]:tag[5]]
-		if name = local(text[tag[2]:tag[3]]); !n.IsSecret(name) {
-			name = n.namedBy(attributes)
+		element, attributes := text[tag[2]:tag[3]], text[tag[4]:tag[5]]
+		if name = local(element); !n.IsSecret(name) {
+			name = cmp.Or(n.namedBy(attributes), group)
 		}
 		b.WriteString(n.attributes(name, attributes))
 		b.WriteByte('>')
-		if at = tag[1]; strings.HasSuffix(attributes, "/") {
-			name = ""
+		switch at = tag[1]; {
+		case strings.HasSuffix(attributes, "/"):
+			name = group
+		case group == "" && n.isGroup(local(element)):
+			group, end = name, "</"+element
 		}
 	}
 	return b.String() + n.content(name, text[at:])
