@@ -27,6 +27,8 @@ func (f newFile) check(data string) error {
 		return misused("name another file", "%s is the tape itself", f.path)
 	case err == nil && there.IsDir():
 		return misused("name a file in it", "%s is a folder", f.path)
+	case isSink(f.path): // a file in its place would be nobody's pipe any more, or no null device
+		return misused("name a file", "%s is a pipe or a device", f.path)
 	case err == nil && !f.force:
 		return f.isThere()
 	case err != nil && !errors.Is(err, fs.ErrNotExist):

@@ -39,6 +39,14 @@ func TestAFileMadeMeanwhileIsNotReplaced(t *testing.T) {
 	}
 }
 
+// TestADeviceIsNotReplaced: /dev/null is everybody's.
+func TestADeviceIsNotReplaced(t *testing.T) {
+	err := newFile{doing: "back up", path: os.DevNull, force: true}.check("")
+	if f, ok := errors.AsType[*failure](err); !ok || f.code != exitUsage {
+		t.Errorf("%v", err)
+	}
+}
+
 // TestAFileBehindALinkIsReplacedThere, and the link stays.
 func TestAFileBehindALinkIsReplacedThere(t *testing.T) {
 	dir := t.TempDir()
