@@ -13,7 +13,8 @@ import (
 // in one go. Before it writes it looks whether anything is there already: that
 // would be the answer to no request. The look costs nothing, since the read
 // behind the write, which nearly always finds nothing yet, falls away: asking is
-// told when there is something to read (see syscall.RawConn).
+// told when something comes from then on (see syscall.RawConn). It is not told
+// of what was there before, so where nobody has looked it reads at once.
 type asking struct {
 	raw  syscall.RawConn
 	step func(fd uintptr) bool // turn, made once
@@ -60,7 +61,12 @@ func (a *asking) turn(fd uintptr) bool {
 			return true
 		}
 		a.write(int(fd))
-		return a.err != nil || len(a.out) > 0
+		switch {
+		case a.err != nil || len(a.out) > 0:
+			return true
+		case a.look:
+			return false
+		}
 	}
 	n, err := syscall.Read(int(fd), a.in)
 	switch {

@@ -286,6 +286,27 @@ func waitReadable(t *testing.T, l *link) {
 	_ = raw.Read(func(uintptr) bool { return l.quiet == nil || !l.quiet() })
 }
 
+// An app that has too much to do may say so to whoever connects, and then wait for the end.
+func TestClientTakesAnAnswerThatCameBeforeItsRequest(t *testing.T) {
+	u := app(t, func(c *net.TCPConn, _ int) {
+		_, _ = io.WriteString(c, okAnswer)
+		_, _ = io.Copy(io.Discard, c)
+	})
+	c := newClient(t)
+	c.Dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		nc, err := new(net.Dialer).DialContext(ctx, network, addr)
+		if err == nil {
+			waitReadable(t, &link{sock: newSocket(nc, 0), quiet: peek(nc)})
+		}
+		return nc, err
+	}
+	o := get(u)
+	o.Timeouts.FirstByte = 10 * time.Second // far longer than it takes
+	if got, _ := fetch(t, c, o); got != okAnswer {
+		t.Errorf("got %q", got)
+	}
+}
+
 func TestClientTellsHowFarItCame(t *testing.T) {
 	refused, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
