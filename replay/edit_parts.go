@@ -52,7 +52,11 @@ func (e Edit) parts(body []byte, boundary, name string) ([]byte, error) {
 		return nil, fmt.Errorf("the part is in %s", named[0].coding)
 	}
 	body = withoutParts(body, named[1:]) // as of an urlencoded form, one of several is left
-	return slices.Replace(body, named[0].content, named[0].behind, []byte(e.value)...), nil
+	value := e.value
+	if value != "" && named[0].behind == named[0].end { // the line break of the next delimiter was that of the empty line
+		value += "\r\n"
+	}
+	return slices.Replace(body, named[0].content, named[0].behind, []byte(value)...), nil
 }
 
 // partName escapes a name as browsers do (HTML Standard, "multipart/form-data encoding algorithm").

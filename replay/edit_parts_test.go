@@ -56,6 +56,24 @@ func TestAnEditOfAFormInPartsChangesThatPartAlone(t *testing.T) {
 	}
 }
 
+func TestAPartWithoutContentOrLineBreakGetsBoth(t *testing.T) {
+	const head, rest = "--b-1\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n", "--b-1\r\nContent-Disposition: form-data; name=\"b\"\r\n\r\n2\r\n--b-1--"
+	for edit, want := range map[string]string{"form.a=1": head + "1\r\n" + rest, "form.a=": head + rest, "unset form.a": rest} {
+		edits, err := parseEdits(edit)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := loaded(t, uploaded(head+rest)).With(edits...)
+		if err != nil {
+			t.Errorf("%s: %v", edit, err)
+			continue
+		}
+		if diff := cmp.Diff(uploaded(want), bytesOf(t, r)); diff != "" {
+			t.Errorf("%s: %s", edit, diff)
+		}
+	}
+}
+
 func TestWhatCannotBeChangedOfAFormInPartsSaysWhy(t *testing.T) {
 	for _, c := range []struct{ body, edit, want string }{
 		{upload, "form.none=1", "set form.none: the request has none"},
