@@ -142,7 +142,7 @@ func (m *Mock) pass(ctx context.Context, r *Request, kept *Kept, began time.Time
 	}
 	defer result.Kept.Close()
 	if result.Err != nil {
-		return found, fmt.Errorf("pass it to %s: %w", m.o.Missing.Route.URL.Redacted(), result.Err)
+		return found, fmt.Errorf("pass it to %s: %w", m.o.Missing.Route.URL.Host, result.Err)
 	}
 	recording := passed(r, kept, began, result)
 	if m.o.Keep != nil {

@@ -161,6 +161,18 @@ func TestATargetThatIsNotThereIsUnreachable(t *testing.T) {
 	}
 }
 
+func TestARequestThatCannotBeMadeForATargetTellsNoSecretOfIt(t *testing.T) {
+	r, err := Load(opener("GET /hook HTTP/1.1\r\nHost: x\r\n\r\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	to := &url.URL{Scheme: "http", Host: "127.0.0.1:1", Path: "/in", RawQuery: "token=correcthorsebattery"}
+	_, err = new(Sender).Send(t.Context(), r, Aim{Route: wire.Route{Prefix: "/other", URL: to}})
+	if !errors.Is(err, wire.ErrOutsidePrefix) || strings.Contains(err.Error(), "correcthorse") {
+		t.Error(err)
+	}
+}
+
 func TestWhatNeverWasARequestIsNotSent(t *testing.T) {
 	for _, text := range []string{"", "\x16\x03\x01", "GET / HTTP/1.1\r\nHost: x\r\n"} {
 		if _, err := Load(opener(text)); !errors.Is(err, ErrNoRequest) {

@@ -62,7 +62,7 @@ type Sender struct {
 func (s *Sender) Send(ctx context.Context, r *Request, a Aim) (*Result, error) {
 	head, err := a.Route.Head(r.Head)
 	if err != nil {
-		return nil, fmt.Errorf("rewrite the request for %s: %w", a.Route.URL.Redacted(), err)
+		return nil, fmt.Errorf("make the request for its target: %w", err)
 	}
 	out := &wire.Outgoing{URL: a.Route.URL, Head: head, Method: r.Head.Method, Bytes: r.rest, Body: r.large, Timeouts: a.Timeouts}
 	sent := r.Body
