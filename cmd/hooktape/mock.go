@@ -116,10 +116,10 @@ func (m *mocking) run(ctx context.Context) error {
 	if err := m.read(ctx); err != nil {
 		return err
 	}
+	defer m.tape.Close()
 	if err := m.mayKeep(); err != nil {
 		return err
 	}
-	defer m.tape.Close()
 	if o.Rules, err = m.rules.rules(m.names, m.reveal); err != nil {
 		return err
 	}
