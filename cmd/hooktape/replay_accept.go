@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -60,7 +61,7 @@ func (a *accepting) accepted(_ int, recording *tapefile.Recording) (fresh []tape
 	if a.ahead == nil {
 		rec, err, ok := a.next()
 		if err != nil || !ok {
-			return nil, err
+			return nil, cmp.Or(err, a.ctx.Err()) // interrupted, there may be more
 		}
 		a.ahead = &rec
 	}

@@ -29,7 +29,7 @@ type reporter struct {
 	of    *replayer
 	stop  context.CancelCauseFunc // ends the sending
 	came  chan played
-	room  *semaphore.Weighted // for the bytes of responses that wait in memory
+	room  *semaphore.Weighted // for the bytes that wait in memory
 	ended chan struct{}
 
 	// What follows is to be read when it is closed.
@@ -53,7 +53,8 @@ type reporter struct {
 const (
 	// unreported is how many outcomes may wait; when there are more, sends wait too.
 	unreported = 1024
-	// unreportedBytes is how many bytes of responses may wait in memory, behind a tape that is slow.
+	// unreportedBytes is how many bytes of responses, and of bodies that were sent in the place of the recorded ones, may
+	// wait in memory, behind a tape that is slow.
 	unreportedBytes = 64 << 20
 	// batch is how many attempts are put on the tape at once: one commit for all of them.
 	batch = 128
@@ -84,14 +85,14 @@ func (r *reporter) add(p played) {
 	r.came <- p
 }
 
-// inMemory is how many bytes of responses are in memory.
+// inMemory is how many bytes it keeps in memory; one that keeps more than may wait takes all the room.
 func (p *played) inMemory() (n int64) {
 	for _, came := range []*replay.Result{p.now, p.beside} {
 		if came != nil {
-			n += came.Kept.InMemory()
+			n += came.Kept.InMemory() + int64(len(came.Body))
 		}
 	}
-	return n
+	return min(n, unreportedBytes)
 }
 
 // close waits until all outcomes are on the tape and printed. Nothing may be
