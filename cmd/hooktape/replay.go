@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/hooktape/hooktape/relay/config"
 	"github.com/hooktape/hooktape/relay/expr"
@@ -154,7 +155,7 @@ func (f *replayFlags) replayer(e *env, args []string) (*replayer, error) {
 	}
 	r := &replayer{
 		env: e, flags: f, filter: filter, options: options, sender: replay.Sender{Client: new(wire.Client)},
-		many: len(args) != 1, named: len(args) > 0, all: int64(len(args)), began: e.now(),
+		many: len(args) != 1, named: len(args) > 0, all: int64(len(args)), began: e.now(), early: semaphore.NewWeighted(earlyBytes),
 	}
 	if f.wait != "" {
 		if r.wait, err = config.ParseDuration(f.wait); err != nil || r.wait <= 0 {
@@ -251,8 +252,9 @@ type replayer struct {
 
 	found   int // records, so far
 	left    leftOut
-	all     int64       // records that are to be sent, as far as that is known; else 0
-	reached atomic.Bool // a target was
+	all     int64               // records that are to be sent, as far as that is known; else 0
+	reached atomic.Bool         // a target was
+	early   *semaphore.Weighted // for the bytes of bodies that are made before they are sent
 
 	unsigned atomic.Int64 // requests that nobody signs, so that they are sent as they were recorded
 

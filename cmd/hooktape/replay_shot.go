@@ -89,10 +89,11 @@ type shot struct {
 
 	first     bool // of the record's
 	variation *variation
-	request   *replay.Request
-	then      *past  // nil: nothing came back then, or nobody asks
-	lost      string // why the response of then can't be read
-	unfit     string // why it can't be sent
+	request   *replay.Request // nil behind Prepare: there was no room for it so early
+	early     int64           // its bytes in replayer.early
+	then      *past           // nil: nothing came back then, or nobody asks
+	lost      string          // why the response of then can't be read
+	unfit     string          // why it can't be sent
 }
 
 // Recorded implements replay.Shot.
@@ -105,30 +106,52 @@ func (s *shot) Prepare(ctx context.Context) error {
 		s.unfit = "only the beginning of it was kept"
 		return nil
 	}
-	var err error
-	if s.request, err = r.load(ctx, s.rec, s.variation); err != nil {
-		s.unfit = err.Error()
+	if s.make(ctx); s.unfit != "" {
 		return nil
 	}
-	if s.unfit = s.aim.unfit; s.unfit != "" {
-		return nil
-	}
-	if s.aim.rewrites {
-		if s.aim.Rewrite, err = r.rewritten(ctx, s); err != nil {
-			s.unfit = fmt.Sprintf("target %q gets requests rewritten: %s", s.aim.target, err)
-			return nil
-		}
+	if n := s.made(); r.early.TryAcquire(n) {
+		s.early = n
+	} else {
+		s.request, s.aim.Rewrite = nil, nil // and is made again when it is sent
 	}
 	r.targets.wait(ctx, s.aim.Route.URL, r.judge.beside)
 	if s.variation.setsHost() {
 		s.aim.Route.KeepHost = true
 	}
 	if r.judge.recorded || r.varied() {
+		var err error
 		if s.then, err = r.then(ctx, s.rec, s.aim); err != nil {
 			s.lost = err.Error() // what comes back now is told even so
 		}
 	}
 	return nil
+}
+
+// make makes what is sent, or says why it can't be.
+func (s *shot) make(ctx context.Context) {
+	var err error
+	if s.request, err = s.of.load(ctx, s.rec, s.variation); err != nil {
+		s.unfit = err.Error()
+		return
+	}
+	if s.unfit = s.aim.unfit; s.unfit != "" || !s.aim.rewrites {
+		return
+	}
+	if s.aim.Rewrite, err = s.of.rewritten(ctx, s); err != nil {
+		s.unfit = fmt.Sprintf("target %q gets requests rewritten: %s", s.aim.target, err)
+	}
+}
+
+// earlyBytes is how many bytes of bodies that take the place of recorded ones may be in memory before they are sent.
+const earlyBytes = 64 << 20
+
+// made is how many bytes of bodies there are that take the place of the recorded one.
+func (s *shot) made() int64 {
+	n := len(s.request.Body)
+	if s.aim.Rewrite != nil {
+		n += len(s.aim.Rewrite.Body)
+	}
+	return int64(n)
 }
 
 // recorded is the request as it came.
@@ -167,11 +190,15 @@ func (r *replayer) rewritten(ctx context.Context, s *shot) (*replay.Rewrite, err
 // Send implements replay.Shot.
 func (s *shot) Send(ctx context.Context, due time.Time) error {
 	p := played{shot: s, due: due}
+	if s.unfit == "" && s.request == nil {
+		s.make(ctx)
+	}
 	if s.unfit == "" {
 		if err := p.send(ctx); err != nil {
 			s.unfit = err.Error()
 		}
 	}
+	s.of.early.Release(s.early) // while it waits to be reported its bytes count there
 	s.of.report.add(p)
 	switch {
 	case p.now == nil:
