@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"math"
 	"os"
 	"slices"
@@ -100,6 +101,7 @@ type export struct {
 
 	masker         *tapefile.Masker    // nil: nothing is masked
 	har            *tapefile.HARWriter // nil: it is another form
+	warc           *tapefile.Writer    // nil: it is another form
 	records, bytes int64
 	left           int // records that are too large for what is asked for
 }
@@ -265,13 +267,15 @@ func (x *export) begin(to io.Writer, info tapefile.Info) recordingWriter {
 		info.Masked, info.Hidden = true, x.masker.Hidden()
 	}
 	switch x.form {
-	case formWARCGz:
-		return tapefile.NewGzipWriter(to, info)
 	case formHAR:
 		x.har = tapefile.NewHARWriter(to, info)
 		return x.har
+	case formWARCGz:
+		x.warc = tapefile.NewGzipWriter(to, info)
+	default:
+		x.warc = tapefile.NewWriter(to, info)
 	}
-	return tapefile.NewWriter(to, info)
+	return x.warc
 }
 
 // copy writes what comes from the tape in the form that is asked for. Where some of it can't be read, the rest is written,
@@ -286,7 +290,7 @@ func (x *export) copy(ctx context.Context, to io.Writer, from io.Reader) error {
 	progress := x.progress()
 	defer progress.hide()
 	var out recordingWriter
-	for recording, err := range file.Recordings() {
+	for recording, err := range x.recordings(file) {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -342,8 +346,33 @@ func (x *export) finish(out recordingWriter, from tapefile.Info) error {
 	return out.Close()
 }
 
+// sized is a recording, or a copy of one.
+type sized interface{ Size() int64 }
+
+// recordings are those of a file: only copies where they are written as they are.
+func (x *export) recordings(file *tapefile.Reader) iter.Seq2[sized, error] {
+	if x.masker == nil && x.form != formHAR {
+		return allSized(file.Copies())
+	}
+	return allSized(file.Recordings())
+}
+
+func allSized[T sized](all iter.Seq2[T, error]) iter.Seq2[sized, error] {
+	return func(yield func(sized, error) bool) {
+		for one, err := range all {
+			if !yield(one, err) {
+				return
+			}
+		}
+	}
+}
+
 // put writes a recording, masked where that is asked for.
-func (x *export) put(out recordingWriter, r *tapefile.Recording) error {
+func (x *export) put(out recordingWriter, one sized) error {
+	if c, ok := one.(*tapefile.Copy); ok {
+		return x.warc.Copy(c)
+	}
+	r := one.(*tapefile.Recording) // there is nothing else
 	if x.masker != nil {
 		masked, err := x.masker.Mask(r)
 		if err != nil {

@@ -39,7 +39,7 @@ func BenchmarkSessionMemory(b *testing.B) {
 			for b.Loop() {
 				dir := b.TempDir()
 				data, file := filepath.Join(dir, "a.db"), filepath.Join(dir, "s.warc")
-				fillSession(b, data, n)
+				fillSession(b, data, n, smallBody)
 				for _, step := range []struct{ name, args string }{
 					{"export", "export --session s --verbatim --data " + data + " -o " + file},
 					{"import", "import " + file + " --data " + filepath.Join(dir, "b.db")},
@@ -53,8 +53,40 @@ func BenchmarkSessionMemory(b *testing.B) {
 	}
 }
 
+// BenchmarkSessionCommands exports and imports a session whose bodies have 1 KiB, as a tenth of the larger one of
+// BenchmarkSessionMemory or 20,000 records. The bytes are those of the WARC.
+func BenchmarkSessionCommands(b *testing.B) {
+	n := 20_000
+	if given, err := strconv.Atoi(os.Getenv(recordsEnv)); err == nil {
+		n = given / 10
+	}
+	dir := b.TempDir()
+	data, file := filepath.Join(dir, "a.db"), filepath.Join(dir, "s.warc")
+	fillSession(b, data, n, 1<<10)
+	export := "export --session s --verbatim --force --data " + data + " -o "
+	runFor(b, export+file)
+	info, err := os.Stat(file)
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, to := range []string{file, file + ".gz"} {
+		b.Run("export/"+filepath.Base(to), func(b *testing.B) {
+			b.SetBytes(info.Size())
+			for b.Loop() {
+				runFor(b, export+to)
+			}
+		})
+	}
+	b.Run("import", func(b *testing.B) {
+		b.SetBytes(info.Size())
+		for b.Loop() {
+			runFor(b, "import "+file+" --data "+filepath.Join(b.TempDir(), "b.db"))
+		}
+	})
+}
+
 // runFor runs a command that must succeed.
-func runFor(b *testing.B, args string) {
+func runFor(b testing.TB, args string) {
 	e := &env{
 		stdin: strings.NewReader(""), stdout: io.Discard, stderr: io.Discard, now: time.Now,
 		lookup: func(string) (string, bool) { return "", false }, getwd: os.Getwd,
@@ -83,8 +115,12 @@ func peakOf(do func()) uint64 {
 	return <-peak
 }
 
-// fillSession makes a tape with a session of small records, each with an attempt that was answered as the app answers.
-func fillSession(b *testing.B, path string, n int) {
+// smallBody is the size of a body that numbers its record.
+const smallBody = 20
+
+// fillSession makes a tape with a session of n records with bodies of size bytes, each with an attempt that was answered
+// as the app answers.
+func fillSession(b testing.TB, path string, n, size int) {
 	s, err := store.Open(path, store.Options{NoSync: true})
 	if err != nil {
 		b.Fatal(err)
@@ -96,11 +132,11 @@ func fillSession(b *testing.B, path string, n int) {
 	m := &tapefile.Importer{Store: s, Session: "s"}
 	began := time.Now().Add(-time.Hour)
 	for i := range n {
-		head := "POST /in HTTP/1.1\r\nHost: a\r\nContent-Length: 20\r\n\r\n"
+		head := fmt.Sprintf("POST /in HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n", size)
 		at := tapefile.Time{Time: began.Add(time.Duration(i) * time.Microsecond)}
 		r := &tapefile.Recording{
 			ID: fmt.Sprintf("%026d", i), Known: true, Time: at, Verdict: "accepted", Method: "POST", Target: "/in", Host: "a",
-			HeadSize: len(head), BodySize: 20, Request: tapefile.Bytes(fmt.Appendf(nil, "%s%020d", head, i)),
+			HeadSize: len(head), BodySize: int64(size), Request: tapefile.Bytes(fmt.Appendf(nil, "%s%0*d", head, size, i)),
 			Attempts: []tapefile.Attempt{{
 				Number: 1, URL: "http://a/in", Time: at, Head: []byte(head), Status: 204, HeadSize: len(plainAnswer), Response: tapefile.Bytes([]byte(plainAnswer)),
 			}},
@@ -141,7 +177,7 @@ func answerPlainly(c net.Conn) {
 	for {
 		line, err := in.ReadSlice('\n')
 		if err == nil && len(line) == len("\r\n") {
-			if _, err = in.Discard(20); err == nil {
+			if _, err = in.Discard(smallBody); err == nil {
 				_, err = io.WriteString(c, plainAnswer)
 			}
 		}

@@ -187,7 +187,12 @@ func (r *Reader) complete(recording *Recording) {
 
 // damaged says what can't be read.
 func (r *Reader) damaged(offset int64, id string, err error) {
-	r.fresh = append(r.fresh, found{damage: &Damage{Offset: r.before + offset, Record: r.number, ID: id, Err: err}})
+	r.fresh = append(r.fresh, found{damage: r.damage(offset, id, err)})
+}
+
+// damage is an error about the WARC record at hand.
+func (r *Reader) damage(offset int64, id string, err error) *Damage {
+	return &Damage{Offset: r.before + offset, Record: r.number, ID: id, Err: err}
 }
 
 // warcPart is a WARC record that was read.
@@ -198,25 +203,33 @@ type warcPart struct {
 	bad    error // its digest does not hold, or it is too large
 }
 
-// step reads one WARC record. io.EOF is the end of the file; another error is that of reading it. With r.lost, the next
+// step takes one WARC record. io.EOF is the end of the file; another error is that of reading it. With r.lost, the next
 // record must be looked for.
 func (r *Reader) step() error {
+	p, err := r.part()
+	if p != nil {
+		r.take(p)
+	}
+	return err
+}
+
+// part reads one WARC record, as step does; nil: it can't be read, and is told as damage.
+func (r *Reader) part() (*warcPart, error) {
 	text := r.in.text()
 	skipBlank(text)
-	p := warcPart{offset: r.in.offset()}
+	p := &warcPart{offset: r.in.offset()}
 	var err error
 	if p.warcHead, err = readWARCHead(text); err == io.EOF && r.in.failed() == nil {
-		return io.EOF
+		return nil, io.EOF
 	}
 	r.number++
 	if err == nil {
-		err = r.readBlock(&p)
+		err = r.readBlock(p)
 	}
 	if err != nil {
-		return r.broken(&p, err)
+		return nil, r.broken(p, err)
 	}
-	r.take(&p)
-	return nil
+	return p, nil
 }
 
 // skipBlank passes over the line ends between WARC records.

@@ -302,8 +302,7 @@ func (w *Writer) uuid(names ...string) string {
 
 // write writes one WARC record, in a gzip member of its own where there are members.
 func (w *Writer) write(p *warcRecord) error {
-	w.head.Reset()
-	w.head.WriteString("WARC/1.1\r\n")
+	w.beginHead()
 	w.field(fieldType, p.kind)
 	w.field(fieldDate, w.timeText(p.time))
 	w.field(fieldTarget, p.url)
@@ -314,12 +313,10 @@ func (w *Writer) write(p *warcRecord) error {
 	w.field(fieldPart, p.part)
 	w.field(fieldContentType, p.contentType)
 	if !w.plain || p.id == "" {
-		block, payload, err := w.digests(p)
+		block, err := w.addDigests(p.block, p.headSize)
 		if err != nil {
 			return err
 		}
-		w.field(fieldBlockDigest, block)
-		w.field(fieldPayloadDigest, payload)
 		if p.id == "" {
 			p.id = w.uuid(p.kind, w.timeText(p.time), block)
 		}
@@ -328,6 +325,11 @@ func (w *Writer) write(p *warcRecord) error {
 	w.field(fieldLength, strconv.FormatInt(p.block.Size, 10))
 	w.head.WriteString("\r\n")
 	return w.emit(p.block)
+}
+
+func (w *Writer) beginHead() {
+	w.head.Reset()
+	w.head.WriteString("WARC/1.1\r\n")
 }
 
 // field writes a field of the head, unless it is empty.
@@ -360,25 +362,35 @@ func (w *Writer) emit(block Block) error {
 	return w.member.Close()
 }
 
-// digests are those of the block, and of the payload: what is behind the head, in its transfer coding, as warcio and wget
+// addDigests writes the digests of a block into the head, and gives that of all of it.
+func (w *Writer) addDigests(b Block, headSize int) (block string, err error) {
+	block, payload, err := w.digests(b, headSize)
+	if err == nil {
+		w.field(fieldBlockDigest, block)
+		w.field(fieldPayloadDigest, payload)
+	}
+	return block, err
+}
+
+// digests are those of a block, and of its payload: what is behind the head, in its transfer coding, as warcio and wget
 // have it; "": it has none.
-func (w *Writer) digests(p *warcRecord) (block, payload string, err error) {
-	if all, ok := p.block.Inline(); ok {
-		if block = digestText(sha256.Sum256(all)); p.headSize > 0 {
-			payload = digestText(sha256.Sum256(all[min(p.headSize, len(all)):]))
+func (w *Writer) digests(b Block, headSize int) (block, payload string, err error) {
+	if all, ok := b.Inline(); ok {
+		if block = digestText(sha256.Sum256(all)); headSize > 0 {
+			payload = digestText(sha256.Sum256(all[min(headSize, len(all)):]))
 		}
 		return block, payload, nil
 	}
 	w.block.Reset()
 	to := io.Writer(w.block)
-	if p.headSize > 0 {
+	if headSize > 0 {
 		w.payload.Reset()
-		to = io.MultiWriter(w.block, &behind{skip: p.headSize, to: w.payload})
+		to = io.MultiWriter(w.block, &behind{skip: headSize, to: w.payload})
 	}
-	if err := p.block.writeTo(to); err != nil {
+	if err := b.writeTo(to); err != nil {
 		return "", "", err
 	}
-	if block = digestText(sumOf(w.block)); p.headSize > 0 {
+	if block = digestText(sumOf(w.block)); headSize > 0 {
 		payload = digestText(sumOf(w.payload))
 	}
 	return block, payload, nil
