@@ -189,6 +189,9 @@ func (e *TooLarge) Error() string {
 
 // fitsMemory says whether text that is JSON can be decoded in so many bytes of memory.
 func fitsMemory(text []byte, most int64) error {
+	if int64(len(text)) <= most/(objectMemory+1) { // were it brackets and nothing else
+		return nil
+	}
 	var v jsonValue
 	for rest := text; len(rest) > 0; {
 		n, done := v.scan(rest)
