@@ -92,8 +92,7 @@ func (f tapeFiles) Read(from io.Reader, q inspect.ImportQuery) (done inspect.Imp
 		done.Bytes += recording.Size()
 	}
 	if into.Session != "" && !q.Add { // a masked file says at its end what it is signed with
-		info := file.Info()
-		if err := f.store.SetMasked(into.Session, maskedBy(info), storedSigning(info.Signing)); err != nil {
+		if err := f.mark(into.Session, file.Info()); err != nil {
 			return done, err
 		}
 	}
@@ -106,13 +105,21 @@ func (f tapeFiles) Read(from io.Reader, q inspect.ImportQuery) (done inspect.Imp
 	return done, nil
 }
 
-// newSession makes the session of a tape file.
+// mark keeps of a session what its file says of masking.
+func (f tapeFiles) mark(session string, info tapefile.Info) error {
+	return f.store.SetMasked(session, maskedBy(info), storedSigning(info.Signing))
+}
+
+// newSession makes the session of a tape file. It is masked from the beginning, for the import may be broken off.
 func (f tapeFiles) newSession(q inspect.ImportQuery, info tapefile.Info) (name string, err error) {
 	if name = q.Session; name == "" {
 		name = cmp.Or(sessionName(info.Session), sessionName(q.Otherwise), "imported")
 	}
 	if err = f.store.CreateSession(name, q.Force); q.Add && errors.Is(err, store.ErrExists) {
 		err = nil
+	}
+	if err == nil && info.Masked && !q.Add {
+		err = f.mark(name, info)
 	}
 	return name, err
 }
