@@ -122,7 +122,7 @@ func (r *reception) repeat() {
 	r.done(r.rec)
 }
 
-// firstAnswer is the answer of the first, its head as this connection needs it.
+// firstAnswer is the answer of the first, its head as this connection needs it, or the ack where that would not fit.
 func (r *reception) firstAnswer() (head string, body io.ReadCloser, err error) {
 	rec, err := r.store.Get(r.first)
 	if err != nil {
@@ -131,7 +131,8 @@ func (r *reception) firstAnswer() (head string, body io.ReadCloser, err error) {
 	switch {
 	case rec.Answer == nil:
 		return "", nil, fmt.Errorf("record %s has no answer", r.first)
-	case rec.Answer.Status/100 != 2: // it was refused at first, and judged again
+	case rec.Answer.Status/100 != 2, // it was refused at first, and judged again
+		(rec.Method == http.MethodHead) != (r.x.Head.Method == http.MethodHead): // only one of them has a body behind its head
 		ack := wire.AppendResponse(nil, r.fit(r.acknowledgement(r.ack())))
 		return string(ack), io.NopCloser(http.NoBody), nil
 	}

@@ -1,7 +1,11 @@
 package relay
 
 import (
+	"bufio"
 	"fmt"
+	"io"
+	"net"
+	"net/http"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -53,6 +57,41 @@ func withoutDate(answer string) string {
 		}
 	}
 	return strings.Join(kept, "")
+}
+
+func TestADuplicateThatAsksForTheHeadAloneLeavesTheConnectionInStep(t *testing.T) {
+	for first, second := range map[string]string{"POST": "HEAD", "HEAD": "POST"} {
+		a := startApp(t, func(_ int, request string) string {
+			if strings.HasPrefix(request, "HEAD") {
+				return strings.TrimSuffix(ok, "ok")
+			}
+			return ok
+		})
+		r := start(t, deduping(passing(a, time.Minute)))
+		r.send(strings.Replace(event("1"), "POST", first, 1))
+		c, err := net.Dial("tcp", r.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		_ = c.SetDeadline(time.Now().Add(patienceOfTests))
+		if _, err := io.WriteString(c, strings.Replace(event("1"), "POST", second, 1)+event("2")); err != nil {
+			t.Fatal(err)
+		}
+		in := bufio.NewReader(c)
+		for _, method := range []string{second, "POST"} {
+			answer, err := http.ReadResponse(in, &http.Request{Method: method})
+			if err != nil {
+				t.Fatalf("%s behind %s: %v", second, first, err)
+			}
+			if _, err := io.Copy(io.Discard, answer.Body); err != nil || answer.StatusCode/100 != 2 {
+				t.Errorf("%s behind %s got %d, %v", second, first, answer.StatusCode, err)
+			}
+		}
+		if n := r.verdicts()[store.Duplicate]; n != 1 {
+			t.Errorf("%d duplicates", n)
+		}
+	}
 }
 
 func TestADuplicateIsAnsweredLikeTheFirstAndNotDelivered(t *testing.T) {
