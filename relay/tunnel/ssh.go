@@ -41,7 +41,7 @@ func (s *SSHServer) dial(ctx context.Context) (*sshLink, error) {
 	if err != nil {
 		return nil, &HostKeyError{Server: *s, Err: err}
 	}
-	keys, err := s.keys()
+	keys, err := s.keys(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -59,7 +59,10 @@ func (s *SSHServer) shake(ctx context.Context, sock *watched, known *knownHosts,
 	defer giveUp(nil)
 	patience := time.AfterFunc(shakeTime, func() { giveUp(errSlow) })
 	defer patience.Stop()
-	defer context.AfterFunc(ctx, func() { _ = sock.Close() })()
+	defer context.AfterFunc(ctx, func() {
+		keys.close() // it may be the agent that is waited for
+		_ = sock.Close()
+	})()
 	var asked, trusted bool
 	var distrust error
 	conn, opened, requests, err := ssh.NewClientConn(sock, s.Address(), &ssh.ClientConfig{

@@ -1,6 +1,7 @@
 package tunnel
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -10,6 +11,7 @@ import (
 	"testing"
 
 	"golang.org/x/crypto/ssh"
+	"golang.org/x/crypto/ssh/agent"
 	"golang.org/x/crypto/ssh/knownhosts"
 )
 
@@ -136,5 +138,48 @@ func TestWithWhichKeysWeLogIn(t *testing.T) {
 				t.Errorf("it tells of the key: %v", err)
 			}
 		})
+	}
+}
+
+// mute is an agent that says nothing any more, at first or when it is to sign, until end is closed.
+type mute struct {
+	agent.Agent
+	lists      bool
+	asked, end chan struct{}
+}
+
+func (m *mute) List() ([]*agent.Key, error) {
+	if m.lists {
+		return m.Agent.List()
+	}
+	return nil, m.hang()
+}
+
+func (m *mute) Sign(ssh.PublicKey, []byte) (*ssh.Signature, error) { return nil, m.hang() }
+
+func (m *mute) hang() error {
+	m.asked <- struct{}{}
+	<-m.end
+	return errors.New("it was mute")
+}
+
+func TestAnAgentThatSaysNothingHoldsUpNoStop(t *testing.T) {
+	for _, lists := range []bool{false, true} {
+		_, v := acquainted(t)
+		ring := agent.NewKeyring()
+		if err := ring.Add(agent.AddedKey{PrivateKey: v.key}); err != nil {
+			t.Fatal(err)
+		}
+		m := &mute{ring, lists, make(chan struct{}, 1), make(chan struct{})}
+		v.asks(t, m)
+		t.Cleanup(func() { close(m.end) }) // before the agent is waited for
+		ctx, cancel := context.WithCancel(t.Context())
+		ran := make(chan error, 1)
+		go func() { ran <- NewForward(v.SSHServer, 0).Run(ctx) }()
+		receive(t, m.asked)
+		cancel()
+		if err := receive(t, ran); err != nil {
+			t.Errorf("Run returned %v", err)
+		}
 	}
 }

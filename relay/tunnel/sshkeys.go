@@ -1,12 +1,14 @@
 package tunnel
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"net"
 	"os"
 	"strings"
+	"time"
 
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/crypto/ssh/agent"
@@ -88,9 +90,9 @@ func (k *keys) has(public ssh.PublicKey) ssh.Signer {
 }
 
 // keys gathers the keys of the agent and the files.
-func (s *SSHServer) keys() (*keys, error) {
+func (s *SSHServer) keys(ctx context.Context) (*keys, error) {
 	k := new(keys)
-	k.addAgent(s.Agent)
+	k.addAgent(ctx, s.Agent)
 	if s.KeyFile != "" {
 		if err := k.only(s.KeyFile); err != nil {
 			k.close()
@@ -110,16 +112,19 @@ func (s *SSHServer) keys() (*keys, error) {
 	return k, nil
 }
 
-// addAgent adds what an agent has.
-func (k *keys) addAgent(socket string) {
+// addAgent adds what an agent has. One that does not say that in time is passed over: it may be at the far end of a
+// connection that has died.
+func (k *keys) addAgent(ctx context.Context, socket string) {
 	if socket == "" {
 		return
 	}
-	if k.agent, k.agentErr = net.DialTimeout("unix", socket, shakeTime); k.agentErr != nil {
+	if k.agent, k.agentErr = (&net.Dialer{Timeout: shakeTime}).DialContext(ctx, "unix", socket); k.agentErr != nil {
 		return
 	}
-	client := agent.NewClient(k.agent)
-	signers, err := client.Signers()
+	defer context.AfterFunc(ctx, k.close)()
+	_ = k.agent.SetDeadline(time.Now().Add(shakeTime))
+	signers, err := agent.NewClient(k.agent).Signers()
+	_ = k.agent.SetDeadline(time.Time{}) // a person may have to say that a key may be used
 	if err != nil {
 		k.agentErr = err
 		return

@@ -254,6 +254,12 @@ func (v *visitor) hasAgent(t *testing.T) {
 	if err := ring.Add(agent.AddedKey{PrivateKey: v.key, Comment: "of the visitor"}); err != nil {
 		t.Fatal(err)
 	}
+	v.asks(t, ring)
+}
+
+// asks runs an agent for the visitor.
+func (v *visitor) asks(t *testing.T, of agent.Agent) {
+	t.Helper()
 	dir, err := os.MkdirTemp("", "agent") // the name of a socket has to be short
 	if err != nil {
 		t.Fatal(err)
@@ -271,7 +277,7 @@ func (v *visitor) hasAgent(t *testing.T) {
 				return
 			}
 			running.Go(func() {
-				_ = agent.ServeAgent(ring, c)
+				_ = agent.ServeAgent(of, c)
 				_ = c.Close()
 			})
 		}
