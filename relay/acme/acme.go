@@ -76,7 +76,7 @@ type held struct {
 	cert   *tls.Certificate // nil: there is none yet
 	from   autocert.DirCache
 	failed int       // orders in a row
-	next   time.Time // when to order again after one that failed
+	next   time.Time // when to order again after one that failed; behind one that did not, the earliest time for another
 }
 
 // New makes a Keeper that keeps nothing until it is told what to.
@@ -142,7 +142,7 @@ func (k *Keeper) Restore() {
 			continue
 		}
 		if cert, err := kept(s.cache(), name); err == nil {
-			k.take(s, name, cert)
+			k.take(s, name, cert, time.Time{})
 			k.o.Tell(Outcome{Name: name, Leaf: cert.Leaf, Kept: true, Next: k.due(s, name)})
 		}
 	}
@@ -195,7 +195,7 @@ func (k *Keeper) renew(ctx context.Context, s Settings, name string) {
 		return
 	}
 	before := k.at(name).failed
-	k.take(s, name, cert)
+	k.take(s, name, cert, k.o.Now().Add(respite(cert.Leaf)))
 	err = s.cache().Put(ctx, name, text)
 	if err != nil {
 		err = fmt.Errorf("keep it in %s: %w", s.cache(), err)
@@ -203,12 +203,13 @@ func (k *Keeper) renew(ctx context.Context, s Settings, name string) {
 	k.o.Tell(Outcome{Name: name, Leaf: cert.Leaf, Err: err, Before: before, Next: k.due(s, name)})
 }
 
-// take has a certificate shown from now on, unless its name is not wanted any more.
-func (k *Keeper) take(s Settings, name string, cert *tls.Certificate) {
+// take has a certificate shown from now on, and another ordered in its place not before next, unless its name is not wanted
+// any more.
+func (k *Keeper) take(s Settings, name string, cert *tls.Certificate, next time.Time) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if slices.Contains(k.want.Names, name) {
-		k.held[name] = &held{cert: cert, from: s.cache()}
+		k.held[name] = &held{cert: cert, from: s.cache(), next: next}
 	}
 }
 
@@ -251,11 +252,14 @@ func (k *Keeper) at(name string) held {
 
 // due is when the certificate of a name is to be ordered.
 func (k *Keeper) due(s Settings, name string) time.Time {
-	h := k.at(name)
-	if h.failed > 0 || h.cert == nil || h.from != s.cache() {
+	switch h := k.at(name); {
+	case h.failed > 0:
 		return h.next
+	case h.cert == nil || h.from != s.cache():
+		return time.Time{}
+	default:
+		return later(renewal(h.cert.Leaf), h.next)
 	}
-	return renewal(h.cert.Leaf)
 }
 
 // Certificate is that of the name which a ClientHello asks for; of the first that has one where it names none. The

@@ -371,6 +371,36 @@ func TestWhatCanNotBeKeptIsUsedAllTheSame(t *testing.T) {
 	}
 }
 
+func TestAClockThatIsAheadOrdersNoCertificateAfterAnother(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, true, false)
+	r.ahead = 100 * 365 * 24 * time.Hour
+	r.Want(r.settings(t.TempDir(), hooks))
+	quiet := r.obtain()
+	if o := r.last(); o.Leaf == nil || !o.Leaf.NotAfter.Before(r.o.Now()) {
+		t.Fatalf("told %+v", o)
+	}
+	if quiet <= 0 {
+		t.Errorf("quiet for %v", quiet)
+	}
+	r.ahead += pauseMost
+	if r.round(t.Context()); r.last().Leaf.Equal(r.told[0].Leaf) {
+		t.Error("it was never ordered again")
+	}
+}
+
+func TestAQuestionAboutANameThatWasTakenOffTheListIsNotAnswered(t *testing.T) {
+	k := New(Options{})
+	k.Want(Settings{Names: []string{alice}})
+	k.expect(hooks, question{cert: new(tls.Certificate), path: "/asked", answer: "yes"}) // by an order that was under way
+	if _, ok := k.Answer(hooks, "/asked"); ok {
+		t.Error("it is answered over HTTP")
+	}
+	if _, err := k.answerOverTLS(&tls.ClientHelloInfo{ServerName: hooks}); err == nil {
+		t.Error("it is answered over TLS")
+	}
+}
+
 func TestWithoutANameTheFirstCertificateIsShown(t *testing.T) {
 	k := New(Options{})
 	if _, err := k.Certificate(&tls.ClientHelloInfo{}); err == nil {
@@ -378,7 +408,7 @@ func TestWithoutANameTheFirstCertificateIsShown(t *testing.T) {
 	}
 	k.Want(Settings{Names: []string{hooks, alice}})
 	cert := &tls.Certificate{Leaf: new(x509.Certificate)}
-	k.take(k.want, alice, cert)
+	k.take(k.want, alice, cert, time.Time{})
 	for _, name := range []string{"", alice, "Alice.Hooks.Example.com", alice + "."} {
 		if got, err := k.Certificate(&tls.ClientHelloInfo{ServerName: name}); got != cert {
 			t.Errorf("%q got %v", name, err)

@@ -22,6 +22,19 @@ func renewal(leaf *x509.Certificate) time.Time {
 	return leaf.NotAfter.Add(-min(leaf.NotAfter.Sub(leaf.NotBefore)/3, renewBefore))
 }
 
+// respite is for how long no other certificate is ordered behind one that has just come. Where our clock is ahead that one
+// may seem to be due already, and so would each after it: a CA gives few a week.
+func respite(leaf *x509.Certificate) time.Duration {
+	return min(leaf.NotAfter.Sub(leaf.NotBefore)/3, pauseMost)
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
 // pause is how long to wait after so many orders have failed in a row: twice as long each time, half of it by chance, and
 // not less than the CA asked for, within reason.
 func pause(failed int, asked time.Duration, jitter float64) time.Duration {

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
+	"slices"
 	"strings"
 
 	"golang.org/x/crypto/acme"
@@ -42,11 +43,13 @@ func (k *Keeper) ways() []string {
 	return []string{overTLS}
 }
 
-// expect has a question answered from now on.
+// expect has a question answered from now on, unless its name is not wanted any more.
 func (k *Keeper) expect(name string, q question) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.questions[name] = q
+	if slices.Contains(k.want.Names, name) {
+		k.questions[name] = q
+	}
 }
 
 // errNoQuestion is why a handshake fails that asks what was never to be asked.
