@@ -55,6 +55,7 @@ func (a *Agent) keepLaptop(conn net.Conn, r *http.Request, l *laptop) {
 		return
 	}
 	l.link = link
+	defer func() { a.client.Forget(l.kept) }() // each would hold what is left of the link
 	defer link.Close()
 	defer a.partFrom(l)
 	if err := a.edge.enter(l); err != nil {

@@ -149,6 +149,9 @@ func (c *Client) Do(ctx context.Context, o *Outgoing) (*Response, error) {
 	}
 }
 
+// Forget closes the idle connections that are kept by a name (Outgoing.Kept): nobody will say it any more.
+func (c *Client) Forget(kept string) { c.pool.drop(address{host: kept}) }
+
 // Close closes the idle connections. Those in use are closed with their response.
 func (c *Client) Close() { c.pool.close() }
 

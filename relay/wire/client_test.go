@@ -594,6 +594,32 @@ func TestAnEndedContextLeavesNoConnectionThatIsUsed(t *testing.T) {
 	}
 }
 
+func TestClientForgetsConnectionsByTheirName(t *testing.T) {
+	c := newClient(t)
+	ended := make(map[string]chan struct{})
+	for _, kept := range []string{"a", "b"} {
+		near, far := net.Pipe()
+		ended[kept] = make(chan struct{})
+		go func() {
+			defer close(ended[kept])
+			for _, ok := take(far); ok; _, ok = take(far) {
+				_, _ = io.WriteString(far, okAnswer)
+			}
+		}()
+		dial := func(context.Context) (net.Conn, error) { return near, nil }
+		fetch(t, c, &Outgoing{Head: getHead, Method: "GET", Dial: dial, Kept: kept, MaxKept: 1})
+	}
+	c.Forget("none")
+	c.Forget("a")
+	<-ended["a"]
+	dial := func(context.Context) (net.Conn, error) { return nil, errors.New("it is not kept any more") }
+	if _, reused := fetch(t, c, &Outgoing{Head: getHead, Method: "GET", Dial: dial, Kept: "b", MaxKept: 1}); !reused {
+		t.Error("another one was forgotten, too")
+	}
+	c.Close()
+	<-ended["b"]
+}
+
 // errTooManyFiles is what accept says when there are no file descriptors left.
 const errTooManyFiles = syscall.EMFILE
 

@@ -203,6 +203,17 @@ func (p *pool) sweep(timeout time.Duration) (expired []*link) {
 	return expired
 }
 
+// drop closes the idle connections that lead to an address.
+func (p *pool) drop(at address) {
+	p.mu.Lock()
+	links := p.idle[at]
+	delete(p.idle, at)
+	p.mu.Unlock()
+	for _, l := range links {
+		l.close()
+	}
+}
+
 // close closes all idle connections, and keeps none from now on.
 func (p *pool) close() {
 	p.mu.Lock()
