@@ -1,6 +1,24 @@
 package main
 
-import "testing"
+import (
+	"bytes"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/hooktape/hooktape/relay/tunnel"
+)
+
+func TestWhatAnEdgeSaysMovesNoCursor(t *testing.T) {
+	said := errors.New("go away\x1b[2J\r")
+	for _, c := range []tunnel.Change{{First: true, Err: said}, {Err: said}, {Unheard: true, Err: said}} {
+		var b bytes.Buffer
+		(&screen{Writer: &b}).uplink(c)
+		if shown := b.String(); strings.ContainsAny(shown, "\x1b\r") || !strings.Contains(shown, `go away\x1b[2J\x0d`) {
+			t.Errorf("%+v is shown as %q", c, shown)
+		}
+	}
+}
 
 func TestWhatAnSSHServerIsCalled(t *testing.T) {
 	for text, want := range map[string][3]string{

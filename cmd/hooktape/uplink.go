@@ -198,16 +198,16 @@ func (s *screen) uplink(c tunnel.Change) {
 	case c.URL != "":
 		fmt.Fprintln(s, s.ink.green("public address "+c.URL))
 	case c.Unheard:
-		s.note("requests do not come round yet: %v", c.Err)
+		s.note("requests do not come round yet: %s", clean(c.Err.Error()))
 	case c.Up && c.First && c.Welcome.Waiting == 0:
 	case c.Up && c.First:
 		s.note("%s waited at the edge", counted(c.Welcome.Waiting, "request"))
 	case c.Up:
 		s.note("the edge is back after %s, %s waited there", c.Away.Round(time.Second), counted(c.Welcome.Waiting, "request"))
 	case c.First:
-		s.note("the edge can't be reached, trying on: %v", c.Err)
+		s.note("the edge can't be reached, trying on: %s", clean(c.Err.Error()))
 	default:
-		s.note("the link to the edge is lost since %s, requests wait there: %v", time.Now().Format(time.TimeOnly), c.Err)
+		s.note("the link to the edge is lost since %s, requests wait there: %s", time.Now().Format(time.TimeOnly), clean(c.Err.Error()))
 	}
 }
 
