@@ -5,6 +5,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	bolt "go.etcd.io/bbolt"
 )
 
 // TestTheFileIsWrittenAhead: behind the pages in use, once for many commits, and never beyond the end of the file, nor
@@ -45,6 +47,26 @@ func TestTheFileIsWrittenAhead(t *testing.T) {
 		if got[at] != want {
 			t.Errorf("byte %d is %q, want %q", at, got[at], want)
 		}
+	}
+}
+
+// TestWritingAheadSparesACommitThatSeemedToFail: its pages are on the disk, and nobody has looked how far they go.
+func TestWritingAheadSparesACommitThatSeemedToFail(t *testing.T) {
+	s, _ := openTape(t)
+	want := bytes.Repeat([]byte{'x'}, 64<<10)
+	if _, err := s.file.update(func(tx *bolt.Tx) error { return tx.Bucket(bucketMeta).Put([]byte("user.x"), want) }); err != nil {
+		t.Fatal(err)
+	}
+	s.writeAhead() // as after a group of which an earlier commit was looked at
+	var got []byte
+	if err := s.view(func(tx *bolt.Tx) error {
+		got = bytes.Clone(tx.Bucket(bucketMeta).Get([]byte("user.x")))
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got, want) || s.file.ahead == 0 {
+		t.Errorf("%d of its %d bytes are there, written up to %d", bytes.Count(got, []byte{'x'}), len(want), s.file.ahead)
 	}
 }
 

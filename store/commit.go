@@ -66,7 +66,7 @@ func (s *Store) writeAhead() {
 	grown := top - s.top
 	s.top = top
 	if grown > 0 && grown <= aheadMost && s.file != nil && !s.options.NoSync && !s.short.Load() {
-		s.file.writeAhead(top)
+		s.file.writeAhead(s.file.top()) // not of the last commit that was looked at: one that seemed to fail may be there
 	}
 }
 
