@@ -74,8 +74,11 @@ func (s *Store) writeAhead() {
 // ones that turned out to be needed.
 func (s *Store) commitGroup(group []*Commit) []*Commit {
 	err := s.transact(group)
-	if errors.Is(err, errLate) {
+	late := errors.Is(err, errLate)
+	if late || err != nil && len(group) > 1 { // alone, one of them may need what the group had overtaken
 		group = s.queue.withLate(group)
+	}
+	if late {
 		err = s.transact(group)
 	}
 	if err != nil && len(group) > 1 {

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+	"time"
 
 	bolt "go.etcd.io/bbolt"
 )
@@ -172,6 +173,40 @@ func TestABadChangeFailsAlone(t *testing.T) {
 		}
 		if st := s.Stats(); st.Records != 2 {
 			t.Errorf("%s: %d records", name, st.Records)
+		}
+	}
+}
+
+// TestADuplicateIsOneWhereItsGroupFails: the answer of the first, which the group had overtaken, counts for it alone too.
+func TestADuplicateIsOneWhereItsGroupFails(t *testing.T) {
+	s, _ := openTape(t)
+	for i := range 8 {
+		once := func() (ID, *Commit) {
+			rec := Record{Source: "iiko", Verdict: Accepted, Raw: InlineRaw([]byte("bytes"))}
+			c := s.AppendOnce(&rec, nil, nil, nil, Once{Key: fmt.Sprint("key ", i), Window: time.Hour})
+			return rec.ID, c
+		}
+		first, c := once()
+		if err := c.Wait(); err != nil {
+			t.Fatal(err)
+		}
+		held, err := s.queue.enterAs(ahead, 0) // holds the group together until all are in line
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Settle(first, Outcome{Answer: &Answer{Status: 200}}) // nobody waits for it
+		bad, err := s.queue.enterAs(ahead, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.queue.fill(bad, &oddChange{err: errors.New("odd")}, 0, nil)
+		_, again := once()
+		s.queue.fill(held, nil, 0, nil)
+		if err := again.Wait(); err != nil {
+			t.Fatalf("the duplicate failed too: %v", err)
+		}
+		if of, dup := again.First(); !dup || of != first {
+			t.Errorf("duplicate %v, of %s, not of %s", dup, of, first)
 		}
 	}
 }
