@@ -43,7 +43,7 @@ func (s *Store) append(rec *Record, raw *Spool, deliveries []Delivery, render fu
 	}
 	ch := &appendChange{id: c.id, raw: kept, commit: c}
 	for _, o := range keys {
-		ch.once = append(ch.once, newOnce(rec.Source, o))
+		ch.once = append(ch.once, newOnce(rec.Source, o, s.newest))
 	}
 	defer func() { // in a defer, so that a panic of render holds up nobody
 		if ch.value == nil && err == nil {

@@ -27,6 +27,8 @@ const (
 	generations = 4
 	// forgetMax is how many keys are forgotten when one is remembered: more than one, so that there is an end of them.
 	forgetMax = 8
+	// clocksApart is how far the clock of whoever tells Once.Time may be from ours.
+	clocksApart = time.Minute
 )
 
 // errLate is why a group can't be written as it is: whether a record is a duplicate depends on a late change that was
@@ -36,16 +38,22 @@ var errLate = errors.New("a late change is missing")
 // once is a Once on its way to the disk.
 type once struct {
 	hash   ID    // of source and key; where it has a time, that comes first
+	older  ID    // the hash without that time, as tapes had it before there was one; zero: this tape can't have it
 	window int64 // milliseconds
 }
 
-func newOnce(source string, o Once) *once {
+// newOnce takes the time of the newest record that the tape had when it was opened: what came later was kept as we do.
+func newOnce(source string, o Once, newest time.Time) *once {
 	sum := sha256.Sum256(append(appendName(nil, source), o.Key...))
-	hash := ID(sum[:16])
-	if !o.Time.IsZero() {
-		putMillis(&hash, o.Time.UnixMilli())
+	k := &once{hash: ID(sum[:16]), window: max(o.Window.Milliseconds(), generations)}
+	if o.Time.IsZero() {
+		return k
 	}
-	return &once{hash: hash, window: max(o.Window.Milliseconds(), generations)}
+	if !o.Time.After(newest.Add(clocksApart)) {
+		k.older = k.hash
+	}
+	putMillis(&k.hash, o.Time.UnixMilli())
+	return k
 }
 
 // AppendOnce is Append, but when the tape has a record of the same source and one of the keys that came within its window
@@ -90,15 +98,27 @@ func (t *txn) findFirst(keys []*once, id ID, all bool) (first ID, found bool, er
 // remember makes id the first.
 func (o *once) remember(b *bolt.Bucket, id ID) error {
 	slot := o.window / generations
-	return b.Put(o.key((int64(id.Time())/slot+generations+1)*slot), bytes.Clone(id[:]))
+	return b.Put(appendOnceKey(nil, (int64(id.Time())/slot+generations+1)*slot, o.hash), bytes.Clone(id[:]))
 }
 
 // known is the record of the same key that came within the window before now, in milliseconds, and was well answered. Where
 // none was, first is the oldest that is known of, if there is one.
 func (o *once) known(t *txn, now int64) (first ID, found bool) {
+	first, found = o.knownAs(o.hash, t, now)
+	if found || o.older == (ID{}) {
+		return first, found
+	}
+	if old, found := o.knownAs(o.older, t, now); old != (ID{}) {
+		return old, found
+	}
+	return first, false
+}
+
+// knownAs is known under one hash.
+func (o *once) knownAs(hash ID, t *txn, now int64) (first ID, found bool) {
 	slot := o.window / generations
 	for n := int64(generations + 1); n > 0; n-- { // the youngest first
-		t.key = o.appendKey(t.key[:0], (now/slot+n)*slot)
+		t.key = appendOnceKey(t.key[:0], (now/slot+n)*slot, hash)
 		v := t.get(bucketDedupe, t.key)
 		if len(v) != len(first) || int64(ID(v).Time())+o.window <= now {
 			continue
@@ -111,10 +131,8 @@ func (o *once) known(t *txn, now int64) (first ID, found bool) {
 	return first, false
 }
 
-func (o *once) key(generation int64) []byte { return o.appendKey(nil, generation) }
-
-func (o *once) appendKey(b []byte, generation int64) []byte {
-	return append(binary.BigEndian.AppendUint64(b, uint64(generation)), o.hash[:]...)
+func appendOnceKey(b []byte, generation int64, hash ID) []byte {
+	return append(binary.BigEndian.AppendUint64(b, uint64(generation)), hash[:]...)
 }
 
 // forget deletes a few keys of generations that are over.

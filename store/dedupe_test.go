@@ -67,6 +67,24 @@ func TestKeysOfATimeAreThoseOfTheirRecords(t *testing.T) {
 	}
 }
 
+// TestAKeyThatWasKeptWithoutATimeIsKnown: so did those who wrote the tape before there was one.
+func TestAKeyThatWasKeptWithoutATimeIsKnown(t *testing.T) {
+	path := tape(t)
+	s := openStore(t, path, store.Options{NoSync: true})
+	came := time.Now()
+	first, _, _ := once(t, s, "a", 200)
+	noError(t, s.Close())
+	s = openStore(t, path, store.Options{NoSync: true})
+	for range 2 {
+		rec := fromIiko()
+		c := s.AppendOnce(&rec, spooled(t, s, []byte("raw")), nil, nil, store.Once{Key: "a", Window: time.Hour, Time: came})
+		noError(t, c.Wait())
+		if of, dup := c.First(); !dup || of != first {
+			t.Errorf("duplicate %v, of %s, not of %s", dup, of, first)
+		}
+	}
+}
+
 func TestADuplicateIsRecordedAndNotDelivered(t *testing.T) {
 	s := openStore(t, tape(t), store.Options{})
 	first, _, dup := once(t, s, "a", 200)

@@ -36,7 +36,7 @@ func (s *Store) Rejudge(id ID, from Verdict, j Judgement, deliveries []Delivery,
 	}
 	ch := &rejudgeChange{id: id, from: from, to: j, deliveries: deliveries, commit: c}
 	if o != nil {
-		ch.once = newOnce(j.Source, *o)
+		ch.once = newOnce(j.Source, *o, s.newest)
 	}
 	s.queue.fill(c, ch, size, nil)
 	return c

@@ -62,6 +62,7 @@ const (
 type Store struct {
 	path    string
 	options Options
+	newest  time.Time // of the records when it was opened
 	queue   *queue
 	joined  chan struct{} // closed when the committer has returned
 
@@ -113,6 +114,7 @@ func Open(path string, o Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
+	s.newest = timeOf(last)
 	s.queue = newQueue(queueMax, last, o.Now)
 	if o.ReadOnly {
 		s.queue.close(ErrReadOnly)
