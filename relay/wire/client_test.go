@@ -307,6 +307,36 @@ func TestClientTakesAnAnswerThatCameBeforeItsRequest(t *testing.T) {
 	}
 }
 
+// A connection is looked at also where its preface makes a request too large to be written in one go.
+func TestAConnectionIsLookedAtBeforeAPreface(t *testing.T) {
+	idle := make(chan bool)
+	u := app(t, func(c *net.TCPConn, n int) {
+		_, _ = c.Read(make([]byte, 1))
+		_, _ = io.WriteString(c, okAnswer)
+		if n == 1 {
+			<-idle
+			_, _ = io.WriteString(c, "HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n")
+		}
+		_, _ = io.Copy(io.Discard, c)
+	})
+	c := newClient(t)
+	o := get(u)
+	o.Kept, o.MaxKept = "a", 1
+	o.Dial = func(ctx context.Context) (net.Conn, error) { return new(net.Dialer).DialContext(ctx, "tcp", u.Host) }
+	fetch(t, c, o)
+	l := c.pool.take(address{host: "a"})
+	close(idle)
+	if l == nil {
+		t.Fatal("not pooled")
+	}
+	waitReadable(t, l)
+	c.pool.put(l, 1, time.Minute)
+	o.Preface, o.Bytes = make([]byte, 1<<10), make([]byte, bigBuffer-len(o.Head))
+	if got, reused := fetch(t, c, o); got != okAnswer || reused && l.quiet != nil {
+		t.Errorf("got %q, reused %v", got, reused)
+	}
+}
+
 func TestClientTellsHowFarItCame(t *testing.T) {
 	refused, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
