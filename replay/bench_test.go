@@ -3,8 +3,6 @@ package replay
 import (
 	"bytes"
 	"fmt"
-	"io"
-	"net"
 	"sync"
 	"testing"
 	"time"
@@ -17,25 +15,20 @@ import (
 const replayPer = 200
 
 // BenchmarkReplay: recorded requests read, rewritten for their target and sent as fast as possible, their responses
-// read and compared with those of then, against a loop of raw connections that write prebuilt bytes and read as many
-// bytes as the response has.
+// read and compared with those of then, against as many raw connections that write prebuilt bytes and read the
+// responses to their ends, which they look for in the Content-Length.
 func BenchmarkReplay(b *testing.B) {
 	for _, senders := range []int{1, 16, 64} {
 		b.Run(fmt.Sprintf("senders=%d", senders), func(b *testing.B) {
 			peer, recorded := wiretest.Start(b), wiretest.Request()
-			conns := make([]net.Conn, senders)
-			for i := range conns {
-				conn, err := net.Dial("tcp", peer.App().Host)
-				if err != nil {
-					b.Fatal(err)
-				}
-				b.Cleanup(func() { conn.Close() })
-				conns[i] = conn
+			raw := make([]*wiretest.Raw, senders)
+			for i := range raw {
+				raw[i] = peer.DialApp()
 			}
 			r := newBenchReplay(b, recorded, Aim{Route: wire.Route{URL: peer.App()}, Timeouts: wire.Timeouts{FirstByte: time.Minute}})
 			ours := func() time.Duration { return turn(b, senders, func(int) error { return r.once(b) }) }
 			loop := func() time.Duration {
-				return turn(b, senders, func(n int) error { return writeAndRead(conns[n], recorded) })
+				return turn(b, senders, func(n int) error { return raw[n].Exchange(recorded) })
 			}
 			wiretest.Compare(b, senders*replayPer, ours, loop)
 		})
@@ -99,13 +92,4 @@ func (r *benchReplay) once(b *testing.B) error {
 		return fmt.Errorf("the response differs: %+v", d)
 	}
 	return nil
-}
-
-func writeAndRead(conn net.Conn, request []byte) error {
-	if _, err := conn.Write(request); err != nil {
-		return err
-	}
-	buf := make([]byte, len(wiretest.Response))
-	_, err := io.ReadFull(conn, buf)
-	return err
 }

@@ -36,7 +36,7 @@ func runPeer(in io.Reader, out io.Writer) error {
 	if err := reports.Encode(l.Addr().String()); err != nil {
 		return err
 	}
-	s := senders{conns: make(map[string][]net.Conn)}
+	s := senders{conns: make(map[string][]*Raw)}
 	for orders := json.NewDecoder(in); ; {
 		var o order
 		if err := orders.Decode(&o); err == io.EOF {
@@ -56,12 +56,27 @@ func runPeer(in io.Reader, out io.Writer) error {
 
 // senders send prebuilt bytes.
 type senders struct {
-	conns map[string][]net.Conn // by address
+	conns map[string][]*Raw // by address
+}
+
+// Raw is a connection whose sender makes no more of it than has to be: prebuilt bytes are written, and their answer is
+// read to its end.
+type Raw struct {
+	conn net.Conn
+	buf  []byte
+}
+
+func dialRaw(addr string) (*Raw, error) {
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	return &Raw{conn, make([]byte, 8<<10)}, nil
 }
 
 func (s *senders) load(o order) (time.Duration, error) {
 	for len(s.conns[o.Addr]) < o.Conns {
-		c, err := net.Dial("tcp", o.Addr)
+		c, err := dialRaw(o.Addr)
 		if err != nil {
 			return 0, err
 		}
@@ -73,9 +88,8 @@ func (s *senders) load(o order) (time.Duration, error) {
 	var all sync.WaitGroup
 	for i, c := range s.conns[o.Addr][:o.Conns] {
 		all.Go(func() {
-			buf := make([]byte, 8<<10)
 			for range o.Each {
-				if errs[i] = exchange(c, request, buf); errs[i] != nil {
+				if errs[i] = c.Exchange(request); errs[i] != nil {
 					return
 				}
 			}
@@ -85,12 +99,12 @@ func (s *senders) load(o order) (time.Duration, error) {
 	return time.Since(began), errors.Join(errs...)
 }
 
-// exchange sends a request and reads its answer, which must be a 200.
-func exchange(c net.Conn, request, buf []byte) error {
-	if _, err := c.Write(request); err != nil {
+// Exchange sends a request and reads its answer, which must be a 200 and say how long it is.
+func (r *Raw) Exchange(request []byte) error {
+	if _, err := r.conn.Write(request); err != nil {
 		return err
 	}
-	answer, err := readMessage(c, buf)
+	answer, err := readMessage(r.conn, r.buf)
 	if err == nil && !bytes.HasPrefix(answer, []byte("HTTP/1.1 200 ")) {
 		err = fmt.Errorf("answer %q", answer)
 	}

@@ -103,6 +103,18 @@ func Start(b *testing.B) *Peer {
 // App is where the app listens, which answers at once.
 func (p *Peer) App() *url.URL { return p.app }
 
+// DialApp connects to the app, for a reference that sends prebuilt bytes from the benchmark's own process. The
+// connection is closed with the benchmark.
+func (p *Peer) DialApp() *Raw {
+	p.b.Helper()
+	r, err := dialRaw(p.app.Host)
+	if err != nil {
+		p.b.Fatal(err)
+	}
+	p.b.Cleanup(func() { r.conn.Close() })
+	return r
+}
+
 // Load has Request, with a body of p.Body bytes, sent over many connections, to each as often as each says, each after the answer to the one before,
 // and returns how long that took. The connections are kept for the next time.
 func (p *Peer) Load(addr string, conns, each int) time.Duration {
