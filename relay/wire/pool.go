@@ -36,7 +36,7 @@ type link struct {
 
 func newLink(at address, nc net.Conn, stall time.Duration) *link {
 	sock := newSocket(nc, stall)
-	return &link{at: at, sock: sock, stream: sock, in: newBuffer(), quiet: peek(nc), ask: newAsking(nc)}
+	return &link{at: at, sock: sock, stream: sock, in: newBuffer(), quiet: peek(nc), ask: newAsking(nc), watched: watch{cut: sock.cut}}
 }
 
 // secure brings TLS up.

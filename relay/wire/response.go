@@ -50,7 +50,7 @@ type Response struct {
 func (r *Response) start(ctx context.Context) error {
 	r.ctx = ctx
 	err := errStale
-	if r.link.watched.begin(ctx, r.link.sock.cut) && r.mayUse() {
+	if r.link.watched.begin(ctx) && r.mayUse() {
 		err = r.send()
 	}
 	if err == nil {

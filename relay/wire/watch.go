@@ -13,15 +13,16 @@ import (
 // a row stays when its request is done, until the connection is used with another
 // one. A context of one request alone, which is ended behind it, cuts off nothing.
 type watch struct {
-	done    <-chan struct{} // of the context; nil: none was watched yet
-	stop    func() bool     // nil: it is not watched now
+	cut     func(cause error) // cuts the connection off
+	done    <-chan struct{}   // of the context; nil: none was watched yet
+	stop    func() bool       // nil: it is not watched now
 	stays   bool
 	cutting sync.WaitGroup
 }
 
 // begin has cut called with the cause when ctx ends. It is false when the context
 // before has cut the connection off.
-func (w *watch) begin(ctx context.Context, cut func(cause error)) bool {
+func (w *watch) begin(ctx context.Context) bool {
 	done := ctx.Done()
 	if w.stop != nil && done == w.done {
 		return true
@@ -36,7 +37,7 @@ func (w *watch) begin(ctx context.Context, cut func(cause error)) bool {
 	w.cutting.Add(1)
 	w.stop = context.AfterFunc(ctx, func() {
 		defer w.cutting.Done()
-		cut(context.Cause(ctx))
+		w.cut(context.Cause(ctx))
 	})
 	return true
 }
