@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	// gatherMost is how many bytes may wait for the message before them to be written. Then writing waits.
+	// gatherMost is how many bytes may wait for the message before them to be written. Then the next frame waits.
 	gatherMost = 128 << 10
 	// lazyMost is how many bytes of frames that nobody waits for may wait for one that somebody does.
 	lazyMost = 1 << 10
@@ -155,11 +155,11 @@ func (c *carrier) police(h frameHeader) error {
 }
 
 // Write implements io.Writer for yamux, which writes the header of a frame and its data apart, in one goroutine. It
-// waits while too much waits to be written.
+// waits while too much waits to be written, but never within a frame: the writer takes whole ones only.
 func (c *carrier) Write(p []byte) (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for len(c.waiting) > gatherMost && c.err == nil {
+	for len(c.waiting) > gatherMost && c.went.between() && c.err == nil {
 		c.room.Wait()
 	}
 	if c.err != nil {
