@@ -3,138 +3,19 @@ package main
 import (
 	"bufio"
 	"bytes"
-	"cmp"
-	"encoding/csv"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 )
-
-// metrikaAPI is the part of Yandex.Metrica's API that takes offline conversions, as its document has it: a CSV file in a
-// multipart form, with an OAuth token that belongs to the counter.
-type metrikaAPI struct {
-	*httptest.Server
-	tokens map[string]string // by counter
-
-	mu      sync.Mutex // guards what follows
-	broken  int        // so many uploads are answered 503
-	uploads []upload
-	outcome string // the status of every upload; "": it is worked on
-}
-
-type upload struct {
-	counter, comment string
-	rows             [][]string
-	fields           http.Header
-}
-
-func newMetrikaAPI(t *testing.T, tokens map[string]string) *metrikaAPI {
-	api := &metrikaAPI{tokens: tokens}
-	mux := http.NewServeMux()
-	mux.HandleFunc("POST /management/v1/counter/{counter}/offline_conversions/upload", api.upload)
-	mux.HandleFunc("GET /management/v1/counter/{counter}/offline_conversions/uploading/{id}", api.uploading)
-	api.Server = httptest.NewServer(mux)
-	t.Cleanup(api.Close)
-	return api
-}
-
-// refuse answers as the API does to what it does not take.
-func refuse(w http.ResponseWriter, status int, why string) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	fmt.Fprintf(w, `{"errors":[{"error_type":"x","message":%q}],"code":%d,"message":%[1]q}`, why, status)
-}
-
-// allowed says whether a call has the token of its counter.
-func (api *metrikaAPI) allowed(w http.ResponseWriter, r *http.Request) bool {
-	token := api.tokens[r.PathValue("counter")]
-	if token == "" || r.Header.Get("Authorization") != "OAuth "+token {
-		refuse(w, http.StatusForbidden, "Access is denied")
-		return false
-	}
-	return true
-}
-
-// tell answers with what is known of an upload.
-func (api *metrikaAPI) tell(w http.ResponseWriter, id, lines int, status string) {
-	w.Header().Set("Content-Type", "application/json")
-	fmt.Fprintf(w, `{"uploading":{"id":%d,"create_time":"2025-07-01T12:35:10+03:00","source_quantity":%d,"line_quantity":%[2]d,"client_id_type":"CLIENT_ID","status":%q}}`,
-		id, lines, status)
-}
-
-// uploading tells how far an upload is.
-func (api *metrikaAPI) uploading(w http.ResponseWriter, r *http.Request) {
-	api.mu.Lock()
-	defer api.mu.Unlock()
-	if !api.allowed(w, r) {
-		return
-	}
-	for i, u := range api.uploads {
-		if id := firstUpload + i; u.counter == r.PathValue("counter") && fmt.Sprint(id) == r.PathValue("id") {
-			api.tell(w, id, len(u.rows)-1, cmp.Or(api.outcome, "EXPORTED"))
-			return
-		}
-	}
-	refuse(w, http.StatusNotFound, "Entity not found")
-}
-
-// firstUpload is the id of the first upload.
-const firstUpload = 987654
-
-func (api *metrikaAPI) upload(w http.ResponseWriter, r *http.Request) {
-	api.mu.Lock()
-	defer api.mu.Unlock()
-	if api.broken > 0 {
-		api.broken--
-		refuse(w, http.StatusServiceUnavailable, "Backend error")
-		return
-	}
-	if !api.allowed(w, r) {
-		return
-	}
-	file, header, err := r.FormFile("file")
-	if err != nil {
-		refuse(w, http.StatusBadRequest, err.Error())
-		return
-	}
-	rows, err := csv.NewReader(file).ReadAll()
-	if err != nil || len(rows) < 2 || header.Header.Get("Content-Type") != "text/csv" {
-		refuse(w, http.StatusBadRequest, fmt.Sprint("no CSV file: ", err))
-		return
-	}
-	api.uploads = append(api.uploads, upload{r.PathValue("counter"), r.FormValue("comment"), rows, r.Header})
-	api.tell(w, firstUpload+len(api.uploads)-1, len(rows)-1, "UPLOADED")
-}
-
-// finish ends the work on all uploads.
-func (api *metrikaAPI) finish(outcome string) {
-	api.mu.Lock()
-	defer api.mu.Unlock()
-	api.outcome = outcome
-}
-
-func (api *metrikaAPI) breakDown(times int) {
-	api.mu.Lock()
-	defer api.mu.Unlock()
-	api.broken = times
-}
-
-func (api *metrikaAPI) got() []upload {
-	api.mu.Lock()
-	defer api.mu.Unlock()
-	return slices.Clone(api.uploads)
-}
 
 // metrika is a service for offline conversions: an agent with the config of testdata/systems/metrika.
 type metrika struct {
@@ -142,6 +23,8 @@ type metrika struct {
 	t      *testing.T
 	api    *metrikaAPI
 	folder string
+	line   []string // that runs the agent
+	front  *user    // whose agent senders reach: the same, or an edge before it
 }
 
 // webhook is a source as its maker gets to know it.
@@ -166,19 +49,73 @@ const (
 	otherToken   = "y0_FakeTokenOfAnother00000000000000000000000000000000000000000000000000"
 )
 
-func newMetrika(t *testing.T) *metrika {
+// newMetrika runs the service where senders reach it, or behind a tunnel.
+func newMetrika(t *testing.T, tunnel bool) *metrika {
 	folder, err := filepath.Abs("../../testdata/systems/metrika")
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := &metrika{t: t, user: newUser(t), folder: folder}
+	m := &metrika{t: t, folder: folder}
 	m.api = newMetrikaAPI(t, map[string]string{"12345678": metrikaToken, "42": otherToken})
+	if tunnel {
+		m.placeBehindTunnel()
+	} else {
+		m.user = newUser(t)
+		m.front = m.user
+		m.line = []string{"run", "--config", filepath.Join(folder, "config.hcl")}
+	}
 	m.env = append(m.env, "API_URL="+m.api.URL)
 	m.begin()
 	return m
 }
 
-func (m *metrika) begin() { m.start("run", "--config", filepath.Join(m.folder, "config.hcl")) }
+// metrikaEdge leads to a laptop what comes for the service, and lets the laptop answer. It has none of the service's
+// checks, but for one: the laptop could refuse a body that is too large only when the edge has the whole of it.
+const metrikaEdge = `
+edge {
+  domain = "127.0.0.1"
+}
+source "offline-conversions" {
+  path     = "/webhook/offline-conversions"
+  max_body = "10MB"
+  respond  = "target"
+  patience = "2m"
+  target "alice" {
+    tunnel = "alice"
+  }
+}
+`
+
+// placeBehindTunnel gives the service to a laptop, with its whole config. Senders know the edge alone.
+func (m *metrika) placeBehindTunnel() {
+	m.t.Helper()
+	config := string(mustRead(m.t, filepath.Join(m.folder, "config.hcl")))
+	l := newLink(m.t, metrikaEdge, config)
+	if err := copyNamed(l.laptop.dir, m.folder, config); err != nil {
+		m.t.Fatal(err)
+	}
+	m.user, m.front, m.line = l.laptop, l.edge, l.laptopArgs
+}
+
+// begin starts the service, and waits until senders reach it. The edge would not ask for an answer again that was lost
+// with the link of the service that ran before.
+func (m *metrika) begin() {
+	m.t.Helper()
+	if m.start(m.line...); m.front != m.user {
+		m.awaitLog("requests come through the edge")
+	}
+}
+
+// reachedEachWay runs a test of the service in both places.
+func reachedEachWay(t *testing.T, test func(*metrika, *testing.T)) {
+	t.Parallel()
+	for name, tunnel := range map[string]bool{"where senders reach it": false, "behind a tunnel": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(newMetrika(t, tunnel), t)
+		})
+	}
+}
 
 // create makes a source by the command line.
 func (m *metrika) create(name, counter, token string) webhook {
@@ -210,7 +147,7 @@ func (m *metrika) request(name string, w webhook) []byte {
 // send sends raw bytes and gives the answer.
 func (m *metrika) send(request []byte) (status int, fields http.Header, body []byte) {
 	m.t.Helper()
-	answers, err := exchange(m.agent.addr, request, inOneWrite)
+	answers, err := exchange(m.front.agent.addr, request, inOneWrite)
 	if err != nil {
 		m.t.Fatal(err)
 	}
@@ -269,7 +206,7 @@ func (m *metrika) status(w webhook, batch string) (s batchStatus) {
 func (m *metrika) deliveries(batch string) map[string]delivered {
 	m.t.Helper()
 	all := map[string]delivered{}
-	for line := range bytes.Lines(m.run("deliveries", "list", batch, "--json")) {
+	for line := range bytes.Lines(m.looks("deliveries", "list", batch, "--json")) {
 		var d delivered
 		if err := json.Unmarshal(line, &d); err != nil {
 			m.t.Fatal(err)
@@ -304,8 +241,10 @@ func (m *metrika) until(w webhook, batch, target, state, status string) batchSta
 var uuid = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`)
 
 func TestMetrikaTakesBatchesForSourcesMadeAtRunTime(t *testing.T) {
-	t.Parallel()
-	m := newMetrika(t)
+	reachedEachWay(t, (*metrika).takesBatches)
+}
+
+func (m *metrika) takesBatches(t *testing.T) {
 	crm := m.create("crm", "12345678", metrikaToken)
 	if !uuid.MatchString(crm.ID) || crm.URL != "https://api.example.com/webhook/offline-conversions/"+crm.ID || len(crm.Secret) != 43 {
 		t.Errorf("made %+v", crm)
@@ -346,7 +285,7 @@ func TestMetrikaTakesBatchesForSourcesMadeAtRunTime(t *testing.T) {
 func newestAccepted(t *testing.T, u *user) string {
 	t.Helper()
 	var rec struct{ ID string }
-	if err := json.Unmarshal(u.run("list", "--json", "--limit", "1", "--verdict", "accepted"), &rec); err != nil {
+	if err := json.Unmarshal(u.looks("list", "--json", "--limit", "1", "--verdict", "accepted"), &rec); err != nil {
 		t.Fatal(err)
 	}
 	return rec.ID
@@ -379,9 +318,12 @@ func (m *metrika) checkUploads(first string) {
 // checkNoSecrets makes sure that nothing people look at has a secret in it.
 func (m *metrika) checkNoSecrets(hooks ...webhook) {
 	m.t.Helper()
-	seen := m.agent.errs.String() + m.agent.out.String()
-	for _, args := range [][]string{{"source", "list"}, {"source", "list", "--json"}, {"list", "--json"}, {"show", "last"}} {
-		seen += string(m.run(args...))
+	seen := ""
+	for _, u := range slices.Compact([]*user{m.user, m.front}) {
+		seen += u.agent.errs.String() + u.agent.out.String()
+		for _, args := range [][]string{{"source", "list"}, {"source", "list", "--json"}, {"list", "--json"}, {"show", "last"}} {
+			seen += string(u.looks(args...))
+		}
 	}
 	for _, w := range hooks {
 		if strings.Contains(seen, w.Secret) {
@@ -396,8 +338,10 @@ func (m *metrika) checkNoSecrets(hooks ...webhook) {
 }
 
 func TestMetrikaTellsWhatWentWrongWithABatch(t *testing.T) {
-	t.Parallel()
-	m := newMetrika(t)
+	reachedEachWay(t, (*metrika).tellsWhatWentWrong)
+}
+
+func (m *metrika) tellsWhatWentWrong(t *testing.T) {
 	crm := m.create("crm", "12345678", metrikaToken)
 	m.api.breakDown(1 << 20)
 	batch := m.batch(m.request("batch.http", crm))
@@ -436,8 +380,10 @@ func TestMetrikaTellsWhatWentWrongWithABatch(t *testing.T) {
 }
 
 func TestMetrikaRefusesWhatIsBeyondItsLimits(t *testing.T) {
-	t.Parallel()
-	m := newMetrika(t)
+	reachedEachWay(t, (*metrika).refusesWhatIsBeyondItsLimits)
+}
+
+func (m *metrika) refusesWhatIsBeyondItsLimits(t *testing.T) {
 	m.api.finish("PROCESSED")
 	crm := m.create("crm", "12345678", metrikaToken)
 	for _, name := range []string{"batch-wrong-secret.http", "batch-without-secret.http"} {
@@ -480,7 +426,7 @@ func TestMetrikaRefusesWhatIsBeyondItsLimits(t *testing.T) {
 		t.Errorf("%d rows were uploaded", len(rows))
 	}
 	large := fmt.Sprintf("POST /webhook/offline-conversions/%s HTTP/1.1\r\nHost: h\r\nX-Webhook-Secret: %s\r\nExpect: 100-continue\r\nContent-Length: 10000001\r\n\r\n", crm.ID, crm.Secret)
-	if answer, err := exchangeInTurn(m.agent.addr, []byte(large), inOneWrite); err != nil {
+	if answer, err := exchangeInTurn(m.front.agent.addr, []byte(large), inOneWrite); err != nil {
 		t.Error(err)
 	} else if status, _, _ := parseAnswer(t, answer); status != 413 {
 		t.Errorf("10 MB and a byte: %d", status)
@@ -491,8 +437,10 @@ func TestMetrikaRefusesWhatIsBeyondItsLimits(t *testing.T) {
 	if status, _, _ := m.send(m.request("batch.http", crm)); status != 410 {
 		t.Errorf("switched off: %d", status)
 	}
-	if out := m.run("list", "--verdict", "disabled", "--json"); bytes.Count(out, []byte("\n")) != 1 {
-		t.Errorf("recorded of it: %s", out)
+	if err := poll(func() bool { // through a tunnel the answer may be faster than the tape
+		return bytes.Count(m.looks("list", "--verdict", "disabled", "--json"), []byte("\n")) == 1
+	}); err != nil {
+		t.Errorf("recorded of it: %s", m.looks("list", "--verdict", "disabled", "--json"))
 	}
 	m.run("source", "enable", "crm")
 	m.until(crm, m.batch(m.request("batch.http", crm)), "upload/follow", "delivered", "completed")

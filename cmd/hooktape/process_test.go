@@ -250,6 +250,16 @@ func (u *user) look(args ...string) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
+// looks is run for such commands.
+func (u *user) looks(args ...string) []byte {
+	u.t.Helper()
+	out, err := u.look(args...)
+	if err != nil {
+		u.t.Fatalf("hooktape %v: %v", args, err)
+	}
+	return out
+}
+
 // lookup is a variable of the environment that commands see.
 func (u *user) lookup(name string) (string, bool) {
 	for _, variable := range slices.Backward(u.env) { // the last one holds

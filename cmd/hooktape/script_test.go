@@ -63,7 +63,7 @@ func TestScripts(t *testing.T) {
 	runScripts(t, "*", false)
 }
 
-// The systems of SYSTEMS.md work as well when the app is on a laptop. Why not all of them are here is said at tunneled.
+// The systems of SYSTEMS.md work as well when the app is on a laptop. Metrika has no script: see reachedEachWay.
 func TestScriptsOfSystemsWithTheAppBehindATunnel(t *testing.T) {
 	runScripts(t, "system_*", true)
 }

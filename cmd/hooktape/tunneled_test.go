@@ -18,8 +18,8 @@ import (
 //
 // Of the five systems, ASNA, Bitrix24 and iiko have such an app. QTickets has none, its agent stands before an API, and so
 // that is what is put there. Metrika has neither: its one target gets another request than the one that came, which a
-// tunnel can't be told to make. Targets of calls that go out ("direction") stay what they are: nobody waits for those
-// behind a tunnel.
+// tunnel can't be told to make. There the whole config moves behind the tunnel instead: see metrika.placeBehindTunnel.
+// Targets of calls that go out ("direction") stay what they are: nobody waits for those behind a tunnel.
 type tunneled struct {
 	dir     string // of both agents' files
 	between *detour.Detour
