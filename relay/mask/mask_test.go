@@ -297,7 +297,7 @@ func TestAKeyInsideOfASegmentIsHidden(t *testing.T) {
 // TestLargeBodiesTakeLinearTime: each of these would take minutes if a part were looked at again for every other.
 func TestLargeBodiesTakeLinearTime(t *testing.T) {
 	for _, piece := range []string{"\"", "\\\"", "{", "[\"token\":", ";", ";a=", "a={;", "&", "\" \"", "\"{", "{\"token\":[", "%7B%22", "a: b\r\n", "/bot1:", "\r", " ", "<a>", "<a b=\"", "<token>", "a://b?c=", "eyJ"} {
-		text := strings.Repeat(piece, (1<<20)/len(piece))
+		text := strings.Repeat(piece, (1<<17)/len(piece))
 		for _, contentType := range []string{"application/json", "application/x-www-form-urlencoded", "multipart/form-data; boundary=B"} {
 			_ = Names(nil).Body(contentType, []byte(text))
 		}
