@@ -44,7 +44,7 @@ func (u *tunneled) stopLaptop() error {
 		return nil
 	}
 	if err := a.stop(syscall.SIGTERM); err != nil || a.unwell() {
-		return fmt.Errorf("the laptop ended: %v\n%s", err, a.errs)
+		return fmt.Errorf("the laptop ended: %w\n%s", err, a.errs)
 	}
 	return nil
 }
