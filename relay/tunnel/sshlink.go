@@ -95,22 +95,25 @@ func (l *sshLink) close() {
 
 // ping asks for signs of life. The answer is waited for by listen, which takes any byte for one.
 func (l *sshLink) ping() {
-	tick := time.NewTicker(l.timing.Ping)
-	defer tick.Stop()
-	for {
-		select {
-		case <-l.done:
-			return
-		case <-tick.C:
-		}
-		if _, _, err := l.conn.SendRequest("keepalive@openssh.com", true, nil); err != nil {
-			return
-		}
-	}
+	l.everyPing(func() bool {
+		_, _, err := l.conn.SendRequest("keepalive@openssh.com", true, nil)
+		return err == nil
+	})
 }
 
 // listen ends the link when nothing comes any more.
 func (l *sshLink) listen() {
+	l.everyPing(func() bool {
+		silent := l.sock.quiet() > l.timing.Silence
+		if silent {
+			l.cut(fmt.Errorf("%w for %s", errSilent, l.timing.Silence))
+		}
+		return !silent
+	})
+}
+
+// everyPing does something at the time of each ping, until that is false or the link has ended.
+func (l *sshLink) everyPing(do func() bool) {
 	tick := time.NewTicker(l.timing.Ping)
 	defer tick.Stop()
 	for {
@@ -119,8 +122,7 @@ func (l *sshLink) listen() {
 			return
 		case <-tick.C:
 		}
-		if l.sock.quiet() > l.timing.Silence {
-			l.cut(fmt.Errorf("%w for %s", errSilent, l.timing.Silence))
+		if !do() {
 			return
 		}
 	}
