@@ -6,10 +6,6 @@ import (
 	"strings"
 )
 
-// metaVersion is that of the JSON of a recording. What a later one adds, an earlier reader leaves out; only a change of
-// meaning takes a new number.
-const metaVersion = 1
-
 // assembly is a recording of ours whose parts are being read.
 type assembly struct {
 	*Recording
@@ -22,12 +18,8 @@ type assembly struct {
 
 // begin begins a recording with its metadata.
 func (r *Reader) begin(p *warcPart) {
-	facts := struct {
-		*Recording
-		Version int `json:"version"`
-		Parts   int `json:"parts"`
-	}{Recording: &Recording{Known: true, URL: p.get(fieldTarget)}}
-	if !r.decode(p, &facts) {
+	facts := facts{Recording: &Recording{Known: true, URL: p.get(fieldTarget)}}
+	if !r.decode(p, facts.decode) {
 		return
 	}
 	if facts.Version > metaVersion {

@@ -124,3 +124,32 @@ func BenchmarkDisk(b *testing.B) {
 		f.Close()
 	}
 }
+
+// BenchmarkRead reads a file of small recordings with an attempt each, and does nothing with them.
+func BenchmarkRead(b *testing.B) {
+	var file bytes.Buffer
+	w := NewWriter(&file, Info{})
+	for _, r := range samples(b)[:5] { // the small ones
+		for range 2000 {
+			if err := w.Write(r); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	if err := w.Close(); err != nil {
+		b.Fatal(err)
+	}
+	b.SetBytes(int64(file.Len()))
+	for b.Loop() {
+		r, err := NewReader(bytes.NewReader(file.Bytes()))
+		if err != nil {
+			b.Fatal(err)
+		}
+		for _, err := range r.Recordings() {
+			if err != nil {
+				b.Fatal(err)
+			}
+		}
+		r.Close()
+	}
+}

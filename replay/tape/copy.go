@@ -56,7 +56,7 @@ func (r *Reader) nextCopy() (*Copy, error) {
 		case p.isType("warcinfo"):
 			r.takeInfo(p)
 		case p.isContent(typeTape):
-			r.decode(p, &r.info)
+			r.takeAbout(p)
 		default:
 			return nil, r.damage(p.offset, "", errMissing)
 		}

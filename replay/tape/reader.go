@@ -327,7 +327,7 @@ func (r *Reader) take(p *warcPart) {
 	case p.isType("warcinfo"):
 		r.takeInfo(p)
 	case p.isContent(typeTape):
-		r.decode(p, &r.info)
+		r.takeAbout(p)
 	case p.isHTTP() && p.standsAlone():
 		r.pair(p)
 	case p.get(fieldPart) == "":
@@ -348,15 +348,20 @@ func (r *Reader) takeInfo(p *warcPart) {
 	r.info.Software, r.info.Session = h.get("software"), h.get("isPartOf")
 }
 
+// takeAbout reads what is ours alone to know about the file.
+func (r *Reader) takeAbout(p *warcPart) {
+	r.decode(p, func(text []byte) error { return json.Unmarshal(text, &r.info) })
+}
+
 // decode reads a block that is JSON. It says what is wrong with one that can't be read.
-func (r *Reader) decode(p *warcPart, into any) bool {
+func (r *Reader) decode(p *warcPart, into func(text []byte) error) bool {
 	text, ok := r.whole(p)
 	if !ok {
 		return false
 	}
 	err := fitsMemory(text, r.mostMemory())
 	if err == nil {
-		err = json.Unmarshal(text, into)
+		err = into(text)
 	}
 	if err != nil {
 		r.damaged(p.offset, "", err)

@@ -94,31 +94,47 @@ var (
 // readWARCHead reads a head, through its blank line. Line ends may be LF alone, as some writers have them.
 // io.EOF means that nothing was there.
 func readWARCHead(r *bufio.Reader) (*warcHead, error) {
-	line, err := readWARCLine(r)
-	if err == io.EOF && line == "" {
-		return nil, io.EOF
-	}
-	if !strings.HasPrefix(line, versionStart) {
-		if err != nil && strings.HasPrefix(versionStart, line) {
-			return nil, io.ErrUnexpectedEOF
-		}
-		return nil, errNoRecord
+	text, err := readWARCText(r)
+	if err != nil {
+		return nil, err
 	}
 	const usual = 14 // fields
-	h, size := &warcHead{fields: make([]warcField, 0, usual)}, len(line)
-	for {
-		if err != nil {
-			return nil, cutShort(err)
-		}
-		if line, err = readWARCLine(r); line == "" && err == nil {
-			return h, h.setLength()
-		}
-		if size += len(line); size > headMax {
-			return nil, errHeadLong
-		}
-		if err := h.addLine(line); err != nil {
+	h := &warcHead{fields: make([]warcField, 0, usual)}
+	_, rest, _ := strings.Cut(text, "\n")
+	for line := range strings.Lines(rest) {
+		if err := h.addLine(strings.TrimRight(line, "\r\n")); err != nil {
 			return nil, err
 		}
+	}
+	return h, h.setLength()
+}
+
+// readWARCText reads the lines of a head, as one text: that takes a third of the time of a string for each.
+func readWARCText(r *bufio.Reader) (string, error) {
+	const usual = 1 << 10
+	text := make([]byte, 0, usual)
+	for begin := 0; ; {
+		part, err := r.ReadSlice('\n')
+		if text = append(text, part...); len(text) > headMax {
+			return "", errHeadLong
+		}
+		line := text[begin:]
+		switch {
+		case err == bufio.ErrBufferFull:
+			continue
+		case err == io.EOF && len(text) == 0:
+			return "", io.EOF
+		case begin == 0 && !bytes.HasPrefix(line, []byte(versionStart)):
+			if err != nil && strings.HasPrefix(versionStart, string(line)) {
+				return "", io.ErrUnexpectedEOF
+			}
+			return "", errNoRecord
+		case err != nil:
+			return "", cutShort(err)
+		case len(bytes.TrimRight(line, "\r\n")) == 0:
+			return string(text[:begin]), nil
+		}
+		begin = len(text)
 	}
 }
 
@@ -144,25 +160,6 @@ func (h *warcHead) setLength() error {
 	}
 	h.length = n
 	return nil
-}
-
-// readWARCLine reads a line without its end. With an error it is what came before that.
-func readWARCLine(r *bufio.Reader) (string, error) {
-	var long []byte
-	for {
-		part, err := r.ReadSlice('\n')
-		if err == bufio.ErrBufferFull {
-			if long = append(long, part...); len(long) > headMax {
-				return "", errHeadLong
-			}
-			continue
-		}
-		line := part
-		if long != nil {
-			line = append(long, part...)
-		}
-		return string(bytes.TrimRight(line, "\r\n")), err
-	}
 }
 
 // cutShort is the error for an end in the middle.

@@ -126,18 +126,14 @@ func (w *Writer) Write(r *Recording) error {
 		return err
 	}
 	parts := r.parts()
-	facts, err := json.Marshal(struct {
-		*Recording
-		Version int `json:"version"`
-		Parts   int `json:"parts"`
-	}{r, metaVersion, len(parts)})
+	text, err := json.Marshal(facts{r, metaVersion, len(parts)})
 	if err != nil {
 		return err
 	}
 	request := w.recordID(r, parts[0].part)
 	about := warcRecord{
 		kind: "metadata", contentType: typeRecording, id: w.recordID(r, ""), time: r.Time, url: parts[0].url,
-		concurrent: request, refers: request, block: Bytes(facts),
+		concurrent: request, refers: request, block: Bytes(text),
 	}
 	if err := w.write(&about); err != nil {
 		return err
