@@ -8,8 +8,8 @@ import (
 
 // missed notes that a send did not come to the target, or that nothing of an answer came back.
 func (t *target) missed(s sent) {
-	if t.agent.ctx.Err() != nil {
-		return // cut short by our own stop
+	if t.agent.ctx.Err() != nil || s.full {
+		return // cut short by our own stop; or it is there, and busy
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -298,6 +300,72 @@ func TestALaptopThatSleptGetsAllInOrder(t *testing.T) {
 		if want := fmt.Sprintf("POST /%d HTTP/1.1\r\n", i); !strings.HasPrefix(request, want) {
 			t.Fatalf("request %d is %q", i, request)
 		}
+	}
+}
+
+// fillLink takes all places of the link of alice, until release is called.
+func (r *rig) fillLink() (release func()) {
+	r.t.Helper()
+	preface, err := new(tunnel.Preface).Bytes()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	var link *tunnel.Link
+	until(r.t, "the laptop takes requests", func() bool {
+		l := r.edge.at("alice")
+		if l != nil {
+			link = l.link
+		}
+		return l != nil
+	})
+	var streams []net.Conn
+	release = sync.OnceFunc(func() {
+		for _, s := range streams {
+			_ = s.Close()
+		}
+	})
+	r.t.Cleanup(release)
+	for range 2 * tunnel.MaxKept {
+		s, err := link.Open(r.t.Context())
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		streams = append(streams, s)
+		if _, err := s.Write(preface); err != nil {
+			r.t.Fatal(err)
+		}
+	}
+	return release
+}
+
+func TestATunnelThatIsFullKeepsWhatComes(t *testing.T) {
+	a := startApp(t, always(ok))
+	sources := []config.Source{config.DefaultSource("patient", "/patient"), config.DefaultSource("hasty", "/hasty")}
+	for i := range sources {
+		s := &sources[i]
+		s.Respond, s.Patience = config.RespondTarget, time.Millisecond
+		s.Targets = []config.Target{config.DefaultTarget("alice", a.url())}
+		s.Targets[0].Tunnel = "alice"
+	}
+	sources[1].Patience, sources[1].Targets[0].Timeout = 0, 50*time.Millisecond
+	edge := startEdge(t, tapeIn(t), edgeConfig(time.Minute, sources...))
+	laptop := startLaptop(t, edge.addr, tapeIn(t), passing(a, time.Minute))
+	laptop.hears("up", up)
+	release := edge.fillLink()
+	if got := edge.send(post2("/hasty")); !strings.HasPrefix(got, "HTTP/1.1 503 ") || !strings.Contains(got, "Retry-After: 10\r\n") {
+		t.Errorf("who is not to be answered by the edge got %q", got)
+	}
+	if got := edge.send(post2("/patient")); !strings.HasPrefix(got, "HTTP/1.1 200 ") {
+		t.Errorf("the sender got %q", got)
+	}
+	id := edge.last().ID
+	if d := edge.delivery(id); d.State != store.Pending || d.Attempts != 0 {
+		t.Errorf("delivery %+v", d)
+	}
+	release()
+	edge.untilStates(map[store.State]int{store.Delivered: 1, store.Failed: 1})
+	if n := len(edge.attempts(id)); n != 1 {
+		t.Errorf("%d attempts", n)
 	}
 }
 

@@ -326,7 +326,7 @@ func (a *Agent) ask(ctx context.Context, l *laptop) ([]byte, error) {
 	}
 	r, err := a.client.Do(ctx, &wire.Outgoing{
 		Preface: preface, Head: "GET / HTTP/1.1\r\nHost: " + l.name + "\r\n\r\n", Method: http.MethodGet,
-		Timeouts: wire.Timeouts{FirstByte: answerTime}, Dial: l.link.Open,
+		Timeouts: wire.Timeouts{FirstByte: answerTime}, Dial: l.link.OpenProbe,
 	})
 	if err != nil {
 		return nil, err

@@ -206,7 +206,10 @@ func (r *reception) finish(s sent, o store.Outcome) {
 func (r *reception) unreached(s sent) {
 	defer r.telling.begin(r.rec.ID)()
 	f := finding{status: http.StatusBadGateway, reason: fmt.Sprintf("no answer from target %q", r.target.key.name)}
-	if s.timeout {
+	switch {
+	case s.full:
+		f = crowded(r.target)
+	case s.timeout:
 		f.status = http.StatusGatewayTimeout
 	}
 	answer := r.refuseNow(f)

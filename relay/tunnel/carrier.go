@@ -36,6 +36,7 @@ var (
 type carrier struct {
 	ws      *websocket.Conn
 	timing  Timing
+	streams streams // that this end has opened
 	running sync.WaitGroup
 	closed  chan struct{}
 	in      io.Reader // of the message under way; nil: none. The reader's own
@@ -151,6 +152,7 @@ func (c *carrier) police(h frameHeader) error {
 	if h.version() != 0 || h.kind() >= kindPing {
 		return errNonsense
 	}
+	c.streams.came(h)
 	return nil
 }
 
@@ -166,7 +168,11 @@ func (c *carrier) Write(p []byte) (int, error) {
 		return 0, c.err
 	}
 	lazy := true
-	_ = c.went.scan(p, func(h frameHeader) error { lazy = lazy && h.lazy(); return nil })
+	_ = c.went.scan(p, func(h frameHeader) error {
+		lazy = lazy && h.lazy()
+		c.streams.went(h)
+		return nil
+	})
 	c.waiting = append(c.waiting, p...)
 	if !lazy || !c.went.between() {
 		c.urgent = true
@@ -249,11 +255,14 @@ const (
 
 	flagSYN = 1
 	flagACK = 2
+	flagFIN = 4
+	flagRST = 8
 )
 
 func (h frameHeader) version() byte  { return h[0] }
 func (h frameHeader) kind() byte     { return h[1] }
 func (h frameHeader) flags() uint16  { return binary.BigEndian.Uint16(h[2:]) }
+func (h frameHeader) stream() uint32 { return binary.BigEndian.Uint32(h[4:]) }
 func (h frameHeader) length() uint32 { return binary.BigEndian.Uint32(h[8:]) }
 
 // lazy says that nobody waits for a frame: it only says that a stream was opened, which its data says again, or accepted,

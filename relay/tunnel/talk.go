@@ -72,7 +72,7 @@ func (l *Link) Introduce(ctx context.Context, hello Hello) (Welcome, error) {
 	if err != nil {
 		return Welcome{}, l.lost()
 	}
-	l.talk = &Stream{Stream: inner, link: l, release: func() {}}
+	l.talk = &Stream{Stream: inner, link: l}
 	var welcome Welcome
 	hello.Keeps = true
 	if err := l.say(&hello); err != nil {
@@ -139,7 +139,7 @@ func (l *Link) acceptTalk() {
 		return
 	}
 	select {
-	case l.accepted <- &Stream{Stream: inner, link: l, release: func() {}}:
+	case l.accepted <- &Stream{Stream: inner, link: l}:
 	case <-l.done:
 		return
 	}

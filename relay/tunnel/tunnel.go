@@ -23,6 +23,9 @@
 // window, 256 KiB, so that a slow request holds up itself alone. A laptop opens one stream, the first: on it both ends say
 // who they are (Hello, Welcome, Begin) and the edge later what has changed.
 //
+// An edge opens so many streams and no more: one counts until both ends have closed it (open.go). An app that hangs has the
+// edge wait for places, and what then comes waits at the edge or becomes its delivery; the link itself lives on.
+//
 // As with a connection of HTTP/1.1, a stream whose response came to its end can take the next request, behind a preface of
 // its own, where the laptop's Hello says that it knows that (Keeps): to open and close a stream costs both ends more than a
 // request. The edge's wire.Client keeps such streams. Should the laptop have closed one, the request goes out again on
@@ -60,7 +63,6 @@
 package tunnel
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -85,16 +87,19 @@ const version = 1
 const (
 	// maxStreams is how many streams an edge opens at once.
 	maxStreams = 512
-	// streamSlack is how many more the laptop has open when the edge has that many: streams that the edge has closed, and
-	// the laptop not yet.
+	// maxProbes is how many more it opens for probes: whether a laptop is there shows also when requests take all places.
+	maxProbes = 16
+	// streamSlack is how many more the laptop may have when the edge has that many: it has said of a stream that it is closed
+	// a moment before it forgets it. An edge of before counted a stream only until its own end had closed it.
 	streamSlack = 256
 	// backlog is how many streams may be open and not accepted.
 	backlog = maxStreams + streamSlack
 	// stallTime is how long a frame may wait to be written while nothing else is: the carrier notices earlier.
 	stallTime = 5 * time.Minute
-	// closeTime is how long a stream that the edge has closed waits for the laptop to close it too, before it is cut off.
-	// The laptop waits for as long as it takes: an edge that has not closed a stream may be reading its last bytes yet.
-	closeTime = 30 * time.Second
+	// closeTime is how long a stream that the edge has closed waits for the laptop to close it too, before it is cut off: it
+	// keeps a place until then, and nobody reads what comes. The laptop waits for as long as it takes: an edge that has not
+	// closed a stream may be reading its last bytes yet.
+	closeTime = 10 * time.Second
 	// prefaceTime is how long nothing may come at all while a stream is to say what it is for.
 	prefaceTime = 10 * time.Second
 )
@@ -109,6 +114,9 @@ var (
 	ErrBroken = errors.New("the other end is broken")
 	// ErrLost is what Open and the streams of a link that has ended fail with, beside the cause.
 	ErrLost = errors.New("the link is lost")
+	// ErrFull is what Open fails with, beside the cause, when its context ends first: all streams are in use, or the line takes
+	// nothing.
+	ErrFull = errors.New("the tunnel takes no more at the moment")
 
 	errTooManyStreams = fmt.Errorf("%w: more than %d streams at once", ErrBroken, backlog)
 	errUninvited      = fmt.Errorf("%w: it opened a stream, which only the edge may", ErrBroken)
@@ -119,6 +127,8 @@ var (
 type Timing struct {
 	Ping    time.Duration // between signs of life; 10 s
 	Silence time.Duration // for which nothing came at all; 25 s
+
+	closing time.Duration // closeTime
 }
 
 func (t Timing) withDefaults() Timing {
@@ -127,6 +137,9 @@ func (t Timing) withDefaults() Timing {
 	}
 	if t.Silence == 0 {
 		t.Silence = 25 * time.Second
+	}
+	if t.closing == 0 {
+		t.closing = closeTime
 	}
 	return t
 }
@@ -139,7 +152,9 @@ type Link struct {
 	running sync.WaitGroup
 	done    chan struct{}
 
-	places   chan struct{} // of streams that this end opens: one for each that is open
+	places   chan struct{} // of streams for requests that this end opens: one for each that is not over
+	probing  chan struct{} // and of those for probes
+	openings chan opening  // that are to be made
 	accepted chan *Stream  // that the other end opened, and nobody has taken yet; those of the edge with their preface
 
 	talk   *Stream // for messages; of the one goroutine that introduces the ends
@@ -162,9 +177,10 @@ const (
 func newLink(ws *websocket.Conn, s side, timing Timing, answer string) (*Link, error) {
 	c := newCarrier(ws, timing.withDefaults())
 	l := &Link{
-		carrier: c, done: make(chan struct{}), places: make(chan struct{}, maxStreams), accepted: make(chan *Stream), answer: answer,
+		carrier: c, done: make(chan struct{}), accepted: make(chan *Stream), answer: answer,
+		places: make(chan struct{}, maxStreams), probing: make(chan struct{}, maxProbes), openings: make(chan opening),
 	}
-	begin, wait := yamux.Server, closeTime
+	begin, wait := yamux.Server, c.timing.closing
 	if s == laptopSide {
 		begin, wait = yamux.Client, 0
 	}
@@ -181,6 +197,7 @@ func newLink(ws *websocket.Conn, s side, timing Timing, answer string) (*Link, e
 		l.running.Go(l.acceptStreams)
 	} else {
 		l.running.Go(l.acceptTalk)
+		l.running.Go(l.openStreams)
 	}
 	return l, nil
 }
@@ -248,31 +265,12 @@ func (l *Link) Err() error {
 // Traffic is what goes through a link.
 type Traffic struct {
 	Sent, Received int64 // bytes so far
-	Streams        int   // that this end has open, with those that are kept for further requests
+	Streams        int   // for requests that this end has opened and that are not over, with those that are kept
 }
 
 // Traffic is that of the link until now, or its end.
 func (l *Link) Traffic() Traffic {
 	return Traffic{Sent: l.carrier.sent.Load(), Received: l.carrier.received.Load(), Streams: len(l.places)}
-}
-
-// Open opens a stream for requests, each of which goes behind its preface (Preface.Bytes). It waits while as many are open
-// as may be. The error is that of ctx, or wraps ErrLost.
-func (l *Link) Open(ctx context.Context) (net.Conn, error) {
-	select {
-	case l.places <- struct{}{}:
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
-	case <-l.done:
-		return nil, l.lost()
-	}
-	release := func() { <-l.places }
-	inner, err := l.session.OpenStream()
-	if err != nil {
-		release()
-		return nil, l.lost()
-	}
-	return &Stream{Stream: inner, link: l, release: release}, nil
 }
 
 // lost is the error of what needed the link.
@@ -304,7 +302,7 @@ func (l *Link) acceptStreams() {
 			l.cut(errTooManyStreams)
 			return
 		}
-		s := &Stream{Stream: inner, link: l, begins: true, release: func() {}}
+		s := &Stream{Stream: inner, link: l, begins: true}
 		l.running.Go(func() { l.introduce(s) })
 	}
 }
@@ -341,9 +339,7 @@ func (l *Link) reply(s *Stream) {
 // A Stream is a net.Conn that carries requests and their responses, one after another.
 type Stream struct {
 	*yamux.Stream
-	link    *Link
-	once    sync.Once
-	release func()
+	link *Link
 
 	// Of the laptop's reader:
 	preface Preface
@@ -416,12 +412,6 @@ func (s *Stream) Write(p []byte) (int, error) {
 		err = s.link.lost()
 	}
 	return n, err
-}
-
-// Close closes both directions.
-func (s *Stream) Close() error {
-	s.once.Do(s.release)
-	return s.Stream.Close()
 }
 
 func isTimeout(err error) bool {
