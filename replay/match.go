@@ -99,7 +99,7 @@ func (m *Matching) part(s *saying, names []string) (uint64, error) {
 	case "path":
 		return m.text(head.Path(), names), nil
 	case "query":
-		return m.form(head.Query(), names), nil
+		return m.form(readForm("query", head.Query()), names), nil
 	case "header":
 		return m.text(strings.Join(head.Fields.Values(names[1]), "\x00"), names), nil
 	}
@@ -110,7 +110,11 @@ func (m *Matching) part(s *saying, names []string) (uint64, error) {
 	case "json":
 		return m.json(s, names), nil
 	case "form":
-		return m.form(string(s.plain), names), nil
+		f, ok := s.body.form(s.plain)
+		if !ok {
+			f = readForm("form", string(s.plain))
+		}
+		return m.form(f, names), nil
 	}
 	return m.whole(s), nil
 }
@@ -125,7 +129,6 @@ func (m *Matching) text(value string, names []string) uint64 {
 
 // whole is the body by what it says.
 func (m *Matching) whole(s *saying) uint64 {
-	kind, _ := s.body.mediaType()
 	switch {
 	case m.rules.at("body").ignored():
 		return 0
@@ -133,8 +136,9 @@ func (m *Matching) whole(s *saying) uint64 {
 		return maphash.Bytes(m.seed, s.body.digest[:])
 	case s.tree != nil:
 		return m.json(s, []string{"json"})
-	case kind == formType:
-		return m.form(string(s.plain), []string{"form"})
+	}
+	if f, ok := s.body.form(s.plain); ok {
+		return m.form(f, []string{"form"})
 	}
 	return maphash.Bytes(m.seed, s.plain)
 }
@@ -153,8 +157,7 @@ func (m *Matching) json(s *saying, names []string) uint64 {
 }
 
 // form are the fields at a path, and below it, whatever their order.
-func (m *Matching) form(encoded string, names []string) uint64 {
-	f := readForm(names[0], encoded)
+func (m *Matching) form(f formValues, names []string) uint64 {
 	var h maphash.Hash
 	h.SetSeed(m.seed)
 	for _, where := range slices.Sorted(maps.Keys(f.values)) {

@@ -23,6 +23,9 @@ func TestWhatMatches(t *testing.T) {
 		plain = "GET /a?x=1&y=2 HTTP/1.1\nHost: h\nX-Tenant: 1\n\n"
 		order = "POST /a HTTP/1.1\nHost: h\nContent-Length: 32\n\n" + `{"id":1,"at":"now","n":[1,2,3]} `
 		form  = "POST /a HTTP/1.1\nHost: h\nContent-Type: application/x-www-form-urlencoded\nContent-Length: 16\n\na=1&b[x]=2&c=%2B"
+		parts = "POST /a HTTP/1.1\nHost: h\nContent-Type: multipart/form-data; boundary=one\nContent-Length: 137\n\n" +
+			"--one\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n1\r\n" +
+			"--one\r\nContent-Disposition: form-data; name=\"b\"; filename=\"b.txt\"\r\n\r\ntwo\r\n--one--\r\n"
 	)
 	for name, c := range map[string]struct {
 		match, ignore, unordered []string
@@ -51,6 +54,9 @@ func TestWhatMatches(t *testing.T) {
 		"a value of JSON that is missing": {match: []string{"json.id"}, then: order, now: strings.Replace(order, `"id"`, `"ix"`, 1)},
 		"a form in another order":         {then: form, now: strings.Replace(form, "a=1&b[x]=2&c=%2B", "c=%2b&b[x]=2&a=1", 1), same: true},
 		"one field of a form":             {match: []string{"form.b"}, then: form, now: strings.Replace(form, "a=1", "a=2", 1), same: true},
+		"a form in parts, cut elsewhere":  {then: parts, now: strings.ReplaceAll(parts, "one", "two"), same: true},
+		"another form in parts":           {then: parts, now: strings.Replace(parts, "two", "one", 1)},
+		"one field of a form in parts":    {match: []string{"form.a"}, then: parts, now: strings.Replace(parts, "two", "owt", 1), same: true},
 		"a body that does not count":      {then: order, now: form, ignore: []string{"body"}, same: true},
 		"a body beside none":              {then: order, now: "POST /a HTTP/1.1\nHost: h\n\n"},
 	} {
