@@ -4,6 +4,7 @@ import (
 	"context"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/hooktape/hooktape/store"
 )
@@ -35,6 +36,21 @@ func TestWhoAsksWaitsForAnswersThatAreBeingTold(t *testing.T) {
 		a.Told(ctx)
 		later()
 		a.Told(t.Context())
+	})
+}
+
+// A stream of events may go on for hours: who asks does not wait for it again and again.
+func TestWhoAsksDoesNotWaitForAnAnswerThatGoesOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := new(Agent)
+		defer a.telling.begin(store.ID{1})()
+		defer a.telling.begin(store.ID{2})()
+		for _, most := range []time.Duration{endsSoon, endsNow} {
+			asked := time.Now()
+			if a.Told(t.Context()); time.Since(asked) != most {
+				t.Errorf("it took %v, want %v", time.Since(asked), most)
+			}
+		}
 	})
 }
 
