@@ -99,13 +99,13 @@ func (m *mocking) run(ctx context.Context) error {
 		return err
 	}
 	if _, err := replay.NewMatching(m.match, nil); err != nil {
-		return misused("", "--match %w", err)
+		return misused("parts are method, path, query, query.page, body, header.x-tenant, json.order.id, form.event", "--match %w", err)
 	}
 	switch {
 	case m.missing == "" && m.cut != "":
 		return misused("--record-missing URL says where that is", "--strip-prefix is of paths that are passed on")
 	case m.cut != "" && !strings.HasPrefix(m.cut, "/"):
-		return misused("", "--strip-prefix %q does not begin with /", m.cut)
+		return misused("as in --strip-prefix /crm", "--strip-prefix %q does not begin with /", m.cut)
 	case m.missing != "":
 		to, err := appURL(m.missing)
 		if err != nil {
@@ -161,7 +161,7 @@ func latency(text string) (float64, error) {
 	part, isPart := strings.CutSuffix(text, "x")
 	n, err := strconv.ParseFloat(part, 64)
 	if !isPart || err != nil || !(n >= 0 && n <= most) {
-		return 0, misused("", "--latency %q: it is none, recorded, or a part of it like 0.5x", text)
+		return 0, misused("none, recorded, or a part of it like 0.5x", "--latency %q is no latency", text)
 	}
 	return n, nil
 }
@@ -234,7 +234,7 @@ func (m *mocking) serve(ctx context.Context, mock *replay.Mock) error {
 	answering, left := mock.Recordings()
 	text := fmt.Sprintf("answers %s of %s", counted(answering, "recording"), clean(m.name()))
 	if left > 0 {
-		text += fmt.Sprintf("; %d others have no response to give", left)
+		text += fmt.Sprintf("; %s no response to give", count(left, "other has", "others have"))
 	}
 	fmt.Fprintf(m.stdout, "receiving on http://%s\n%s\n", l.Addr(), text)
 	server := &wire.Server{Serve: func(x *wire.Exchange) { mock.Serve(ctx, x) }, Panicked: func(value any, stack []byte) {

@@ -24,7 +24,7 @@ const (
 	Misused   Kind = "misused"    // the question is wrong: an expression, an id, a parameter
 	Unknown   Kind = "unknown"    // no such record, attempt or answer
 	Ambiguous Kind = "ambiguous"  // several records end like this
-	NoSession Kind = "no_session" // no such session, or none of its records
+	NoSession Kind = "no_session" // no such session
 	Taken     Kind = "taken"      // the name is another session's
 	Unsigned  Kind = "unsigned"   // nobody signs requests of this source
 	Failed    Kind = "failed"     // the store could not do it
