@@ -27,7 +27,8 @@ const (
 	// copied through.
 	streamCost = 6 * inlineMost
 	// passCost is for the response of a target: the piece that is being filled, and what is copied through. Its pieces
-	// that wait for their commit are in the queue of the store, which has a bound of its own.
+	// that wait for their commit are in the queue of the store, which has a bound of its own. Before the response it is
+	// for what is written to the target.
 	passCost = 96 << 10
 	// copies is how many there are of what is in memory whole: of a small request its bytes and the record that is made
 	// of them, of a large body that expressions look into its bytes and the text that they become.

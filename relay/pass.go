@@ -23,7 +23,7 @@ const (
 // asked again at once, but hooktape takes over. Those of a key (order_by) go one at a time, behind what waits for the target
 // under it. Pass discards r.raw when no attempt needs it any more.
 func (r *reception) pass() {
-	m := r.message(r.rec, r.x.Head, r.rec.Raw)
+	m := message{rec: r.rec, head: r.x.Head, raw: r.rec.Raw}
 	var patience <-chan time.Time // never, when there is none: then the first failure is the answer
 	if r.src.Patience > 0 {
 		timer := time.NewTimer(r.src.Patience)

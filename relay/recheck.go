@@ -88,8 +88,8 @@ func (r *reception) rehear(m message) error {
 	if r.src.Provider != nil {
 		r.inquiry = newInquiry(r.src, m.head, r.rec.Time, r.rec.TLS)
 	}
-	if r.inquiry != nil && r.inquiry.streams() && m.body != nil {
-		if err := r.inquiry.readFrom(m); err != nil {
+	if r.inquiry != nil && r.inquiry.streams() && m.raw.Size > m.bodyAt() {
+		if err := r.readBack(m); err != nil {
 			return err
 		}
 	}
@@ -102,16 +102,16 @@ func (r *reception) rehear(m message) error {
 	return nil
 }
 
-// readFrom shows the check the body of a recorded request.
-func (q *inquiry) readFrom(m message) error {
-	raw, err := m.body()
+// readBack shows the check of who sent it the body of a recorded request.
+func (r *reception) readBack(m message) error {
+	raw, err := r.Agent.open(m.raw, m.bodyAt())
 	if err != nil {
 		return err
 	}
 	defer raw.Close()
 	buf := buffers.Get().(*[32 << 10]byte)
 	defer buffers.Put(buf)
-	_, err = io.CopyBuffer(struct{ io.Writer }{q.check}, wire.NewBodyReader(m.head.Framing, raw), buf[:])
+	_, err = io.CopyBuffer(struct{ io.Writer }{r.inquiry.check}, wire.NewBodyReader(m.head.Framing, raw), buf[:])
 	return err
 }
 

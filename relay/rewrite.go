@@ -2,7 +2,6 @@ package relay
 
 import (
 	"fmt"
-	"io"
 
 	"github.com/hooktape/hooktape/relay/expr"
 	"github.com/hooktape/hooktape/relay/wire"
@@ -36,7 +35,7 @@ func (a *Agent) rewrite(to *aim, m message, out *wire.Outgoing, s *sent) error {
 	if body == nil {
 		return nil
 	}
-	if out.Body, err = a.keepBody(body, s); err != nil {
+	if err := a.keepBody(body, s, out); err != nil {
 		return fmt.Errorf("the rewritten body could not be recorded: %w", err)
 	}
 	return nil
@@ -52,15 +51,18 @@ func (a *Agent) Rewrite(source, target string, v *expr.View) (wire.Edit, []byte,
 	return src.Rewrite(target, v)
 }
 
-// keepBody puts the body that an attempt sends onto the disk, or into its spool while it is small, and gives what reads
-// it from there.
-func (a *Agent) keepBody(body []byte, s *sent) (func() (io.ReadCloser, error), error) {
+// keepBody puts the body that an attempt sends onto the disk, or into its spool while it is small, and has out send it from
+// there.
+func (a *Agent) keepBody(body []byte, s *sent, out *wire.Outgoing) error {
 	s.body = a.store.Spool()
 	if _, err := s.body.Write(body); err != nil {
-		return nil, err
+		return err
 	}
 	raw, err := s.body.Raw()
-	return a.open(raw, 0), err
+	if err == nil {
+		a.carry(out, raw, 0)
+	}
+	return err
 }
 
 // outcome is what is written down of the attempt.

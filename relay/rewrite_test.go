@@ -107,7 +107,7 @@ func TestARewriteThatCantReadTheBodyIsTriedAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := r.message(&store.Record{BodySize: 70000}, head, store.Raw{Pieces: store.ID{1}, Size: int64(len(head.Raw)) + 70000})
+	m := message{rec: &store.Record{BodySize: 70000}, head: head, raw: store.Raw{Pieces: store.ID{1}, Size: int64(len(head.Raw)) + 70000}}
 	s := sent{attempt: new(store.Attempt)}
 	if _, err := r.prepare(newAim(src, src.Targets[0]), m, &s); err == nil || s.hopeless {
 		t.Errorf("%v, hopeless: %v", err, s.hopeless)

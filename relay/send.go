@@ -1,7 +1,6 @@
 package relay
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -27,33 +26,34 @@ const wholeTimeout = 10
 type message struct {
 	rec  *store.Record
 	head *wire.RequestHead
-	raw  store.Raw                     // its bytes
-	body func() (io.ReadCloser, error) // its bytes behind the head, from the first; nil: there are none
+	raw  store.Raw // its bytes, those of the head first
 
 	attempt int // that is to be made of it, from 1; 0: not known
 }
 
-// message is the recorded bytes ready to be sent; raw are those of rec.
-func (a *Agent) message(rec *store.Record, head *wire.RequestHead, raw store.Raw) message {
-	return message{rec: rec, head: head, raw: raw, body: a.open(raw, int64(len(head.Raw)))}
-}
+// bodyAt is where the body begins in the message's bytes.
+func (m *message) bodyAt() int64 { return int64(len(m.head.Raw)) }
 
-// open gives what reads raw from a place in it to its end; nil when there is nothing.
-func (a *Agent) open(raw store.Raw, from int64) func() (io.ReadCloser, error) {
+// carry gives a request that is about to be sent its body: raw, from a place in it to its end.
+func (a *Agent) carry(out *wire.Outgoing, raw store.Raw, from int64) {
+	out.Bytes, out.Body = nil, nil
 	switch {
 	case raw.Size == from:
-		return nil
 	case raw.Inline != nil:
-		return func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(raw.Inline[from:])), nil }
+		out.Bytes = raw.Inline[from:]
+	default:
+		out.Body = func() (io.ReadCloser, error) { return a.open(raw, from) }
 	}
-	return func() (io.ReadCloser, error) {
-		f := a.store.Open(raw)
-		if _, err := f.Seek(from, io.SeekStart); err != nil {
-			f.Close()
-			return nil, err
-		}
-		return f, nil
+}
+
+// open reads raw from a place in it to its end.
+func (a *Agent) open(raw store.Raw, from int64) (io.ReadCloser, error) {
+	f := a.store.Open(raw)
+	if _, err := f.Seek(from, io.SeekStart); err != nil {
+		f.Close()
+		return nil, err
 	}
+	return f, nil
 }
 
 // load reads a message back from the store.
@@ -75,7 +75,7 @@ func (a *Agent) load(id store.ID) (message, error) {
 	if err != nil {
 		return message{}, fmt.Errorf("record %s: %w", id, err)
 	}
-	return a.message(rec, head, rec.Raw), nil
+	return message{rec: rec, head: head, raw: rec.Raw}, nil
 }
 
 // aim is a configured target made ready to send to.
@@ -115,7 +115,7 @@ func (a *aim) routeBehind(base string) wire.Route {
 	return route
 }
 
-// outgoing is the message as this target gets it (promise 5).
+// outgoing is the message as this target gets it (promise 5), but for its body.
 func (a *aim) outgoing(m message) (*wire.Outgoing, error) {
 	route := a.routeBehind(m.rec.Base)
 	if a.Forwarded {
@@ -128,7 +128,7 @@ func (a *aim) outgoing(m message) (*wire.Outgoing, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &wire.Outgoing{URL: a.URL, Head: head, Method: m.head.Method, Body: m.body, Timeouts: a.timeouts}, nil
+	return &wire.Outgoing{URL: a.URL, Head: head, Method: m.head.Method, Timeouts: a.timeouts}, nil
 }
 
 // sent is an attempt of which the head of the response has come, or nothing will come.
@@ -187,6 +187,7 @@ func (a *Agent) prepare(to *aim, m message, s *sent) (*wire.Outgoing, error) {
 		s.hopeless = true
 		return nil, err
 	}
+	a.carry(out, m.raw, m.bodyAt())
 	if to.Rewrite != nil {
 		err = a.rewrite(to, m, out, s)
 	}

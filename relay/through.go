@@ -30,7 +30,8 @@ func (a *Agent) through(to *aim, m message) (*wire.Outgoing, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &wire.Outgoing{URL: to.URL, Preface: preface, Head: m.head.Raw, Method: m.head.Method, Body: m.body, Timeouts: to.timeouts}
+	out := &wire.Outgoing{URL: to.URL, Preface: preface, Head: m.head.Raw, Method: m.head.Method, Timeouts: to.timeouts}
+	a.carry(out, m.raw, m.bodyAt())
 	a.edge.at(to.Tunnel).lead(out)
 	return out, nil
 }
