@@ -59,7 +59,8 @@ The path of URL takes the place of the source's path, as a target's does; when
 URL has no path the recorded one stays. Flags choose among the accepted records
 unless --verdict names others; of a session and of a tape file all are sent, of
 others the newest 50 unless --limit says otherwise. Each send is put on the tape
-as an attempt of its record. Of a session or a tape file, the calls that the app
+as an attempt of its record. Records of a tape file are named by the ids that they
+had where they were recorded. Of a session or a tape file, the calls that the app
 itself made to others are left out, unless --source names theirs; --resign signs
 what somebody signs. What the config meant for no target, as an ack with deliver =
 false does, is left out too, since the app never answered it: --undelivered sends
@@ -99,7 +100,11 @@ written in any case; in a job on GitHub its summary gets one.`,
 			}
 			defer t.Close()
 			r.tape = t.Client
-			return r.replay(c.Context(), args)
+			names, err := r.inFile(c.Context(), args)
+			if err != nil {
+				return err
+			}
+			return r.replay(c.Context(), names)
 		},
 	}
 	f.chosen.add(c)
@@ -127,8 +132,8 @@ func (f *replayFlags) session() bool { return f.chosen.session != "" || f.file !
 
 // replayer checks what replay was told.
 func (f *replayFlags) replayer(e *env, args []string) (*replayer, error) {
-	switch chosen := f.chosen.given() || f.file != ""; {
-	case len(args) == 0 && !chosen:
+	switch chosen := f.chosen.given(); {
+	case len(args) == 0 && !chosen && f.file == "":
 		return nil, misused("hooktape replay last, or choose with --session, --file, --where, --source, --verdict, --since or --until", "which records?")
 	case len(args) > 0 && chosen:
 		return nil, misused("give ids, or flags that choose", "ids and flags that choose exclude each other")
@@ -219,7 +224,9 @@ func (r *replayer) openTape(ctx context.Context) (*tape, error) {
 		return nil, err
 	}
 	r.filter.Session, r.damaged = of.Session, of.Damaged > 0
-	r.all = int64(of.Records)
+	if !r.named {
+		r.all = int64(of.Records)
+	}
 	return t, nil
 }
 
@@ -313,7 +320,9 @@ func (r *replayer) lookAtSession(ctx context.Context) error {
 			if session.Name != name {
 				continue
 			}
-			r.all = session.Records
+			if !r.named {
+				r.all = session.Records
+			}
 			if session.Masked != nil && r.judge.recorded {
 				if r.judge.rules, err = r.judge.rules.Masked(hiddenOf(session.Masked)); err != nil {
 					return err
@@ -385,7 +394,7 @@ func (r *replayer) shots(ctx context.Context, names []string) iter.Seq2[replay.S
 			}
 			for i, a := range aims {
 				for j := range r.variations {
-					if !yield(&shot{of: r, rec: &rec, aim: a, variation: &r.variations[j], first: i+j == 0}, nil) {
+					if !yield(&shot{of: r, rec: &rec, called: r.called(&rec, found), aim: a, variation: &r.variations[j], first: i+j == 0}, nil) {
 						return
 					}
 				}
@@ -406,7 +415,9 @@ func (r *replayer) sum() error {
 	case r.found == 0 && r.left.Undelivered > 0:
 		return cannot("--undelivered sends them", "replay: the config meant these records for no target, nothing was sent")
 	case r.found == 0 && r.left.Outbound > 0:
-		return cannot("--source NAME sends those of one source", "replay: these records of session %q are calls that the app made to others, nothing was sent", r.filter.Session)
+		return cannot("--source NAME sends those of one source", "replay: these records are calls that the app made to others, nothing was sent")
+	case r.found == 0 && r.flags.file != "":
+		return cannot("refused records are sent with --verdict only", "replay: no record of %s is like that, nothing was sent", clean(r.flags.file))
 	case r.found == 0 && r.flags.session():
 		return cannot("hooktape list --session NAME shows what is in it; refused records are sent with --verdict only",
 			"replay: no record of session %q is like that, nothing was sent", r.filter.Session)

@@ -8,7 +8,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/hooktape/hooktape/relay/inspect"
 	"github.com/hooktape/hooktape/replay"
 )
 
@@ -49,17 +48,22 @@ func (r *replayer) checkEdits(ctx context.Context, names []string) error {
 		return nil
 	}
 	var left leftOut // counted when they are sent
+	n := 0
 	for rec, err := range r.tape.Playable(ctx, r.chosen(names)) {
 		if err != nil {
 			return apiError("replay", err)
 		}
 		request, err := r.recorded(ctx, &rec)
-		if err != nil || rec.Truncated || r.leavesOut(&rec, &left) {
+		if r.leavesOut(&rec, &left) {
+			continue // that is told
+		}
+		n++
+		if err != nil || rec.Truncated {
 			continue // it is not sent, and that is told
 		}
 		for _, v := range r.variations {
 			if _, err := request.With(v.edits...); err != nil {
-				return cannotEdit(&rec, &v, err)
+				return cannotEdit(r.called(&rec, n), &v, err)
 			}
 		}
 	}
@@ -76,7 +80,7 @@ func (r *replayer) edited() bool {
 	return false
 }
 
-func cannotEdit(rec *inspect.Playable, v *variation, err error) error {
+func cannotEdit(of recordName, v *variation, err error) error {
 	in := ""
 	if v.name != "" {
 		in = " as " + strings.TrimSpace(clean(v.name))
@@ -85,7 +89,7 @@ func cannotEdit(rec *inspect.Playable, v *variation, err error) error {
 	if errors.Is(err, replay.ErrNoPart) {
 		hint = "nothing was sent; --add makes what is not there, and --where chooses records that have it"
 	}
-	return misused(hint, "change record %s%s: %w", rec.ID, in, err)
+	return misused(hint, "change record %s%s: %w", of.whole, in, err)
 }
 
 // setsHost says whether the requests have a Host of their own.

@@ -14,8 +14,9 @@ import (
 // sendJSON is a send as JSON shows it.
 type sendJSON struct {
 	Record  store.ID             `json:"record"`
-	Target  string               `json:"target"` // "" for --to
-	URL     string               `json:"url"`    // "": it was not sent
+	Origin  string               `json:"origin_id,omitempty"` // of an imported record: the id that it had where it was recorded
+	Target  string               `json:"target"`              // "" for --to
+	URL     string               `json:"url"`                 // "": it was not sent
 	Outcome replay.Outcome       `json:"outcome"`
 	Time    inspect.Time         `json:"time"`    // when it was sent
 	Due     inspect.Time         `json:"due"`     // when it was to be sent; null: there was no such time
@@ -30,6 +31,7 @@ type sendJSON struct {
 	Lost       string `json:"then_error,omitempty"` // why what came back then can't be read
 	*varied
 
+	called  recordName
 	request string // for people
 }
 
@@ -41,7 +43,7 @@ type responseJSON struct {
 
 // line is what is told of a send.
 func (r *reporter) line(p *played) sendJSON {
-	s := sendJSON{Record: p.rec.ID, Target: p.aim.target, Lost: p.lost, request: p.rec.Method + " " + p.rec.Path}
+	s := sendJSON{Record: p.rec.ID, Origin: p.rec.Origin, called: p.called, Target: p.aim.target, Lost: p.lost, request: p.rec.Method + " " + p.rec.Path}
 	if r.of.varied() {
 		s.varied = r.vary(p)
 		s.request += " (" + p.variation.name + ")"
@@ -107,7 +109,7 @@ func (p *played) failure() string {
 // reported is the send as reports tell of it.
 func (s *sendJSON) reported() *replay.Case {
 	c := &replay.Case{
-		Record: s.Record.String(), Request: clean(s.request), To: clean(s.to()), Outcome: s.Outcome,
+		Record: s.called.whole, Request: clean(s.request), To: clean(s.to()), Outcome: s.Outcome,
 		Paced: !s.Due.IsZero(), Late: s.Late.Duration(),
 	}
 	if s.Now != nil {
@@ -149,11 +151,11 @@ func (r *reporter) print(s *sendJSON) error {
 	var b strings.Builder
 	switch {
 	case s.Outcome == replay.NotSent:
-		fmt.Fprintf(&b, "%s  %s\n", i.dim(ending(s.Record)), s.text(i))
+		fmt.Fprintf(&b, "%s  %s\n", i.dim(s.called.short), s.text(i))
 	case s.Outcome == replay.Same && r.of.many:
-		fmt.Fprintf(&b, "%s  %s → %s  %s  %s\n", i.dim(ending(s.Record)), clean(s.request), clean(s.to()), s.Now.line(i), i.green("same"))
+		fmt.Fprintf(&b, "%s  %s → %s  %s  %s\n", i.dim(s.called.short), clean(s.request), clean(s.to()), s.Now.line(i), i.green("same"))
 	default:
-		fmt.Fprintf(&b, "%s  %s → %s\n", i.dim(ending(s.Record)), i.bold(clean(s.request)), clean(s.to()))
+		fmt.Fprintf(&b, "%s  %s → %s\n", i.dim(s.called.short), i.bold(clean(s.request)), clean(s.to()))
 		for line := range strings.Lines(s.text(i)) {
 			b.WriteString("  " + line)
 		}

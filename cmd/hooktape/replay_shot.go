@@ -83,9 +83,10 @@ func timeouts(wait time.Duration) wire.Timeouts {
 
 // shot is a record on its way to a target. It implements replay.Shot.
 type shot struct {
-	of  *replayer
-	rec *inspect.Playable
-	aim aim
+	of     *replayer
+	rec    *inspect.Playable
+	called recordName
+	aim    aim
 
 	first     bool // of the record's
 	variation *variation

@@ -229,9 +229,9 @@ func (r *reporter) printVaried(s *sendJSON) error {
 func (r *reporter) named(s *sendJSON) string {
 	several := func(source inspect.Source) bool { return len(source.Targets) > 1 }
 	if s.Target == "" || !slices.ContainsFunc(r.of.sources, several) {
-		return ending(s.Record)
+		return s.called.short
 	}
-	return ending(s.Record) + " → " + clean(s.Target)
+	return s.called.short + " → " + clean(s.Target)
 }
 
 // marks says of each of the row's cells whether it is marked.
