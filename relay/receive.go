@@ -236,7 +236,6 @@ func (r *reception) commit() error {
 	r.rec.Undelivered = r.found.verdict == store.Accepted && r.target == nil && plan.deliveries == nil && len(r.src.targets) > 0
 	committed := r.append(plan)
 	r.noteTrace(r.rec.ID)
-	r.takeTurn()
 	if err := committed.Wait(); err != nil {
 		return err
 	}

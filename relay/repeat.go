@@ -52,6 +52,8 @@ func (r *reception) append(p plan) *store.Commit {
 	if r.target != nil && !r.standInLine(keys) {
 		return r.store.Append(r.rec, r.raw, nil, r.instead(underWay()).render)
 	}
+	r.enterTurns()
+	defer r.takeTurn()
 	return r.store.AppendOnce(r.rec, r.raw, p.deliveries, p.render, keys...)
 }
 

@@ -13,11 +13,22 @@ import (
 // it stands in target.turns: behind those of its key that are being passed on, and before the deliveries that come
 // later. Where deliveries of its key wait already it becomes one, and is behind them by the order of the tape.
 
-// takeTurn gives a request that is to be passed on its place in the order of its key. It is called once the request has one
-// on the tape.
-func (r *reception) takeTurn() {
+// enterTurns has a request that is to be passed on stand in the order of its key. That is the order of the tape, in which the
+// request has no place yet: its id and its turn can't be had at once, and another one may have both in between.
+func (r *reception) enterTurns() {
 	if r.target != nil && r.owed.Key != "" {
-		r.turn = r.target.turns.stand(r.owed.Key)
+		r.turn = r.target.turns.enter(r.owed.Key)
+	}
+}
+
+// takeTurn gives the request its place in that order. It is called once it has one on the tape.
+func (r *reception) takeTurn() {
+	switch {
+	case r.turn == nil:
+	case r.rec.ID == store.ID{}: // it has none: the tape takes nothing
+		r.endTurn()
+	default:
+		r.turn.settle(r.rec.ID)
 	}
 }
 

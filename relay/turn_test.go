@@ -126,7 +126,11 @@ func (r *rig) sendsInTurn(n int) (answers func() []string) {
 			defer target.turns.mu.Unlock()
 			standing := 0
 			for _, spots := range target.turns.who {
-				standing += len(spots)
+				for _, s := range spots {
+					if s.settled {
+						standing++
+					}
+				}
 			}
 			return standing == i+1
 		})
