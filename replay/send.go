@@ -113,17 +113,7 @@ func (r *Result) read(from *wire.Response) error {
 	digest.Reset()
 	from.SetDecoded(digest.take)
 	r.Kept.begin(from.Head)
-	buf := buffers.Get().(*[32 << 10]byte)
-	defer buffers.Put(buf)
-	buffer := buf[:]
-	var err error
-	for err == nil {
-		var n int
-		n, err = from.Read(buffer)
-		if _, keeping := r.Kept.Write(buffer[:n]); keeping != nil {
-			err = fmt.Errorf("keep the response: %w", keeping)
-		}
-	}
+	err := r.Kept.body(from)
 	r.Response.Size = from.BodySize()
 	digest.Sum(r.Response.digest[:0])
 	if errors.Is(err, io.EOF) {

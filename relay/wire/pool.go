@@ -17,9 +17,8 @@ type link struct {
 	sock    *socket
 	stream  net.Conn // what HTTP is spoken on: sock, or TLS on it
 	in      buffer
-	arrived time.Time // when the last bytes of in were read
+	arrived time.Time // when the last bytes came; from then on it is idle, when it is in the pool
 	failed  error     // what the next read gives; nil: it reads
-	parked  time.Time // when it was put into the pool
 
 	// quiet says that the peer has neither closed the connection nor sent anything.
 	// Nil: that can't be known.
@@ -27,6 +26,7 @@ type link struct {
 	ask   *asking // of a plain socket; else nil
 
 	watched watch
+	try     try // the request under way; zero: none is
 
 	// Apps say the same again and again: a head that is byte for byte the last one
 	// is not parsed again.
@@ -141,7 +141,6 @@ func (p *pool) take(at address) *link {
 
 // put keeps a connection, or closes it where there are enough.
 func (p *pool) put(l *link, maxIdle int, timeout time.Duration) {
-	l.parked = time.Now()
 	if !p.push(l, maxIdle, timeout) {
 		l.close()
 	}
@@ -184,7 +183,7 @@ func (p *pool) sweep(timeout time.Duration) (expired []*link) {
 	var next time.Duration
 	for at, links := range p.idle {
 		n := 0
-		for n < len(links) && now.Sub(links[n].parked) >= timeout {
+		for n < len(links) && now.Sub(links[n].arrived) >= timeout {
 			n++
 		}
 		expired = append(expired, links[:n]...)
@@ -193,7 +192,7 @@ func (p *pool) sweep(timeout time.Duration) (expired []*link) {
 			continue
 		}
 		p.idle[at] = slices.Clone(links[n:])
-		if left := timeout - now.Sub(links[n].parked); next == 0 || left < next {
+		if left := timeout - now.Sub(links[n].arrived); next == 0 || left < next {
 			next = left
 		}
 	}

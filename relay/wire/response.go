@@ -28,6 +28,12 @@ type Response struct {
 	FirstByte time.Time     // when the first byte of Head arrived
 	Reused    bool          // the connection was used before
 
+	*try // nil: it is closed
+}
+
+// A try is what there is to one request on one connection. It is kept with the
+// connection, as the buffer is: requests that share one need no new one.
+type try struct {
 	client *Client
 	link   *link
 	out    Outgoing
@@ -37,8 +43,7 @@ type Response struct {
 
 	framer Framer
 	err    error // why it can't be read further
-	closed bool
-	lost   bool // the connection was closed before any of a response came
+	lost   bool  // the connection was closed before any of a response came
 
 	writer  *writer // nil: all was written by Do itself
 	sendErr error   // of the connection, while writing; or errStopped
@@ -179,6 +184,8 @@ func (r *Response) untilPause() {
 // cause of the context given to Do when that has ended.
 func (r *Response) Read(p []byte) (int, error) {
 	switch {
+	case r.try == nil:
+		return 0, errClosed
 	case r.err != nil:
 		return 0, r.err
 	case r.framer.Done():
@@ -219,6 +226,7 @@ func (r *Response) receive(p []byte) (int, error) {
 	n, err := r.link.stream.Read(p)
 	switch {
 	case n > 0:
+		r.link.arrived = time.Now()
 		return n, nil
 	case err == io.EOF && r.framer.EOF() == nil:
 		return 0, io.EOF
@@ -228,7 +236,8 @@ func (r *Response) receive(p []byte) (int, error) {
 	return 0, causeOf(r.ctx, cutShort(err))
 }
 
-// BodySize returns how many bytes of decoded body have been read.
+// BodySize returns how many bytes of decoded body have been read. It may be asked
+// until Close.
 func (r *Response) BodySize() int64 { return r.framer.Size() }
 
 // SetDecoded has the decoded body shown to seen while it is read, in pieces that
@@ -238,17 +247,18 @@ func (r *Response) SetDecoded(seen func(p []byte)) { r.framer.Decoded = seen }
 // Close ends what is under way. The connection goes back to the pool if the
 // response was read to its end and both sides let it live on.
 func (r *Response) Close() error {
-	if r.closed {
+	if r.try == nil {
 		return nil
 	}
-	r.closed = true
-	if r.release() && r.err == nil && r.framer.Done() && r.Head.KeepAlive && r.link.in.empty() && persists(r.out.Head) {
-		c := r.client
-		c.pool.put(r.link, r.maxIdle(), cmp.Or(c.IdleTimeout, defaultIdleTimeout))
+	intact := r.release() && r.err == nil && r.framer.Done() && r.Head.KeepAlive && r.link.in.empty() && persists(r.out.Head)
+	c, l, maxIdle := r.client, r.link, r.maxIdle()
+	*r.try = try{} // the connection keeps nothing of what was sent on it
+	r.try = nil
+	if intact {
+		c.pool.put(l, maxIdle, cmp.Or(c.IdleTimeout, defaultIdleTimeout))
 	} else {
-		r.link.close()
+		l.close()
 	}
-	r.err = errClosed
 	return nil
 }
 
