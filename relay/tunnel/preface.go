@@ -67,41 +67,72 @@ type incoming struct {
 	b []byte // what has come of it, its length first
 }
 
-// read reads the message to its end. After a timeout it can be called again, and so it can for the next message. The error
-// is io.EOF when the writer has ended before a message, io.ErrUnexpectedEOF within one; or it wraps errGarbled.
+// read reads the message to its end. The error is io.EOF when the writer has ended before a message, io.ErrUnexpectedEOF
+// within one; or it wraps errGarbled.
 func (m *incoming) read(read func([]byte) (int, error), v any) error {
-	if err := m.fill(read, lengthSize); err != nil {
-		return err
+	for {
+		n, err := m.missing()
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			_, err := m.decode(v)
+			return err
+		}
+		m.b = slices.Grow(m.b, n)
+		got, err := read(m.b[len(m.b) : len(m.b)+n])
+		m.b = m.b[:len(m.b)+got]
+		if err != nil && got < n {
+			return m.cut(err)
+		}
+	}
+}
+
+// take adds what p begins with, as far as it is of the message, and says how much that is.
+func (m *incoming) take(p []byte) (used int, err error) {
+	for used < len(p) {
+		n, err := m.missing()
+		if n == 0 || err != nil {
+			return used, err
+		}
+		n = min(n, len(p)-used)
+		m.b = append(m.b, p[used:used+n]...)
+		used += n
+	}
+	return used, nil
+}
+
+// missing is how many bytes are still to come, as far as that is known: those of the length come first. The error wraps
+// errGarbled.
+func (m *incoming) missing() (int, error) {
+	if len(m.b) < lengthSize {
+		return lengthSize - len(m.b), nil
 	}
 	n := binary.BigEndian.Uint32(m.b)
 	if n > maxMessage {
-		return fmt.Errorf("%w: it says that it has %d bytes, of at most %d", errGarbled, n, maxMessage)
+		return 0, fmt.Errorf("%w: it says that it has %d bytes, of at most %d", errGarbled, n, maxMessage)
 	}
-	if err := m.fill(read, lengthSize+int(n)); err != nil {
-		return err
-	}
-	if err := cbor.Unmarshal(m.b[lengthSize:], v); err != nil {
-		return fmt.Errorf("%w: %w", errGarbled, err)
-	}
-	m.b = m.b[:0]
-	return nil
+	return lengthSize + int(n) - len(m.b), nil
 }
 
-// fill reads until n bytes are there.
-func (m *incoming) fill(read func([]byte) (int, error), n int) error {
-	m.b = slices.Grow(m.b, max(0, n-len(m.b)))
-	for len(m.b) < n {
-		got, err := read(m.b[len(m.b):n])
-		m.b = m.b[:len(m.b)+got]
-		switch {
-		case err == nil || len(m.b) == n:
-		case len(m.b) > 0:
-			return unexpected(err)
-		default:
-			return err
-		}
+// decode is what the message says, once it is whole. Then the next one can come. The error wraps errGarbled.
+func (m *incoming) decode(v any) (whole bool, err error) {
+	if n, err := m.missing(); n > 0 || err != nil {
+		return false, err
 	}
-	return nil
+	if err := cbor.Unmarshal(m.b[lengthSize:], v); err != nil {
+		return true, fmt.Errorf("%w: %w", errGarbled, err)
+	}
+	m.b = m.b[:0]
+	return true, nil
+}
+
+// cut is the error of reading, where it came within a message.
+func (m *incoming) cut(err error) error {
+	if len(m.b) > 0 {
+		return unexpected(err)
+	}
+	return err
 }
 
 // unexpected is the error of a read in the midst of a message.
