@@ -43,7 +43,7 @@ func (l *laptop) lead(out *wire.Outgoing) {
 		return
 	}
 	l.tally.requests.Add(1)
-	out.Dial, out.Kept, out.MaxKept = l.link.Open, l.kept, tunnel.MaxKept
+	out.Dial, out.Kept, out.MaxKept, out.KeptUntil = l.link.Open, l.kept, tunnel.MaxKept, l.link.Done()
 }
 
 // crowded is the finding about a request for which there was no place in a tunnel: those under way take them all.

@@ -55,6 +55,9 @@ type Outgoing struct {
 	Kept    string
 	MaxKept int // connections kept of that name while they are idle
 
+	// KeptUntil is closed before that name is forgotten (Client.Forget): from then on none is kept. Nil: never.
+	KeptUntil <-chan struct{}
+
 	// Preface goes before Head on the wire, and with it. It is none of the request.
 	Preface []byte
 
@@ -99,6 +102,14 @@ func (e *SendError) Timeout() bool { return isTimeout(e.Err) }
 // Unreachable says that nothing of a response came.
 func (e *SendError) Unreachable() bool { return e.Phase != PhaseRead }
 
+// and is the error of a request that was lost like that, and that there was no other connection for; nil: it was not.
+func (e *SendError) and(none error) error {
+	if e == nil {
+		return none
+	}
+	return &SendError{e.Phase, fmt.Errorf("%w, and then %w", e.Err, none)}
+}
+
 // pooledTries is how many pooled connections a request is tried on before a fresh
 // one is dialled: a restarted app has closed them all.
 const pooledTries = 2
@@ -107,7 +118,8 @@ const pooledTries = 2
 // a *SendError.
 //
 // The request is sent again, on another connection, only when one from the pool
-// turns out to be closed before any byte of a response came; never otherwise.
+// turns out to be closed before any byte of a response came; never otherwise. When
+// there is no other, the error tells how far it came on the one that was lost.
 //
 // A response that comes before the request was sent to its end is the response.
 // From 300 on it ends the sending at once, others do when they are closed; the
@@ -122,9 +134,10 @@ func (c *Client) Do(ctx context.Context, o *Outgoing) (*Response, error) {
 	if err != nil {
 		return nil, &SendError{PhaseDial, err}
 	}
+	var lost *SendError // of a pooled connection: what was sent on it may have been seen
 	for tries := 1; ; tries++ {
 		if ctx.Err() != nil {
-			return nil, &SendError{PhaseDial, context.Cause(ctx)}
+			return nil, lost.and(&SendError{PhaseDial, context.Cause(ctx)})
 		}
 		var l *link
 		if tries <= pooledTries {
@@ -133,7 +146,7 @@ func (c *Client) Do(ctx context.Context, o *Outgoing) (*Response, error) {
 		reused := l != nil
 		if !reused {
 			if l, err = c.connect(ctx, at, o, limits, end); err != nil {
-				return nil, err
+				return nil, lost.and(err)
 			}
 		}
 		l.try = try{client: c, link: l, out: *o, limits: limits, end: end}
@@ -146,7 +159,9 @@ func (c *Client) Do(ctx context.Context, o *Outgoing) (*Response, error) {
 		}
 		if errors.Is(err, errStale) {
 			tries-- // it was not tried
+			continue
 		}
+		lost, _ = errors.AsType[*SendError](err)
 	}
 }
 

@@ -270,7 +270,7 @@ func TestClientLooksAtPooledConnections(t *testing.T) {
 		close(again)
 		<-spoke
 		waitReadable(t, l)
-		c.pool.put(l, 1, time.Minute)
+		c.pool.put(l, 1, nil, time.Minute)
 		if got, reused := fetch(t, c, get(u)); got != okAnswer || reused && l.quiet != nil || seen.Load() != 2 {
 			t.Errorf("%q: got %q, reused %v, %d requests", unasked, got, reused, seen.Load())
 		}
@@ -330,7 +330,7 @@ func TestAConnectionIsLookedAtBeforeAPreface(t *testing.T) {
 		t.Fatal("not pooled")
 	}
 	waitReadable(t, l)
-	c.pool.put(l, 1, time.Minute)
+	c.pool.put(l, 1, nil, time.Minute)
 	o.Preface, o.Bytes = make([]byte, 1<<10), make([]byte, bigBuffer-len(o.Head))
 	if got, reused := fetch(t, c, o); got != okAnswer || reused && l.quiet != nil {
 		t.Errorf("got %q, reused %v", got, reused)
@@ -648,6 +648,60 @@ func TestClientForgetsConnectionsByTheirName(t *testing.T) {
 	}
 	c.Close()
 	<-ended["b"]
+}
+
+// A response may end when its connections were forgotten already.
+func TestAConnectionThatWasForgottenInUseIsNotKept(t *testing.T) {
+	c := newClient(t)
+	near, far := net.Pipe()
+	ended, until := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		for _, ok := take(far); ok; _, ok = take(far) {
+			_, _ = io.WriteString(far, okAnswer)
+		}
+	}()
+	dial := func(context.Context) (net.Conn, error) { return near, nil }
+	r, err := c.Do(t.Context(), &Outgoing{Head: getHead, Method: "GET", Dial: dial, Kept: "a", MaxKept: 1, KeptUntil: until})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadAll(r); err != nil {
+		t.Fatal(err)
+	}
+	close(until)
+	c.Forget("a")
+	_ = r.Close()
+	if c.pool.take(address{host: "a"}) != nil {
+		t.Fatal("it is kept")
+	}
+	<-ended
+}
+
+// Where there is no connection to send a request on again, it is told what came of it on the one that was lost.
+func TestARequestThatWasLostIsNotToldToBeUnsent(t *testing.T) {
+	near, far := net.Pipe()
+	go func() {
+		defer far.Close()
+		take(far)
+		_, _ = io.WriteString(far, okAnswer)
+		take(far)
+	}()
+	c := newClient(t)
+	errNone := errors.New("none")
+	dials := 0
+	o := &Outgoing{Head: getHead, Method: "GET", Kept: "a", MaxKept: 1, Dial: func(context.Context) (net.Conn, error) {
+		if dials++; dials > 1 {
+			return nil, errNone
+		}
+		return near, nil
+	}}
+	fetch(t, c, o)
+	_, err := c.Do(t.Context(), o)
+	e, is := errors.AsType[*SendError](err)
+	if !is || e.Phase != PhaseWait || !errors.Is(err, io.ErrUnexpectedEOF) || !errors.Is(err, errNone) {
+		t.Errorf("got %v", err)
+	}
 }
 
 // errTooManyFiles is what accept says when there are no file descriptors left.

@@ -139,18 +139,23 @@ func (p *pool) take(at address) *link {
 	return l
 }
 
-// put keeps a connection, or closes it where there are enough.
-func (p *pool) put(l *link, maxIdle int, timeout time.Duration) {
-	if !p.push(l, maxIdle, timeout) {
+// put keeps a connection, or closes it where there are enough or until is closed.
+func (p *pool) put(l *link, maxIdle int, until <-chan struct{}, timeout time.Duration) {
+	if !p.push(l, maxIdle, until, timeout) {
 		l.close()
 	}
 }
 
-func (p *pool) push(l *link, maxIdle int, timeout time.Duration) bool {
+func (p *pool) push(l *link, maxIdle int, until <-chan struct{}, timeout time.Duration) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed || len(p.idle[l.at]) >= maxIdle {
 		return false
+	}
+	select {
+	case <-until: // what is kept is dropped behind that, and maybe was already: so it is looked at under mu
+		return false
+	default:
 	}
 	if p.idle == nil {
 		p.idle = make(map[address][]*link)

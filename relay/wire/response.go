@@ -251,11 +251,11 @@ func (r *Response) Close() error {
 		return nil
 	}
 	intact := r.release() && r.err == nil && r.framer.Done() && r.Head.KeepAlive && r.link.in.empty() && persists(r.out.Head)
-	c, l, maxIdle := r.client, r.link, r.maxIdle()
+	c, l, maxIdle, until := r.client, r.link, r.maxIdle(), r.out.KeptUntil
 	*r.try = try{} // the connection keeps nothing of what was sent on it
 	r.try = nil
 	if intact {
-		c.pool.put(l, maxIdle, cmp.Or(c.IdleTimeout, defaultIdleTimeout))
+		c.pool.put(l, maxIdle, until, cmp.Or(c.IdleTimeout, defaultIdleTimeout))
 	} else {
 		l.close()
 	}
