@@ -48,11 +48,11 @@ func (k *Kept) body(from io.Reader) error {
 		n, err := from.Read(k.memory[len(k.memory):cap(k.memory)])
 		k.memory, k.size = k.memory[:len(k.memory)+n], k.size+int64(n)
 		if err != nil {
-			return err
+			return unlessEnd(err)
 		}
 	}
 	if _, err := from.Read(nil); err != nil { // there was no more, as nearly always
-		return err
+		return unlessEnd(err)
 	}
 	buf := buffers.Get().(*[32 << 10]byte)
 	defer buffers.Put(buf)
@@ -62,9 +62,17 @@ func (k *Kept) body(from io.Reader) error {
 			return fmt.Errorf("keep the response: %w", keeping)
 		}
 		if err != nil {
-			return err
+			return unlessEnd(err)
 		}
 	}
+}
+
+// unlessEnd is an error of reading a response as people are told it; its end stays.
+func unlessEnd(err error) error {
+	if err == io.EOF {
+		return err
+	}
+	return &wire.SendError{Phase: wire.PhaseRead, Err: err}
 }
 
 // Write implements io.Writer.

@@ -78,21 +78,21 @@ type Phase string
 
 // The phases, in their order.
 const (
-	PhaseDial  Phase = "connect"         // name resolution included
-	PhaseTLS   Phase = "TLS handshake"   //
-	PhaseWrite Phase = "send"            //
-	PhaseWait  Phase = "wait"            // all is sent, nothing has come
-	PhaseRead  Phase = "read the answer" // a byte of the response has come
+	PhaseDial  Phase = "connect"             // name resolution included
+	PhaseTLS   Phase = "TLS handshake"       //
+	PhaseWrite Phase = "send"                //
+	PhaseWait  Phase = "wait for a response" // all is sent, nothing has come
+	PhaseRead  Phase = "read the response"   // a byte of the response has come
 )
 
 // A SendError says how far a request came that got no response, or no whole head
-// of one. What was sent may have been seen, from PhaseWrite on.
+// of one. Who reads a response may say with one why it is not whole. What was sent may have been seen, from PhaseWrite on.
 type SendError struct {
 	Phase Phase
 	Err   error // os.ErrDeadlineExceeded, the context's cause, a *SyntaxError, …
 }
 
-func (e *SendError) Error() string { return fmt.Sprintf("%s: %v", e.Phase, e.Err) }
+func (e *SendError) Error() string { return string(e.Phase) + ": " + reason(e.Phase, e.Err) }
 func (e *SendError) Unwrap() error { return e.Err }
 
 // Timeout says whether a time limit was the reason: one of Timeouts, or of the

@@ -395,6 +395,25 @@ func TestClientTellsHowFarItCame(t *testing.T) {
 
 var errDiskGone = errors.New("disk is gone")
 
+// What went wrong is read by people, in lists and reports: it says so in words, without the addresses of sockets.
+func TestASendErrorSaysWhatHappened(t *testing.T) {
+	refused := &net.OpError{Op: "dial", Net: "tcp", Addr: &net.TCPAddr{Port: 9}, Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
+	reset := &net.OpError{Op: "read", Net: "tcp", Err: os.NewSyscallError("read", syscall.ECONNRESET)}
+	for want, e := range map[string]SendError{
+		"connect: " + syscall.ECONNREFUSED.Error():                            {PhaseDial, refused},
+		"connect: nobody took the connection in time":                         {PhaseDial, context.DeadlineExceeded},
+		"wait for a response: the connection was closed without one":          {PhaseWait, io.ErrUnexpectedEOF},
+		"wait for a response: none came in time":                              {PhaseWait, os.ErrDeadlineExceeded},
+		"wait for a response: connection lost: " + syscall.ECONNRESET.Error(): {PhaseWait, &cutError{reset}},
+		"read the response: the connection was closed before its end":         {PhaseRead, io.ErrUnexpectedEOF},
+		"read the response: " + ErrUpgraded.Error():                           {PhaseRead, ErrUpgraded},
+	} {
+		if got := e.Error(); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
 func TestBrokenResponsesAreToldAndTheirConnectionsNotKept(t *testing.T) {
 	for _, tt := range []struct {
 		name, answer, body string
