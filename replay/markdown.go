@@ -78,6 +78,7 @@ func (m *Markdown) WriteTo(w io.Writer, s *Summary, took time.Duration, brokenOf
 		fmt.Fprintf(&b, "| status %d | %d |\n", t.Of, t.N)
 	}
 	markdownSpreads(&b, s)
+	markdownPlaces(&b, s)
 	if m.shown > 0 {
 		b.WriteString("\n")
 		b.Write(m.bad.Bytes())
@@ -101,6 +102,23 @@ func markdownSpreads(b *bytes.Buffer, s *Summary) {
 			fmt.Fprintf(b, " %.1f ms |", milliseconds(row.Of.Quantile(q.Part)))
 		}
 		b.WriteString("\n")
+	}
+}
+
+// PlacesShown is how many of the places at which responses differ are worth a reader's time.
+const PlacesShown = 10
+
+func markdownPlaces(b *bytes.Buffer, s *Summary) {
+	places := s.ByPlace()
+	if len(places) == 0 {
+		return
+	}
+	b.WriteString("\n| differs at | |\n|---|--:|\n")
+	for _, t := range places[:min(len(places), PlacesShown)] {
+		fmt.Fprintf(b, "| <code>%s</code> | %d |\n", strings.ReplaceAll(html.EscapeString(t.Of), "|", "&#124;"), t.N)
+	}
+	if more := len(places) - PlacesShown; more > 0 {
+		fmt.Fprintf(b, "| and %d more places | |\n", more)
 	}
 }
 

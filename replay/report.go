@@ -38,6 +38,7 @@ type Case struct {
 	Took    time.Duration // from the sending to the end of the response
 	Paced   bool          // it was to be sent at a time
 	Late    time.Duration // how long after that it was sent
+	Places  []string      // where the response is not that of then, as Difference.Places has it
 	Brief   string        // in what it is not as it should be; "": the first line of Text says it
 	Text    string        // what there is to look at, in lines; "": nothing
 }
@@ -55,6 +56,8 @@ type Summary struct {
 	Waited Spread
 	Late   Spread // how long behind their time requests were sent
 
+	Places map[string]int // how many cases differ at each place; not all where there are more than a thousand
+
 	LeftOut int // records that were chosen and are none for the app; Add does not count them
 }
 
@@ -64,6 +67,9 @@ func (s *Summary) Add(c *Case) {
 		s.Outcomes, s.Statuses = make(map[Outcome]int), make(map[int]int)
 	}
 	s.Outcomes[c.Outcome]++
+	if c.Places != nil {
+		s.differsAt(c.Places)
+	}
 	if c.Outcome == NotSent {
 		return
 	}

@@ -33,6 +33,7 @@ type replayFlags struct {
 	sender   senderFlags // who signs
 	file     string
 	wait     string
+	timeout  string
 	to       string
 	yes      bool
 	noRecord bool
@@ -121,6 +122,7 @@ written in any case; in a job on GitHub its summary gets one.`,
 	c.Flags().BoolVar(&f.all, "undelivered", false, "send also what the config meant for no target")
 	f.sender.registerSigning(c)
 	c.Flags().StringVar(&f.wait, "wait", "", "wait so long for the app to come up: 30s")
+	c.Flags().StringVar(&f.timeout, "timeout", "", "how long each response may take, to its last byte: 30s (default: the target's own timeout for each wait, 5m with --to, and 10m in all)")
 	c.Flags().StringVar(&f.junit, "junit", "", "write a report for CI into this FILE, a test case for each send")
 	jsonFlag(c, &f.asJSON)
 	revealFlag(c, &f.reveal)
@@ -165,6 +167,11 @@ func (f *replayFlags) replayer(e *env, args []string) (*replayer, error) {
 	if f.wait != "" {
 		if r.wait, err = config.ParseDuration(f.wait); err != nil || r.wait <= 0 {
 			return nil, misused("30s and 2m are durations", "--wait %q is no duration", f.wait)
+		}
+	}
+	if f.timeout != "" {
+		if r.timeout, err = config.ParseDuration(f.timeout); err != nil || r.timeout <= 0 {
+			return nil, misused("30s and 2m are durations", "--timeout %q is no duration", f.timeout)
 		}
 	}
 	if err := f.changes(r); err != nil {
@@ -250,6 +257,7 @@ type replayer struct {
 
 	resign  resigning // nil: nothing is signed again
 	wait    time.Duration
+	timeout time.Duration // of each response; 0: the target's own
 	targets *awaiting
 	damaged bool // of a tape file not all could be read
 

@@ -117,6 +117,9 @@ func (s *sendJSON) reported() *replay.Case {
 	}
 	if !s.Outcome.Good() {
 		c.Brief, c.Text = s.brief(), s.text(false)
+		if s.Differs != nil {
+			c.Places = s.Differs.Places()
+		}
 	}
 	return c
 }

@@ -48,7 +48,7 @@ func (r *replayer) aims(rec *inspect.Playable) ([]aim, error) {
 			unfit = fmt.Sprintf("target %q is a tunnel: replay on the laptop, or name another place with --to URL", t.Name)
 		}
 		route := wire.Route{Prefix: t.Prefix, URL: u, KeepHost: t.KeepHost, Add: t.Add}
-		aims = append(aims, aim{replay.Aim{Route: route, Timeouts: timeouts(t.Timeout.Duration())}, rec.Source, t.Name, unfit, t.Rewrites})
+		aims = append(aims, aim{replay.Aim{Route: route, Timeouts: r.timeouts(t.Timeout.Duration())}, rec.Source, t.Name, unfit, t.Rewrites})
 	}
 	return aims, nil
 }
@@ -59,7 +59,7 @@ func (r *replayer) aimAt(to *url.URL, rec *inspect.Playable) aim {
 	if to.EscapedPath() == "" {
 		route.Prefix = rec.Base // the recorded path stays
 	}
-	return aim{Aim: replay.Aim{Route: route, Timeouts: timeouts(replayTimeout)}, source: rec.Source}
+	return aim{Aim: replay.Aim{Route: route, Timeouts: r.timeouts(replayTimeout)}, source: rec.Source}
 }
 
 // prefix is the path of a source; "" when the tape does not know it.
@@ -70,6 +70,16 @@ func (r *replayer) prefix(source string) string {
 		}
 	}
 	return ""
+}
+
+// wholeMost bounds a response that nobody has bounded: a stream of events would hold up a CI job for hours.
+const wholeMost = 10 * time.Minute
+
+// timeouts are those of a target with a timeout of its own, unless --timeout says otherwise.
+func (r *replayer) timeouts(own time.Duration) wire.Timeouts {
+	t := timeouts(cmp.Or(r.timeout, own))
+	t.Total = cmp.Or(r.timeout, max(own, wholeMost))
+	return t
 }
 
 // timeouts are those of a target whose every wait is bounded.

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -26,6 +27,7 @@ type summaryJSON struct {
 	Response    map[string]inspect.Milliseconds `json:"response_ms"`           // since each was sent: p50, p90, p99, max; null: none came
 	Waited      map[string]inspect.Milliseconds `json:"response_since_due_ms"` // since each was to be sent; null: there was no such time
 	Late        map[string]inspect.Milliseconds `json:"late_ms"`               // null: there was no such time
+	Places      map[string]int                  `json:"differs_at"`            // sends by where their response is not that of then; never null
 	LeftOut     leftOut                         `json:"left_out"`
 	Interrupted bool                            `json:"interrupted"`
 	Error       string                          `json:"error"`                // what ended it before its time; "": nothing
@@ -77,7 +79,7 @@ func brokenOff(interrupted bool, err error) string {
 
 func (r *reporter) asJSON(took time.Duration, interrupted bool, err error) summaryJSON {
 	j := summaryJSON{
-		Records: r.of.found, Sent: r.summary.Sent(), Outcomes: map[replay.Outcome]int{}, Statuses: map[string]int{},
+		Records: r.of.found, Sent: r.summary.Sent(), Outcomes: map[replay.Outcome]int{}, Statuses: map[string]int{}, Places: map[string]int{},
 		Duration: inspect.Milliseconds(took), LeftOut: r.of.left, Interrupted: interrupted,
 		Idle:     r.of.judge.rules.Idle(),
 		Response: quantiles(&r.summary.Took), Waited: quantiles(&r.summary.Waited), Late: quantiles(&r.summary.Late),
@@ -88,6 +90,7 @@ func (r *reporter) asJSON(took time.Duration, interrupted bool, err error) summa
 	for _, t := range r.summary.ByStatus() {
 		j.Statuses[strconv.Itoa(t.Of)] = t.N
 	}
+	maps.Copy(j.Places, r.summary.Places)
 	if !interrupted {
 		j.Error = brokenOff(false, err)
 	}
@@ -134,6 +137,30 @@ func (r *reporter) sums(i ink, took time.Duration) string {
 		}
 		b.WriteString("\n")
 	}
+	b.WriteString(placesLines(s.ByPlace()))
+	return b.String()
+}
+
+// placesLines are where responses differ, a line a place, and what can be done where that is right.
+func placesLines(places []replay.Tally[string]) string {
+	if len(places) == 0 {
+		return ""
+	}
+	var b strings.Builder
+	shown := places[:min(len(places), replay.PlacesShown)]
+	widest := 0
+	for _, t := range shown {
+		widest = max(widest, width(clean(t.Of)))
+	}
+	title := "differs at"
+	for _, t := range shown {
+		fmt.Fprintf(&b, "%s  %s  ×%d\n", pad(title, sumsWidth), pad(clean(t.Of), widest), t.N)
+		title = ""
+	}
+	if more := len(places) - len(shown); more > 0 {
+		fmt.Fprintf(&b, "%s  and %s more\n", pad("", sumsWidth), count(more, "place", "places"))
+	}
+	fmt.Fprintf(&b, "hint: what may differ is left out with --ignore PATH, or for good by such a line in %s\n", ignoreFile)
 	return b.String()
 }
 
