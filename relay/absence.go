@@ -18,6 +18,11 @@ func (t *target) missed(s sent) {
 		t.breaker.fail(t.agent.now())
 	case s.silent:
 		t.breaker.silence(t.agent.now())
+	default:
+		return
+	}
+	if s.attempt != nil { // not a probe
+		t.breaker.why = s.attempt.Error
 	}
 }
 
@@ -45,14 +50,14 @@ func (t *target) keep() {
 	t.mu.Lock()
 	tell := t.breaker.open() && !t.breaker.told
 	t.breaker.told = t.breaker.open()
-	since := t.breaker.since
+	since, why := t.breaker.since, t.breaker.why
 	t.mu.Unlock()
 	t.rouse()
 	if !tell {
 		return
 	}
 	t.agent.log.Warn("target can't be reached, its deliveries are kept", "source", t.key.source, "target", t.key.name,
-		"since", since.Format(time.RFC3339))
+		"since", since.Format(time.RFC3339), "error", why)
 	t.agent.watch.tell(Event{Kind: Away, Source: t.key.source, Target: t.key.name, Since: since})
 }
 
@@ -81,8 +86,8 @@ func (t *target) reached() {
 func (t *target) pending() int { return t.agent.store.PendingCount(t.key.source, t.key.name) }
 
 // caughtUp counts a delivery that was kept while the target was away and has been tried since. When it was the last,
-// it tells so. The zero Delivery counts as none, and so does an attempt that began before the target was back and found
-// it away: the delivery is yet to be tried.
+// it tells so: those that end side by side are all counted first. The zero Delivery counts as none, and so does an
+// attempt that began before the target was back and found it away: the delivery is yet to be tried.
 func (t *target) caughtUp(d store.Delivery, s sent) {
 	t.mu.Lock()
 	r := t.recovery
@@ -97,7 +102,7 @@ func (t *target) caughtUp(d store.Delivery, s sent) {
 			r.delivered++
 		}
 	}
-	done := r.left <= 0 || t.pending() == 0 // some may have expired or been dropped
+	done := r.left <= 0 || len(t.flying) == 0 && t.pending() == 0 // some may have expired or been dropped
 	if done {
 		t.recovery = nil
 	}

@@ -1,8 +1,11 @@
 package relay
 
 import (
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/hashicorp/go-hclog"
 
 	"github.com/hooktape/hooktape/relay/wire"
 	"github.com/hooktape/hooktape/store"
@@ -37,6 +40,42 @@ func TestAnAttemptFromBeforeTheTargetWasBackIsNotWhatWasKept(t *testing.T) {
 	d.State = store.Delivered
 	target.caughtUp(d, sent{attempt: &store.Attempt{Time: late}, response: &wire.Response{}})
 	if e := r.wait(Back); e.Kept != 1 || e.Delivered != 1 {
+		t.Errorf("told %+v", e)
+	}
+}
+
+func TestTheLogSaysWhyATargetCannotBeReached(t *testing.T) {
+	a := startApp(t, always(ok))
+	a.stop()
+	var log syncBuilder
+	r := startWith(t, tapeIn(t), Options{Log: hclog.New(&hclog.LoggerOptions{Output: &log})}, acking(a))
+	r.send(post)
+	r.wait(Away)
+	if text := log.String(); !strings.Contains(text, `error="connect: dial tcp `) {
+		t.Errorf("the log says %s", text)
+	}
+}
+
+// Deliveries end side by side: the last to be written down is not the last to be counted.
+func TestATargetIsBackWhenTheLastOfItsAttemptsHasLanded(t *testing.T) {
+	r, target, d := waiting(t, time.Hour)
+	d.State = store.Delivered
+	if err := r.store.Settle(d.Record, store.Outcome{Deliveries: []store.Delivery{d}}).Wait(); err != nil {
+		t.Fatal(err)
+	}
+	back := time.Now()
+	target.mu.Lock()
+	target.recovery = &recovery{until: back, kept: 3, left: 3} // one of the three has expired
+	target.mu.Unlock()
+	first, second := store.ID{1}, d.Record
+	target.claim(first)
+	target.claim(second)
+	s := sent{attempt: &store.Attempt{Time: back}, response: &wire.Response{}}
+	target.caughtUp(d, s)
+	target.caughtUp(d, s)
+	target.land(first)
+	target.land(second)
+	if e := r.wait(Back); e.Kept != 3 || e.Delivered != 2 {
 		t.Errorf("told %+v", e)
 	}
 }

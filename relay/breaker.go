@@ -25,6 +25,7 @@ type breaker struct {
 	probes  int       // since it was found away
 	probeAt time.Time // when to ask next
 	told    bool      // whether somebody was told
+	why     string    // the error of the last send that found it away or silent
 }
 
 func (b *breaker) open() bool { return !b.since.IsZero() }

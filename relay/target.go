@@ -280,6 +280,7 @@ func (t *target) land(id store.ID) {
 	delete(t.flying, id)
 	t.landed[id] = true
 	t.mu.Unlock()
+	t.caughtUp(store.Delivery{}, sent{})
 	t.rouse()
 }
 
