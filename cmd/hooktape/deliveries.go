@@ -32,7 +32,8 @@ configuration).`,
 
 // deliveryFlags are the flags that choose deliveries.
 type deliveryFlags struct {
-	session               string
+	session, where        string
+	since, until          string
 	source, target, state string
 	all                   bool
 	asJSON                bool
@@ -41,6 +42,9 @@ type deliveryFlags struct {
 func (f *deliveryFlags) add(c *cobra.Command) {
 	flags := c.Flags()
 	flags.StringVar(&f.session, "session", "", "deliveries of the records of this session")
+	flags.StringVar(&f.where, "where", "", `deliveries of the records for which this expression holds: 'json.order == 515'`)
+	flags.StringVar(&f.since, "since", "", "deliveries of the records from then on: 1h, 2d, 2026-01-31, 2026-01-31T15:04:05Z")
+	flags.StringVar(&f.until, "until", "", "deliveries of the records from before then, written like --since")
 	flags.StringVar(&f.source, "source", "", "deliveries of this source")
 	flags.StringVar(&f.target, "target", "", "deliveries to this target")
 	flags.StringVar(&f.state, "state", "", "deliveries in this state: "+stateNames())
@@ -57,19 +61,25 @@ func stateNames() string {
 }
 
 func (f *deliveryFlags) given() bool {
-	return f.session != "" || f.source != "" || f.target != "" || f.state != ""
+	return f.session != "" || f.where != "" || f.since != "" || f.until != "" || f.source != "" || f.target != "" || f.state != ""
 }
 
-func (f *deliveryFlags) query(records []string) (inspect.DeliveryQuery, error) {
+func (f *deliveryFlags) query(records []string, now time.Time) (inspect.DeliveryQuery, error) {
 	if f.state != "" && !slices.Contains(worstFirst, store.State(f.state)) {
 		return inspect.DeliveryQuery{}, misused("states: "+stateNames(), "--state %q is none", f.state)
 	}
 	if f.session != "" && len(records) > 0 {
 		return inspect.DeliveryQuery{}, misused("", "records and --session exclude each other")
 	}
+	since, err := moment("--since", f.since, now)
+	if err != nil {
+		return inspect.DeliveryQuery{}, err
+	}
+	until, err := moment("--until", f.until, now)
 	return inspect.DeliveryQuery{
-		Records: records, Session: f.session, Source: f.source, Target: f.target, State: store.State(f.state),
-	}, nil
+		Records: records, Session: f.session, Where: f.where, Since: since, Until: until,
+		Source: f.source, Target: f.target, State: store.State(f.state),
+	}, err
 }
 
 func newDeliveriesList(e *env) *cobra.Command {
@@ -81,7 +91,7 @@ func newDeliveriesList(e *env) *cobra.Command {
 		Use:   "list [ID...]",
 		Short: "List the newest deliveries, the newest last",
 		RunE: func(c *cobra.Command, args []string) error {
-			q, err := f.query(args)
+			q, err := f.query(args, e.now())
 			if err != nil {
 				return err
 			}
@@ -113,6 +123,8 @@ func newDeliveriesRetry(e *env) *cobra.Command {
 		long: `Make deliveries due now. One that was given up begins anew, with all the time
 that its target has for retries. What was delivered is not sent again: that is
 what replay is for. When no agent runs, the next one sends them.`,
+		example: `  hooktape deliveries retry 8R4K2M
+  hooktape deliveries retry --state failed --target app --since 2h`,
 		did: "due now",
 		do:  (*inspect.Client).RetryDeliveries,
 	})
@@ -122,28 +134,32 @@ func newDeliveriesDrop(e *env) *cobra.Command {
 	return newDeliveriesChange(e, change{
 		verb: "drop", short: "Give deliveries up",
 		long: "Give deliveries up: they are marked dropped and not tried again. The records stay.",
-		did:  "dropped",
-		do:   (*inspect.Client).DropDeliveries,
+		example: `  hooktape deliveries drop 8R4K2M
+  hooktape deliveries drop --state pending --where 'json.order == 515'`,
+		did: "dropped",
+		do:  (*inspect.Client).DropDeliveries,
 	})
 }
 
 // change is a command that changes deliveries.
 type change struct {
 	verb, short, long, did string
+	example                string
 	do                     func(*inspect.Client, context.Context, inspect.DeliveryQuery) iter.Seq2[inspect.RecordDelivery, error]
 }
 
 func newDeliveriesChange(e *env, ch change) *cobra.Command {
 	var f deliveryFlags
 	c := &cobra.Command{
-		Use:   ch.verb + " ID... | --target NAME | --source NAME | --state STATE | --all",
-		Short: ch.short,
-		Long:  ch.long,
+		Use:     ch.verb + " ID... | --where EXPR | --all",
+		Short:   ch.short,
+		Long:    ch.long,
+		Example: ch.example,
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) == 0 && !f.given() && !f.all {
-				return misused("name records, choose with --target, --source or --state, or say --all", "which deliveries?")
+				return misused("name records, choose with --state, --target, --since, --where and the like, or say --all", "which deliveries?")
 			}
-			q, err := f.query(args)
+			q, err := f.query(args, e.now())
 			if err != nil {
 				return err
 			}

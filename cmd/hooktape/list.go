@@ -152,14 +152,11 @@ func listCells(r *inspect.Record) []cell {
 }
 
 // worstFirst orders the states of deliveries by how much they want attention.
-var worstFirst = []store.State{store.Failed, store.Expired, store.Orphaned, store.Pending, store.Dropped, unexpected, store.Delivered}
-
-// unexpected is how people are shown a delivery that was made though the response was not what it was expected to be.
-const unexpected store.State = "unexpected"
+var worstFirst = []store.State{store.Failed, store.Expired, store.Orphaned, store.Pending, store.Dropped, inspect.Unexpected, store.Delivered}
 
 func stateOfDelivery(d *inspect.Delivery) store.State {
 	if d.State == store.Delivered && d.Finding != "" {
-		return unexpected
+		return inspect.Unexpected
 	}
 	return d.State
 }

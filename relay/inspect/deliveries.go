@@ -8,50 +8,73 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/hooktape/hooktape/store"
 )
 
-// DeliveryQuery chooses deliveries.
+// DeliveryQuery chooses deliveries. Its zero value chooses all.
 type DeliveryQuery struct {
 	Records []string    `json:"records,omitempty"` // by their ids or endings; none: of all records
 	Session string      `json:"session,omitempty"` // of the records of this session
+	Where   string      `json:"where,omitempty"`   // of the records for which this expression holds
+	Since   time.Time   `json:"since,omitzero"`    // of the records from then on
+	Until   time.Time   `json:"until,omitzero"`    // of the records from before then
 	Source  string      `json:"source,omitempty"`
 	Target  string      `json:"target,omitempty"`
-	State   store.State `json:"state,omitempty"`
+	State   store.State `json:"state,omitempty"` // or Unexpected
 	Limit   int         `json:"limit,omitempty"` // 0: all
 	Newest  bool        `json:"newest,omitempty"`
 }
 
+// Unexpected is asked for as a state: that of deliveries which were made though the response was not what it was
+// expected to be. On the tape they are delivered.
+const Unexpected store.State = "unexpected"
+
+// of is what the records have to be.
+func (q DeliveryQuery) of() Filter {
+	return Filter{Where: q.Where, Session: q.Session, Since: q.Since, Until: q.Until}
+}
+
 func (q DeliveryQuery) values() url.Values {
-	v := url.Values{"record": q.Records, "session": {q.Session}, "source": {q.Source}, "target": {q.Target}, "state": {string(q.State)},
-		"limit": {strconv.Itoa(q.Limit)}}
+	v := q.of().values()
+	v["record"] = q.Records
+	v.Set("source", q.Source)
+	v.Set("target", q.Target)
+	v.Set("state", string(q.State))
+	v.Set("limit", strconv.Itoa(q.Limit))
 	if q.Newest {
 		v.Set("order", "newest")
 	}
 	return v
 }
 
+func (p *parser) deliveryQuery() DeliveryQuery {
+	f := p.filter()
+	return DeliveryQuery{
+		Records: p.Values["record"], Session: f.Session, Where: f.Where, Since: f.Since, Until: f.Until,
+		Source: f.Source, Target: p.Get("target"), State: store.State(p.Get("state")),
+		Limit: p.number("limit", 50), Newest: p.Get("order") == "newest",
+	}
+}
+
 // deliveries sends the chosen deliveries, one a line.
 func (s *Server) deliveries(w http.ResponseWriter, r *http.Request) error {
 	p := parser{Values: r.URL.Query()}
-	q := DeliveryQuery{
-		Records: p.Values["record"], Session: p.Get("session"), Source: p.Get("source"), Target: p.Get("target"), State: store.State(p.Get("state")),
-		Limit: p.number("limit", 50), Newest: p.Get("order") == "newest",
-	}
+	q := p.deliveryQuery()
 	if p.err != nil {
 		return p.err
 	}
 	if err := s.upToNow(r.Context()); err != nil {
 		return err
 	}
-	ids, err := s.named(q.Records)
+	chosen, err := s.chooseDeliveries(q)
 	if err != nil {
 		return err
 	}
 	return sendLines(w, func(line func(any) error) error {
 		sent := 0
-		return s.eachDelivery(q, ids, func(d store.Delivery) (more bool, err error) {
+		return chosen.each(func(d store.Delivery) (more bool, err error) {
 			sent++
 			return sent != q.Limit && r.Context().Err() == nil, line(s.listDelivery(d))
 		})
@@ -75,15 +98,36 @@ func (s *Server) named(names []string) ([]store.ID, error) {
 	return ids, nil
 }
 
-// eachDelivery calls do with the chosen deliveries, until it wants no more. What is damaged is passed over, and named by
-// the error in the end.
-func (s *Server) eachDelivery(q DeliveryQuery, ids []store.ID, do func(store.Delivery) (more bool, err error)) error {
+// deliveryChoice is a DeliveryQuery made ready.
+type deliveryChoice struct {
+	DeliveryQuery
+	server *Server
+	ids    []store.ID // of the records that were named
+	of     *choice
+}
+
+func (s *Server) chooseDeliveries(q DeliveryQuery) (*deliveryChoice, error) {
+	ids, err := s.named(q.Records)
+	if err != nil {
+		return nil, err
+	}
+	of, err := s.choose(q.of())
+	return &deliveryChoice{q, s, ids, of}, err
+}
+
+// each calls do with the chosen deliveries, until it wants no more. What is damaged is passed over, and named by the
+// error in the end.
+func (c *deliveryChoice) each(do func(store.Delivery) (more bool, err error)) error {
 	var lost damage
-	for d, err := range s.chosenDeliveries(q, ids) {
+	for d, err := range c.candidates() {
+		takes := false
+		if err == nil {
+			takes, err = c.takes(d)
+		}
 		if err := lost.passOver(err); err != nil {
 			return err
 		}
-		if err != nil {
+		if !takes {
 			continue
 		}
 		more, err := do(d)
@@ -97,19 +141,42 @@ func (s *Server) eachDelivery(q DeliveryQuery, ids []store.ID, do func(store.Del
 	return lost.err()
 }
 
-// chosenDeliveries are those of the records that were named, of a session, or of all.
-func (s *Server) chosenDeliveries(q DeliveryQuery, ids []store.ID) iter.Seq2[store.Delivery, error] {
+// candidates are the deliveries of the records that were named, of a session, or of all.
+func (c *deliveryChoice) candidates() iter.Seq2[store.Delivery, error] {
 	switch {
-	case len(q.Records) > 0:
-		return s.deliveriesOf(q, withoutErrors(slices.Values(ids)))
-	case q.Session != "":
-		return s.deliveriesOf(q, s.sessionIDs(q))
+	case len(c.Records) > 0:
+		return c.server.deliveriesOf(withoutErrors(slices.Values(c.ids)))
+	case c.Session != "":
+		return c.server.deliveriesOf(c.server.sessionIDs(c.DeliveryQuery))
 	}
-	return s.Store.AllDeliveries(store.DeliveryQuery{Source: q.Source, Target: q.Target, State: q.State, Newest: q.Newest})
+	return c.server.Store.AllDeliveries(store.DeliveryQuery{Source: c.Source, Target: c.Target, State: c.recorded(), Newest: c.Newest})
 }
 
-// deliveriesOf are the chosen ones among those of records.
-func (s *Server) deliveriesOf(q DeliveryQuery, ids iter.Seq2[store.ID, error]) iter.Seq2[store.Delivery, error] {
+// recorded is the state on the tape of the deliveries that are asked for.
+func (c *deliveryChoice) recorded() store.State {
+	if c.State == Unexpected {
+		return store.Delivered
+	}
+	return c.State
+}
+
+func (c *deliveryChoice) takes(d store.Delivery) (bool, error) {
+	switch {
+	case c.Source != "" && d.Source != c.Source, c.Target != "" && d.Target != c.Target,
+		c.State != "" && d.State != c.recorded(), c.State == Unexpected && d.Finding == "":
+		return false, nil
+	case c.Where == "" && c.Since.IsZero() && c.Until.IsZero():
+		return true, nil
+	}
+	rec, err := c.server.Store.Get(d.Record)
+	if errors.Is(err, store.ErrNotFound) { // deleted in this moment
+		return false, nil
+	}
+	return err == nil && c.of.takes(rec), err
+}
+
+// deliveriesOf are those of records.
+func (s *Server) deliveriesOf(ids iter.Seq2[store.ID, error]) iter.Seq2[store.Delivery, error] {
 	return func(yield func(store.Delivery, error) bool) {
 		for id, err := range ids {
 			var deliveries []store.Delivery
@@ -117,7 +184,7 @@ func (s *Server) deliveriesOf(q DeliveryQuery, ids iter.Seq2[store.ID, error]) i
 				deliveries, err = s.Store.Deliveries(id)
 			}
 			for _, d := range deliveries {
-				if q.takes(d) && !yield(d, nil) {
+				if !yield(d, nil) {
 					return
 				}
 			}
@@ -156,10 +223,6 @@ func (s *Server) sessionIDs(q DeliveryQuery) iter.Seq2[store.ID, error] {
 	}
 }
 
-func (q DeliveryQuery) takes(d store.Delivery) bool {
-	return (q.Source == "" || d.Source == q.Source) && (q.Target == "" || d.Target == q.Target) && (q.State == "" || d.State == q.State)
-}
-
 // changeBatch is how many changes of deliveries wait for their commits together.
 const changeBatch = 256
 
@@ -178,13 +241,13 @@ func (s *Server) changeDeliveries(w http.ResponseWriter, r *http.Request) error 
 	if err := s.upToNow(r.Context()); err != nil {
 		return err
 	}
-	ids, err := s.named(q.Records)
+	chosen, err := s.chooseDeliveries(q)
 	if err != nil {
 		return err
 	}
 	return sendLines(w, func(line func(any) error) error {
 		c := changer{server: s, line: line}
-		err := s.eachDelivery(q, ids, func(d store.Delivery) (bool, error) {
+		err := chosen.each(func(d store.Delivery) (bool, error) {
 			from := d.State
 			if !change(&d, s) {
 				return true, nil

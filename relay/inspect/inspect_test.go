@@ -444,6 +444,54 @@ func TestDeliveriesAreChosenRetriedAndDropped(t *testing.T) {
 	}
 }
 
+// What can be said of records chooses deliveries, too; what can't be understood chooses none.
+func TestDeliveriesAreChosenByTheirRecords(t *testing.T) {
+	d := newDeck(t, newFakeAgent())
+	put := func(amount, finding string) store.ID {
+		return d.put(store.Record{Source: "shop"}, strings.Replace(order, "7}", amount+"}", 1),
+			store.Delivery{Source: "shop", Target: "app", State: store.Delivered, Finding: finding},
+			store.Delivery{Source: "shop", Target: "other", State: store.Failed})
+	}
+	first, second := put("7", ""), put("8", "length(response.json.data) > 0")
+	at := func(id store.ID) time.Time {
+		rec, err := d.store.Get(id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return rec.Time
+	}
+	for name, c := range map[string]struct {
+		q    DeliveryQuery
+		want []store.ID
+	}{
+		"an expression":      {DeliveryQuery{Where: "json.amount == 8"}, []store.ID{second, second}},
+		"and more":           {DeliveryQuery{Where: "json.amount == 8", Target: "other", State: store.Failed}, []store.ID{second}},
+		"before all":         {DeliveryQuery{Until: at(first)}, nil},
+		"behind all":         {DeliveryQuery{Since: at(second).Add(1)}, nil},
+		"all the time":       {DeliveryQuery{Since: at(first), Until: at(second).Add(1), State: store.Failed}, []store.ID{first, second}},
+		"named, and more":    {DeliveryQuery{Records: []string{first.String()}, Where: "json.amount == 8"}, nil},
+		"an unexpected one":  {DeliveryQuery{State: Unexpected}, []store.ID{second}},
+		"all that were made": {DeliveryQuery{State: store.Delivered}, []store.ID{first, second}},
+	} {
+		listed, err := collect(d.Deliveries(t.Context(), c.q))
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		var got []store.ID
+		for _, delivery := range listed {
+			got = append(got, delivery.Record)
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%s: %v, want %v", name, got, c.want)
+		}
+	}
+	for name, q := range map[string]DeliveryQuery{"expression": {Where: "json.amount =="}, "session": {Session: "none"}} {
+		if changed, err := collect(d.DropDeliveries(t.Context(), q)); err == nil || len(changed) > 0 {
+			t.Errorf("a wrong %s changed %v", name, changed)
+		}
+	}
+}
+
 // What an attempt comes to between the look at a delivery and its change wins: nothing is sent twice.
 func TestADeliveryThatIsDeliveredMeanwhileIsNotRetried(t *testing.T) {
 	d := newDeck(t, newFakeAgent())
