@@ -53,8 +53,9 @@ limits {
   max_body    = "32MiB"                       # larger bodies get 413; a source can set its own
   memory      = "256MiB"                      # of all requests under way: half for heads, small bodies and responses (an eighth for
                                               # heads over 4 KiB that are not whole yet), a quarter for larger bodies on their way to
-                                              # the disk, a quarter for those that conditions and keys look into; senders wait their
-                                              # turn, after ten seconds they get 503
+                                              # the disk, a quarter for those that conditions and keys look into (one of more than an
+                                              # eighth of memory alone, and it takes twice its size); senders wait their turn, after ten
+                                              # seconds they get 503
   connections = 1024                          # open at once; the longest idle is closed first, then new ones wait
   head        = "64KiB"                       # of a request; larger ones get 431
 }
