@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -50,6 +51,8 @@ Exit codes: 0 done, 1 the thing asked about is not so, 2 usage or configuration,
 		switch c.Name() {
 		case "http": // what other tools call it
 			c.SuggestFor = append(c.SuggestFor, "listen", "forward", "serve", "start")
+		case "check":
+			c.SuggestFor = append(c.SuggestFor, "doctor", "validate")
 		case "completion":
 			c.Args, c.RunE = cobra.ArbitraryArgs, parentOnly
 		}
@@ -62,8 +65,11 @@ func unknownCommand(parent *cobra.Command, name string) error {
 	path := parent.CommandPath()
 	hint := path + " --help lists the commands"
 	parent.SuggestionsMinimumDistance = 2 // letters
-	if near := parent.SuggestionsFor(name); len(near) > 0 {
+	switch near := parent.SuggestionsFor(name); {
+	case len(near) > 0:
 		hint = fmt.Sprintf("did you mean %s %s?", path, strings.Join(near, ", or "+path+" "))
+	case slices.Contains([]string{"stats", "status", "metrics"}, name): // no command has them
+		hint = "curl http://127.0.0.1:7071/metrics gives the figures of an agent, hooktape deliveries list what waits"
 	}
 	return misused(hint, "unknown command %q", name)
 }
