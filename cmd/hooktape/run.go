@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"reflect"
+	"slices"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/spf13/cobra"
@@ -91,20 +92,23 @@ type reloader struct {
 func (r *reloader) reload() []config.File {
 	cfg, err := config.Load(r.env.config, r.env.lookup)
 	if err != nil {
-		r.log.Error("config is not right and changes nothing", "error", err)
+		r.refuse(err)
 		if diags, ok := errors.AsType[*config.Diagnostics](err); ok {
 			return diags.Files
 		}
 		return r.current.Files
 	}
-	r.flags.over(cfg)
-	if cfg.Data, err = r.env.dataOver(cfg.Data); err != nil {
-		r.log.Error("config changes nothing", "error", err)
+	// A copy onto a full disk leaves an empty file, and would take every source away.
+	if cfg.Blank && !r.current.Blank {
+		r.refuse(errBlank)
 		return cfg.Files
 	}
-	for _, key := range fixedKeys(r.current, cfg) {
-		r.log.Warn("this key takes effect at the next start only", "key", key)
+	r.flags.over(cfg)
+	if cfg.Data, err = r.env.dataOver(cfg.Data); err != nil {
+		r.refuse(err)
+		return cfg.Files
 	}
+	r.tellFixed(cfg)
 	r.current = cfg
 	r.tape.SetRetention(store.Retention(cfg.Retain))
 	if err := r.setup.take(cfg); err != nil {
@@ -113,6 +117,23 @@ func (r *reloader) reload() []config.File {
 	r.setup.agent.RetryCertificates()
 	r.log.Info("config reloaded", "sources", len(cfg.Sources))
 	return cfg.Files
+}
+
+// errBlank is why a file is not taken up that had something in it before.
+var errBlank = errors.New("the file is empty: stop the agent if it is to receive nothing")
+
+func (r *reloader) refuse(err error) {
+	r.log.Error("config is not right and changes nothing", "error", err)
+}
+
+// tellFixed logs which keys are not as they were when the agent started, unless the last reload told so.
+func (r *reloader) tellFixed(cfg *config.Config) {
+	fresh := fixedKeys(r.current, cfg)
+	for _, key := range fixedKeys(r.cfg, cfg) {
+		if slices.Contains(fresh, key) {
+			r.log.Warn("this key takes effect at the next start only", "key", key)
+		}
+	}
 }
 
 // inspectTLS says whether the inspect address speaks TLS.
@@ -146,5 +167,6 @@ func fixedKeys(old, new *config.Config) (keys []string) {
 			keys = append(keys, key)
 		}
 	}
+	slices.Sort(keys)
 	return keys
 }

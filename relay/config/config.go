@@ -24,6 +24,7 @@ import (
 // Config is a configuration that was found right.
 type Config struct {
 	Path      string  // the config file, as given to Load; "" when built in code
+	Blank     bool    // there is nothing in the config file: all values are those of keys that are not given
 	Listen    string  // host:port
 	Inspect   string  // host:port
 	Data      string  // path of the tape; one that is relative in the file is made relative to the file

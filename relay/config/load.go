@@ -25,6 +25,7 @@ func Load(path string, env func(string) (string, bool)) (*Config, error) {
 		return nil, &Diagnostics{Problems: problems(path, text, diags), Files: around.files}
 	}
 	cfg.Path = path
+	cfg.Blank = len(bytes.TrimSpace(text)) == 0
 	cfg.Files = around.files
 	if !filepath.IsAbs(cfg.Data) {
 		cfg.Data = filepath.Join(filepath.Dir(path), cfg.Data)
