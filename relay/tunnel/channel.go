@@ -90,13 +90,6 @@ func (c *Channel) carry(opened ssh.NewChannel, ended <-chan struct{}) {
 	_ = ch.Close()
 }
 
-// turnAway ends a channel that nobody takes. One that was rejected would stay in the memory of its link.
-func turnAway(opened ssh.NewChannel) {
-	if ch, _, err := opened.Accept(); err == nil {
-		_ = ch.Close()
-	}
-}
-
 // AnswerTo is what to answer a request with whose path is of this agent's own making: it asks whether its public URL
 // leads here.
 func (c *Channel) AnswerTo(path string) (answer string, own bool) { return c.own.answerTo(path) }

@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/crypto/ssh"
+
 	"github.com/hooktape/hooktape/relay/wire"
 )
 
@@ -210,6 +212,41 @@ func TestAServerThatOpensWhatNobodyAskedForIsCutOff(t *testing.T) {
 	lost := last(r.hears("it is cut off", func(c Change) bool { return c.Err != nil && !c.Unheard }))
 	if !errors.Is(lost.Err, ErrBroken) {
 		t.Errorf("the link was lost because of %v", lost.Err)
+	}
+}
+
+// stuckChannel is a channel that can't be answered.
+type stuckChannel struct{ until <-chan struct{} }
+
+func (c stuckChannel) Accept() (ssh.Channel, <-chan *ssh.Request, error) {
+	<-c.until
+	return nil, nil, io.EOF
+}
+func (c stuckChannel) Reject(ssh.RejectionReason, string) error { <-c.until; return io.EOF }
+func (c stuckChannel) ChannelType() string                      { return "forwarded-tcpip" }
+func (c stuckChannel) ExtraData() []byte                        { return nil }
+
+// TestAStuckLineHoldsUpNothingThatTheServerSays: behind a channel that is turned away its keepalives would wait.
+func TestAStuckLineHoldsUpNothingThatTheServerSays(t *testing.T) {
+	near, far := net.Pipe()
+	defer far.Close()
+	l := &sshLink{sock: newWatched(near), knocks: make(chan ssh.NewChannel), unwanted: make(chan ssh.NewChannel, 2), done: make(chan struct{})}
+	opened, until := make(chan ssh.NewChannel), make(chan struct{})
+	l.running.Go(func() { l.take(opened) })
+	l.running.Go(l.dismiss)
+	for range 5 { // nobody lets them in; one is being turned away, two are to be, and then the link is cut
+		select {
+		case opened <- stuckChannel{until}:
+		case <-time.After(patience):
+			t.Fatal("it waits")
+		}
+	}
+	close(opened)
+	close(until)
+	close(l.done)
+	l.running.Wait()
+	if err := l.cause(); !errors.Is(err, errFlood) {
+		t.Errorf("it ended because of %v", err)
 	}
 }
 

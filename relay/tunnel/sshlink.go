@@ -17,7 +17,8 @@ const (
 	// ChannelsMost is how many channels of a Forward should be open at once: each may keep 2 MiB of what its sender has
 	// sent and nobody has read, which x/crypto does not let one choose.
 	ChannelsMost = 128
-	// channelsWaiting is how many connections may wait to become channels. They cost little, their bytes wait at the server.
+	// channelsWaiting is how many connections may wait to become channels, and how many more to be turned away. They cost
+	// little, their bytes wait at the server.
 	channelsWaiting = 1024
 	// channelsCarried is how many channels may be open that their readers have closed, or not yet.
 	channelsCarried = 4 * ChannelsMost
@@ -26,28 +27,34 @@ const (
 var (
 	errUnasked   = fmt.Errorf("%w: it opened a channel that was not asked for", ErrBroken)
 	errNotClosed = fmt.Errorf("%w: it does not close what was closed here", ErrBroken)
+	errFlood     = fmt.Errorf("%w: it opens channels faster than they can be turned away", ErrBroken)
 	errHungUp    = errors.New("the other end closed the connection")
 )
 
 // sshLink is a connection to an SSH server that has let us in. It owns its goroutines; they have ended when close returns.
 type sshLink struct {
-	conn    ssh.Conn
-	sock    *watched
-	timing  Timing
-	knocks  chan ssh.NewChannel // of senders, that nobody has let in yet
-	port    atomic.Uint32       // that is forwarded; 0: none yet
-	carried atomic.Int32
-	running sync.WaitGroup
-	done    chan struct{}
+	conn     ssh.Conn
+	sock     *watched
+	timing   Timing
+	knocks   chan ssh.NewChannel // of senders, that nobody has let in yet
+	unwanted chan ssh.NewChannel // that are to be turned away
+	port     atomic.Uint32       // that is forwarded; 0: none yet
+	carried  atomic.Int32
+	running  sync.WaitGroup
+	done     chan struct{}
 
 	mu  sync.Mutex // guards err
 	err error      // why it ended: the first
 }
 
 func newSSHLink(sock *watched, conn ssh.Conn, opened <-chan ssh.NewChannel, requests <-chan *ssh.Request, timing Timing) *sshLink {
-	l := &sshLink{conn: conn, sock: sock, timing: timing, knocks: make(chan ssh.NewChannel, channelsWaiting), done: make(chan struct{})}
+	l := &sshLink{
+		conn: conn, sock: sock, timing: timing, done: make(chan struct{}),
+		knocks: make(chan ssh.NewChannel, channelsWaiting), unwanted: make(chan ssh.NewChannel, channelsWaiting),
+	}
 	l.running.Go(func() { ssh.DiscardRequests(requests) })
 	l.running.Go(func() { l.take(opened) })
+	l.running.Go(l.dismiss)
 	l.running.Go(l.ping)
 	l.running.Go(l.listen)
 	l.running.Go(func() {
@@ -138,7 +145,31 @@ func (l *sshLink) take(opened <-chan ssh.NewChannel) {
 		select {
 		case l.knocks <- c:
 		default:
-			turnAway(c)
+			l.turnAway(c)
+		}
+	}
+}
+
+// turnAway has a channel ended that nobody takes. It never waits.
+func (l *sshLink) turnAway(c ssh.NewChannel) {
+	select {
+	case l.unwanted <- c:
+	default:
+		l.cut(errFlood)
+	}
+}
+
+// dismiss ends the channels that nobody takes, one after another: while the line takes nothing that waits. One that was
+// rejected would stay in the memory of its link.
+func (l *sshLink) dismiss() {
+	for {
+		select {
+		case <-l.done:
+			return
+		case c := <-l.unwanted:
+			if ch, _, err := c.Accept(); err == nil {
+				_ = ch.Close()
+			}
 		}
 	}
 }
@@ -159,14 +190,14 @@ func (l *sshLink) hand(f *Forward) {
 func (l *sshLink) letIn(f *Forward, opened ssh.NewChannel) {
 	var from origin
 	if err := ssh.Unmarshal(opened.ExtraData(), &from); err != nil || from.Port != l.port.Load() {
-		turnAway(opened)
+		l.turnAway(opened)
 		return
 	}
 	c := newChannel(from.remote(l.sock.RemoteAddr()), &f.probe)
 	select {
 	case f.channels <- c:
 	case <-f.closed:
-		turnAway(opened)
+		l.turnAway(opened)
 		return
 	case <-l.done:
 		return
