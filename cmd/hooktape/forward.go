@@ -175,6 +175,10 @@ func (s *screen) forward(f *tunnel.Forward) func(tunnel.Change) {
 		switch {
 		case c.URL != "":
 			fmt.Fprintln(s, s.ink.green("public address "+c.URL))
+		case c.Unread != nil:
+			for _, line := range c.Unread {
+				s.note("a line of known_hosts can't be read and is passed over: %s", clean(line))
+			}
 		case c.Unheard:
 			s.note("no public address, looking on: %s", clean(c.Err.Error()))
 			s.note("only %s itself comes here, by http://127.0.0.1:%d", host, c.Port)

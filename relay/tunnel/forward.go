@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -38,6 +39,7 @@ type Forward struct {
 	closed   chan struct{} // nothing is accepted any more
 	known    bool          // the port was had before
 	barred   string        // what was told of why it can't be had again
+	unread   []string      // what was told of known_hosts
 	standing
 }
 
@@ -74,7 +76,17 @@ func (e *HeldError) Error() string {
 
 // NewForward makes a forward of the port of a server.
 func NewForward(s SSHServer, port int) *Forward {
-	return &Forward{Server: s, Port: port, probe: newProbe(), channels: make(chan *Channel), closed: make(chan struct{})}
+	f := &Forward{Server: s, Port: port, probe: newProbe(), channels: make(chan *Channel), closed: make(chan struct{})}
+	f.Server.unread = f.passOver
+	return f
+}
+
+// passOver tells of lines that can't be read: once, until they are others.
+func (f *Forward) passOver(lines []string) {
+	if !slices.Equal(f.unread, lines) {
+		f.unread = lines
+		f.tell(Change{Unread: lines})
+	}
 }
 
 // Run keeps the port until ctx ends, and returns nil then. An error means that it can't be had, and comes at the first try

@@ -37,6 +37,7 @@ type Change struct {
 	Unheard bool          // requests to the public URLs do not come round, Err says why
 	Port    int           // of a Forward, Up or Unheard: on the SSH server
 	Barred  bool          // the SSH server is there again, but not what we need of it; Err says why
+	Unread  []string      // lines of known_hosts that can't be read and are passed over, each with its place and why; nothing else is said then
 }
 
 // State is how an Uplink or a Forward is.
@@ -59,7 +60,7 @@ func (s *standing) State() State {
 
 // note remembers what a change says of the line. It is the goroutine of keep that tells of such.
 func (s *standing) note(c Change) {
-	if c.URL != "" || c.Unheard {
+	if c.URL != "" || c.Unheard || c.Unread != nil {
 		return
 	}
 	now := s.State()

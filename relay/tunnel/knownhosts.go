@@ -1,9 +1,11 @@
 package tunnel
 
 import (
+	"bytes"
 	"crypto/ed25519"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net"
 	"os"
@@ -39,12 +41,14 @@ func (e *HostKeyError) Error() string {
 // knownHosts is what the files say of the keys of servers.
 type knownHosts struct {
 	look        ssh.HostKeyCallback
-	authorities map[string]bool // keys that sign those of hosts
+	authorities map[string]bool   // keys that sign those of hosts
+	unread      []string          // lines that can't be read, each with its place and why: they are passed over, as OpenSSH does
+	stands      map[string]string // the file that a copy without them is of
 }
 
 // readKnownHosts reads the files that are there.
 func readKnownHosts(files []string) (*knownHosts, error) {
-	k := &knownHosts{authorities: make(map[string]bool)}
+	k := &knownHosts{authorities: make(map[string]bool), stands: make(map[string]string)}
 	var there []string
 	for _, file := range files {
 		b, err := os.ReadFile(file)
@@ -54,17 +58,18 @@ func readKnownHosts(files []string) (*knownHosts, error) {
 		case err != nil:
 			return nil, err
 		}
-		there = append(there, file)
-		for len(b) > 0 {
-			marker, _, key, _, rest, err := ssh.ParseKnownHosts(b)
-			if err == nil && marker == "cert-authority" {
-				k.authorities[string(key.Marshal())] = true
-			}
-			if err != nil {
-				break // the last line, or what knownhosts.New says
-			}
-			b = rest
+		legible, all := k.read(file, b)
+		if all {
+			there = append(there, file)
+			continue
 		}
+		copied, err := copyOf(legible)
+		defer os.Remove(copied)
+		if err != nil {
+			return nil, err
+		}
+		k.stands[copied] = file
+		there = append(there, copied)
 	}
 	look, err := knownhosts.New(there...)
 	if err != nil {
@@ -72,6 +77,44 @@ func readKnownHosts(files []string) (*knownHosts, error) {
 	}
 	k.look = look
 	return k, nil
+}
+
+// read goes through the lines of a file. Those that can't be read are empty in legible; all says that there are none.
+func (k *knownHosts) read(file string, b []byte) (legible []byte, all bool) {
+	all = true
+	number := 0
+	for line := range bytes.Lines(b) {
+		number++
+		marker, _, key, _, _, err := ssh.ParseKnownHosts(line)
+		switch {
+		case err == io.EOF: // empty, or a comment
+			if text := bytes.TrimSpace(line); len(text) > 0 && text[0] != '#' {
+				err = errors.New("it is one word")
+			} else {
+				err = nil
+			}
+		case err == nil && marker == "cert-authority":
+			k.authorities[string(key.Marshal())] = true
+		case err == nil && marker != "" && marker != "revoked":
+			err = fmt.Errorf("@%s is no marker", marker)
+		}
+		if err != nil {
+			k.unread = append(k.unread, fmt.Sprintf("%s:%d: %s", file, number, strings.TrimPrefix(err.Error(), "ssh: ")))
+			line, all = []byte("\n"), false
+		}
+		legible = append(legible, line...)
+	}
+	return legible, all
+}
+
+// copyOf is a file with that text: knownhosts reads nothing else.
+func copyOf(text []byte) (name string, err error) {
+	f, err := os.CreateTemp("", "hooktape-known-hosts-")
+	if err != nil {
+		return "", err
+	}
+	_, err = f.Write(text)
+	return f.Name(), errors.Join(err, f.Close())
 }
 
 // certificates and plain are the algorithms of host keys that are asked for, the best first.
@@ -147,10 +190,12 @@ func (k *knownHosts) check(s *SSHServer, remote net.Addr, key ssh.PublicKey) err
 	revoked, isRevoked := errors.AsType[*knownhosts.RevokedError](err)
 	switch {
 	case isRevoked:
-		no.Revoked, no.Known = true, []string{placeOf(revoked.Revoked)}
+		no.Revoked, no.Known = true, []string{k.placeOf(revoked.Revoked)}
 	case isUnknown:
 		for _, known := range unknown.Want {
-			no.Known = append(no.Known, placeOf(known))
+			if !k.authorities[string(known.Key.Marshal())] { // who signs keys of hosts has none of a host
+				no.Known = append(no.Known, k.placeOf(known))
+			}
 		}
 	default:
 		no.Err = err
@@ -159,6 +204,10 @@ func (k *knownHosts) check(s *SSHServer, remote net.Addr, key ssh.PublicKey) err
 }
 
 // placeOf is where a key stands, for people.
-func placeOf(k knownhosts.KnownKey) string {
-	return fmt.Sprintf("%s:%d (%s %s)", k.Filename, k.Line, k.Key.Type(), ssh.FingerprintSHA256(k.Key))
+func (k *knownHosts) placeOf(key knownhosts.KnownKey) string {
+	file := key.Filename
+	if original, copied := k.stands[file]; copied {
+		file = original
+	}
+	return fmt.Sprintf("%s:%d (%s %s)", file, key.Line, key.Key.Type(), ssh.FingerprintSHA256(key.Key))
 }

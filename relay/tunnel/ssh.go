@@ -29,6 +29,9 @@ type SSHServer struct {
 	KeyFile    string   // the only one to log in with; "": whichever is taken
 
 	Timing Timing
+
+	// unread is told of lines of KnownHosts that can't be read, whenever they are. Nil: nobody is.
+	unread func(lines []string)
 }
 
 // Address is host and port.
@@ -40,6 +43,9 @@ func (s *SSHServer) dial(ctx context.Context) (*sshLink, error) {
 	known, err := readKnownHosts(s.KnownHosts)
 	if err != nil {
 		return nil, &HostKeyError{Server: *s, Err: err}
+	}
+	if len(known.unread) > 0 && s.unread != nil {
+		s.unread(known.unread)
 	}
 	keys, err := s.keys(ctx)
 	if err != nil {

@@ -6,6 +6,8 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"errors"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -43,7 +45,16 @@ func TestWhatIsKnownOfAServerDecidesWhetherItIsTrusted(t *testing.T) {
 		{"changed", []ssh.Signer{host}, "ADDR 0\n", []ssh.Signer{other}, func(e *HostKeyError) bool { return len(e.Known) == 1 }},
 		{"changed, and of another kind", []ssh.Signer{second}, "ADDR 0\n", []ssh.Signer{host}, func(e *HostKeyError) bool { return len(e.Known) == 1 }},
 		{"revoked", []ssh.Signer{host}, "ADDR 0\n@revoked * 0\n", []ssh.Signer{host}, func(e *HostKeyError) bool { return e.Revoked }},
-		{"not readable", []ssh.Signer{host}, "ADDR ssh-ed25519 nonsense\n", nil, func(e *HostKeyError) bool { return e.Err != nil }},
+		{"known by who signs keys, and shows one that is not signed", []ssh.Signer{host}, "@cert-authority ADDR 0\n", []ssh.Signer{authority},
+			func(e *HostKeyError) bool { return e.Known == nil && e.Err == nil }},
+		{"known between lines that can't be read", []ssh.Signer{host}, "ADDR ssh-ed25519 nonsense\nADDR\n@none ADDR 0\nADDR 0\nADDR ssh-rsa AAAA\n",
+			[]ssh.Signer{host}, nil},
+		{"changed, behind a line that can't be read", []ssh.Signer{host}, "nonsense ssh-rsa AAAA\nADDR 0\n", []ssh.Signer{other},
+			func(e *HostKeyError) bool { return len(e.Known) == 1 && strings.Contains(e.Known[0], "known_hosts:2 ") }},
+		{"revoked behind a line that can't be read", []ssh.Signer{host}, "nonsense\nADDR 0\n@revoked * 0\n", []ssh.Signer{host},
+			func(e *HostKeyError) bool { return e.Revoked && strings.Contains(e.Known[0], "known_hosts:3 ") }},
+		{"in a line that can't be read", []ssh.Signer{host}, "ADDR ssh-ed25519 nonsense\n", nil,
+			func(e *HostKeyError) bool { return e.Known == nil && e.Err == nil }},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -66,6 +77,24 @@ func TestWhatIsKnownOfAServerDecidesWhetherItIsTrusted(t *testing.T) {
 				t.Errorf("%v does not name the server", err)
 			}
 		})
+	}
+}
+
+func TestLinesOfKnownHostsThatCannotBeReadAreNamedOnce(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "known_hosts")
+	if err := os.WriteFile(file, []byte("# a comment\n\nh ssh-ed25519 nonsense\n@none h ssh-ed25519 AAAA\nword\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var told []string
+	f := NewForward(SSHServer{Host: "127.0.0.1", Port: "0", KnownHosts: []string{file}}, 0)
+	f.Tell = func(c Change) { told = append(told, c.Unread...) }
+	for range 2 {
+		if _, _, err := f.connect(t.Context()); err == nil {
+			t.Error("port 0 is there")
+		}
+	}
+	if len(told) != 3 || !strings.HasPrefix(told[0], file+":3: ") || !strings.HasPrefix(told[2], file+":5: ") {
+		t.Errorf("told %q", told)
 	}
 }
 
