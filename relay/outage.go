@@ -1,19 +1,25 @@
 package relay
 
 import (
+	"context"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
+// outageLook is how long after a failure it is tried whether records can be written again, and how long none must have
+// failed.
+const outageLook = time.Second
+
 // outage remembers whether records can be written, so that a repeated failure is logged once, and its end with how
-// long it lasted and how many requests were turned away. The zero value is well.
+// long it lasted and how many requests were turned away. A record that is written does not end it: others that fail
+// beside it would begin the next. begun must be made with room for one.
 type outage struct {
-	on atomic.Bool // whether since is set: spares every healthy request the lock
+	begun chan struct{} // has a value when seeToOutages should look
 
 	mu     sync.Mutex // guards the fields below
-	since  time.Time
-	turned int // requests answered 503 since then
+	since  time.Time  // zero: all is well
+	turned int        // requests answered 503 since then
+	last   int        // turned, when it was looked at
 }
 
 // begin notes a failure and says whether it is the first.
@@ -21,26 +27,63 @@ func (o *outage) begin(now time.Time) (first bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.turned++
-	if o.on.Load() {
+	if !o.since.IsZero() {
 		return false
 	}
 	o.since = now
-	o.on.Store(true)
+	select {
+	case o.begun <- struct{}{}:
+	default:
+	}
 	return true
 }
 
-// end notes that records can be written. ended says whether that is news.
-func (o *outage) end() (since time.Time, turned int, ended bool) {
-	if !o.on.Load() {
-		return time.Time{}, 0, false
-	}
+// on says whether an outage goes on.
+func (o *outage) on() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if !o.on.Load() {
-		return time.Time{}, 0, false
-	}
+	return !o.since.IsZero()
+}
+
+// calm says whether none has failed since it was asked last.
+func (o *outage) calm() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	last := o.last
+	o.last = o.turned
+	return last == o.turned
+}
+
+// end notes that records can be written.
+func (o *outage) end() (since time.Time, turned int) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
 	since, turned = o.since, o.turned
-	o.turned = 0
-	o.on.Store(false)
-	return since, turned, true
+	o.since, o.turned, o.last = time.Time{}, 0, 0
+	return since, turned
+}
+
+// seeToOutages finds out when records can be written again. It asks no request for that: whoever asks whether the agent
+// is ready may send it none until it is.
+func (a *Agent) seeToOutages(ctx context.Context) {
+	tick := time.NewTicker(outageLook)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-a.outage.begun:
+		}
+		for a.outage.on() {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
+			if a.outage.calm() && a.store.Probe() == nil {
+				since, turned := a.outage.end()
+				a.log.Info("recording again", "away", a.now().Sub(since).String(), "turned-away", turned)
+			}
+		}
+	}
 }

@@ -245,9 +245,6 @@ func (r *reception) commit() error {
 		r.endTurn()
 	}
 	r.endFollow()
-	if since, turned, ended := r.outage.end(); ended {
-		r.log.Info("recording again", "away", r.now().Sub(since).String(), "turned-away", turned)
-	}
 	for _, t := range plan.targets {
 		t.rouse()
 	}

@@ -152,6 +152,7 @@ func New(o Options, cfg *config.Config) *Agent {
 		explaining: rate.NewLimiter(explainRate, explainBurst),
 		subscriber: newSubscriber(),
 		newKeys:    make(chan struct{}, 1),
+		outage:     outage{begun: make(chan struct{}, 1)},
 		orphans:    orphans{wake: make(chan struct{}, 1)}, rollups: newRollups(),
 	}
 	if a.log == nil {
@@ -286,6 +287,7 @@ func (a *Agent) Run(ctx context.Context, listeners ...net.Listener) error {
 	a.sending.Go(func() { a.keepSubscribed(working) })
 	a.sending.Go(func() { a.keepKeys(working) })
 	a.sending.Go(func() { a.rollUp(working) })
+	a.sending.Go(func() { a.seeToOutages(working) })
 	if a.server.TLS != nil {
 		a.keeper.Restore()
 		a.sending.Go(func() { a.keeper.Keep(working) })
@@ -364,7 +366,7 @@ func (a *Agent) Ready() error {
 		return errors.New("the agent is stopping")
 	default:
 	}
-	if a.outage.on.Load() {
+	if a.outage.on() {
 		return errors.New("records can't be written")
 	}
 	return nil

@@ -26,11 +26,8 @@ func (s *Store) append(rec *Record, raw *Spool, deliveries []Delivery, render fu
 	if err := checkAppend(rec, deliveries); err != nil {
 		return failed(err)
 	}
-	switch {
-	case s.evictor.full.Load():
-		return failed(ErrFull)
-	case s.short.Load():
-		return failed(ErrDiskFull)
+	if err := s.full(); err != nil {
+		return failed(err)
 	}
 	kept, err := take(raw, rec.Raw)
 	if err != nil {
@@ -65,6 +62,25 @@ func (s *Store) append(rec *Record, raw *Spool, deliveries []Delivery, render fu
 	}
 	err = ch.encode(rec, deliveries)
 	return c
+}
+
+// full says why no record is taken; nil when one is.
+func (s *Store) full() error {
+	switch {
+	case s.evictor.full.Load():
+		return ErrFull
+	case s.short.Load():
+		return ErrDiskFull
+	}
+	return nil
+}
+
+// Probe says why no record can be added just now; nil when one can. It commits, and changes nothing.
+func (s *Store) Probe() error {
+	if err := s.full(); err != nil {
+		return err
+	}
+	return s.PutMeta("probe", nil)
 }
 
 func checkAppend(rec *Record, deliveries []Delivery) error {

@@ -189,6 +189,9 @@ func TestATapeFullOfPendingDeliveriesTakesNoMoreUntilSomeEnd(t *testing.T) {
 			t.Fatal("it takes more and more")
 		}
 	}
+	if err := s.Probe(); !errors.Is(err, ErrFull) {
+		t.Errorf("it says that it would take one: %v", err)
+	}
 	if n := there(t, s, ids...); n != len(ids) {
 		t.Errorf("%d of %d are there", n, len(ids))
 	}
@@ -200,5 +203,8 @@ func TestATapeFullOfPendingDeliveriesTakesNoMoreUntilSomeEnd(t *testing.T) {
 	}
 	now.advance(time.Minute)
 	s.evictAll()
+	if err := s.Probe(); err != nil {
+		t.Errorf("it says that it takes none: %v", err)
+	}
 	answered(t, s, Accepted, 10)
 }
