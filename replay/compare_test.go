@@ -64,8 +64,10 @@ func TestHeadsAreComparedByWhatCounts(t *testing.T) {
 		"a secret":                        {now: strings.Replace(then, "Date: Mon", "Set-Cookie: s=1234567890abcdef", 1), want: []string{"header.set-cookie: nothing → s=****cdef"}},
 		"secrets": {now: strings.Replace(then, "Date: Mon", "Set-Cookie: s=1234567890abcdef; Path=/\r\nSet-Cookie: t=abcdef1234567890", 1),
 			want: []string{"header.set-cookie: nothing → s=****cdef; Path=/, t=****7890"}},
-		"ignored fields": {now: strings.Replace(then, "X-A: 2", "X-B: 2", 1), ignored: "header.X-*"},
-		"ignored status": {now: strings.Replace(then, "200", "500", 1), ignored: "status"},
+		"ignored fields":           {now: strings.Replace(then, "X-A: 2", "X-B: 2", 1), ignored: "header.X-*"},
+		"ignored status":           {now: strings.Replace(then, "200", "500", 1), ignored: "status"},
+		"ignored text":             {now: strings.Replace(then, "X-A: 2", "X-A: 37", 1), ignored: "text [0-9]+"},
+		"text that is not ignored": {now: strings.Replace(then, "X-A: 2", "X-A: x2", 1), ignored: "text [0-9]+", want: []string{"header.x-a: 1, 2 → 1, x2"}},
 		"all at once": {now: "HTTP/1.1 500 No\r\nContent-Length: 2\r\n\r\nno", ignored: "header",
 			want: []string{"status: 200 → 500", "line 1: hi → no"}},
 	} {
@@ -121,6 +123,13 @@ func TestJSONIsComparedByWhatItSays(t *testing.T) {
 		{then: `{"created_at":1,"b":{"updated_at":1}}`, now: `{"created_at":2,"b":{}}`, rules: "json.*_at\njson.b[\"*_at\"]"},
 		{then: `{"a":1}`, now: `[1]`, rules: "json"},
 		{then: `{"a":1}`, now: `{"a":2}`, rules: "body"},
+		// text that does not count, in whatever it stands
+		{then: `{"at":"2026-01-31T10:00:00Z","n":1700000001,"x":1}`, now: `{"at":"2026-02-01T11:00:00Z","n":1700000002,"x":2}`,
+			rules: "text [0-9-]+T[0-9:]+Z\ntext \\b17[0-9]{8}\\b", want: []string{`json.x: 1 → 2`}},
+		{then: `{"at":"10:00"}`, now: `{"at":"11:00"}`, rules: "text [0-9:]+"},
+		{then: `{"at":"10:00"}`, now: `{"at":"noon"}`, rules: "text [0-9:]+", want: []string{`json.at: "…" → "noon"`}},
+		{then: `{"at":"\u0031 \"1\""}`, now: `{"at":"22 \"3\""}`, rules: "text [0-9]+"},
+		{then: `{"n":12345,"m":1234}`, now: `{"n":12346,"m":1235}`, rules: "text [0-9]{4}", want: []string{`json.n: 12345 → 12346`}},
 		// without an order
 		{then: `{"tags":["a","b","a"]}`, now: `{"tags":["b","a","a"]}`, rules: "unordered json.tags"},
 		{then: `{"tags":["a","b","a"]}`, now: `{"tags":["b","a"]}`, rules: "unordered json.tags", want: []string{`json.tags[2]: "a" → nothing`}},

@@ -74,7 +74,7 @@ type saying struct {
 	large bool  // it is known by its digest alone
 }
 
-func (s *saying) look() (err error) {
+func (s *saying) look(rules *Rules) (err error) {
 	if s.read {
 		return nil
 	}
@@ -86,7 +86,7 @@ func (s *saying) look() (err error) {
 		s.large = true // or can't be decoded: what was sent is all there is to go by
 		return nil
 	}
-	s.plain = s.body.inUTF8(s.plain)
+	s.plain = s.body.inUTF8(rules.blanked(s.body.contentType(), s.plain))
 	s.tree = parseTree(s.plain)
 	return nil
 }
@@ -101,9 +101,9 @@ func (m *Matching) part(s *saying, names []string) (uint64, error) {
 	case "query":
 		return m.form(readForm("query", head.Query()), names), nil
 	case "header":
-		return m.text(strings.Join(head.Fields.Values(names[1]), "\x00"), names), nil
+		return m.text(strings.Join(m.rules.field(names[1], head.Fields.Values(names[1])), "\x00"), names), nil
 	}
-	if err := s.look(); err != nil {
+	if err := s.look(m.rules); err != nil {
 		return 0, err
 	}
 	switch names[0] {

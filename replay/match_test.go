@@ -29,6 +29,7 @@ func TestWhatMatches(t *testing.T) {
 	)
 	for name, c := range map[string]struct {
 		match, ignore, unordered []string
+		text                     string
 		then, now                string
 		same                     bool
 	}{
@@ -57,6 +58,7 @@ func TestWhatMatches(t *testing.T) {
 		"a form in parts, cut elsewhere":  {then: parts, now: strings.ReplaceAll(parts, "one", "two"), same: true},
 		"another form in parts":           {then: parts, now: strings.Replace(parts, "two", "one", 1)},
 		"one field of a form in parts":    {match: []string{"form.a"}, then: parts, now: strings.Replace(parts, "two", "owt", 1), same: true},
+		"text that does not count":        {then: order, now: strings.Replace(order, `now`, `old`, 1), text: "now|old", same: true},
 		"a body that does not count":      {then: order, now: form, ignore: []string{"body"}, same: true},
 		"a body beside none":              {then: order, now: "POST /a HTTP/1.1\nHost: h\n\n"},
 	} {
@@ -69,6 +71,11 @@ func TestWhatMatches(t *testing.T) {
 			}
 			for _, path := range c.unordered {
 				if err := rules.Unordered(path); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if c.text != "" {
+				if err := rules.IgnoreText(c.text); err != nil {
 					t.Fatal(err)
 				}
 			}

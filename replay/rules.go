@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -20,6 +21,7 @@ type Rules struct {
 	Reveal bool       // nothing is masked
 
 	rules  []*rule
+	texts  []*textRule
 	blanks *tape.Blanks // take out what can't be compared; nil: nothing
 }
 
@@ -37,19 +39,30 @@ func (r *Rules) Masked(by *tape.Hidden) (*Rules, error) {
 
 // blanked is what is compared of the text of a body; field is that of the value of a field.
 func (r *Rules) blanked(contentType string, body []byte) []byte {
-	if r == nil || r.blanks == nil {
+	if r == nil {
 		return body
 	}
-	return r.blanks.Body(contentType, body)
+	if r.blanks != nil {
+		body = r.blanks.Body(contentType, body)
+	}
+	for _, text := range r.texts {
+		body = text.blankBody(body)
+	}
+	return body
 }
 
 func (r *Rules) field(name string, values []string) []string {
-	if r == nil || r.blanks == nil {
+	if r == nil || r.blanks == nil && r.texts == nil {
 		return values
 	}
-	blanked := make([]string, len(values))
-	for i, value := range values {
-		blanked[i] = r.blanks.Field(name, value)
+	blanked := slices.Clone(values)
+	for i := range blanked {
+		if r.blanks != nil {
+			blanked[i] = r.blanks.Field(name, blanked[i])
+		}
+		for _, text := range r.texts {
+			blanked[i] = string(text.blank([]byte(blanked[i])))
+		}
 	}
 	return blanked
 }
@@ -102,7 +115,7 @@ func (r *Rules) add(path, place string, unordered bool) error {
 const maxRuleLine = 16 << 10
 
 // Read adds the rules of a file: a path to ignore on each line, or one behind the
-// word unordered. Empty lines, and what stands behind a # at the start of a line
+// word unordered, or an expression for IgnoreText behind the word text. Empty lines, and what stands behind a # at the start of a line
 // or behind a space, are left out. An error names the line.
 func (r *Rules) Read(name string, text io.Reader) error {
 	lines := bufio.NewScanner(text)
@@ -113,16 +126,22 @@ func (r *Rules) Read(name string, text io.Reader) error {
 		if line == "" {
 			continue
 		}
-		path, unordered := strings.CutPrefix(line, "unordered ")
-		place := fmt.Sprintf("%s:%d", name, n)
-		if err := r.add(strings.TrimSpace(path), place, unordered); err != nil {
-			return fmt.Errorf("%s: %w", place, err)
+		if err := r.readLine(line, fmt.Sprintf("%s:%d", name, n)); err != nil {
+			return fmt.Errorf("%s:%d: %w", name, n, err)
 		}
 	}
 	if err := lines.Err(); err != nil {
 		return fmt.Errorf("%s:%d: %w", name, n, err)
 	}
 	return nil
+}
+
+func (r *Rules) readLine(line, place string) error {
+	if pattern, ok := strings.CutPrefix(line, "text "); ok {
+		return r.addText(strings.TrimSpace(pattern), place)
+	}
+	path, unordered := strings.CutPrefix(line, "unordered ")
+	return r.add(strings.TrimSpace(path), place, unordered)
 }
 
 func withoutComment(line string) string {
@@ -142,14 +161,20 @@ func (r *Rules) Idle() (idle []string) {
 	if r == nil {
 		return nil
 	}
-	for _, one := range r.rules {
+	add := func(applied bool, source, place string) {
 		switch {
-		case one.applied.Load():
-		case one.place != "":
-			idle = append(idle, one.source+" ("+one.place+")")
+		case applied:
+		case place != "":
+			idle = append(idle, source+" ("+place+")")
 		default:
-			idle = append(idle, one.source)
+			idle = append(idle, source)
 		}
+	}
+	for _, one := range r.rules {
+		add(one.applied.Load(), one.source, one.place)
+	}
+	for _, one := range r.texts {
+		add(one.applied.Load(), one.source, one.place)
 	}
 	return idle
 }

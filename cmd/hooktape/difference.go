@@ -15,8 +15,8 @@ import (
 
 // ruleFlags say what does not count in a comparison, in every command that makes one.
 type ruleFlags struct {
-	ignore, unordered []string
-	file              string
+	ignore, text, unordered []string
+	file                    string
 }
 
 // ignoreFile is where rules stand that belong to a project, in its folder.
@@ -25,8 +25,9 @@ const ignoreFile = "hooktape.ignore"
 func (f *ruleFlags) add(c *cobra.Command) {
 	flags := c.Flags()
 	flags.StringArrayVar(&f.ignore, "ignore", nil, "leave out what is at this PATH: header.etag, json.meta.*, json.items[*].id, body; may be given again")
+	flags.StringArrayVar(&f.text, "ignore-text", nil, "leave out what this regular expression matches in bodies and header fields: '[0-9-]+T[0-9:.]+Z'; may be given again")
 	flags.StringArrayVar(&f.unordered, "unordered", nil, "compare the array at this PATH without regard to its order: json.items; may be given again")
-	flags.StringVar(&f.file, "ignore-file", "", "a file of paths to leave out, one a line (default: "+ignoreFile+" in the working directory, if there is one)")
+	flags.StringVar(&f.file, "ignore-file", "", "a file of what to leave out, a PATH a line, unordered PATH or text REGEXP (default: "+ignoreFile+" in the working directory, if there is one)")
 }
 
 // rules reads the flags and the file.
@@ -36,6 +37,11 @@ func (f *ruleFlags) rules(names mask.Names, reveal bool) (*replay.Rules, error) 
 	for _, path := range f.ignore {
 		if err := rules.Ignore(path); err != nil {
 			return nil, misused(hint, "--ignore %w", err)
+		}
+	}
+	for _, pattern := range f.text {
+		if err := rules.IgnoreText(pattern); err != nil {
+			return nil, misused("dates are '[0-9-]+T[0-9:.]+Z', as in package regexp of Go", "--ignore-text: %w", err)
 		}
 	}
 	for _, path := range f.unordered {

@@ -71,8 +71,8 @@ it, and so does naming it.
 several variations. All of them are checked with all records before anything is
 sent. What is not named stays byte for byte.
 
-What need not be the same is left out with --ignore, --unordered and the file
-hooktape.ignore. --compare none compares nothing: then every response has to be
+What need not be the same is left out with --ignore, --ignore-text, --unordered and
+the file hooktape.ignore. --compare none compares nothing: then every response has to be
 a 2xx, or as --expect says.
 
 The exit code is 0 when every response was that of then and as expected, 1 when

@@ -1,0 +1,96 @@
+package replay
+
+import (
+	"encoding/json"
+	"regexp"
+	"sync/atomic"
+)
+
+// textRule is text that does not count, wherever it stands.
+type textRule struct {
+	source  string // as it was written
+	place   string // where, in a file; "" on the command line
+	pattern *regexp.Regexp
+	applied atomic.Bool // it was found somewhere
+}
+
+// IgnoreText leaves out what a regular expression (RE2, as in package regexp) matches in the values of header fields and in
+// the text of bodies: dates and ids that are new each time and have no path of their own. Of JSON it is matched with what
+// each string says, and with each number as a whole.
+func (r *Rules) IgnoreText(pattern string) error { return r.addText(pattern, "") }
+
+func (r *Rules) addText(pattern, place string) error {
+	compiled, err := regexp.Compile(pattern)
+	if err != nil {
+		return err
+	}
+	r.texts = append(r.texts, &textRule{source: pattern, place: place, pattern: compiled})
+	return nil
+}
+
+// blank has all that matches be the same.
+func (t *textRule) blank(text []byte) []byte {
+	return t.pattern.ReplaceAllFunc(text, func(found []byte) []byte {
+		if len(found) == 0 {
+			return found
+		}
+		t.apply()
+		return []byte("…")
+	})
+}
+
+func (t *textRule) apply() {
+	if !t.applied.Load() { // most often it is set, and goroutines share it
+		t.applied.Store(true)
+	}
+}
+
+// blankBody is blank for a body, of which JSON stays JSON.
+func (t *textRule) blankBody(body []byte) []byte {
+	if parseTree(body) == nil {
+		return t.blank(body)
+	}
+	var blanked []byte
+	for i := 0; i < len(body); {
+		switch c := body[i]; {
+		case c == '"':
+			end := endOfScalar(body, i)
+			blanked = append(blanked, t.blankString(body[i:end])...)
+			i = end
+		case c == '-' || c >= '0' && c <= '9':
+			end := endOfScalar(body, i)
+			blanked = append(blanked, t.blankNumber(body[i:end])...)
+			i = end
+		default: // what is around them, and true, false and null
+			blanked = append(blanked, c)
+			i++
+		}
+	}
+	return blanked
+}
+
+// blankString is blank for a string of JSON, in its quotes.
+func (t *textRule) blankString(quoted []byte) []byte {
+	var said string
+	if json.Unmarshal(quoted, &said) != nil {
+		return quoted
+	}
+	blanked := t.blank([]byte(said))
+	if string(blanked) == said {
+		return quoted
+	}
+	again, err := json.Marshal(string(blanked))
+	if err != nil {
+		panic(err) // text always marshals
+	}
+	return again
+}
+
+// blankNumber has a number of JSON that matches be 0.
+func (t *textRule) blankNumber(number []byte) []byte {
+	if at := t.pattern.FindIndex(number); at == nil || at[0] != 0 || at[1] != len(number) {
+		return number
+	}
+	t.apply()
+	return []byte("0")
+}
