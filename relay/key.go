@@ -11,15 +11,18 @@ import (
 
 	"github.com/tidwall/gjson"
 	"golang.org/x/sync/singleflight"
+	"golang.org/x/time/rate"
 
 	"github.com/hooktape/hooktape/relay/config"
 	"github.com/hooktape/hooktape/relay/provider"
 )
 
-// keyPause is the least time between two questions for a key, since senders make us ask with signatures that are wrong;
-// keyRetry is that after a question that had no answer: then all wait for it.
+// keyPause is the time between two questions for a key, on average, since senders make us ask with signatures that are wrong.
+// keyBurst is how many may come at once: a key that has just been asked for may be replaced a moment later. keyRetry is the
+// least time after a question that had no answer: then all wait for it.
 const (
 	keyPause = 10 * time.Second
+	keyBurst = 3
 	keyRetry = time.Second
 )
 
@@ -33,6 +36,7 @@ type handedKey struct {
 	client *http.Client
 	now    func() time.Time
 	asking singleflight.Group
+	urged  *rate.Limiter // questions because of signatures
 
 	mu     sync.Mutex // guards the fields below; never held while the provider is asked
 	secret string     // the last that was had; "": none yet
@@ -42,7 +46,7 @@ type handedKey struct {
 
 func newHandedKey(from config.KeyFrom, now func() time.Time) *handedKey {
 	return &handedKey{
-		from: from, now: now, err: errNoKeyYet,
+		from: from, now: now, err: errNoKeyYet, urged: rate.NewLimiter(rate.Every(keyPause), keyBurst),
 		client: &http.Client{Timeout: fetchPatience, Transport: &http.Transport{
 			Proxy: http.ProxyFromEnvironment, DisableKeepAlives: true,
 		}, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
@@ -63,7 +67,7 @@ func (k *handedKey) current() string {
 }
 
 // renew is the secret after used has failed: another one that came meanwhile, or what the provider says now. The error
-// says why it can't be had. The last answer stands for a while.
+// says why it can't be had. The last answer stands where it was asked for too often.
 func (k *handedKey) renew(ctx context.Context, used string) (string, error) {
 	k.mu.Lock()
 	secret, err, asked := k.secret, k.err, k.asked
@@ -71,17 +75,12 @@ func (k *handedKey) renew(ctx context.Context, used string) (string, error) {
 	switch since := k.now().Sub(asked); {
 	case secret != used && secret != "":
 		return secret, nil
-	case !asked.IsZero() && since >= 0 && since < pauseAfter(err):
+	case err != nil && !asked.IsZero() && since >= 0 && since < keyRetry:
 		return secret, err
+	case err == nil && !k.urged.AllowN(k.now(), 1):
+		return secret, nil
 	}
 	return k.ask(ctx)
-}
-
-func pauseAfter(err error) time.Duration {
-	if err != nil {
-		return keyRetry
-	}
-	return keyPause
 }
 
 // ask asks the provider, once for all who want to know.

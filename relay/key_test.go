@@ -78,19 +78,22 @@ func TestAKeyIsAskedForAtStartAndWhenChecksBeginToFail(t *testing.T) {
 		}
 	}
 	expect("under the key", signedByASNA("first", "{}"), store.Accepted, 1)
-	expect("under another, a moment later", signedByASNA("second", "{}"), store.InvalidSignature, 1)
-	ahead.Add(int64(keyPause))
-	expect("under another, later", signedByASNA("second", "{}"), store.InvalidSignature, 2)
-	ahead.Add(int64(keyPause))
 	keys.key.Store("second")
 	large := `{"a":"` + strings.Repeat("x", 100<<10) + `"}`
-	expect("under the one that took its place", signedByASNA("second", large), store.Accepted, 3)
-	expect("and again", signedByASNA("second", "{}"), store.Accepted, 3)
-	expect("no signature", "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\n{}", store.InvalidSignature, 3)
+	expect("under one that took its place a moment later", signedByASNA("second", large), store.Accepted, 2)
+	expect("and again", signedByASNA("second", "{}"), store.Accepted, 2)
+	expect("no signature", "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\n{}", store.InvalidSignature, 2)
+	for i := 1; i < keyBurst; i++ {
+		expect("under a wrong one", signedByASNA("wrong", "{}"), store.InvalidSignature, 2+i)
+	}
+	expect("under a wrong one, again", signedByASNA("wrong", "{}"), store.InvalidSignature, 1+keyBurst)
+	ahead.Add(int64(keyPause))
+	keys.key.Store("third")
+	expect("under the next, later", signedByASNA("third", "{}"), store.Accepted, 2+keyBurst)
 	ahead.Add(int64(keyPause))
 	keys.key.Store("")
-	expect("while the key can't be had", signedByASNA("third", "{}"), store.Unverified, 4)
-	expect("under the last that was had", signedByASNA("second", "{}"), store.Accepted, 4)
+	expect("while the key can't be had", signedByASNA("fourth", "{}"), store.Unverified, 3+keyBurst)
+	expect("under the last that was had", signedByASNA("third", "{}"), store.Accepted, 3+keyBurst)
 }
 
 func TestWithoutAKeyNothingIsAccepted(t *testing.T) {
