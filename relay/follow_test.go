@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hooktape/hooktape/relay/config"
 	"github.com/hooktape/hooktape/store"
@@ -70,6 +71,26 @@ func TestWhatIsPromisedIsAskedForUntilItHasCome(t *testing.T) {
 				t.Errorf("%+v", last)
 			}
 		})
+	}
+}
+
+func TestAnOutcomeIsAskedForAsOftenAsIsSaid(t *testing.T) {
+	a := startApp(t, promising("Location: /jobs/7\r\n", func(int) string { return `{}` }))
+	src := following(t, a, "target", "")
+	src.Targets[0].Follow.Every = 100 * time.Millisecond
+	r := start(t, src)
+	r.send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\n{}")
+	id := r.wait(Answered).Record.ID
+	until(t, "it is asked again", func() bool { return r.outcome(id).Attempts >= 5 })
+	var last time.Time
+	for _, at := range r.attempts(id) {
+		if at.Target != "api/follow" {
+			continue
+		}
+		if apart := at.Time.Sub(last); apart < 90*time.Millisecond { // and not after half of that
+			t.Errorf("it was asked again after %s", apart)
+		}
+		last = at.Time
 	}
 }
 

@@ -22,8 +22,8 @@ type outlook struct {
 }
 
 // settled is what one attempt made of a delivery: its next state, and when it is tried again if it is still pending.
-// The delivery d counts the attempt already; after is the target's Retry-After, now is when the attempt ended, jitter in
-// [0, 1) spreads the retries.
+// The delivery d counts the attempt already; after is the target's Retry-After, now is when the attempt ended, jitter from
+// 0 to 1 spreads the retries.
 //
 // What a target has not taken is tried again until the time that retry.For gives is over: an app in the middle of a
 // deployment answers 404 or 401 as easily as 503, and what is thrown away then is gone. 410 (Gone) is the exception:

@@ -335,7 +335,7 @@ func (t *target) settle(d store.Delivery, s sent) {
 	d.Attempts++
 	s.describe(&d)
 	t.missed(s)
-	d.State, d.Due = settled(d, t.outlook(s), t.config(), after, a.now(), a.jitter())
+	d.State, d.Due = settled(d, t.outlook(s), t.config(), after, a.now(), t.jitter())
 	if s.hopeless {
 		d.State = store.Failed
 	}
@@ -357,6 +357,14 @@ func (t *target) settle(d store.Delivery, s sent) {
 			"status", d.Status, "state", d.State, "error", d.Error)
 		t.caughtUp(d, s)
 	}
+}
+
+// jitter spreads the retries of a target. One that only asks does so as often as it is told to.
+func (t *target) jitter() float64 {
+	if t.follows() {
+		return 1
+	}
+	return t.agent.jitter()
 }
 
 // write commits an outcome. When that fails the delivery is still what it was; it is left alone for a while.
