@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/hooktape/hooktape/relay/config"
@@ -12,12 +13,22 @@ import (
 	"github.com/hooktape/hooktape/store"
 )
 
+// freshTime is how old what was read of a config file may be: to read it for each of many requests would take longer than to
+// send them, and its secrets may rotate meanwhile.
+const freshTime = time.Second
+
 // configured signs and rewrites as the sources of a config file say, where no agent runs.
 type configured struct {
 	tape   *store.Store
 	config string
 	lookup func(string) (string, bool)
 	now    func() time.Time
+
+	// mu guards the fields below, also while the file is read: the others need what is in it.
+	mu    sync.Mutex
+	cfg   *config.Config // nil: not read yet
+	made  *config.Config // cfg, with the sources that were made at run time
+	since time.Time      // when they were read
 }
 
 // configured is what the config file says, where one is given; else nil.
@@ -25,7 +36,7 @@ func (e *env) configured(tape *store.Store) *configured {
 	if e.config == "" {
 		return nil
 	}
-	return &configured{tape, e.config, e.lookup, e.now}
+	return &configured{tape: tape, config: e.config, lookup: e.lookup, now: e.now}
 }
 
 // withMade is a configuration with the sources that were made at run time, as the tape has them; nil: there is none.
@@ -40,15 +51,20 @@ func withMade(cfg *config.Config, tape *store.Store) *config.Config {
 
 // source is a source of the file as it is now, or one that was made at run time.
 func (c *configured) source(name string) (*config.Config, *config.Source, error) {
-	cfg, err := config.Load(c.config, c.lookup)
-	if err != nil {
-		return nil, nil, err
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.cfg == nil || time.Since(c.since) > freshTime {
+		cfg, err := config.Load(c.config, c.lookup)
+		if err != nil {
+			return nil, nil, err
+		}
+		c.cfg, c.made, c.since = cfg, withMade(cfg, c.tape), time.Now()
 	}
-	src := withMade(cfg, c.tape).Source(name)
+	src := c.made.Source(name)
 	if src == nil {
 		return nil, nil, fmt.Errorf("there is no source %q in %s, and none was made at run time", name, c.config)
 	}
-	return cfg, src, nil
+	return c.cfg, src, nil
 }
 
 // Sign implements inspect.Signer.
