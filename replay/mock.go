@@ -24,7 +24,8 @@ type Mock struct {
 	tape  *Tape
 	index *index
 	o     MockOptions
-	left  int // recordings without a response
+	own   *wire.Client // for what is missing, when MockOptions names none; else nil
+	left  int          // recordings without a response
 
 	adding sync.Mutex // held while a recording is added to the tape
 	mu     sync.Mutex // guards index, and what follows
@@ -43,7 +44,7 @@ type MockOptions struct {
 	// given to Keep.
 	Missing *Aim
 	Keep    func(*tape.Recording) error
-	Client  *wire.Client // for Missing; nil: one of its own
+	Client  *wire.Client // for Missing; nil: one of its own, whose connections Close closes
 }
 
 // Told says how a request was answered.
@@ -66,10 +67,11 @@ func NewMock(t *Tape, o MockOptions) (*Mock, error) {
 	if err != nil {
 		return nil, err
 	}
-	if o.Missing != nil && o.Client == nil {
-		o.Client = new(wire.Client)
-	}
 	m := &Mock{tape: t, index: newIndex(matching), o: o}
+	if o.Missing != nil && o.Client == nil {
+		m.own = new(wire.Client)
+		m.o.Client = m.own
+	}
 	for id, r := range t.each() {
 		if r.err != nil {
 			return nil, r.err
@@ -81,6 +83,15 @@ func NewMock(t *Tape, o MockOptions) (*Mock, error) {
 		}
 	}
 	return m, nil
+}
+
+// Close closes the connections that the Mock has kept of requests that it passed on. It answers as before, and keeps none
+// from then on. The tape, and a client that MockOptions named, are their owner's to close. The error is always nil.
+func (m *Mock) Close() error {
+	if m.own != nil {
+		m.own.Close()
+	}
+	return nil
 }
 
 // Recordings is how many recordings answer, and left how many of the tape can't.

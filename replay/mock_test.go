@@ -323,7 +323,9 @@ func TestWhatIsMissingIsAskedForAndRecorded(t *testing.T) {
 	if got, err := kept[0].Request.ReadAll(); err != nil || string(got) != request {
 		t.Errorf("%q %v", got, err)
 	}
-	m.o.Client.Close()
+	if err := m.Close(); err != nil { // what it has asked over is closed, or the far side would wait for it
+		t.Error(err)
+	}
 	far.Close()
 	if got := served(t, m, "GET /other HTTP/1.1\r\nHost: h\r\n\r\n"); !strings.HasPrefix(got, "HTTP/1.1 502 ") {
 		t.Errorf("%q", got)

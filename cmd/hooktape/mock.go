@@ -127,6 +127,7 @@ func (m *mocking) run(ctx context.Context) error {
 	if err != nil {
 		return cannot("", "mock: %w", err)
 	}
+	defer mock.Close()
 	if n, _ := mock.Recordings(); n == 0 && m.missing == "" {
 		return &failure{exitNotSo, fmt.Errorf("mock: %s has no recording that answers", m.name()), "--record-missing URL asks the other side, and records it"}
 	}
