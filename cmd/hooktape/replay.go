@@ -72,8 +72,10 @@ several variations. All of them are checked with all records before anything is
 sent. What is not named stays byte for byte.
 
 What need not be the same is left out with --ignore, --ignore-text, --unordered and
-the file hooktape.ignore. --compare none compares nothing: then every response has to be
-a 2xx, or as --expect says.
+the file hooktape.ignore. --compare none compares nothing: then every response has to
+be a 2xx, or as --expect says. --compare URL sends to URL what each target gets, as
+the config rewrites it for that target: URL stands for the target's url, and its
+path takes the place of that one's path at the beginning of a rewritten path.
 
 The exit code is 0 when every response was that of then and as expected, 1 when
 not, or when there was none to compare it with, 3 when the first target could not be

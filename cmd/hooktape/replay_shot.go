@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"strings"
 	"sync"
 	"time"
 
@@ -234,9 +235,7 @@ func (p *played) send(ctx context.Context) error {
 	var besides sync.WaitGroup
 	if to := p.of.judge.beside; to != nil {
 		besides.Go(func() {
-			a := p.of.aimAt(to, p.rec)
-			a.Route.KeepHost, a.Rewrite = p.variation.setsHost(), p.aim.Rewrite
-			beside, err := p.of.sender.Send(ctx, p.request, a.Aim)
+			beside, err := p.of.sender.Send(ctx, p.request, p.aimBeside(to).Aim)
 			if p.beside = beside; err != nil {
 				p.unfitBeside = err.Error()
 			}
@@ -246,6 +245,29 @@ func (p *played) send(ctx context.Context) error {
 	p.now, err = p.of.sender.Send(ctx, p.request, p.aim.Aim)
 	besides.Wait()
 	return err
+}
+
+// aimBeside is the aim at a URL that stands for the target: what the config makes of the request for that is sent there, too.
+func (p *played) aimBeside(to *url.URL) aim {
+	a := p.of.aimAt(to, p.rec)
+	a.Route.KeepHost = p.variation.setsHost()
+	if made := p.aim.Rewrite; made != nil {
+		beside := *made
+		beside.Edit.Target = rebased(made.Edit.Target, p.aim.Route.URL, to)
+		a.Rewrite = &beside
+	}
+	return a
+}
+
+// rebased is a request target that was made for one URL as it is for another: the path of that takes the place of the one's
+// path where the target begins with it. Without a path, and where it does not begin so, it stays.
+func rebased(made string, one, another *url.URL) string {
+	path, _, _ := strings.Cut(made, "?")
+	rest, below := wire.MatchPrefix(path, one.EscapedPath())
+	if made == "" || !below || another.EscapedPath() == "" || wire.HasDotSegment(rest) {
+		return made
+	}
+	return strings.TrimSuffix(another.EscapedPath(), "/") + rest + made[len(path):]
 }
 
 // past is what came back when the record was first sent.
