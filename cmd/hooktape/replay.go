@@ -464,3 +464,9 @@ func (r *replayer) notes() {
 		fmt.Fprintf(r.env.stderr, "these were the newest %d; --limit 0 sends all\n", limit)
 	}
 }
+	if n := r.report.unanswered; n > 0 {
+		fmt.Fprintf(r.env.stderr, "%s nothing to be compared with: --accept makes what came the baseline, --expect says what is right\n", count(n, "request has", "requests have"))
+	}
+	if n := r.report.unmarked; n > 0 {
+		fmt.Fprintf(r.env.stderr, "%s answered by hooktape alone: no target was there, or none was meant to get it, which tapes of older versions do not mark; --where leaves such records out\n", count(n, "record was", "records were"))
+	}

@@ -29,6 +29,7 @@ type sendJSON struct {
 	Beside     string `json:"beside,omitempty"`     // the URL that then is from; "": it is from the tape
 	Unexpected string `json:"unexpected,omitempty"` // what was expected, and is not so
 	Lost       string `json:"then_error,omitempty"` // why what came back then can't be read
+	Missing    string `json:"then_null,omitempty"`  // why there is nothing that it could be compared with
 	*varied
 
 	called  recordName
@@ -78,8 +79,31 @@ func (r *reporter) line(p *played) sendJSON {
 	if unexpected != nil {
 		s.Unexpected = unexpected.Error()
 	}
-	s.Outcome = r.of.judge.outcome(s.Differs, unexpected)
+	if s.Outcome = r.of.judge.outcome(s.Differs, unexpected); s.Outcome == replay.NoBaseline && s.Lost == "" {
+		s.Missing = p.unanswered()
+		r.unanswered++
+		if p.unmarked() {
+			r.unmarked++
+		}
+	}
 	return s
+}
+
+// unanswered is why there is nothing on the tape that a response could be compared with.
+func (p *played) unanswered() string {
+	switch {
+	case p.aim.target != "" && len(p.rec.Past) > 0:
+		return fmt.Sprintf("target %q did not answer it then", p.aim.target)
+	case p.rec.Answer != nil:
+		return "no target answered it then, hooktape itself did"
+	}
+	return "no target answered it then"
+}
+
+// unmarked says whether the config may have meant the record for no target, though it has no mark of that: older versions
+// made none.
+func (p *played) unmarked() bool {
+	return p.rec.Answer != nil && p.rec.Verdict == store.Accepted && !p.rec.Undelivered && len(p.rec.Past) == 0
 }
 
 // baseline is what a response is compared with, and how long it took to come; nil: there is none.
@@ -184,7 +208,7 @@ func (s *sendJSON) text(i ink) string {
 	case s.Lost != "":
 		then = "then  " + i.yellow("the recorded response can't be read: "+clean(s.Lost)) + "\n"
 	case s.Outcome == replay.NoBaseline:
-		then = "then  nothing came back that it could be compared with\n"
+		then = "then  nothing came back that it could be compared with: " + clean(s.Missing) + "\n"
 	}
 	var now []string
 	if s.Now != nil {

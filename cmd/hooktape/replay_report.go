@@ -41,6 +41,8 @@ type reporter struct {
 	first    map[varying]*firstRow
 	starred  bool // a cell of the table
 
+	unanswered  int   // sends of what no target answered then, so that there was nothing to compare with
+	unmarked    int   // of these, those that may have been meant for none
 	unlikeFirst bool  // variations are compared with the first one: there is no recorded response
 	compared    int   // sends with two responses
 	untold      error // the first that reports failed with; no more are told then
