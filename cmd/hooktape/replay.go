@@ -92,22 +92,15 @@ written in any case; in a job on GitHub its summary gets one.`,
 			if f.session() && !c.Flags().Changed("limit") {
 				f.chosen.limit = 0 // a session is sent whole
 			}
-			r, err := f.replayer(e, args)
+			files, err := newReportFiles(e, f.junit)
 			if err != nil {
 				return err
 			}
-			defer r.sender.Client.Close()
-			t, err := r.openTape(c.Context())
-			if err != nil {
-				return err
+			err = f.run(c.Context(), e, args, files)
+			if failed := files.unsent(err); failed != nil {
+				err = errors.Join(err, failed)
 			}
-			defer t.Close()
-			r.tape = t.Client
-			names, err := r.inFile(c.Context(), args)
-			if err != nil {
-				return err
-			}
-			return r.replay(c.Context(), names)
+			return err
 		},
 	}
 	f.chosen.add(c)
@@ -129,6 +122,26 @@ written in any case; in a job on GitHub its summary gets one.`,
 	jsonFlag(c, &f.asJSON)
 	revealFlag(c, &f.reveal)
 	return c
+}
+
+// run replays, and tells of it in files.
+func (f *replayFlags) run(ctx context.Context, e *env, args []string, files *reportFiles) error {
+	r, err := f.replayer(e, args)
+	if err != nil {
+		return err
+	}
+	defer r.sender.Client.Close()
+	t, err := r.openTape(ctx)
+	if err != nil {
+		return err
+	}
+	defer t.Close()
+	r.tape, r.files = t.Client, files
+	names, err := r.inFile(ctx, args)
+	if err != nil {
+		return err
+	}
+	return r.replay(ctx, names)
 }
 
 // session says whether all of a session or a tape file is to be sent.
@@ -276,6 +289,7 @@ type replayer struct {
 	unsigned atomic.Int64 // requests that nobody signs, so that they are sent as they were recorded
 
 	reachedBeside atomic.Bool // what it is compared with was
+	files         *reportFiles
 	report        *reporter
 }
 
@@ -299,20 +313,19 @@ func (r *replayer) replay(ctx context.Context, args []string) error {
 	}
 	playing, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	if r.report, err = newReporter(r, stop); err != nil {
-		return err
-	}
+	r.report = newReporter(r, stop)
 	if err = r.unresolved; err == nil {
 		err = replay.Run(playing, r.shots(playing, args), r.options)
 	}
 	if failed := r.report.close(); failed != nil {
 		err = failed
 	}
-	if ctx.Err() != nil {
+	interrupted := ctx.Err() != nil // from here on it comes too late: the reports and the exit code say the same
+	if interrupted {
 		err = ctx.Err()
 	}
 	ended := cmp.Or(err, r.sum())
-	if failed := r.report.finish(ctx.Err() != nil, ended); cmp.Or(err, failed) != nil {
+	if failed := r.report.finish(interrupted, ended); cmp.Or(err, failed) != nil {
 		return cmp.Or(err, failed)
 	}
 	r.notes()
@@ -457,6 +470,12 @@ func (r *replayer) notes() {
 	if n := r.left.Undelivered; n > 0 {
 		fmt.Fprintf(r.env.stderr, "%s left out that the config meant for no target: --undelivered sends them\n", count(n, "record was", "records were"))
 	}
+	if n := r.report.unanswered; n > 0 {
+		fmt.Fprintf(r.env.stderr, "%s nothing to be compared with: --accept makes what came the baseline, --expect says what is right\n", count(n, "request has", "requests have"))
+	}
+	if n := r.report.unmarked; n > 0 {
+		fmt.Fprintf(r.env.stderr, "%s answered by hooktape alone: no target was there, or none was meant to get it, which tapes of older versions do not mark; --where leaves such records out\n", count(n, "record was", "records were"))
+	}
 	if n := int(r.unsigned.Load()); n > 0 {
 		fmt.Fprintf(r.env.stderr, "%s not signed again: nobody signs requests of their source\n", count(n, "request was", "requests were"))
 	}
@@ -464,9 +483,3 @@ func (r *replayer) notes() {
 		fmt.Fprintf(r.env.stderr, "these were the newest %d; --limit 0 sends all\n", limit)
 	}
 }
-	if n := r.report.unanswered; n > 0 {
-		fmt.Fprintf(r.env.stderr, "%s nothing to be compared with: --accept makes what came the baseline, --expect says what is right\n", count(n, "request has", "requests have"))
-	}
-	if n := r.report.unmarked; n > 0 {
-		fmt.Fprintf(r.env.stderr, "%s answered by hooktape alone: no target was there, or none was meant to get it, which tapes of older versions do not mark; --where leaves such records out\n", count(n, "record was", "records were"))
-	}

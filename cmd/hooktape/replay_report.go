@@ -33,18 +33,16 @@ type reporter struct {
 	ended chan struct{}
 
 	// What follows is to be read when it is closed.
-	summary  replay.Summary
-	gone     int              // sends whose record was deleted meanwhile, so that they are not on the tape
-	junit    *junitFile       // nil: none is wanted
-	markdown *replay.Markdown // nil: none is wanted
-	table    *table           // of variations; nil: there are none
-	first    map[varying]*firstRow
-	starred  bool // a cell of the table
+	summary replay.Summary
+	gone    int    // sends whose record was deleted meanwhile, so that they are not on the tape
+	table   *table // of variations; nil: there are none
+	first   map[varying]*firstRow
+	starred bool // a cell of the table
 
-	unanswered  int   // sends of what no target answered then, so that there was nothing to compare with
-	unmarked    int   // of these, those that may have been meant for none
 	unlikeFirst bool  // variations are compared with the first one: there is no recorded response
 	compared    int   // sends with two responses
+	unanswered  int   // sends of what no target answered then, so that there was nothing to compare with
+	unmarked    int   // of these, those that may have been meant for none
 	untold      error // the first that reports failed with; no more are told then
 	unrecorded  error // the first that putting attempts on the tape failed with; no more are put there then
 	lost        int   // attempts that are not on the tape because of that
@@ -63,22 +61,13 @@ const (
 )
 
 // newReporter begins the reports that are asked for.
-func newReporter(r *replayer, stop context.CancelCauseFunc) (*reporter, error) {
+func newReporter(r *replayer, stop context.CancelCauseFunc) *reporter {
 	report := &reporter{of: r, stop: stop, came: make(chan played, unreported), room: semaphore.NewWeighted(unreportedBytes), ended: make(chan struct{}), progress: r.env.progress()}
-	if name := r.flags.junit; name != "" {
-		var err error
-		if report.junit, err = newJUnitFile(name, r.began); err != nil {
-			return nil, err
-		}
-	}
-	if path, _ := r.env.lookup(stepSummary); path != "" {
-		report.markdown = replay.NewMarkdown("hooktape replay")
-	}
 	if r.varied() {
 		report.table, report.first = r.newVariedTable(), make(map[varying]*firstRow)
 	}
 	go report.run()
-	return report, nil
+	return report
 }
 
 // add takes an outcome in.
@@ -184,13 +173,8 @@ func (r *reporter) tell(line *sendJSON) error {
 	}
 	one := line.reported()
 	r.summary.Add(one)
-	if r.markdown != nil {
-		r.markdown.Add(one)
-	}
-	if r.junit != nil {
-		if err := r.junit.Add(one); err != nil {
-			return cannot("", "write %s: %w", r.of.flags.junit, err)
-		}
+	if err := r.of.files.add(one); err != nil {
+		return err
 	}
 	return r.print(line)
 }

@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -13,9 +11,6 @@ import (
 	"github.com/hooktape/hooktape/relay/inspect"
 	"github.com/hooktape/hooktape/replay"
 )
-
-// stepSummary is the environment variable in which GitHub names the file of a step's summary.
-const stepSummary = "GITHUB_STEP_SUMMARY"
 
 // summaryJSON is the last line of a replay as JSON.
 type summaryJSON struct {
@@ -37,19 +32,8 @@ type summaryJSON struct {
 // finish writes all that is told at the end of a replay, which err ended before its time if it is not nil.
 func (r *reporter) finish(interrupted bool, err error) error {
 	took := r.of.env.now().Sub(r.of.began)
-	var failed error
-	if r.junit != nil {
-		if werr := r.junit.close(r.of.env.now(), brokenOff(interrupted, err)); werr != nil {
-			failed = cannot("", "write %s: %w", r.of.flags.junit, werr)
-		}
-	}
 	r.summary.LeftOut = r.of.left.Outbound + r.of.left.Undelivered
-	if r.markdown != nil {
-		path, _ := r.of.env.lookup(stepSummary)
-		if werr := appendTo(path, func(f *os.File) error { return r.markdown.WriteTo(f, &r.summary, took, brokenOff(interrupted, err)) }); werr != nil {
-			failed = errors.Join(failed, cannot("", "write the step summary: %w", werr))
-		}
-	}
+	failed := r.of.files.end(&r.summary, took, brokenOff(interrupted, err))
 	failed = errors.Join(failed, r.endTable())
 	if r.of.flags.asJSON {
 		return errors.Join(failed, r.of.env.printJSON(struct {
@@ -166,46 +150,3 @@ func placesLines(places []replay.Tally[string]) string {
 
 // sumsWidth is the longest name of a line of the sums.
 const sumsWidth = len("response since due")
-
-// junitFile is a report that gets its name when it is whole.
-type junitFile struct {
-	*replay.JUnit
-	file *os.File
-	name string
-}
-
-func newJUnitFile(name string, began time.Time) (*junitFile, error) {
-	file, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+"-*")
-	if err != nil {
-		return nil, misused("name a file in a folder that can be written to", "--junit: %w", err)
-	}
-	j := &junitFile{file: file, name: name}
-	if j.JUnit, err = replay.NewJUnit(file, "hooktape replay", began); err != nil {
-		return nil, errors.Join(err, j.discard())
-	}
-	return j, nil
-}
-
-// close ends the report and gives it its name.
-func (j *junitFile) close(now time.Time, brokenOff string) error {
-	const everybody = 0o644 // reports are read by others; secrets in them are masked
-	err := errors.Join(j.Close(now, brokenOff), j.file.Chmod(everybody), j.file.Close())
-	if err == nil {
-		err = os.Rename(j.file.Name(), j.name)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(j.file.Name()))
-	}
-	return nil
-}
-
-func (j *junitFile) discard() error { return errors.Join(j.file.Close(), os.Remove(j.file.Name())) }
-
-// appendTo has something written behind what a file has.
-func appendTo(path string, write func(*os.File) error) error {
-	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
-	if err != nil {
-		return err
-	}
-	return errors.Join(write(f), f.Close())
-}

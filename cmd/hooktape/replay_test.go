@@ -494,3 +494,43 @@ func TestATargetThatGoesAwayLaterIsInTheReport(t *testing.T) {
 		t.Errorf("%+v", out)
 	}
 }
+
+// interrupted is a context that ends when it is looked at for the at-th time.
+type interrupted struct {
+	context.Context
+	end   context.CancelFunc
+	looks atomic.Int64
+	at    int64
+}
+
+func (i *interrupted) Err() error {
+	if i.looks.Add(1) == i.at {
+		i.end()
+	}
+	return i.Context.Err()
+}
+
+func TestAnInterruptIsInTheReportAndTheExitCodeOrInNeither(t *testing.T) {
+	app := newAnswering(t, status(200, "ok"))
+	d := newDeck(t)
+	d.clocked(app.URL, 0)
+	told := map[bool]int{}
+	for at, looked := int64(1), int64(1); at <= looked; at++ {
+		parent, end := context.WithCancel(t.Context())
+		ctx := &interrupted{Context: parent, end: end, at: at}
+		var stdout, stderr bytes.Buffer
+		code := d.execute(ctx, &stdout, &stderr, "replay", "last", "--to", app.URL, "--no-record", "--json")
+		end()
+		looked = max(looked, ctx.looks.Load())
+		if _, text, sums := strings.Cut(stdout.String(), `"interrupted":`); sums {
+			is := strings.HasPrefix(text, "true")
+			told[is]++
+			if is != (code == exitInterrupted) || !is && code != exitDone {
+				t.Errorf("ended at the %d. look: exit %d, %s%s", at, code, stdout.String(), stderr.String())
+			}
+		}
+	}
+	if told[true] == 0 {
+		t.Errorf("%v", told)
+	}
+}
