@@ -37,7 +37,7 @@ func (s *Store) setAside(before fs.FileInfo, cause error) error {
 		return errors.Join(cause, err)
 	}
 	s.aside.Add(1)
-	s.options.Log("tape is damaged and was set aside, recording goes on in a new one", "path", s.path, "aside", aside, "error", cause)
+	s.options.Log("tape is damaged and was set aside, recording goes on in a new one; hooktape salvage copies what can be read", "path", s.path, "aside", aside, "error", cause)
 	return s.carryMeta(aside)
 }
 
