@@ -128,11 +128,7 @@ func (d *deletion) show(records iter.Seq2[inspect.Record, error]) (ids []store.I
 			}
 		}
 	}
-	if d.asJSON {
-		err = d.listJSON(each)
-	} else {
-		err = d.listTable(each, true)
-	}
+	err = d.listRecords(each, true, d.asJSON)
 	return ids, err
 }
 

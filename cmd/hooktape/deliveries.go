@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"iter"
 	"slices"
@@ -192,31 +191,11 @@ func (e *env) printDeliveries(doing string, chosen iter.Seq2[inspect.RecordDeliv
 	t := newTable(e.stdout, e.inkFor(e.stdout), "CREATED", "ID", "SOURCE", "TARGET", "STATE", "ATTEMPTS", "STATUS", "NEXT", "ERROR")
 	t.right = []int{5, 6}
 	t.long = 8
-	for d, err := range chosen {
-		switch {
-		case err != nil && (asJSON || n == 0):
-			return n, apiError(doing, err)
-		case err != nil: // what can be shown is shown
-			return n, errors.Join(t.flush(), apiError(doing, err))
-		}
-		n++
-		if asJSON {
-			err = e.printJSON(d)
-		} else {
-			err = t.add(e.deliveryCells(d))
-		}
-		if err != nil {
-			return n, err
-		}
-	}
-	if n == 0 {
+	l := listing[inspect.RecordDelivery]{t, e.deliveryCells, asJSON, func(err error) error { return apiError(doing, err) }}
+	if n, err = l.print(e, chosen); n == 0 && err == nil {
 		fmt.Fprintln(e.stderr, "no delivery is like that")
-		return 0, nil
 	}
-	if asJSON {
-		return n, nil
-	}
-	return n, t.flush()
+	return n, err
 }
 
 func (e *env) deliveryCells(d inspect.RecordDelivery) []cell {

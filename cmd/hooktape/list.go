@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"iter"
 	"slices"
@@ -45,10 +44,7 @@ logs and metrics have it always.`,
 			defer t.Close()
 			e.noteDamaged(t.path)
 			records := newestLast(c.Context(), t.Client, filter, chosen.limit, reveal)
-			if asJSON {
-				return e.listJSON(records)
-			}
-			return e.listTable(records, chosen.given())
+			return e.listRecords(records, chosen.given(), asJSON)
 		},
 	}
 	chosen.add(c)
@@ -92,52 +88,29 @@ func backward[T any](seq iter.Seq2[T, error]) iter.Seq2[T, error] {
 	}
 }
 
-func (e *env) listJSON(records iter.Seq2[inspect.Record, error]) error {
-	for r, err := range records {
-		if err != nil {
-			return apiError("list records", err)
-		}
-		if err := e.printJSON(r); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (e *env) listTable(records iter.Seq2[inspect.Record, error], filtered bool) error {
+// listRecords prints records. When there is none, people are told why.
+func (e *env) listRecords(records iter.Seq2[inspect.Record, error], filtered, asJSON bool) error {
 	t := newTable(e.stdout, e.inkFor(e.stdout), "TIME", "ID", "SOURCE", "METHOD", "PATH", "STATUS", "TOOK", "SIZE", "STATE")
 	t.right = []int{5, 6, 7}
 	t.long = 4
-	none := true
-	for r, err := range records {
-		switch {
-		case err != nil && none:
-			return apiError("list records", err)
-		case err != nil: // what can be shown is shown
-			return errors.Join(t.flush(), apiError("list records", err))
-		}
-		none = false
-		if err := t.add(listCells(&r)); err != nil {
-			return err
-		}
+	l := listing[inspect.Record]{t, listCells, asJSON, func(err error) error { return apiError("list records", err) }}
+	n, err := l.print(e, records)
+	switch {
+	case n > 0 || err != nil || asJSON:
+	case filtered:
+		fmt.Fprintln(e.stderr, "no record is like that")
+	default:
+		fmt.Fprintln(e.stderr, "the tape is empty")
 	}
-	if none {
-		what := "the tape is empty"
-		if filtered {
-			what = "no record is like that"
-		}
-		fmt.Fprintln(e.stderr, what)
-		return nil
-	}
-	return t.flush()
+	return err
 }
 
 // listTime is how lists show a moment: local, to the second.
 const listTime = "2006-01-02 15:04:05"
 
-func listCells(r *inspect.Record) []cell {
-	l := lineOf(r)
-	state := stateOf(r)
+func listCells(r inspect.Record) []cell {
+	l := lineOf(&r)
+	state := stateOf(&r)
 	return []cell{
 		{text: l.Time.Local().Format(listTime), paint: ink.dim},
 		{text: ending(l.ID)},

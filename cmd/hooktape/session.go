@@ -231,23 +231,10 @@ func newSessionList(e *env) *cobra.Command {
 func (e *env) listSessions(ctx context.Context, c *inspect.Client, asJSON bool) error {
 	t := newTable(e.stdout, e.inkFor(e.stdout), "NAME", "CAPTURING", "RECORDS", "BYTES", "FIRST", "LAST")
 	t.right = []int{2, 3}
-	n := 0
-	for s, err := range c.Sessions(ctx) {
-		switch {
-		case err != nil: // what can be shown is shown
-			if n > 0 && !asJSON {
-				err = errors.Join(t.flush(), err)
-			}
-			return apiError("list sessions", err)
-		case asJSON:
-			err = e.printJSON(s)
-		default:
-			err = t.add(sessionCells(&s))
-		}
-		if err != nil {
-			return err
-		}
-		n++
+	l := listing[inspect.Session]{t, sessionCells, asJSON, func(err error) error { return apiError("list sessions", err) }}
+	n, err := l.print(e, c.Sessions(ctx))
+	if err != nil {
+		return err
 	}
 	if n == 0 {
 		fmt.Fprintln(e.stderr, "there is no session")
@@ -255,9 +242,6 @@ func (e *env) listSessions(ctx context.Context, c *inspect.Client, asJSON bool) 
 	}
 	if asJSON {
 		return nil
-	}
-	if err := t.flush(); err != nil {
-		return err
 	}
 	room, err := c.Room(ctx)
 	if err != nil {
@@ -269,7 +253,7 @@ func (e *env) listSessions(ctx context.Context, c *inspect.Client, asJSON bool) 
 	return nil
 }
 
-func sessionCells(s *inspect.Session) []cell {
+func sessionCells(s inspect.Session) []cell {
 	capturing := cell{text: "-"}
 	switch {
 	case s.Capturing:

@@ -189,29 +189,17 @@ func (e *env) listSources(ctx context.Context, t *tape, asJSON bool) error {
 	table := newTable(e.stdout, e.inkFor(e.stdout), "NAME", "STATE", "PROVIDER", "TARGETS", "URL", "REASON")
 	table.long = 4
 	var listed []inspect.ListedSource
-	for source, err := range t.ListSources(ctx) {
-		if err != nil {
-			return sourceError("list sources", err)
-		}
-		listed = append(listed, source)
-		if asJSON {
-			err = e.printJSON(source)
-		} else {
-			err = table.add(sourceCells(source))
-		}
-		if err != nil {
-			return err
-		}
+	row := func(s inspect.ListedSource) []cell {
+		listed = append(listed, s)
+		return sourceCells(s)
 	}
-	switch {
-	case listed == nil:
-		fmt.Fprintln(e.stderr, "the tape knows no source yet")
-		return nil
-	case asJSON:
-		return nil
-	}
-	if err := table.flush(); err != nil {
+	l := listing[inspect.ListedSource]{table, row, asJSON, func(err error) error { return sourceError("list sources", err) }}
+	n, err := l.print(e, t.ListSources(ctx))
+	if err != nil {
 		return err
+	}
+	if n == 0 {
+		fmt.Fprintln(e.stderr, "the tape knows no source yet")
 	}
 	return e.printRegistrations(listed)
 }

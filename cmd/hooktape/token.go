@@ -96,32 +96,19 @@ func newTokenList(e *env) *cobra.Command {
 func (e *env) listTokens(ctx context.Context, t *tape, asJSON bool) error {
 	table := newTable(e.stdout, e.inkFor(e.stdout), "NAME", "CREATED", "LAPTOP", "WAITING", "HASH")
 	table.right = []int{3}
-	none := true
-	for token, err := range t.Tokens(ctx) {
-		if err != nil {
-			return tokenError("list tokens", err)
-		}
-		none = false
-		if asJSON {
-			err = e.printJSON(token)
-		} else {
-			there, waiting := describeLaptop(token.Laptop)
-			err = table.add([]cell{
-				{text: token.Name}, {text: token.Created.Local().Format(time.DateTime)}, {text: there}, {text: waiting}, {text: token.Hash},
-			})
-		}
-		if err != nil {
-			return err
-		}
-	}
-	switch {
-	case none:
+	l := listing[inspect.Token]{table, tokenCells, asJSON, func(err error) error { return tokenError("list tokens", err) }}
+	n, err := l.print(e, t.Tokens(ctx))
+	if n == 0 && err == nil {
 		fmt.Fprintln(e.stderr, "no token was made yet")
-		return nil
-	case asJSON:
-		return nil
 	}
-	return table.flush()
+	return err
+}
+
+func tokenCells(token inspect.Token) []cell {
+	there, waiting := describeLaptop(token.Laptop)
+	return []cell{
+		{text: token.Name}, {text: token.Created.Local().Format(time.DateTime)}, {text: there}, {text: waiting}, {text: token.Hash},
+	}
 }
 
 // describeLaptop says whether the laptop of a token is there, and how much waits for it. Only a running agent knows.

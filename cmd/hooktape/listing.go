@@ -1,0 +1,38 @@
+package main
+
+import (
+	"errors"
+	"iter"
+)
+
+// listing is how a command prints what it lists: a row of a table each, or with asJSON an object a line.
+type listing[T any] struct {
+	*table
+	row    func(T) []cell
+	asJSON bool
+	failed func(error) error // makes an error of the agent that of the command
+}
+
+// print prints all there is, and says how much that was. What came before an error is shown.
+func (l listing[T]) print(e *env, all iter.Seq2[T, error]) (n int, err error) {
+	for v, err := range all {
+		switch {
+		case err != nil && (l.asJSON || n == 0):
+			return n, l.failed(err)
+		case err != nil:
+			return n, errors.Join(l.flush(), l.failed(err))
+		case l.asJSON:
+			err = e.printJSON(v)
+		default:
+			err = l.add(l.row(v))
+		}
+		if err != nil {
+			return n, err
+		}
+		n++
+	}
+	if n == 0 || l.asJSON {
+		return n, nil
+	}
+	return n, l.flush()
+}
