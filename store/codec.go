@@ -113,6 +113,9 @@ func unpack(key, value []byte, facts any) (raw []byte, err error) {
 		return nil, errVersion
 	}
 	rest := value[valueHead:]
+	if f, ok := facts.(readable); ok && f.readFields(rest[:n]) {
+		return rest[n:], nil
+	}
 	return rest[n:], decMode.Unmarshal(rest[:n], facts)
 }
 

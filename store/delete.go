@@ -143,14 +143,55 @@ func (c *deleteChange) deletePieces(t *txn, raw Raw) error {
 
 // removalFacts are the facts of a record that its removal needs: the others are not decoded.
 type removalFacts struct {
-	Source  string  `cbor:"2,keyasint"`
-	Verdict Verdict `cbor:"12,keyasint"`
-	Pieces  []byte  `cbor:"19,keyasint"`
-	Size    int64   `cbor:"20,keyasint"`
-	Answer  *struct {
-		Pieces []byte `cbor:"7,keyasint"`
-		Size   int64  `cbor:"8,keyasint"`
-	} `cbor:"21,keyasint"`
+	Source  string         `cbor:"2,keyasint"`
+	Verdict Verdict        `cbor:"12,keyasint"`
+	Pieces  []byte         `cbor:"19,keyasint"`
+	Size    int64          `cbor:"20,keyasint"`
+	Answer  *removalAnswer `cbor:"21,keyasint"`
+}
+
+type removalAnswer struct {
+	Pieces []byte `cbor:"7,keyasint"`
+	Size   int64  `cbor:"8,keyasint"`
+}
+
+func (f *removalFacts) readFields(b []byte) bool {
+	r := fieldReader{b: b}
+	r.each(func(key uint64) {
+		switch key {
+		case 2:
+			f.Source = string(r.bytes(cborText))
+		case 12:
+			f.Verdict = Verdict(r.bytes(cborText))
+		case 19:
+			f.Pieces = bytes.Clone(r.bytes(cborBytes))
+		case 20:
+			f.Size = r.number()
+		case 21:
+			f.Answer = new(removalAnswer)
+			f.Answer.read(&r)
+		default:
+			r.skip()
+		}
+	})
+	if r.failed || len(r.b) > 0 {
+		*f = removalFacts{}
+		return false
+	}
+	return true
+}
+
+func (f *removalAnswer) read(r *fieldReader) {
+	r.each(func(key uint64) {
+		switch key {
+		case 7:
+			f.Pieces = bytes.Clone(r.bytes(cborBytes))
+		case 8:
+			f.Size = r.number()
+		default:
+			r.skip()
+		}
+	})
 }
 
 func (f *removalFacts) counts() counts {

@@ -30,6 +30,31 @@ func TestFieldsAreThoseOfTheTags(t *testing.T) {
 	}
 }
 
+// TestReadFieldsAreThoseOfTheTags: facts that read their fields themselves come to what their tags ask for, also where the
+// bytes are others.
+func TestReadFieldsAreThoseOfTheTags(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var facts recordFacts
+		drawFields(t, reflect.ValueOf(&facts).Elem(), rapid.Bool().Draw(t, "whole"))
+		b := appendFields(nil, &facts)
+		var got, want removalFacts
+		if err := decMode.Unmarshal(b, &want); err != nil {
+			t.Fatal(err)
+		}
+		if !got.readFields(b) && facts.Size >= 0 && (facts.Answer == nil || facts.Answer.Size >= 0) {
+			t.Fatalf("can't read %x", b)
+		} else if got.Source != "" && !reflect.DeepEqual(got, want) {
+			t.Fatalf("%x\n got %+v\nwant %+v", b, got, want)
+		}
+		b[rapid.IntRange(0, len(b)-1).Draw(t, "at")] ^= byte(rapid.IntRange(1, 255).Draw(t, "with"))
+		got, want = removalFacts{}, removalFacts{}
+		err := decMode.Unmarshal(b, &want)
+		if got.readFields(b) && (err != nil || !reflect.DeepEqual(got, want)) {
+			t.Fatalf("%x\n got %+v\nwant %+v, %v", b, got, want, err)
+		}
+	})
+}
+
 // drawFields fills v: all of it, or some.
 func drawFields(t *rapid.T, v reflect.Value, whole bool) {
 	if !whole && v.Kind() != reflect.Struct && rapid.Bool().Draw(t, "empty") {

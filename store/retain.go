@@ -70,10 +70,14 @@ type evictor struct {
 	passed  time.Time  // when that began
 	passing time.Duration
 	warned  bool // that the records of sessions take most of what they may
+	ahead   [3]readahead
 }
 
 func newEvictor(r Retention) *evictor {
-	e := &evictor{wake: make(chan struct{}, 1), stop: make(chan struct{}), joined: make(chan struct{})}
+	e := &evictor{
+		wake: make(chan struct{}, 1), stop: make(chan struct{}), joined: make(chan struct{}),
+		ahead: [...]readahead{{bucket: bucketRecords}, {bucket: bucketAttempts}, {bucket: bucketDeliveries}},
+	}
 	e.retention.Store(&r)
 	return e
 }
@@ -220,6 +224,9 @@ func (s *Store) evictable(r Retention, now time.Time, n int) (ids []ID, stay kee
 	}
 	began := time.Now()
 	defer func() { s.evictor.passing += time.Since(began) }()
+	for i := range s.evictor.ahead {
+		s.evictor.ahead[i].from(s, s.evictor.at[:])
+	}
 	owing, pins := s.owing(), release == 0 && s.hasSessions()
 	deliveries, members := rowsOf{bucket: bucketDeliveries}, rowsOf{bucket: bucketMembers}
 	w := walk{bucket: bucketRecords, low: s.evictor.at[:]}

@@ -1,0 +1,132 @@
+package store
+
+import (
+	"bytes"
+	"errors"
+	"slices"
+	"sort"
+)
+
+const (
+	// leavesAhead is how many leaves are read at once: about what is evicted at once.
+	leavesAhead = evictAhead / pageSize
+	// gapMax is how many pages between two leaves are read with them. They may belong to the first, and if they don't,
+	// they cost less than another read.
+	gapMax = largeBuffer / pageSize
+)
+
+// readahead reads leaves of a bucket from the file before bbolt touches them in memory. There, one that the system does
+// not have would be waited for in a page fault, which Go can't tell from work: for as long as the disk takes, a processor
+// would do nothing else. A read it knows for what it is.
+type readahead struct {
+	bucket []byte
+	until  []byte // it is done for the keys before this one; nil: it has not begun
+}
+
+// from sees to it that the leaves from a key on are in memory, unless that was done already. What can't be read now is no loss:
+// whoever needs it will say so.
+func (r *readahead) from(s *Store, key []byte) {
+	if bytes.Compare(key, r.until) < 0 {
+		return
+	}
+	s.fileMu.RLock()
+	defer s.fileMu.RUnlock()
+	if s.file == nil {
+		return
+	}
+	p, err := s.file.pages()
+	if err != nil {
+		return
+	}
+	ids, until, err := p.leavesFrom(r.bucket, key, leavesAhead)
+	if err != nil { // the pages may have been written over while they were read
+		return
+	}
+	if r.until = until; until == nil { // they are the last: there will be more behind them
+		r.until = bytes.Clone(key)
+	}
+	p.fetch(ids)
+}
+
+// leavesFrom finds the leaf of a bucket that has key, or would have it, and those behind it: up to n, as far as one
+// branch knows of them. The keys before until are on them. A bucket that lies in the list of buckets has none.
+func (p *pages) leavesFrom(bucket, key []byte, n int) (ids []uint64, until []byte, err error) {
+	id, err := p.rootOf(bucket)
+	if err != nil || id == 0 {
+		return nil, nil, err
+	}
+	var branch *page // above id, which is its child at
+	at := 0
+	for range depthMax {
+		g, err := p.read(id)
+		switch {
+		case err != nil:
+			return nil, nil, err
+		case g.flags == flagLeaf && branch == nil:
+			return []uint64{id}, nil, nil
+		case g.flags == flagLeaf:
+			ids, next := branch.children(at, n)
+			if next == nil {
+				next = until
+			}
+			return ids, next, nil
+		case branch != nil && at+1 < branch.count:
+			until = branch.key(at + 1)
+		}
+		branch, at = g, g.childWith(key)
+		id = g.child(at)
+	}
+	return nil, nil, errElements
+}
+
+// childWith is the child of a branch that has key, or would have it.
+func (g *page) childWith(key []byte) int {
+	return max(0, sort.Search(g.count, func(i int) bool { return bytes.Compare(g.key(i), key) > 0 })-1)
+}
+
+// children are up to n children of a branch, and the key of the next one; nil: there is none.
+func (g *page) children(from, n int) (ids []uint64, next []byte) {
+	end := min(from+n, g.count)
+	for i := from; i < end; i++ {
+		ids = append(ids, g.child(i))
+	}
+	if end < g.count {
+		next = g.key(end)
+	}
+	return ids, next
+}
+
+// rootOf is the root of a bucket; 0: it lies in the list of buckets.
+func (p *pages) rootOf(bucket []byte) (root uint64, err error) {
+	found := errors.New("found")
+	err = p.leaves(p.meta.root, depthMax, func(g *page) error {
+		for i := range g.count {
+			if bytes.Equal(g.key(i), bucket) {
+				root, _, err = inline(g.value(i))
+				return firstError(err, found)
+			}
+		}
+		return nil
+	})
+	if err == found {
+		err = nil
+	}
+	return root, err
+}
+
+// fetch reads pages, and throws away what it reads: the system has it then.
+func (p *pages) fetch(ids []uint64) {
+	slices.Sort(ids)
+	buf := largeBuffers.Get().(*[largeBuffer]byte)
+	defer largeBuffers.Put(buf)
+	for i := 0; i < len(ids); i++ {
+		from := ids[i]
+		for i+1 < len(ids) && ids[i+1]-ids[i] <= gapMax {
+			i++
+		}
+		end := int64(ids[i]+1) * pageSize
+		for at := int64(from) * pageSize; at < end; at += int64(len(buf)) {
+			_, _ = p.from.ReadAt(buf[:min(int64(len(buf)), end-at)], at)
+		}
+	}
+}
