@@ -43,9 +43,19 @@ func (p *warcPart) checkPayload() error {
 
 func (p *warcPart) isType(name string) bool { return strings.EqualFold(p.get(fieldType), name) }
 
-func (p *warcPart) isContent(name string) bool {
-	kind := p.get(fieldContentType)
-	return kind == name || strings.EqualFold(strings.ReplaceAll(kind, " ", ""), strings.ReplaceAll(name, " ", ""))
+func (p *warcPart) isContent(name string) bool { return sameType(p.get(fieldContentType), name) }
+
+// sameType says whether two content types are the same, whatever their case and spaces.
+func sameType(a, b string) bool {
+	for {
+		if a, b = strings.TrimLeft(a, " "), strings.TrimLeft(b, " "); a == "" || b == "" {
+			return a == b
+		}
+		if a[0] != b[0] && !strings.EqualFold(a[:1], b[:1]) {
+			return false
+		}
+		a, b = a[1:], b[1:]
+	}
 }
 
 // isHTTP says whether the block is a message. WARC files also have DNS lookups and the like.

@@ -98,8 +98,7 @@ func readWARCHead(r *bufio.Reader) (*warcHead, error) {
 	if err != nil {
 		return nil, err
 	}
-	const usual = 14 // fields
-	h := &warcHead{fields: make([]warcField, 0, usual)}
+	h := &warcHead{fields: make([]warcField, 0, min(strings.Count(text, "\n"), linesMax))}
 	_, rest, _ := strings.Cut(text, "\n")
 	for line := range strings.Lines(rest) {
 		if err := h.addLine(strings.TrimRight(line, "\r\n")); err != nil {
