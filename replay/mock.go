@@ -220,17 +220,18 @@ func (m *Mock) tell(t Told, began time.Time) {
 	}
 }
 
-// response is the head of a recorded response, and its body as it was on the wire.
+// response is the head of a recorded response, without interim ones before it, and its body as it was on the wire.
 func (a *recordedAnswer) response() (*wire.ResponseHead, io.ReadCloser, error) {
 	start, err := a.block.Start(inMemory)
 	if err != nil {
 		return nil, nil, err
 	}
-	head, err := wire.ParseResponseHead(start, a.method)
+	before := wire.Interim(start)
+	head, err := wire.ParseResponseHead(start[before:], a.method)
 	if err != nil {
 		return nil, nil, fmt.Errorf("the recorded response: %w", err)
 	}
-	body, err := openBehind(a.block.Open, len(head.Raw))
+	body, err := openBehind(a.block.Open, before+len(head.Raw))
 	return head, body, err
 }
 

@@ -394,3 +394,20 @@ func TestAMockGivesNoResponseToSomethingElse(t *testing.T) {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}
 }
+
+// TestTheFinalResponseIsTheRecordedOne, and not an interim one in front of it, as other tools record them.
+func TestTheFinalResponseIsTheRecordedOne(t *testing.T) {
+	const hints = "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
+	r := recordingOf(t, getOrder, hints+anOrder)
+	if got := served(t, mockOf(t, MockOptions{}, r), getOrder); !strings.HasPrefix(got, "HTTP/1.1 200 OK\r\n") || !strings.HasSuffix(got, `{"id":7}`) {
+		t.Errorf("the mock answers %q", got)
+	}
+	then, err := ReadThen(opener(hints+anOrder), "GET")
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := then.Body()
+	if then.Status != 200 || string(body) != `{"id":7}` || err != nil {
+		t.Errorf("%d %q, %v", then.Status, body, err)
+	}
+}

@@ -15,7 +15,7 @@ import (
 type Response struct {
 	Status   int
 	Fields   wire.Fields
-	HeadSize int
+	HeadSize int   // with the heads of interim responses before it
 	Size     int64 // of the body without chunk framing
 
 	framing wire.Framing
@@ -51,12 +51,14 @@ func ReadThen(open func() (io.ReadCloser, error), method string) (*Response, err
 	if err != nil {
 		return nil, fmt.Errorf("read the response: %w", err)
 	}
-	head, err := wire.ParseResponseHead(start, method)
+	before := wire.Interim(start) // as other tools record them
+	head, err := wire.ParseResponseHead(start[before:], method)
 	if err != nil {
 		return nil, fmt.Errorf("read the response: %w", err)
 	}
 	r := newResponse(head, openFunc(open))
-	rest := io.MultiReader(bytes.NewReader(start[len(head.Raw):]), raw)
+	r.HeadSize += before
+	rest := io.MultiReader(bytes.NewReader(start[r.HeadSize:]), raw)
 	digest := digests.Get().(*digest)
 	defer digests.Put(digest)
 	digest.Reset()

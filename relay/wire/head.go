@@ -100,6 +100,24 @@ func parseResponseHead(b []byte, requestMethod string) (*ResponseHead, error) {
 	return h, nil
 }
 
+// Interim returns how many bytes of heads of interim responses (RFC 9110, section
+// 15.2) b begins with: the final one is behind them. 101 is final here, since
+// nothing of HTTP follows it.
+func Interim(b []byte) (n int) {
+	const code = len("HTTP/1.1 ")
+	for {
+		rest := b[n:]
+		if len(rest) < code+3 || string(rest[:5]) != "HTTP/" || rest[code] != '1' || string(rest[code:code+3]) == "101" {
+			return n
+		}
+		end := HeadEnd(rest, 0)
+		if end < 0 {
+			return n
+		}
+		n += end
+	}
+}
+
 // SkipBlank returns how many bytes of empty lines b begins with. RFC 9112,
 // section 2.2 wants them ignored before a request: some senders end a body with
 // a CR LF that no length counts.

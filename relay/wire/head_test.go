@@ -381,3 +381,15 @@ func ExampleParseRequestHead() {
 	fmt.Println(h.Method, h.Host(), h.Path(), h.Query(), h.Framing.Length, len(h.Raw))
 	// Output: POST example.com /hooks a=b 2 66
 }
+
+func TestInterimResponsesEndWhereTheFinalOneBegins(t *testing.T) {
+	const hints, final = "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n", "HTTP/1.1 200 OK\r\n\r\n"
+	for b, want := range map[string]int{
+		"": 0, final: 0, "HTTP/1.1 101 Switching Protocols\r\n\r\n": 0, hints: len(hints), hints + final: len(hints), "HTTP/1.1 100 \n\n" + hints + final: 15 + len(hints),
+		hints[:len(hints)-2]: 0, hints + hints[:20]: len(hints), "HTTP/1.1 1": 0, "POST /1/1 103 HTTP/1.1\r\n\r\n": 0,
+	} {
+		if got := Interim([]byte(b)); got != want {
+			t.Errorf("%q: %d, not %d", b, got, want)
+		}
+	}
+}

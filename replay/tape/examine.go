@@ -1,6 +1,7 @@
 package tape
 
 import (
+	"bytes"
 	"cmp"
 	"io"
 	"net/url"
@@ -69,6 +70,9 @@ func (r *Recording) examineResponses() error {
 			return err
 		}
 		a.HeadSize, a.Status = end, cmp.Or(a.Status, status)
+		if !r.Known && end == 0 && a.Status != 0 { // HAR has one status, which may be that of an interim response
+			a.Status, a.Error = 0, "the file has no final response"
+		}
 	}
 	for i := range r.Attempts {
 		a := &r.Attempts[i]
@@ -92,28 +96,27 @@ func (r *Recording) examineResponses() error {
 	return nil
 }
 
-// examineResponse finds the end of the last head of a response, behind those of interim ones (RFC 9110 section 15.2).
+// examineResponse finds the end of the head of a final response, behind those of interim ones.
 func examineResponse(b Block) (end, status int, err error) {
 	start, err := b.Start(headMax)
 	if err != nil {
 		return 0, 0, err
 	}
-	_, end, status = finalHead(start)
+	begin, end, status := finalHead(start)
+	if begin == end {
+		return 0, 0, nil
+	}
 	return end, status, nil
 }
 
-// finalHead is where the last head of a response begins and ends, which are the same where there is none.
+// finalHead is where the head of a final response begins and ends, which are the same where there is none.
 func finalHead(start []byte) (begin, end, status int) {
-	for {
-		n := wire.HeadEnd(start[end:], 0)
-		if n < 0 || !strings.HasPrefix(string(start[end:min(end+5, len(start))]), "HTTP/") {
-			return begin, end, status
-		}
-		_, rest, _ := strings.Cut(string(start[end:end+n]), " ")
-		status, _ = strconv.Atoi(rest[:min(3, len(rest))]) // 0: it has none
-		begin, end = end, end+n
-		if status < 100 || status > 199 || status == 101 {
-			return begin, end, status
-		}
+	begin = wire.Interim(start)
+	n := wire.HeadEnd(start[begin:], 0)
+	if n < 0 || !bytes.HasPrefix(start[begin:], []byte("HTTP/")) {
+		return begin, begin, 0
 	}
+	_, rest, _ := strings.Cut(string(start[begin:begin+n]), " ")
+	status, _ = strconv.Atoi(rest[:min(3, len(rest))]) // 0: it has none
+	return begin, begin + n, status
 }

@@ -3,6 +3,7 @@ package tape
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -209,5 +210,20 @@ func TestWhatAToolLeavesOutIsNoBaseline(t *testing.T) {
 	_, got, damage, _ := read(t, strings.NewReader(cut))
 	if len(damage) > 0 || len(got) != 1 || len(got[0].Attempts) > 0 || got[0].Answer.Error != "the file has not all of it: time" {
 		t.Errorf("%+v, %v", got, damage)
+	}
+}
+
+// TestAnInterimResponseIsNoBaseline: who records nothing but "103 Early Hints" has not what the app answered.
+func TestAnInterimResponseIsNoBaseline(t *testing.T) {
+	const har = `{"log":{"entries":[{"request":{"method":"GET","url":"http://a.test/"},"response":{"status":%d}}]}}`
+	for status, baselines := range map[int]int{103: 0, 100: 0, 101: 1, 200: 1} {
+		_, all, damage, _ := read(t, strings.NewReader(fmt.Sprintf(har, status)))
+		if len(all) != 1 || len(damage) > 0 {
+			t.Fatalf("%d: %v, %v", status, all, damage)
+		}
+		r := all[0]
+		if len(r.Attempts) != baselines || (r.Answer.Status == status) != (baselines > 0) || (r.Answer.Error == "") != (baselines > 0) {
+			t.Errorf("%d: %+v, %+v", status, r.Answer, r.Attempts)
+		}
 	}
 }
