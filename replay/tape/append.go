@@ -28,10 +28,21 @@ func appendTo(file *os.File, info Info, r *Recording) error {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(w.Write(r), w.Close(), file.Sync()); err != nil {
+	if err := errors.Join(endRecord(file, w, end), w.Write(r), w.Close(), file.Sync()); err != nil {
 		return errors.Join(err, file.Truncate(end)) // half a WARC record would swallow what comes behind it
 	}
 	return nil
+}
+
+// endRecord ends half a WARC record: one that was being appended when the process was killed. Of one that is compressed,
+// the member tells where the next begins.
+func endRecord(file *os.File, w *Writer, end int64) error {
+	last := make([]byte, min(end, int64(len(recordEnd))))
+	if _, err := file.ReadAt(last, end-int64(len(last))); err != nil || end == 0 || w.members != nil || string(last) == recordEnd {
+		return err
+	}
+	_, err := io.WriteString(file, recordEnd)
+	return err
 }
 
 // Appendable says why Append would not put anything into the file at path; nil: it would, or there is none yet.

@@ -41,16 +41,21 @@ func (c *counted) Read(p []byte) (int, error) {
 
 // plainInput is a file that is not compressed.
 type plainInput struct {
-	file counted
+	file *counted
 	buf  *bufio.Reader
 	err  error // of the file
 }
 
 func newPlainInput(r io.Reader) *plainInput {
 	p := &plainInput{}
-	p.file.Reader = &noted{r, &p.err}
-	p.buf = bufio.NewReaderSize(&p.file, inputBuffer)
+	p.goOn(&noted{r, &p.err}, 0)
 	return p
+}
+
+// goOn reads on from r, which begins at an offset of the file.
+func (p *plainInput) goOn(r io.Reader, at int64) {
+	p.file = &counted{r, at}
+	p.buf = bufio.NewReaderSize(p.file, inputBuffer)
 }
 
 // noted keeps the error that a reader ended with, unless it is io.EOF.
@@ -71,7 +76,20 @@ func (p *plainInput) text() *bufio.Reader { return p.buf }
 func (p *plainInput) offset() int64       { return p.file.n - int64(p.buf.Buffered()) }
 func (p *plainInput) failed() error       { return p.err }
 func (p *plainInput) unread() error       { return p.err }
-func (p *plainInput) seek() error         { return seekText(p.buf, []byte("\n"+versionStart), 1) }
+func (p *plainInput) seek() error         { return seekRecord(p.buf) }
+
+// seekRecord discards what is before a line that begins a WARC record.
+func seekRecord(r *bufio.Reader) error {
+	if beginsRecord(r) {
+		return nil
+	}
+	return seekText(r, []byte("\n"+versionStart), 1)
+}
+
+func beginsRecord(r *bufio.Reader) bool {
+	start, _ := r.Peek(len(versionStart))
+	return string(start) == versionStart
+}
 
 // seekText discards what is before mark, and the first bytes of it.
 func seekText(r *bufio.Reader, mark []byte, skip int) error {
@@ -92,6 +110,7 @@ func seekText(r *bufio.Reader, mark []byte, skip int) error {
 
 // gzipInput is a file of gzip members: one for each WARC record, as they should be, or one for all.
 type gzipInput struct {
+	file   *recent
 	raw    *plainInput
 	member *gzip.Reader
 	inside bool // of the member: it is not at its end
@@ -100,13 +119,15 @@ type gzipInput struct {
 	before int64 // bytes of text before it
 	read   int64 // bytes of text that were decompressed
 	past   int64 // the member before it
+	looked int64 // bytes that were read once more
 	err    error // why the text ended
 }
 
 var gzipMagic = []byte{0x1f, 0x8b, 8} // with deflate, the only method there is (RFC 1952)
 
 func newGzipInput(r io.Reader) *gzipInput {
-	g := &gzipInput{raw: newPlainInput(r)}
+	g := &gzipInput{file: &recent{Reader: r}}
+	g.raw = newPlainInput(g.file)
 	g.buf = bufio.NewReaderSize(g, inputBuffer)
 	return g
 }
@@ -179,10 +200,11 @@ func (g *gzipInput) next() error {
 // seek finds the next member that begins with a WARC record. What was decompressed already is looked through first.
 func (g *gzipInput) seek() error {
 	if g.err == nil || g.buf.Buffered() > 0 {
-		if err := seekText(g.buf, []byte("\n"+versionStart), 1); err == nil {
+		if err := seekRecord(g.buf); err == nil {
 			return nil
 		}
 	}
+	g.lookBack()
 	for {
 		if err := seekText(g.raw.buf, gzipMagic, 0); err != nil {
 			return io.EOF
@@ -190,13 +212,40 @@ func (g *gzipInput) seek() error {
 		at := g.raw.offset()
 		g.err, g.inside = nil, false
 		g.buf.Reset(g)
-		if start, _ := g.buf.Peek(len(versionStart)); string(start) == versionStart {
+		if beginsRecord(g.buf) {
 			return nil
 		}
 		if g.err == nil && g.raw.offset() == at {
 			return io.EOF
 		}
 	}
+}
+
+// lookBack goes back to what is behind the beginning of the member at hand: one that is cut off may have taken the next ones
+// for its own before that was noticed.
+func (g *gzipInput) lookBack() {
+	from := max(g.at+1, g.file.n-int64(len(g.file.last)))
+	if again := g.file.n - from; again > 0 && g.looked < tornMax {
+		g.looked += again
+		last := bytes.Clone(g.file.last[len(g.file.last)-int(again):])
+		g.raw.goOn(io.MultiReader(bytes.NewReader(last), &noted{g.file, &g.raw.err}), from)
+	}
+}
+
+// recent keeps what was read last: inputBuffer bytes of it, or up to twice as many.
+type recent struct {
+	io.Reader
+	n    int64 // bytes that were read
+	last []byte
+}
+
+func (r *recent) Read(p []byte) (int, error) {
+	n, err := r.Reader.Read(p)
+	r.n += int64(n)
+	if r.last = append(r.last, p[:n]...); len(r.last) > 2*inputBuffer {
+		r.last = append(r.last[:0], r.last[len(r.last)-inputBuffer:]...)
+	}
+	return n, err
 }
 
 // sniff knows a file by its first bytes.

@@ -14,6 +14,7 @@ type warcPart struct {
 	*warcHead
 	block  Block
 	offset int64
+	sound  bool  // its digest holds
 	bad    error // its digest does not hold, or it is too large
 }
 

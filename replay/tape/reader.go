@@ -28,6 +28,7 @@ type Reader struct {
 	lost    bool // the text at hand is not where a WARC record begins
 	current *assembly
 	halves  []*half
+	torn    torn
 	skipped Skipped
 	fresh   []found
 }
@@ -170,6 +171,7 @@ func (r *Reader) reclaim() {
 	for _, h := range r.halves {
 		r.scratch.hold(h.block)
 	}
+	r.holdTorn()
 }
 
 // complete takes a recording whose parts are together.
@@ -212,7 +214,10 @@ func (r *Reader) part() (*warcPart, error) {
 	}
 	r.number++
 	if err == nil {
-		err = r.readBlock(p)
+		at := r.in.offset()
+		if err = r.readBlock(p); r.lookBack(p, at, err) && err != nil {
+			err = errTorn
+		}
 	}
 	if err != nil {
 		return nil, r.broken(p, err)
@@ -304,7 +309,9 @@ func (r *Reader) readBlock(p *warcPart) error {
 	switch {
 	case block == nil:
 		p.bad = p.checkPayload()
-	case !block.holds():
+	case block.holds():
+		p.sound = true
+	default:
 		p.bad = wrongDigest(fieldBlockDigest)
 	}
 	return nil

@@ -23,24 +23,22 @@ type scratch struct {
 	err    error    // of the file: nothing more can be kept
 }
 
-// keep reads a block of size bytes.
+// keep reads a block of size bytes. With an error it is what came before that.
 func (s *scratch) keep(r io.Reader, size int64) (Block, error) {
 	if size <= inlineMax && s.memory+size <= memoryMax {
 		b := make([]byte, size)
-		_, err := io.ReadFull(r, b)
+		n, err := io.ReadFull(r, b)
 		s.memory += size
-		return Bytes(b), cutShort(err)
+		return Bytes(b[:n]), cutShort(err)
 	}
 	if err := s.make(); err != nil {
 		return Block{}, err
 	}
 	at := s.place(size)
-	if _, err := io.CopyN(io.NewOffsetWriter(s, at), r, size); err != nil {
-		return Block{}, cutShort(err)
-	}
-	block := s.block(at, size)
+	n, err := io.CopyN(io.NewOffsetWriter(s, at), r, size)
+	block := s.block(at, n)
 	s.hold(block)
-	return block, nil
+	return block, cutShort(err)
 }
 
 // place is where in the file there is room for so many bytes.

@@ -113,6 +113,9 @@ func readWARCText(r *bufio.Reader) (string, error) {
 	const usual = 1 << 10
 	text := make([]byte, 0, usual)
 	for begin := 0; ; {
+		if begin > 0 && beginsRecord(r) {
+			return "", errTorn
+		}
 		part, err := r.ReadSlice('\n')
 		if text = append(text, part...); len(text) > headMax {
 			return "", errHeadLong
