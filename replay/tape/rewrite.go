@@ -24,28 +24,37 @@ func rewriteFile(link string, change changing) error {
 	if err != nil {
 		return err
 	}
+	temp, err := writeAnew(path, change)
+	if err != nil {
+		return fmt.Errorf("write %s anew: %w", link, err)
+	}
+	defer os.Remove(temp)
+	return store.Rename(temp, path) // both are closed: Windows renames no open file, nor over one
+}
+
+// writeAnew writes what is to take the place of the file at path beside it.
+func writeAnew(path string, change changing) (name string, err error) {
 	from, err := os.Open(path)
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer from.Close()
 	info, err := from.Stat()
 	if err != nil {
-		return err
+		return "", err
 	}
 	temp, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".new-*")
 	if err != nil {
-		return err
+		return "", err
 	}
-	defer os.Remove(temp.Name())
 	err = rewrite(temp, from, change)
 	if err == nil {
 		err = errors.Join(temp.Chmod(info.Mode().Perm()), temp.Sync())
 	}
 	if err := errors.Join(err, temp.Close()); err != nil {
-		return fmt.Errorf("write %s anew: %w", link, err)
+		return "", errors.Join(err, os.Remove(temp.Name()))
 	}
-	return store.Rename(temp.Name(), path)
+	return temp.Name(), nil
 }
 
 // changing changes a recording of a file that says of itself what info has.
