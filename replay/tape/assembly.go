@@ -13,7 +13,8 @@ type assembly struct {
 	left    int    // parts that are to come
 	offset  int64
 	number  int
-	has     bool // the first part is there
+	has     bool        // the first part is there
+	numbers map[int]int // of the attempts, to their indexes; nil: not needed yet
 }
 
 // begin begins a recording with its metadata.
@@ -80,16 +81,30 @@ func (a *assembly) put(p *warcPart) {
 		return
 	}
 	n, _ := strconv.Atoi(number) // no attempt has the number 0
-	for i := range a.Attempts {
-		attempt := &a.Attempts[i]
-		switch {
-		case attempt.Number != n:
-		case name == partSent:
-			attempt.Sent = &p.block
-		case name == partResponse:
-			attempt.Response = p.block
+	switch attempt := a.attempt(n); {
+	case attempt == nil:
+	case name == partSent:
+		attempt.Sent = &p.block
+	case name == partResponse:
+		attempt.Response = p.block
+	}
+}
+
+// attempt is the one with a number; nil: there is none. There may be very many.
+func (a *assembly) attempt(n int) *Attempt {
+	if n > 0 && n <= len(a.Attempts) && a.Attempts[n-1].Number == n { // as nearly always
+		return &a.Attempts[n-1]
+	}
+	if a.numbers == nil {
+		a.numbers = make(map[int]int, len(a.Attempts))
+		for i := range a.Attempts {
+			a.numbers[a.Attempts[i].Number] = i
 		}
 	}
+	if i, ok := a.numbers[n]; ok {
+		return &a.Attempts[i]
+	}
+	return nil
 }
 
 // settle makes the facts fit the parts that are there, where some are not.

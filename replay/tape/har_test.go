@@ -128,8 +128,8 @@ func TestHARIsReadBack(t *testing.T) {
 			Entries []map[string]stdjson.RawMessage
 		}
 	}
-	if err := stdjson.Unmarshal(file, &har); err != nil || har.Log.Version != "1.2" || har.Log.Creator.Name == "" {
-		t.Fatal(err, har.Log)
+	if err := stdjson.Unmarshal(file, &har); err != nil || har.Log.Version != "1.2" || har.Log.Creator.Name+"/"+har.Log.Creator.Version != "hooktape/test" {
+		t.Fatal(err, har.Log.Version, har.Log.Creator)
 	}
 	for _, entry := range har.Log.Entries {
 		for _, name := range []string{"startedDateTime", "time", "request", "response", "cache", "timings"} {

@@ -5,6 +5,7 @@ import (
 	stdjson "encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // Why something of a HAR file can't be read.
@@ -73,7 +74,7 @@ func (h *harReader) logMember(name string) error {
 	case "creator":
 		var creator struct{ Name, Version string }
 		err := h.into(h.mostMemory(), &creator)
-		h.info.Software = creator.Name + " " + creator.Version
+		h.info.Software = strings.TrimSpace(creator.Name + " " + creator.Version)
 		return err
 	}
 	return h.passOver()

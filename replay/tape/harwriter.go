@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 )
 
 // HARWriter writes a HAR file. Records that never became a request have no place in it: they are counted in Left. It is one
@@ -34,7 +35,8 @@ func (w *HARWriter) begin() error {
 		return nil
 	}
 	w.begun = true
-	creator, err := stdjson.Marshal(map[string]string{"name": "hooktape", "version": w.info.Software})
+	name, version, _ := strings.Cut(w.info.Software, " ")
+	creator, err := stdjson.Marshal(map[string]string{"name": name, "version": version})
 	if err != nil {
 		return err
 	}

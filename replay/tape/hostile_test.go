@@ -164,3 +164,35 @@ func TestOddHeadsCostNothing(t *testing.T) {
 		t.Errorf("%v, %d types, %d others", damage, len(skipped.Other), n)
 	}
 }
+
+// TestRoomIsFoundAtOnce, however many blocks a recording has: gaps are looked for only among few.
+func TestRoomIsFoundAtOnce(t *testing.T) {
+	var s scratch
+	for i := range int64(gapsMax + 2) {
+		s.hold(Block{Size: 10, at: 20 * i, open: Block{}.Open})
+		want := int64(10) // behind the first, where all but the first have a gap before them
+		if i >= gapsMax {
+			want += 20 * i
+		}
+		if at := s.place(10); at != want {
+			t.Fatalf("with %d blocks at %d, want %d", i+1, at, want)
+		}
+	}
+}
+
+// TestPartsFindTheirAttempts by their numbers, in whatever order these are.
+func TestPartsFindTheirAttempts(t *testing.T) {
+	r := &Recording{ID: "A", Known: true, Verdict: "accepted", Request: Bytes([]byte("GET / HTTP/1.1\r\n\r\n"))}
+	for _, n := range []int{9, 2, 1, 12} {
+		r.Attempts = append(r.Attempts, Attempt{Number: n, Status: 200, Response: Bytes(fmt.Appendf(nil, "HTTP/1.1 200 OK\r\n\r\n%d", n))})
+	}
+	_, all, damage, _ := read(t, bytes.NewReader(written(t, NewWriter, []*Recording{r})))
+	if len(all) != 1 || len(damage) > 0 {
+		t.Fatal(all, damage)
+	}
+	for _, a := range all[0].Attempts {
+		if text, err := a.Response.ReadAll(); err != nil || !bytes.HasSuffix(text, fmt.Append(nil, a.Number)) {
+			t.Errorf("attempt %d: %q, %v", a.Number, text, err)
+		}
+	}
+}

@@ -13,6 +13,9 @@ const (
 	inlineMax = 256 << 10
 	// memoryMax is how much of all blocks that are kept is: a recording may have thousands of attempts.
 	memoryMax = 32 << 20
+	// gapsMax is how many blocks there may be in the file for the gaps between them to be used. There are more only of one
+	// recording, which leaves none.
+	gapsMax = 4 * halvesMax
 )
 
 // scratch keeps the blocks that a reader has read: small ones in memory, the others in one temporary file.
@@ -43,7 +46,12 @@ func (s *scratch) keep(r io.Reader, size int64) (Block, error) {
 
 // place is where in the file there is room for so many bytes.
 func (s *scratch) place(size int64) (at int64) {
-	for _, b := range s.held {
+	held := s.held
+	if n := len(held); n > gapsMax {
+		held = held[n-1:]
+		at = held[0].at
+	}
+	for _, b := range held {
 		if b.at-at >= size {
 			return at
 		}
