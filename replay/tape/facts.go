@@ -2,6 +2,7 @@ package tape
 
 import (
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"reflect"
@@ -14,21 +15,35 @@ import (
 // facts is what hooktape knows of a recording, as tape files have it in JSON.
 type facts struct {
 	*Recording
-	Version int `json:"version"` // metaVersion of who wrote it
-	Parts   int `json:"parts"`   // how many WARC records belong to it, beside this one
+	Version int               `json:"version"`       // metaVersion of who wrote it
+	Parts   int               `json:"parts"`         // how many WARC records belong to it, beside this one
+	Raw     map[string][]byte `json:"raw,omitempty"` // the bytes of texts that are no UTF-8, by their names
+}
+
+// encode is the JSON.
+func (f *facts) encode() ([]byte, error) {
+	text, err := json.Marshal(f)
+	if err == nil && f.keepRaw(text) {
+		return json.Marshal(f)
+	}
+	return text, err
 }
 
 // metaVersion is that of the JSON of a recording. What a later one adds, an earlier reader leaves out; only a change of
 // meaning takes a new number.
 const metaVersion = 1
 
-// decode reads what json.Marshal makes of facts. It takes a third of the time that json.Unmarshal would, which is most of
+// decode reads what encode writes. It takes a third of the time that json.Unmarshal would, which is most of
 // what reading a file of small recordings costs. Members that are not known are passed over.
 func (f *facts) decode(text []byte) error {
 	if !gjson.ValidBytes(text) {
 		return errNoJSON
 	}
-	return decodeObject(f, factMembers, gjson.ParseBytes(text))
+	if err := decodeObject(f, factMembers, gjson.ParseBytes(text)); err != nil {
+		return err
+	}
+	f.useRaw()
+	return nil
 }
 
 var errNoJSON = errors.New("what is known of it is no JSON")
@@ -90,6 +105,17 @@ func decodeValue(to any, v gjson.Result) (err error) {
 		return errors.Join(err, onlyIf(v.Type == gjson.String, v))
 	case *Time:
 		return to.UnmarshalText([]byte(v.Str))
+	case *map[string][]byte:
+		if !v.IsObject() {
+			return wrongType(v)
+		}
+		*to = map[string][]byte{}
+		v.ForEach(func(name, v gjson.Result) bool {
+			var raw []byte
+			err = decodeValue(&raw, v)
+			(*to)[name.Str] = raw
+			return err == nil
+		})
 	case *[]string:
 		return decodeList(to, v, func(to *string, v gjson.Result) error { return decodeValue(to, v) })
 	case **Answer:

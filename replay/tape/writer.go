@@ -128,7 +128,8 @@ func (w *Writer) Write(r *Recording) error {
 		return err
 	}
 	parts := r.parts()
-	text, err := json.Marshal(facts{r, metaVersion, len(parts)})
+	known := facts{Recording: r, Version: metaVersion, Parts: len(parts)}
+	text, err := known.encode()
 	if err != nil {
 		return err
 	}
