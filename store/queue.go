@@ -14,8 +14,10 @@ const (
 	groupCount = 4096
 	// valueMax bounds one value.
 	valueMax = 1 << 20
-	// lateMax is how long a late change waits for others to be written with, and lateCount how many of them are enough.
-	lateMax   = 5 * time.Millisecond
+	// A late change waits for others to be written with: for lateMin at least and lateMax at most, unless lateCount have come.
+	// In between it goes with the next group but makes none of its own: who comes during that would wait for its end.
+	lateMin   = 5 * time.Millisecond
+	lateMax   = 20 * time.Millisecond
 	lateCount = 512
 )
 
@@ -77,8 +79,9 @@ type queue struct {
 	more   sync.Cond   // there may be something to take, or the queue was closed
 	line   []*Commit   // those not taken, in order
 	late   int         // how many of them are late
+	join   bool        // the late ones are to be taken with the next that is not
 	flush  bool        // the late ones are to be taken, too
-	expiry *time.Timer // flushes them; nil before there was one
+	expiry *time.Timer // joins, and then flushes them; nil before there was one
 	bytes  int         // of those not released
 	last   ID          // given
 	closed error       // what enter returns once the queue is closed
@@ -126,9 +129,23 @@ func (q *queue) countLate() {
 		q.flushLate()
 	case q.late > 1:
 	case q.expiry == nil:
-		q.expiry = time.AfterFunc(lateMax, q.hurry)
+		q.expiry = time.AfterFunc(lateMin, q.expire)
 	default:
-		q.expiry.Reset(lateMax)
+		q.expiry.Reset(lateMin)
+	}
+}
+
+// expire is called when late ones have waited for lateMin, and then for lateMax.
+func (q *queue) expire() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	switch {
+	case q.late == 0:
+	case q.join:
+		q.flushLate()
+	default:
+		q.join = true
+		q.expiry.Reset(lateMax - lateMin)
 	}
 }
 
@@ -180,6 +197,7 @@ func (q *queue) take() []*Commit {
 	}
 	q.gather()
 	n, all := q.head()
+	all = all || q.join
 	q.group = q.group[:0]
 	rest := q.line[:0]
 	for i, c := range q.line {
@@ -194,7 +212,7 @@ func (q *queue) take() []*Commit {
 	}
 	clear(q.line[len(rest):])
 	q.line = rest
-	q.flush = q.flush && q.late > 0
+	q.flush, q.join = q.flush && q.late > 0, q.join && q.late > 0
 	return q.group
 }
 
@@ -214,7 +232,7 @@ func (q *queue) withLate(group []*Commit) []*Commit {
 	}
 	clear(q.line[len(rest):])
 	q.line = rest
-	q.flush = q.flush && q.late > 0
+	q.flush, q.join = q.flush && q.late > 0, q.join && q.late > 0
 	slices.SortFunc(group, func(a, b *Commit) int { return a.id.Compare(b.id) })
 	for _, c := range group {
 		c.whole = true

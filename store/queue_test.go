@@ -82,6 +82,23 @@ func TestALateChangeHoldsUpNobody(t *testing.T) {
 	})
 }
 
+// TestLateChangesGoWithTheNext: after a while they are written with others, and none is kept waiting for their sake alone.
+func TestLateChangesGoWithTheNext(t *testing.T) {
+	for after, want := range map[time.Duration]int{lateMin / 2: 1, lateMin: 2, lateMax - 1: 2} {
+		synctest.Test(t, func(t *testing.T) {
+			q := newQueue(queueMax, ID{}, time.Now)
+			defer q.close(ErrClosed)
+			enterFilled(t, q, late)
+			time.Sleep(after)
+			synctest.Wait()
+			next := enterFilled(t, q, ahead)
+			if group := q.take(); len(group) != want || group[want-1] != next {
+				t.Errorf("after %v: taken %v", after, group)
+			}
+		})
+	}
+}
+
 // TestLateChangesAreTaken: each of these is enough to have them written.
 func TestLateChangesAreTaken(t *testing.T) {
 	for name, cause := range map[string]func(*testing.T, *queue, *Commit){
