@@ -74,10 +74,10 @@ func (r *reception) pass() {
 	}
 }
 
-// fly makes an attempt in a goroutine of its own, since it may outlast the patience of the sender.
+// fly makes an attempt beside the request, since it may outlast the patience of the sender.
 func (r *reception) fly(m message) <-chan sent {
 	flying := make(chan sent, 1)
-	r.sending.Go(func() { flying <- r.send(r.ctx, r.target, m) })
+	r.hands.do(func() { flying <- r.send(r.ctx, r.target, m) })
 	return flying
 }
 

@@ -114,7 +114,8 @@ type Agent struct {
 	line    line
 	ties    ties
 	memory  atomic.Pointer[budget] // of requests under way
-	sending sync.WaitGroup         // workers and attempts
+	sending sync.WaitGroup         // workers, and those who wait for attempts
+	hands   hands                  // make attempts
 
 	exchanges atomic.Int64 // requests that have no answer yet
 
@@ -332,6 +333,7 @@ func (a *Agent) Run(ctx context.Context, listeners ...net.Listener) error {
 		}
 	}
 	a.sending.Wait()
+	a.hands.dismiss()
 	a.edge.close()
 	a.writeRollups()
 	a.stop()

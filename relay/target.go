@@ -22,7 +22,7 @@ const settleRetry = 2 * time.Second
 type targetKey struct{ source, name string }
 
 // target brings deliveries to one target. Its worker starts attempts, as many at once as the configuration allows;
-// each runs in a goroutine of its own. Both are counted in Agent.sending.
+// each is made by one of Agent.hands.
 type target struct {
 	agent *Agent
 	key   targetKey
@@ -149,7 +149,7 @@ func (t *target) dispatch(ctx context.Context) (next time.Time) {
 	}
 	for _, d := range due {
 		t.claim(d.Record)
-		t.agent.sending.Go(func() { t.deliver(d) })
+		t.agent.hands.do(func() { t.deliver(d) })
 	}
 	switch {
 	case !again.IsZero():
