@@ -51,7 +51,7 @@ func TestTheLogSaysWhyATargetCannotBeReached(t *testing.T) {
 	r := startWith(t, tapeIn(t), Options{Log: hclog.New(&hclog.LoggerOptions{Output: &log})}, acking(a))
 	r.send(post)
 	r.wait(Away)
-	if text := log.String(); !strings.Contains(text, `error="connect: dial tcp `) {
+	if text := log.String(); !strings.Contains(text, `error="connect: `) {
 		t.Errorf("the log says %s", text)
 	}
 }
