@@ -12,7 +12,7 @@ type counts struct {
 	records int64
 	bytes   int64 // raw bytes of the records
 	replies int64 // raw bytes of answers and of the responses to attempts
-	refused int64 // what the records weigh that prove nothing, see Verdict.Unproven: their raw bytes, and refusedWeight each
+	refused int64 // what the records weigh that prove nothing, see Verdict.unproven: their raw bytes, and refusedWeight each
 }
 
 // refusedWeight is about what a record takes beside its raw bytes: facts, keys and pages that are not full. Most
@@ -22,7 +22,7 @@ const refusedWeight = 512
 // newCounts is what a record adds when it is appended, and takes away when it is deleted.
 func newCounts(v Verdict, size, answer int64) counts {
 	c := counts{records: 1, bytes: size, replies: answer}
-	if v.Unproven() {
+	if v.unproven() {
 		c.refused = size + refusedWeight
 	}
 	return c

@@ -47,9 +47,9 @@ func (v Verdict) Refused() bool {
 	return true
 }
 
-// Unproven reports whether anybody can make records with this verdict, whoever they are: those that were refused, and
+// unproven reports whether anybody can make records with this verdict, whoever they are: those that were refused, and
 // handshakes, since most are answered before it is known who asks. Retention gives them a budget of their own.
-func (v Verdict) Unproven() bool { return v.Refused() || v == Handshake }
+func (v Verdict) unproven() bool { return v.Refused() || v == Handshake }
 
 // Raw is bytes kept verbatim: in the value itself while they are few, else in pieces. Store.Open reads both.
 type Raw struct {

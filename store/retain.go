@@ -285,7 +285,7 @@ func refusedLists(tx *bolt.Tx) (lists []*stateList) {
 			break
 		}
 		prefix := appendName(nil, verdict)
-		if Verdict(verdict).Unproven() {
+		if Verdict(verdict).unproven() {
 			l := &stateList{cursor: tx.Bucket(bucketByVerdict).Cursor(), prefix: prefix}
 			l.walk = walk{low: prefix, high: after(prefix)}
 			l.read(l.walk.first(l.cursor))

@@ -31,31 +31,38 @@ func (l *ledger) enter(target string, request []byte) {
 	}
 }
 
+// load has many send at once, and comes back when so many more are acknowledged. The senders go on until the agent is gone.
+func (l *ledger) load(t *testing.T, addr, path string, more int) (senders *sync.WaitGroup) {
+	t.Helper()
+	const many = 8
+	l.want, l.full = len(l.acked)+more, make(chan struct{}) // nobody sends yet
+	senders = new(sync.WaitGroup)
+	for n := range many {
+		senders.Go(func() { sendUntilItDies(addr, fmt.Sprintf("%s/%d", path, n), l) })
+	}
+	select {
+	case <-l.full:
+	case <-time.After(patienceOfTests):
+		t.Fatal("the agent does not acknowledge")
+	}
+	return senders
+}
+
 // SIGKILL at any instant loses no acknowledged record and no pending delivery:
 // what was acknowledged is on the tape byte for byte after a restart, and comes
 // to the app.
 func TestKillUnderLoadLosesNoAcknowledgedRecord(t *testing.T) {
 	t.Parallel()
-	const rounds, perRound, senders = 3, 150, 8
+	const rounds, perRound = 3, 150
 	app := startApp(t)
 	u := newUser(t)
 	config := u.writes("hooktape.hcl", strings.Replace(passingOn(app.addr), `respond = "target"`, `respond = "ack"`, 1))
 	book := &ledger{acked: make(map[string][]byte)}
 	for round := range rounds {
 		agent := u.start("run", "--config", config)
-		book.want = (round + 1) * perRound
-		book.full = make(chan struct{})
-		var wg sync.WaitGroup
-		for n := range senders {
-			wg.Go(func() { sendUntilItDies(agent.addr, fmt.Sprintf("/kill/%d/%d", round, n), book) })
-		}
-		select {
-		case <-book.full:
-		case <-time.After(patienceOfTests):
-			t.Fatal("the agent does not acknowledge")
-		}
+		senders := book.load(t, agent.addr, fmt.Sprintf("/kill/%d", round), perRound)
 		agent.kill()
-		wg.Wait()
+		senders.Wait()
 	}
 
 	agent := u.start("run", "--config", config)

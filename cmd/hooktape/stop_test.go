@@ -7,7 +7,6 @@ import (
 	"os/exec"
 	"regexp"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -16,28 +15,18 @@ import (
 // SIGTERM under load: what was acknowledged is on the tape and comes to the app, none of it twice, over two restarts.
 func TestStopUnderLoadLosesNothingAndSendsNothingTwice(t *testing.T) {
 	t.Parallel()
-	const rounds, perRound, senders = 3, 100, 8
+	const rounds, perRound = 3, 100
 	app := startApp(t)
 	u := newUser(t)
 	config := u.writes("hooktape.hcl", strings.Replace(passingOn(app.addr), `respond = "target"`, `respond = "ack"`, 1))
 	book := &ledger{acked: make(map[string][]byte)}
 	for round := range rounds {
 		agent := u.start("run", "--config", config, "--grace", "50s") // what is cut off would be sent again
-		book.want = (round + 1) * perRound
-		book.full = make(chan struct{})
-		var wg sync.WaitGroup
-		for n := range senders {
-			wg.Go(func() { sendUntilItDies(agent.addr, fmt.Sprintf("/stop/%d/%d", round, n), book) })
-		}
-		select {
-		case <-book.full:
-		case <-time.After(patienceOfTests):
-			t.Fatal("the agent does not acknowledge")
-		}
+		senders := book.load(t, agent.addr, fmt.Sprintf("/stop/%d", round), perRound)
 		if err := agent.stop(syscall.SIGTERM); err != nil {
 			t.Fatal(err)
 		}
-		wg.Wait()
+		senders.Wait()
 	}
 	u.start("run", "--config", config)
 	u.everyDeliveryEnds()

@@ -65,11 +65,11 @@ func decodeCopy(d *decoder, u *Uplink, b *hclsyntax.Block) {
 	}
 	var c copyOf
 	decodeBody(d, &c, b.Body, &copySchema)
-	u.Copies = append(u.Copies, NewCopy(name, c.where))
+	u.Copies = append(u.Copies, newCopy(name, c.where))
 }
 
-// NewCopy asks for the requests of a source for which an expression holds; nil: for all.
-func NewCopy(source string, where *expr.Expr) store.Copy {
+// newCopy asks for the requests of a source for which an expression holds; nil: for all.
+func newCopy(source string, where *expr.Expr) store.Copy {
 	c := store.Copy{Source: source}
 	if where != nil {
 		c.Where = where.Source()

@@ -15,11 +15,11 @@ import (
 // bytes with the final NUL, Linux and Windows 108.
 const longestSocketPath = 103
 
-// SocketPath is where the agent of a database listens: beside the database, or
+// socketPath is where the agent of a database listens: beside the database, or
 // where that path is too long for a socket, in a private folder of the runtime
 // directory under a name made of the path's hash. One database has one socket,
 // by whatever path it is named.
-func SocketPath(database string) (string, error) {
+func socketPath(database string) (string, error) {
 	paths, err := socketPaths(database, runtimeDirs())
 	if err != nil {
 		return "", err
@@ -88,7 +88,7 @@ var ErrNoAgent = errors.New("no agent is running")
 // Close the listener before the database: after that another agent may have
 // put its own socket there, and closing removes the file.
 func Listen(database string) (net.Listener, error) {
-	path, err := SocketPath(database)
+	path, err := socketPath(database)
 	if err != nil {
 		return nil, err
 	}

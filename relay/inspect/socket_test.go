@@ -44,7 +44,7 @@ func (c testClient) lines(t testing.TB) iter.Seq2[Source, error] {
 func bothClients(t testing.TB, h http.Handler) map[string]testClient {
 	t.Helper()
 	database := filepath.Join(t.TempDir(), "tape.db")
-	path, err := SocketPath(database)
+	path, err := socketPath(database)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,12 +67,12 @@ func TestTheSocketIsReachedByEveryNameOfTheDatabase(t *testing.T) {
 		notOnUnix(t, err)
 	}
 	t.Chdir(dir)
-	want, err := SocketPath(database)
+	want, err := socketPath(database)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range []string{link, "tape.db", "./link.db"} {
-		if got, err := SocketPath(name); err != nil || got != want {
+		if got, err := socketPath(name); err != nil || got != want {
 			t.Errorf("%s: %s, want %s (%v)", name, got, want, err)
 		}
 	}
@@ -153,7 +153,7 @@ func TestTheSocketIsForItsOwnerAlone(t *testing.T) {
 	}
 	database := filepath.Join(t.TempDir(), "tape.db")
 	serveOn(t, database, http.NotFoundHandler())
-	path, err := SocketPath(database)
+	path, err := socketPath(database)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -186,7 +186,7 @@ func TestALeftoverSocketIsReplacedAndALivingOneIsNot(t *testing.T) {
 
 func TestAFileInTheWayOfTheSocketIsLeftAlone(t *testing.T) {
 	database := filepath.Join(t.TempDir(), "tape.db")
-	path, err := SocketPath(database)
+	path, err := socketPath(database)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -209,7 +209,7 @@ func TestClosingRemovesTheSocket(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.Close()
-	path, _ := SocketPath(database)
+	path, _ := socketPath(database)
 	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
 		t.Error(fmt.Sprint("still there: ", err))
 	}
