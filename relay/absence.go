@@ -21,7 +21,8 @@ func (t *target) missed(s sent) {
 	default:
 		return
 	}
-	if s.attempt != nil { // not a probe
+	t.breaker.why = errAbsent.Error() // of which no attempt is made
+	if s.attempt != nil {
 		t.breaker.why = s.attempt.Error
 	}
 }
