@@ -2,6 +2,7 @@ package relay
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"net"
 	"net/http"
@@ -16,16 +17,7 @@ import (
 
 // through is the message as a tunnel takes it: as it came. What the laptop could not know is said before it.
 func (a *Agent) through(to *aim, m message) (*wire.Outgoing, error) {
-	p := tunnel.Preface{
-		Record: m.rec.ID.String(), Target: to.source + "/" + to.Name, Remote: m.rec.Remote, Scheme: "http", Attempt: m.attempt,
-		Base: to.base(m.rec, m.head),
-	}
-	if m.rec.TLS {
-		p.Scheme = "https"
-	}
-	if len(m.rec.Host) <= tunnel.MaxHost {
-		p.Host = m.rec.Host
-	}
+	p := to.preface(m)
 	preface, err := p.Bytes()
 	if err != nil {
 		return nil, err
@@ -34,6 +26,56 @@ func (a *Agent) through(to *aim, m message) (*wire.Outgoing, error) {
 	a.carry(out, m.raw, m.bodyAt())
 	a.edge.at(to.Tunnel).lead(out)
 	return out, nil
+}
+
+// preface is what the laptop is told of a message.
+func (a *aim) preface(m message) tunnel.Preface {
+	p := tunnel.Preface{
+		Record: m.rec.ID.String(), Target: a.source + "/" + a.Name, Remote: m.rec.Remote, Scheme: "http", Attempt: m.attempt,
+		Base: a.base(m.rec, m.head),
+	}
+	if m.rec.TLS {
+		p.Scheme = "https"
+	}
+	if len(m.rec.Host) <= tunnel.MaxHost {
+		p.Host = m.rec.Host
+	}
+	return p
+}
+
+// Through opens a connection to the laptop of a tunnel that is a target, for one request: that of a record, to be sent again
+// as a replay. The laptop is told so: it has not seen it yet, though it may have the record.
+func (a *Agent) Through(ctx context.Context, id store.ID, source, name string) (net.Conn, error) {
+	t := a.targetOf(targetKey{source, name})
+	if t == nil || t.config().Tunnel == "" {
+		return nil, fmt.Errorf("source %q has no target %q that is a tunnel", source, name)
+	}
+	to := t.aim.Load()
+	l := a.edge.at(to.Tunnel)
+	if l == nil {
+		return nil, errAbsent
+	}
+	m, err := a.load(id)
+	if err != nil {
+		return nil, err
+	}
+	p := to.preface(m)
+	p.Target += "/replay/" + rand.Text()
+	preface, err := p.Bytes()
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	conn, err := l.link.Open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := conn.Write(preface); err != nil {
+		_ = conn.Close()
+		return nil, err
+	}
+	return conn, nil
 }
 
 // lead has a request sent through the link of a laptop; nil: it is not there.

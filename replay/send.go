@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"net"
 	"net/url"
 	"sync"
 	"time"
@@ -19,6 +20,10 @@ type Aim struct {
 	Route    wire.Route
 	Timeouts wire.Timeouts
 	Rewrite  *Rewrite // what is sent in its place; nil: it is sent itself
+
+	// Dial makes the connection to what does as the Route says itself, at the other end of a tunnel: the request goes
+	// there as it is. Nil: the Route's URL is where it goes.
+	Dial func(context.Context) (net.Conn, error)
 }
 
 // Rewrite is what a target gets in the place of a request, once its head is made for the target.
@@ -60,11 +65,11 @@ type Sender struct {
 // Send sends a request and reads the response to its end. What goes wrong is
 // in the Result; an error means that the request could not be made for this aim.
 func (s *Sender) Send(ctx context.Context, r *Request, a Aim) (*Result, error) {
-	head, err := a.Route.Head(r.Head)
+	head, err := a.head(r)
 	if err != nil {
 		return nil, fmt.Errorf("make the request for its target: %w", err)
 	}
-	out := &wire.Outgoing{URL: a.Route.URL, Head: head, Method: r.Head.Method, Bytes: r.rest, Body: r.large, Timeouts: a.Timeouts}
+	out := &wire.Outgoing{URL: a.Route.URL, Dial: a.Dial, Head: head, Method: r.Head.Method, Bytes: r.rest, Body: r.large, Timeouts: a.Timeouts}
 	sent := r.Body
 	if a.Rewrite != nil {
 		if err := out.Apply(a.Rewrite.Edit); err != nil {
@@ -82,6 +87,14 @@ func (s *Sender) Send(ctx context.Context, r *Request, a Aim) (*Result, error) {
 	}
 	result.Err, result.Duration = err, s.now().Sub(result.Time)
 	return result, nil
+}
+
+// head is that of a request as it is sent.
+func (a *Aim) head(r *Request) (string, error) {
+	if a.Dial != nil {
+		return r.Head.Raw, nil
+	}
+	return a.Route.Head(r.Head)
 }
 
 func (s *Sender) now() time.Time {

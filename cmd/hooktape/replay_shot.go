@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/url"
 	"strings"
 	"sync"
@@ -44,14 +45,25 @@ func (r *replayer) aims(rec *inspect.Playable) ([]aim, error) {
 		if err != nil {
 			return nil, cannot("", "replay: target %q: %w", t.Name, err)
 		}
-		unfit := ""
-		if u.Scheme == "tunnel" {
-			unfit = fmt.Sprintf("target %q is a tunnel: replay on the laptop, or name another place with --to URL", t.Name)
-		}
 		route := wire.Route{Prefix: t.Prefix, URL: u, KeepHost: t.KeepHost, Add: t.Add}
-		aims = append(aims, aim{replay.Aim{Route: route, Timeouts: r.timeouts(t.Timeout.Duration())}, rec.Source, t.Name, unfit, t.Rewrites})
+		a := aim{replay.Aim{Route: route, Timeouts: r.timeouts(t.Timeout.Duration())}, rec.Source, t.Name, "", t.Rewrites}
+		if u.Scheme == "tunnel" {
+			r.goThrough(&a, rec)
+		}
+		aims = append(aims, a)
 	}
 	return aims, nil
+}
+
+// goThrough aims at the laptop of a tunnel, to which the agent at its edge leads.
+func (r *replayer) goThrough(a *aim, rec *inspect.Playable) {
+	if r.flags.file != "" {
+		a.unfit = fmt.Sprintf("target %q is a tunnel, and its edge has only what is on its own tape: name another place with --to URL", a.target)
+		return
+	}
+	a.Dial = func(ctx context.Context) (net.Conn, error) {
+		return r.tape.Through(ctx, rec.ID.String(), a.source, a.target)
+	}
 }
 
 // aimAt is an aim at a URL of the command line.
@@ -126,7 +138,10 @@ func (s *shot) Prepare(ctx context.Context) error {
 	} else {
 		s.request, s.aim.Rewrite = nil, nil // and is made again when it is sent
 	}
-	r.targets.wait(ctx, s.aim.Route.URL, r.judge.beside)
+	if s.aim.Dial == nil {
+		r.targets.wait(ctx, s.aim.Route.URL)
+	}
+	r.targets.wait(ctx, r.judge.beside)
 	if s.variation.setsHost() {
 		s.aim.Route.KeepHost = true
 	}
@@ -217,7 +232,11 @@ func (s *shot) Send(ctx context.Context, due time.Time) error {
 	case !p.now.Unreachable():
 		s.of.reached.Store(true)
 	case ctx.Err() == nil && !s.of.reached.Load():
-		return cannot("start the app, or name another place with --to URL", "send to %s: %w", s.of.shownURL(p.now.URL.String()), p.now.Err)
+		hint := "start the app, or name another place with --to URL"
+		if s.aim.Dial != nil {
+			hint = "hooktape http PORT --edge URL connects the laptop; or name another place with --to URL"
+		}
+		return cannot(hint, "send to %s: %w", s.of.shownURL(p.now.URL.String()), p.now.Err)
 	}
 	switch {
 	case p.beside == nil:

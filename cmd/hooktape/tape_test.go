@@ -3,9 +3,11 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -172,7 +174,10 @@ func (f *fakeAgent) Wake(string, string)                      {}
 func (*fakeAgent) Told(context.Context)                       {}
 
 func (f *fakeAgent) Laptop(string) *inspect.Laptop { return nil }
-func (f *fakeAgent) Away(string, string) bool      { return false }
+func (f *fakeAgent) Through(context.Context, store.ID, string, string) (net.Conn, error) {
+	return nil, errors.New("no tunnels")
+}
+func (f *fakeAgent) Away(string, string) bool { return false }
 func (f *fakeAgent) Recheck(id store.ID, _ bool) (inspect.Rejudged, error) {
 	return inspect.Rejudged{Record: id}, nil
 }

@@ -28,6 +28,8 @@ import (
 type Client struct {
 	http  http.Client
 	local *Server // in this process: what is asked for many records need not go through JSON; nil: it is elsewhere
+
+	dial func(context.Context) (net.Conn, error) // to the agent; nil: none runs
 }
 
 // Dial reaches the agent of a database over its socket; ErrNoAgent when there
@@ -38,10 +40,9 @@ func Dial(ctx context.Context, database string) (*Client, error) {
 		return nil, err
 	}
 	for _, path := range paths {
-		c := newClient(&http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			var d net.Dialer
-			return d.DialContext(ctx, "unix", path)
-		}})
+		dial := func(ctx context.Context) (net.Conn, error) { return new(net.Dialer).DialContext(ctx, "unix", path) }
+		c := newClient(&http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx) }})
+		c.dial = dial
 		if err = c.hello(ctx); err == nil {
 			return c, nil
 		}
@@ -281,12 +282,17 @@ func (c *Client) do(ctx context.Context, method, path, contentType string, body 
 		return response, nil
 	}
 	defer response.Body.Close()
+	return nil, problemIn(response)
+}
+
+// problemIn is the refusal that a response is.
+func problemIn(response *http.Response) *Problem {
 	problem := &Problem{}
 	if err := json.NewDecoder(response.Body).Decode(problem); err != nil || problem.Message == "" {
-		return nil, &Problem{Status: response.StatusCode, Kind: Failed, Message: "the agent answered " + response.Status}
+		return &Problem{Status: response.StatusCode, Kind: Failed, Message: "the agent answered " + response.Status}
 	}
 	problem.Status = response.StatusCode
-	return nil, problem
+	return problem
 }
 
 func stream(response *http.Response, err error) (io.ReadCloser, error) {

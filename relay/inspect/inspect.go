@@ -10,6 +10,7 @@ package inspect
 import (
 	"context"
 	"encoding/json"
+	"net"
 	"net/http"
 	"os"
 	"sync"
@@ -38,6 +39,8 @@ type Server struct {
 	Version    string           // of the program
 	Now        func() time.Time // nil: time.Now
 
+	joined sync.WaitGroup // connections that lead through tunnels
+
 	making sync.Mutex // held while sources are looked at or changed: calls of Setup come one at a time
 }
 
@@ -64,6 +67,10 @@ type Agent interface {
 	Away(source, target string) bool
 	// Laptop is the far end of a tunnel; nil: there is no such tunnel.
 	Laptop(tunnel string) *Laptop
+	// Through opens a connection to the laptop of a tunnel that is a target, for
+	// one request: that of a record, to be sent again. It ends with the agent at
+	// the latest; the caller closes it.
+	Through(ctx context.Context, id store.ID, source, target string) (net.Conn, error)
 }
 
 // Event says that a record is complete as far as its sender is concerned.
@@ -95,6 +102,7 @@ func (s *Server) Handler() http.Handler {
 		"GET /v1/records/{name}/body":                       s.body,
 		"GET /v1/records/{name}/answer":                     s.answer,
 		"GET /v1/records/{name}/trace":                      s.family,
+		"POST /v1/records/{name}/through":                   s.through,
 		"GET /v1/records/{name}/attempts":                   s.attempts,
 		"GET /v1/playable":                                  s.playable,
 		"POST /v1/attempts":                                 s.addAttempts,

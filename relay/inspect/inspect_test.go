@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -59,6 +60,7 @@ type fakeAgent struct {
 	events   chan Event
 	watching chan struct{} // one for each watch that has begun
 	woken    []string
+	far      net.Conn // of whatever tunnel; nil: its laptop is not there
 }
 
 func newFakeAgent() *fakeAgent {
@@ -76,7 +78,13 @@ func (f *fakeAgent) Watch(int) (<-chan Event, func()) {
 
 func (f *fakeAgent) Told(context.Context) {}
 
-func (f *fakeAgent) Laptop(string) *Laptop      { return nil }
+func (f *fakeAgent) Laptop(string) *Laptop { return nil }
+func (f *fakeAgent) Through(context.Context, store.ID, string, string) (net.Conn, error) {
+	if f.far == nil {
+		return nil, errors.New("not there")
+	}
+	return f.far, nil
+}
 func (f *fakeAgent) Away(_, target string) bool { return target == "away" }
 
 func (f *fakeAgent) Wake(source, target string) {

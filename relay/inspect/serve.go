@@ -12,9 +12,10 @@ import (
 // stopGrace is how long an answer under way may take when the agent stops.
 const stopGrace = time.Second
 
-// Serve answers on l until ctx ends, then closes l. Tails end with ctx; other
-// answers under way get a moment.
+// Serve answers on l until ctx ends, then closes l. Tails and what leads through
+// tunnels end with ctx; other answers under way get a moment.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
+	defer s.joined.Wait()
 	return serve(ctx, l, s.Handler())
 }
 

@@ -1,0 +1,105 @@
+package inspect
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"sync"
+)
+
+// throughProtocol is what the connection of a request for a tunnel is upgraded to: HTTP/1.1 with the laptop.
+const throughProtocol = "hooktape-tunnel"
+
+// errNoTunnels is the answer where only a tape is open.
+func errNoTunnels() *Problem {
+	return refuse(Failed, "no agent runs, and it is the agent that a laptop is connected to")
+}
+
+// through makes of the connection of the request one to the laptop of a tunnel, for a record that is sent again.
+func (s *Server) through(w http.ResponseWriter, r *http.Request) error {
+	if s.Agent == nil {
+		return errNoTunnels()
+	}
+	s.joined.Add(1) // at the beginning of a request, for which its listener waits before it waits for these
+	defer s.joined.Done()
+	name, q := r.PathValue("name"), r.URL.Query()
+	id, err := s.Store.Find(name)
+	if err != nil {
+		return notFound(name, err)
+	}
+	far, err := s.Agent.Through(r.Context(), id, q.Get("source"), q.Get("target"))
+	if err != nil {
+		return refuse(Failed, "%s", err)
+	}
+	defer far.Close()
+	near, in, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		return err
+	}
+	defer context.AfterFunc(r.Context(), func() { _ = near.Close() })()
+	if _, err := io.WriteString(near, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: "+throughProtocol+"\r\n\r\n"); err == nil {
+		join(near, in, far)
+	}
+	_ = near.Close() // nobody is there any more to be told of an error
+	return nil
+}
+
+// join carries the bytes of two connections, of which in reads what near sends, until one of them has ended. It closes both.
+func join(near net.Conn, in io.Reader, far net.Conn) {
+	var both sync.WaitGroup
+	both.Go(func() {
+		_, _ = io.Copy(far, in)
+		_ = far.Close()
+	})
+	_, _ = io.Copy(near, far)
+	_ = near.Close()
+	both.Wait()
+}
+
+// Through opens a connection to the laptop of a tunnel that is a target of a source, for one request: that of a record, to be
+// sent again. The error is a *Problem where the laptop is not there, or no agent runs.
+func (c *Client) Through(ctx context.Context, record, source, target string) (net.Conn, error) {
+	if c.dial == nil {
+		return nil, errNoTunnels()
+	}
+	path := recordPath(record, "/through") + "?" + url.Values{"source": {source}, "target": {target}}.Encode()
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://hooktape"+path, nil)
+	if err != nil {
+		return nil, err
+	}
+	r.Header.Set("Connection", "Upgrade")
+	r.Header.Set("Upgrade", throughProtocol)
+	conn, err := c.dial(ctx)
+	if err != nil {
+		return nil, err
+	}
+	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
+	err = switched(conn, r)
+	if !stop() {
+		err = context.Cause(ctx)
+	}
+	if err != nil {
+		_ = conn.Close()
+		return nil, err
+	}
+	return conn, nil
+}
+
+// switched asks for another protocol. Nothing comes behind the answer before something was sent in that.
+func switched(conn net.Conn, r *http.Request) error {
+	if err := r.Write(conn); err != nil {
+		return err
+	}
+	response, err := http.ReadResponse(bufio.NewReader(conn), r)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	if response.StatusCode == http.StatusSwitchingProtocols {
+		return nil
+	}
+	return problemIn(response)
+}
