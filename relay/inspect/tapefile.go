@@ -130,10 +130,11 @@ func (s *Server) importTape(w http.ResponseWriter, r *http.Request) error {
 	v := r.URL.Query()
 	q := ImportQuery{Session: v.Get("session"), Otherwise: v.Get("otherwise"), Force: v.Get("force") == "true", Add: v.Get("add") == "true"}
 	q.Largest, _ = strconv.ParseInt(v.Get("largest"), 10, 64) // 0: it is not given
-	done, err := s.Tapes.Read(&endingReader{r.Context(), r.Body}, q)
+	from := &endingReader{r.Context(), r.Body}
+	done, err := s.Tapes.Read(from, q)
 	if err != nil {
 		// Whoever still sends would see a broken connection, and no reason.
-		_, _ = io.Copy(io.Discard, r.Body)
+		_, _ = io.Copy(io.Discard, from)
 		return sessionProblem(done.Session, err)
 	}
 	return reply(w, done)

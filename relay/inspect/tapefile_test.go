@@ -1,0 +1,46 @@
+package inspect
+
+import (
+	"context"
+	"errors"
+	"io"
+	"testing"
+
+	"github.com/hooktape/hooktape/store"
+)
+
+var errNoTape = errors.New("no tape file")
+
+// refusingTapes takes no file.
+type refusingTapes struct{ Tapes }
+
+func (refusingTapes) Read(io.Reader, ImportQuery) (Imported, error) { return Imported{}, errNoTape }
+
+// endless is read from for ever; after some reads somebody interrupts.
+type endless struct {
+	reads     int
+	interrupt func()
+}
+
+func (e *endless) Read(p []byte) (int, error) {
+	if e.reads++; e.reads == 3 {
+		e.interrupt()
+	}
+	return len(p), nil
+}
+
+// What is refused is read to its end, so that whoever sends it hears why; of a stream without an end that can be interrupted.
+func TestAnImportThatIsRefusedCanBeInterrupted(t *testing.T) {
+	ctx, interrupt := context.WithCancel(t.Context())
+	defer interrupt()
+	s, err := store.Open(t.TempDir()+"/tape.db", store.Options{NoSync: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	c := InProcess(&Server{Store: s, Tapes: refusingTapes{}})
+	defer c.Close()
+	if _, err := c.Import(ctx, &endless{interrupt: interrupt}, ImportQuery{}); err == nil {
+		t.Error("it was taken")
+	}
+}
