@@ -306,8 +306,8 @@ func (r *replayer) then(ctx context.Context, rec *inspect.Playable, a aim) (*pas
 	if rec.Answer != nil && rec.Via == store.ViaImport && rec.Source == "" { // another tool has recorded it: it is no ack of ours
 		open, took = func() (io.ReadCloser, error) { return r.tape.Answer(ctx, id) }, rec.Answer.Duration
 	}
-	for _, p := range rec.Past { // the last is the latest
-		if (a.target == "" || p.Target == a.target) && (a.rewrites || !p.Rewritten()) {
+	for _, p := range rec.Past { // the last is the latest; one at no target, that is no replay, is of a file that knows none
+		if (a.target == "" || p.Target == a.target || p.Target == "" && !p.Replay) && (a.rewrites || !p.Rewritten()) {
 			open, took = bytesOr(p.Response, func() (io.ReadCloser, error) { return r.tape.Response(ctx, id, p.Number) }), p.Duration
 		}
 	}
