@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
-	"strconv"
 	"syscall"
 	"time"
 
@@ -107,7 +106,7 @@ func (f *agentFlags) tapeLogger(e *env) hclog.Logger {
 // serverReserve is what an agent holds back of the disk: hundreds of thousands of outcomes fit into it.
 const serverReserve = 64 << 20
 
-// session is one life of an agent with all that belongs to it:
+// service is one life of an agent with all that belongs to it:
 //
 //	listen, acme ► relay.Agent ──────► targets, and a CA
 //	tunnel.Uplink ─►│  (http --ssh: tunnel.Forward)
@@ -120,7 +119,7 @@ const serverReserve = 64 << 20
 //
 // Each box is an actor: it runs until the context ends, or below the agent until the agent has ended, and serve waits for
 // all of them.
-type session struct {
+type service struct {
 	env     *env
 	flags   *agentFlags
 	cfg     *config.Config
@@ -135,14 +134,8 @@ type session struct {
 	tell    func(tunnel.Change)                                            // of the uplink or the forward; nil: it is logged
 }
 
-// addresses are what an agent listens on, each host:port.
-type addresses struct {
-	receiving, inspecting string
-	plain                 string // where the CA is answered that gives certificates; "": nowhere
-}
-
 // serve opens everything, runs until ctx ends, and closes everything.
-func (s *session) serve(ctx context.Context) error {
+func (s *service) serve(ctx context.Context) error {
 	log := s.flags.logger(s.env)
 	aboutTape := s.flags.tapeLogger(s.env)
 	tape, err := store.Open(s.data, store.Options{
@@ -154,31 +147,12 @@ func (s *session) serve(ctx context.Context) error {
 	}
 	defer tape.Close()
 	s.tape = tape
-	receiving, err := s.listen(s.cfg.Listen, config.Default().Listen)
+	doors, err := s.openDoors()
 	if err != nil {
 		return err
 	}
-	defer receiving.Close()
-	inspecting, err := s.listen(s.cfg.Inspect, config.Default().Inspect)
-	if err != nil {
-		return err
-	}
-	defer inspecting.Close()
-	control, err := inspect.Listen(s.data)
-	if err != nil {
-		return cannot("", "%w", err)
-	}
-	defer control.Close()
-	at := addresses{receiving: receiving.Addr().String(), inspecting: inspecting.Addr().String()}
-	plain, err := s.listenPlain()
-	if err != nil {
-		return err
-	}
-	if plain != nil {
-		defer plain.Close()
-		at.plain = plain.Addr().String()
-	}
-	if err := s.greet(at); err != nil {
+	defer doors.close()
+	if err := s.greet(doors.addresses()); err != nil {
 		return err
 	}
 	stopCapture, err := s.capture(log)
@@ -186,8 +160,8 @@ func (s *session) serve(ctx context.Context) error {
 		return err
 	}
 	defer stopCapture()
-	setup := &setup{tape: tape, log: log, cfg: s.cfg, base: s.cfg.Scheme() + "://" + receiving.Addr().String()}
-	options := relay.Options{Store: tape, Log: log, Grace: s.flags.graceTime(), Plain: plain, Renew: setup.Apply}
+	setup := &setup{tape: tape, log: log, cfg: s.cfg, base: s.cfg.Scheme() + "://" + doors.receiving.Addr().String()}
+	options := relay.Options{Store: tape, Log: log, Grace: s.flags.graceTime(), Plain: doors.plain, Renew: setup.Apply}
 	way := s.way(setup, log)
 	if way != nil {
 		options.Uplink, options.UplinkConns = way.listener, way.conns
@@ -198,10 +172,16 @@ func (s *session) serve(ctx context.Context) error {
 		return cannot("", "write to %s: %w", s.data, err)
 	}
 	if inspectTLS(s.cfg) {
-		inspecting = tls.NewListener(inspecting, agent.TLS())
+		doors.inspecting = tls.NewListener(doors.inspecting, agent.TLS())
 	}
+	return s.act(ctx, log, setup, doors, way)
+}
+
+// act runs the actors until all of them have ended.
+func (s *service) act(ctx context.Context, log hclog.Logger, setup *setup, doors *doors, way *way) error {
+	agent := setup.agent
 	api := &inspect.Server{
-		Store: tape, Tapes: tapeFiles{tape}, Agent: watched{agent}, Signer: agent, Rewriter: agent, Verifier: watched{agent}, Setup: setup,
+		Store: s.tape, Tapes: tapeFiles{s.tape}, Agent: watched{agent}, Signer: agent, Rewriter: agent, Verifier: watched{agent}, Setup: setup,
 		Subscriber: agent, Started: s.env.now(), Version: programVersion().Version,
 	}
 	g, ctx := errgroup.WithContext(ctx)
@@ -218,11 +198,11 @@ func (s *session) serve(ctx context.Context) error {
 	if way != nil {
 		g.Go(func() error { return way.run(looking) })
 	}
-	g.Go(func() error { return api.Serve(looking, control) })
-	g.Go(func() error { return inspect.ServeHealth(looking, inspecting, agent.Ready, agent.Metrics()) })
+	g.Go(func() error { return api.Serve(looking, doors.control) })
+	g.Go(func() error { return inspect.ServeHealth(looking, doors.inspecting, agent.Ready, agent.Metrics()) })
 	g.Go(func() error {
 		defer stopLooking()
-		return agent.Run(ctx, receiving)
+		return agent.Run(ctx, doors.receiving)
 	})
 	return g.Wait()
 }
@@ -235,7 +215,7 @@ type way struct {
 }
 
 // way is the way through an edge or an SSH server; nil: there is none.
-func (s *session) way(setup *setup, log hclog.Logger) *way {
+func (s *service) way(setup *setup, log hclog.Logger) *way {
 	if f := s.forward; f != nil {
 		f.Tell = publicly(setup, log, s.tell)
 		return &way{listener: f, run: func(ctx context.Context) error { return forwardError(&f.Server, f.Run(ctx)) }, conns: tunnel.ChannelsMost}
@@ -250,63 +230,6 @@ func (s *session) way(setup *setup, log hclog.Logger) *way {
 	}
 	up := s.newUplink(cfg, publicly(setup, log, tell))
 	return &way{listener: up, run: func(ctx context.Context) error { return uplinkError(cfg.Edge, up.Run(ctx)) }}
-}
-
-// listen opens a TCP listener. A default address that is taken is passed over for the next free port when moveOn says so.
-func (s *session) listen(address, standard string) (net.Listener, error) {
-	l, err := net.Listen("tcp", address)
-	if err == nil {
-		return l, nil
-	}
-	if s.moveOn && address == standard && errors.Is(err, syscall.EADDRINUSE) {
-		if l, err := listenNear(address); err == nil {
-			return l, nil
-		}
-	}
-	return nil, listenError(err, "choose another address with --listen or --inspect")
-}
-
-// listenPlain opens the listener over which the CA may ask that gives certificates; nil: there is to be none.
-func (s *session) listenPlain() (net.Listener, error) {
-	address := plainAddress(s.cfg)
-	if address == "" {
-		return nil, nil
-	}
-	l, err := net.Listen("tcp", address)
-	if err != nil {
-		return nil, listenError(err, `choose another address for "http" in the acme block`)
-	}
-	return l, nil
-}
-
-// listenError says what to do about an address that can't be listened on.
-func listenError(err error, hint string) error {
-	switch {
-	case errors.Is(err, syscall.EADDRINUSE):
-		hint = "another program has this port: " + hint + ", port 0 takes any free one"
-	case errors.Is(err, syscall.EACCES):
-		hint = "ports below 1024 need a privilege: " + hint
-	}
-	return cannot(hint, "%w", err)
-}
-
-// listenNear takes the first free port behind a taken one: every second, since the defaults are a pair.
-func listenNear(address string) (net.Listener, error) {
-	const tries = 50
-	host, port, err := net.SplitHostPort(address)
-	if err != nil {
-		return nil, err
-	}
-	n, err := strconv.Atoi(port)
-	if err != nil {
-		return nil, err
-	}
-	for i := 1; i <= tries; i++ {
-		if l, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(n+2*i))); err == nil {
-			return l, nil
-		}
-	}
-	return net.Listen("tcp", net.JoinHostPort(host, "0"))
 }
 
 // startError says what to do about a tape that an agent can't be started on.

@@ -117,7 +117,7 @@ func (e *env) http(ctx context.Context, flags *agentFlags, sender *senderFlags, 
 	if cfg.Uplink, err = uplink.uplink(e); err != nil {
 		return err
 	}
-	s := &session{env: e, flags: flags, cfg: cfg, data: data, reserve: laptopReserve, moveOn: true}
+	s := &service{env: e, flags: flags, cfg: cfg, data: data, reserve: laptopReserve, moveOn: true}
 	if s.forward, err = forward.forward(e, flags.publicURL); err != nil {
 		return err
 	}
@@ -126,44 +126,62 @@ func (e *env) http(ctx context.Context, flags *agentFlags, sender *senderFlags, 
 	if s.forward != nil {
 		s.tell = screen.forward(s.forward)
 	}
-	recognition := &recognition{command: strings.Join(append([]string{"hooktape http"}, args...), " ")}
-	s.greet = func(at addresses) error {
-		if loops(at.receiving, target) {
-			return misused("give the port that your app listens on", "%s is where hooktape itself receives", target)
-		}
-		fmt.Fprintf(e.stdout, "receiving on http://%s\n", at.receiving)
-		fmt.Fprintf(e.stdout, "inspect on http://%s\n", at.inspecting)
-		fmt.Fprintf(e.stdout, "passing to %s at %s\n", app, target)
-		fmt.Fprintf(e.stdout, "tape %s\n\n", e.home(data))
-		fmt.Fprintf(e.stdout, "try it:           curl -d '{\"hello\":\"tape\"}' http://%s/webhook\n", at.receiving)
-		switch {
-		case cfg.Uplink != nil:
-			fmt.Fprintf(e.stdout, "a public address: is told here when a request has come round through %s\n", cfg.Uplink.Edge.Redacted())
-		case s.forward != nil:
-			fmt.Fprintf(e.stdout, "a public address: is told here when a request has come round through %s\n", s.forward.Server.Host)
-		default:
-			fmt.Fprintf(e.stdout, "a public address: %s --ssh you@your-server (or --edge, which loses nothing while you are away)\n", recognition.command)
-		}
-		fmt.Fprintf(e.stdout, "to look closer:   hooktape show last, hooktape replay last\n\n")
-		return nil
+	l := &laptop{
+		service: s, screen: screen, app: app, target: target, known: sender.given(),
+		recognition: recognition{command: strings.Join(append([]string{"hooktape http"}, args...), " ")},
 	}
-	s.show = func(ctx context.Context, events <-chan relay.Event) error {
-		for {
-			select {
-			case <-ctx.Done():
-				return nil
-			case event := <-events:
-				screen.show(event)
-				if hint := recognition.of(s.tape, event); hint != "" && !sender.given() {
-					screen.note("%s", hint)
-				}
-			}
-		}
-	}
+	s.greet, s.show = l.greet, l.show
 	if err := s.serve(ctx); err != nil {
 		return err
 	}
 	return ctx.Err()
+}
+
+// laptop is what somebody who works on an app is told on the terminal.
+type laptop struct {
+	*service
+	screen      *screen
+	recognition recognition
+	app         string   // what it is called
+	target      *url.URL // of the app
+	known       bool     // who sends was said
+}
+
+func (l *laptop) greet(at addresses) error {
+	if loops(at.receiving, l.target) {
+		return misused("give the port that your app listens on", "%s is where hooktape itself receives", l.target)
+	}
+	public := l.recognition.command + " --ssh you@your-server (or --edge, which loses nothing while you are away)"
+	switch {
+	case l.cfg.Uplink != nil:
+		public = "is told here when a request has come round through " + l.cfg.Uplink.Edge.Redacted()
+	case l.forward != nil:
+		public = "is told here when a request has come round through " + l.forward.Server.Host
+	}
+	out := l.env.stdout
+	fmt.Fprintf(out, "receiving on http://%s\n", at.receiving)
+	fmt.Fprintf(out, "inspect on http://%s\n", at.inspecting)
+	fmt.Fprintf(out, "passing to %s at %s\n", l.app, l.target)
+	fmt.Fprintf(out, "tape %s\n\n", l.env.home(l.data))
+	fmt.Fprintf(out, "try it:           curl -d '{\"hello\":\"tape\"}' http://%s/webhook\n", at.receiving)
+	fmt.Fprintf(out, "a public address: %s\n", public)
+	fmt.Fprintf(out, "to look closer:   hooktape show last, hooktape replay last\n\n")
+	return nil
+}
+
+// show tells what happens, until ctx ends.
+func (l *laptop) show(ctx context.Context, events <-chan relay.Event) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case event := <-events:
+			l.screen.show(event)
+			if hint := l.recognition.of(l.tape, event); hint != "" && !l.known {
+				l.screen.note("%s", hint)
+			}
+		}
+	}
 }
 
 // laptopConfig is the configuration of http: one source that takes everything, one target that answers.

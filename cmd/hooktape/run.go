@@ -49,7 +49,7 @@ func (e *env) run(ctx context.Context, flags *agentFlags) error {
 	}
 	signals, stop := e.hangups()
 	defer stop()
-	s := &session{env: e, flags: flags, cfg: cfg, data: cfg.Data, reserve: serverReserve}
+	s := &service{env: e, flags: flags, cfg: cfg, data: cfg.Data, reserve: serverReserve}
 	s.greet = func(at addresses) error {
 		fmt.Fprintf(e.stdout, "receiving on %s://%s\n", cfg.Scheme(), at.receiving)
 		fmt.Fprintf(e.stdout, "inspect on %s://%s\n", inspectScheme(cfg), at.inspecting)
@@ -59,7 +59,7 @@ func (e *env) run(ctx context.Context, flags *agentFlags) error {
 		return nil
 	}
 	s.reload = func(ctx context.Context, log hclog.Logger, setup *setup) error {
-		r := &reloader{session: s, log: log, setup: setup, current: cfg}
+		r := &reloader{service: s, log: log, setup: setup, current: cfg}
 		return config.Watch(ctx, cfg.Files, config.WatchOptions{Reload: signals}, r.reload)
 	}
 	return s.serve(ctx)
@@ -82,7 +82,7 @@ func (e *env) loadConfig() (*config.Config, error) {
 
 // reloader takes a changed config file up.
 type reloader struct {
-	*session
+	*service
 	log     hclog.Logger
 	setup   *setup
 	current *config.Config

@@ -333,7 +333,7 @@ func (e *env) tellDeleted(s inspect.ChangedSession) error {
 }
 
 // capture lets the session that the flags name capture until stop, and tells of all that do.
-func (s *session) capture(log hclog.Logger) (stop func(), err error) {
+func (s *service) capture(log hclog.Logger) (stop func(), err error) {
 	name := s.flags.session
 	if name != "" {
 		if err := s.tape.ResumeSession(name); err != nil {

@@ -100,7 +100,7 @@ func (f *uplinkFlags) uplink(e *env) (*config.Uplink, error) {
 }
 
 // newUplink keeps the link that a configuration asks for; tell is told what changes.
-func (s *session) newUplink(cfg *config.Uplink, tell func(tunnel.Change)) *tunnel.Uplink {
+func (s *service) newUplink(cfg *config.Uplink, tell func(tunnel.Change)) *tunnel.Uplink {
 	up := tunnel.NewUplink(tunnel.Dialer{URL: cfg.Edge, Token: cfg.Token})
 	up.Hello.TakeOver, up.Hello.Version = cfg.TakeOver, programVersion().Version
 	for _, c := range cfg.Copies {

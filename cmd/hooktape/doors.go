@@ -1,0 +1,121 @@
+package main
+
+import (
+	"errors"
+	"net"
+	"strconv"
+	"syscall"
+
+	"github.com/hooktape/hooktape/relay/config"
+	"github.com/hooktape/hooktape/relay/inspect"
+)
+
+// doors are the listeners of an agent.
+type doors struct {
+	receiving, inspecting net.Listener
+	control               net.Listener // of the commands
+	plain                 net.Listener // of the CA; nil: there is none
+}
+
+// addresses are what an agent listens on, each host:port.
+type addresses struct {
+	receiving, inspecting string
+	plain                 string // where the CA is answered that gives certificates; "": nowhere
+}
+
+func (d *doors) addresses() addresses {
+	at := addresses{receiving: d.receiving.Addr().String(), inspecting: d.inspecting.Addr().String()}
+	if d.plain != nil {
+		at.plain = d.plain.Addr().String()
+	}
+	return at
+}
+
+// openDoors opens all of them, or none.
+func (s *service) openDoors() (*doors, error) {
+	var d doors
+	err := s.open(&d)
+	if err != nil {
+		d.close()
+	}
+	return &d, err
+}
+
+func (s *service) open(d *doors) (err error) {
+	if d.receiving, err = s.listen(s.cfg.Listen, config.Default().Listen); err != nil {
+		return err
+	}
+	if d.inspecting, err = s.listen(s.cfg.Inspect, config.Default().Inspect); err != nil {
+		return err
+	}
+	if d.control, err = inspect.Listen(s.data); err != nil {
+		return cannot("", "%w", err)
+	}
+	d.plain, err = s.listenPlain()
+	return err
+}
+
+func (d *doors) close() {
+	for _, l := range []net.Listener{d.plain, d.control, d.inspecting, d.receiving} {
+		if l != nil {
+			l.Close()
+		}
+	}
+}
+
+// listen opens a TCP listener. A default address that is taken is passed over for the next free port when moveOn says so.
+func (s *service) listen(address, standard string) (net.Listener, error) {
+	l, err := net.Listen("tcp", address)
+	if err == nil {
+		return l, nil
+	}
+	if s.moveOn && address == standard && errors.Is(err, syscall.EADDRINUSE) {
+		if l, err := listenNear(address); err == nil {
+			return l, nil
+		}
+	}
+	return nil, listenError(err, "choose another address with --listen or --inspect")
+}
+
+// listenPlain opens the listener over which the CA may ask that gives certificates; nil: there is to be none.
+func (s *service) listenPlain() (net.Listener, error) {
+	address := plainAddress(s.cfg)
+	if address == "" {
+		return nil, nil
+	}
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, listenError(err, `choose another address for "http" in the acme block`)
+	}
+	return l, nil
+}
+
+// listenError says what to do about an address that can't be listened on.
+func listenError(err error, hint string) error {
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		hint = "another program has this port: " + hint + ", port 0 takes any free one"
+	case errors.Is(err, syscall.EACCES):
+		hint = "ports below 1024 need a privilege: " + hint
+	}
+	return cannot(hint, "%w", err)
+}
+
+// listenNear takes the first free port behind a taken one: every second, since the defaults are a pair.
+func listenNear(address string) (net.Listener, error) {
+	const tries = 50
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, err
+	}
+	n, err := strconv.Atoi(port)
+	if err != nil {
+		return nil, err
+	}
+	for i := 1; i <= tries; i++ {
+		if l, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(n+2*i))); err == nil {
+			return l, nil
+		}
+	}
+	return net.Listen("tcp", net.JoinHostPort(host, "0"))
+}
