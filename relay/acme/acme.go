@@ -67,6 +67,7 @@ type Keeper struct {
 	// mu guards what follows. It is held for moments only, never during I/O.
 	mu        sync.RWMutex
 	want      Settings
+	hurries   int // how often nothing was to wait
 	held      map[string]*held
 	questions map[string]question // of the CA, by name
 }
@@ -123,8 +124,9 @@ func (k *Keeper) Retry() {
 	k.hurry()
 }
 
-// hurry lets nothing wait for its time that failed before. Callers hold mu.
+// hurry lets nothing wait for its time that failed before, or that was begun before and fails now. Callers hold mu.
 func (k *Keeper) hurry() {
+	k.hurries++
 	for _, h := range k.held {
 		h.next = time.Time{}
 	}
@@ -181,6 +183,7 @@ func (k *Keeper) round(ctx context.Context) (quiet time.Duration) {
 
 // renew orders one certificate.
 func (k *Keeper) renew(ctx context.Context, s Settings, name string) {
+	begun := k.hurried()
 	text, err := k.obtain(ctx, s, name)
 	if ctx.Err() != nil {
 		return
@@ -191,7 +194,7 @@ func (k *Keeper) renew(ctx context.Context, s Settings, name string) {
 	}
 	if err != nil {
 		k.client = nil // the CA may have forgotten the account
-		k.o.Tell(k.putOff(s, name, err))
+		k.o.Tell(k.putOff(name, err, begun))
 		return
 	}
 	before := k.at(name).failed
@@ -213,8 +216,9 @@ func (k *Keeper) take(s Settings, name string, cert *tls.Certificate, next time.
 	}
 }
 
-// putOff notes that an order failed.
-func (k *Keeper) putOff(s Settings, name string, err error) Outcome {
+// putOff notes that an order failed that was begun behind so many hurries. When there were more since, it is made again at
+// once: its settings may be of before.
+func (k *Keeper) putOff(name string, err error, begun int) Outcome {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	h := k.held[name]
@@ -222,8 +226,11 @@ func (k *Keeper) putOff(s Settings, name string, err error) Outcome {
 		h = new(held)
 	}
 	h.failed++
-	asked, _ := acme.RateLimit(err)
-	h.next = k.o.Now().Add(pause(h.failed, asked, k.o.Jitter()))
+	h.next = k.o.Now()
+	if begun == k.hurries {
+		asked, _ := acme.RateLimit(err)
+		h.next = h.next.Add(pause(h.failed, asked, k.o.Jitter()))
+	}
 	out := Outcome{Name: name, Err: err, Failed: h.failed, Next: h.next}
 	if h.cert != nil {
 		out.Leaf = h.cert.Leaf
@@ -232,6 +239,13 @@ func (k *Keeper) putOff(s Settings, name string, err error) Outcome {
 		k.held[name] = h
 	}
 	return out
+}
+
+// hurried is how often nothing was to wait.
+func (k *Keeper) hurried() int {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	return k.hurries
 }
 
 func (k *Keeper) settings() Settings {

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -398,6 +399,36 @@ func TestAQuestionAboutANameThatWasTakenOffTheListIsNotAnswered(t *testing.T) {
 	}
 	if _, err := k.answerOverTLS(&tls.ClientHelloInfo{ServerName: hooks}); err == nil {
 		t.Error("it is answered over TLS")
+	}
+}
+
+// deadCA is a CA that can't be reached, and something that happens while it is tried.
+type deadCA struct{ meanwhile func() }
+
+func (d *deadCA) RoundTrip(*http.Request) (*http.Response, error) {
+	d.meanwhile()
+	return nil, errors.New("nobody is there")
+}
+
+func TestAnOrderThatFailsUnderSettingsOfBeforeIsMadeAtOnceUnderThoseOfNow(t *testing.T) {
+	now := time.Now()
+	ca := &deadCA{func() {}}
+	var told Outcome
+	k := New(Options{Now: func() time.Time { return now }, CA: ca, Tell: func(o Outcome) { told = o }})
+	before := Settings{Names: []string{hooks}, Directory: "http://127.0.0.1/before", Folder: t.TempDir()}
+	k.Want(before)
+	if quiet := k.round(t.Context()); told.Err == nil || quiet == 0 {
+		t.Errorf("it is made again at once though nothing has changed: %+v", told)
+	}
+	for what, change := range map[string]func(){
+		"settings": func() { after := before; after.Directory += "/not"; k.Want(after) },
+		"retry":    k.Retry,
+	} {
+		k.Retry()
+		ca.meanwhile = sync.OnceFunc(change)
+		if quiet := k.round(t.Context()); quiet != 0 || !told.Next.Equal(now) {
+			t.Errorf("%s: it waits for %s, told %+v", what, quiet, told)
+		}
 	}
 }
 
