@@ -1,9 +1,33 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"iter"
+
+	"github.com/spf13/cobra"
 )
+
+// newListing is the command list of a parent: it opens the tape, and prints what print finds there.
+func newListing(short string, open func(context.Context, access) (*tape, error), print func(context.Context, *tape, bool) error) *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{
+		Use:     "list",
+		Aliases: []string{"ls"},
+		Short:   short,
+		Args:    noArguments,
+		RunE: func(c *cobra.Command, _ []string) error {
+			t, err := open(c.Context(), toRead)
+			if err != nil {
+				return err
+			}
+			defer t.Close()
+			return print(c.Context(), t, asJSON)
+		},
+	}
+	jsonFlag(c, &asJSON)
+	return c
+}
 
 // listing is how a command prints what it lists: a row of a table each, or with asJSON an object a line.
 type listing[T any] struct {

@@ -209,30 +209,14 @@ func sessionError(doing, taken string, err error) error {
 }
 
 func newSessionList(e *env) *cobra.Command {
-	var asJSON bool
-	c := &cobra.Command{
-		Use:     "list",
-		Aliases: []string{"ls"},
-		Short:   "List sessions, and how much of the tape they keep",
-		Args:    noArguments,
-		RunE: func(c *cobra.Command, _ []string) error {
-			t, err := e.openTape(c.Context(), toRead)
-			if err != nil {
-				return err
-			}
-			defer t.Close()
-			return e.listSessions(c.Context(), t.Client, asJSON)
-		},
-	}
-	jsonFlag(c, &asJSON)
-	return c
+	return newListing("List sessions, and how much of the tape they keep", e.openTape, e.listSessions)
 }
 
-func (e *env) listSessions(ctx context.Context, c *inspect.Client, asJSON bool) error {
-	t := newTable(e.stdout, e.inkFor(e.stdout), "NAME", "CAPTURING", "RECORDS", "BYTES", "FIRST", "LAST")
-	t.right = []int{2, 3}
-	l := listing[inspect.Session]{t, sessionCells, asJSON, func(err error) error { return apiError("list sessions", err) }}
-	n, err := l.print(e, c.Sessions(ctx))
+func (e *env) listSessions(ctx context.Context, t *tape, asJSON bool) error {
+	table := newTable(e.stdout, e.inkFor(e.stdout), "NAME", "CAPTURING", "RECORDS", "BYTES", "FIRST", "LAST")
+	table.right = []int{2, 3}
+	l := listing[inspect.Session]{table, sessionCells, asJSON, func(err error) error { return apiError("list sessions", err) }}
+	n, err := l.print(e, t.Sessions(ctx))
 	if err != nil {
 		return err
 	}
@@ -243,7 +227,7 @@ func (e *env) listSessions(ctx context.Context, c *inspect.Client, asJSON bool) 
 	if asJSON {
 		return nil
 	}
-	room, err := c.Room(ctx)
+	room, err := t.Room(ctx)
 	if err != nil {
 		return apiError("list sessions", err)
 	}

@@ -166,23 +166,7 @@ func readSecret(path string) (string, error) {
 }
 
 func newSourceList(e *env) *cobra.Command {
-	var asJSON bool
-	c := &cobra.Command{
-		Use:     "list",
-		Aliases: []string{"ls"},
-		Short:   "List sources and how they are",
-		Args:    noArguments,
-		RunE: func(c *cobra.Command, _ []string) error {
-			t, err := e.openSources(c.Context(), toRead)
-			if err != nil {
-				return err
-			}
-			defer t.Close()
-			return e.listSources(c.Context(), t, asJSON)
-		},
-	}
-	jsonFlag(c, &asJSON)
-	return c
+	return newListing("List sources and how they are", e.openSources, e.listSources)
 }
 
 func (e *env) listSources(ctx context.Context, t *tape, asJSON bool) error {

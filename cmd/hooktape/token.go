@@ -74,23 +74,7 @@ func (e *env) newToken(ctx context.Context, name string, asJSON bool) error {
 }
 
 func newTokenList(e *env) *cobra.Command {
-	var asJSON bool
-	c := &cobra.Command{
-		Use:     "list",
-		Aliases: []string{"ls"},
-		Short:   "List the tokens that were made, not those of the config, and whether their laptops are there",
-		Args:    noArguments,
-		RunE: func(c *cobra.Command, _ []string) error {
-			t, err := e.openTape(c.Context(), toRead)
-			if err != nil {
-				return err
-			}
-			defer t.Close()
-			return e.listTokens(c.Context(), t, asJSON)
-		},
-	}
-	jsonFlag(c, &asJSON)
-	return c
+	return newListing("List the tokens that were made, not those of the config, and whether their laptops are there", e.openTape, e.listTokens)
 }
 
 func (e *env) listTokens(ctx context.Context, t *tape, asJSON bool) error {
