@@ -40,6 +40,7 @@ type replayFlags struct {
 	resign   bool
 	all      bool // also what was meant for no target
 	junit    string
+	quiet    bool // what is good is not printed
 	asJSON   bool
 	reveal   bool
 }
@@ -121,6 +122,7 @@ written in any case; in a job on GitHub its summary gets one.`,
 	c.Flags().StringVar(&f.junit, "junit", "", "write a report for CI into this FILE, a test case for each send")
 	jsonFlag(c, &f.asJSON)
 	revealFlag(c, &f.reveal)
+	c.Flags().BoolVarP(&f.quiet, "quiet", "q", false, "print only the sends that there is something to look at, and the sums")
 	return c
 }
 
