@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
@@ -61,11 +62,6 @@ func (f *forwardFlags) forward(e *env, publicURL string) (*tunnel.Forward, error
 	if err != nil {
 		return nil, err
 	}
-	if s.User == "" {
-		if s.User, err = loginName(); err != nil {
-			return nil, misused("give it as in --ssh USER@"+s.Host, "the name to log in with is not known: %w", err)
-		}
-	}
 	s.Agent, _ = e.lookup("SSH_AUTH_SOCK")
 	s.KeyFile = f.key
 	s.KnownHosts = []string{"/etc/ssh/ssh_known_hosts"}
@@ -77,6 +73,19 @@ func (f *forwardFlags) forward(e *env, publicURL string) (*tunnel.Forward, error
 		own := func(name string) string { return filepath.Join(home, ".ssh", name) }
 		s.KnownHosts = append([]string{own("known_hosts")}, s.KnownHosts...)
 		s.KeyFiles = []string{own("id_ed25519"), own("id_ecdsa"), own("id_rsa")}
+		said, err := readSSHHost(own("config"), home, s.Host)
+		if err != nil {
+			fmt.Fprintf(e.stderr, "~/.ssh/config can't be read and is passed over: %s\n", clean(err.Error()))
+		}
+		if err := said.apply(&s); err != nil {
+			return nil, err
+		}
+	}
+	s.Host, s.Port = strings.ToLower(s.Host), cmp.Or(s.Port, "22") // as known_hosts has it
+	if s.User == "" {
+		if s.User, err = loginName(); err != nil {
+			return nil, misused("give it as in --ssh USER@"+s.Host, "the name to log in with is not known: %w", err)
+		}
 	}
 	forward := tunnel.NewForward(s, f.port)
 	forward.Moves = !f.chosen("ssh-port")
@@ -88,9 +97,9 @@ func (f *forwardFlags) forward(e *env, publicURL string) (*tunnel.Forward, error
 	return forward, nil
 }
 
-// parseSSH reads [ssh://][user@]host[:port]; an IPv6 address with a port stands in brackets.
+// parseSSH reads [ssh://][user@]host[:port]; an IPv6 address with a port stands in brackets. What is not there is "".
 func parseSSH(text string) (s tunnel.SSHServer, err error) {
-	const hint = "give it as in --ssh me@hooks.example.com, with :2222 behind it if sshd has another port than 22; ~/.ssh/config is not read"
+	const hint = "give it as in --ssh me@hooks.example.com, with :2222 behind it if sshd has another port than 22, or by its name in ~/.ssh/config"
 	rest := strings.TrimPrefix(text, "ssh://")
 	if i := strings.LastIndexByte(rest, '@'); i >= 0 {
 		s.User, rest = rest[:i], rest[i+1:]
@@ -99,18 +108,30 @@ func parseSSH(text string) (s tunnel.SSHServer, err error) {
 		}
 	}
 	rest = strings.TrimSuffix(rest, "/")
-	s.Host, s.Port = strings.TrimSuffix(strings.TrimPrefix(rest, "["), "]"), "22"
+	s.Host = strings.TrimSuffix(strings.TrimPrefix(rest, "["), "]")
 	if strings.Count(rest, ":") == 1 || strings.Contains(rest, "]:") {
 		if s.Host, s.Port, err = net.SplitHostPort(rest); err != nil {
 			return s, misused(hint, "--ssh %q: %w", text, err)
 		}
+		if !isPort(s.Port) {
+			return s, misused(hint, "--ssh %q is no user and host of an SSH server", text)
+		}
 	}
-	s.Host = strings.ToLower(s.Host) // as known_hosts has it
-	port, err := strconv.ParseUint(s.Port, 10, 16)
-	if s.Host == "" || strings.ContainsAny(s.Host, " \t\r\n/@[]'\"\\$`&;|<>?#") || err != nil || port == 0 {
+	if !isHost(s.Host) {
 		return s, misused(hint, "--ssh %q is no user and host of an SSH server", text)
 	}
 	return s, nil
+}
+
+// isHost says whether a text may be a host's name or address.
+func isHost(text string) bool {
+	return text != "" && !strings.ContainsAny(text, " \t\r\n/@[]'\"\\$`&;|<>?#")
+}
+
+// isPort says whether a text is a port.
+func isPort(text string) bool {
+	port, err := strconv.ParseUint(text, 10, 16)
+	return err == nil && port > 0
 }
 
 // loginName is the name of who runs this, as an SSH server may know it.

@@ -3,6 +3,9 @@ package main
 import (
 	"bytes"
 	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -22,14 +25,14 @@ func TestWhatAnEdgeSaysMovesNoCursor(t *testing.T) {
 
 func TestWhatAnSSHServerIsCalled(t *testing.T) {
 	for text, want := range map[string][3]string{
-		"me@h.example.com":          {"me", "h.example.com", "22"},
-		"h":                         {"", "h", "22"},
-		"me@H:2222":                 {"me", "h", "2222"},
+		"me@h.example.com":          {"me", "h.example.com", ""},
+		"h":                         {"", "h", ""},
+		"me@H:2222":                 {"me", "H", "2222"},
 		"ssh://me@h:2222/":          {"me", "h", "2222"},
-		"first@corp@h":              {"first@corp", "h", "22"},
+		"first@corp@h":              {"first@corp", "h", ""},
 		"me@[2001:db8::1]:2222":     {"me", "2001:db8::1", "2222"},
-		"me@[2001:db8::1]":          {"me", "2001:db8::1", "22"},
-		"me@2001:db8::1":            {"me", "2001:db8::1", "22"},
+		"me@[2001:db8::1]":          {"me", "2001:db8::1", ""},
+		"me@2001:db8::1":            {"me", "2001:db8::1", ""},
 		"":                          {},
 		"me@":                       {},
 		"me:word@h":                 {},
@@ -38,7 +41,7 @@ func TestWhatAnSSHServerIsCalled(t *testing.T) {
 		"me@h:65536":                {},
 		"me@h/path":                 {},
 		"me@h -oProxyCommand=rm":    {},
-		"me@[2001:db8::1":           {"me", "2001:db8::1", "22"},
+		"me@[2001:db8::1":           {"me", "2001:db8::1", ""},
 		"me@h$(rm)":                 {},
 		"https://hooks.example.com": {},
 	} {
@@ -46,5 +49,57 @@ func TestWhatAnSSHServerIsCalled(t *testing.T) {
 		if (err != nil) != (want == [3]string{}) || err == nil && [3]string{s.User, s.Host, s.Port} != want {
 			t.Errorf("%q: %q %q %q, %v", text, s.User, s.Host, s.Port, err)
 		}
+	}
+}
+
+func TestWhatTheConfigOfSSHSaysOfAHost(t *testing.T) {
+	home := t.TempDir()
+	config := filepath.Join(home, "config")
+	text := `User anybody
+Host lab *.lab
+  HostName %h.example.com
+  Port 2222
+  User me
+  IdentityFile ~/keys/lab
+  IdentityFile "%d/%r-%h"
+Host plain
+Host jump
+  ProxyJump gate
+Host none
+  ProxyCommand none
+Host wrong
+  Port ssh
+`
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	keys := "/usual"
+	labs := filepath.Join(home, "keys/lab") + " " + home + "/anybody-lab.example.com"
+	for given, want := range map[string]string{
+		"lab":         "anybody@lab.example.com:2222 " + labs, // the first value counts
+		"you@lab:22":  "you@lab.example.com:22 " + labs,
+		"plain":       "anybody@plain: " + keys,
+		"none":        "anybody@none: " + keys,
+		"elsewhere:1": "anybody@elsewhere:1 " + keys,
+		"jump":        "",
+		"wrong":       "",
+	} {
+		s, err := parseSSH(given)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.KeyFiles = []string{keys}
+		said, err := readSSHHost(config, home, s.Host)
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = said.apply(&s)
+		got := fmt.Sprintf("%s@%s:%s %s", s.User, s.Host, s.Port, strings.Join(s.KeyFiles, " "))
+		if (err != nil) != (want == "") || err == nil && got != want {
+			t.Errorf("%s: %s, %v", given, got, err)
+		}
+	}
+	if said, err := readSSHHost(filepath.Join(home, "none"), home, "lab"); err != nil || said.name != "" {
+		t.Errorf("without a file: %+v, %v", said, err)
 	}
 }
