@@ -111,7 +111,9 @@ func (m *mocking) run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		o.Missing, o.Keep = &replay.Aim{Route: wire.Route{URL: to, Prefix: m.cut}}, func(r *tapefile.Recording) error { return m.keep(ctx, r) }
+		waits := timeouts(replayTimeout)
+		waits.Total = wholeMost // a stream of events is no recording
+		o.Missing, o.Keep = &replay.Aim{Route: wire.Route{URL: to, Prefix: m.cut}, Timeouts: waits}, func(r *tapefile.Recording) error { return m.keep(ctx, r) }
 	}
 	if err := m.read(ctx); err != nil {
 		return err

@@ -85,7 +85,7 @@ func cannotEdit(of recordName, v *variation, err error) error {
 	if v.name != "" {
 		in = " as " + strings.TrimSpace(clean(v.name))
 	}
-	hint := ""
+	hint := "nothing was sent; --where chooses the records that can be changed so"
 	if errors.Is(err, replay.ErrNoPart) {
 		hint = "nothing was sent; --add makes what is not there, and --where chooses records that have it"
 	}
