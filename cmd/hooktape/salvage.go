@@ -71,8 +71,10 @@ func unused(path string) error {
 	if err == nil {
 		return s.Close()
 	}
-	_, locked := errors.AsType[*store.LockedError](err)
-	if locked || errors.Is(err, store.ErrNoTape) || errors.Is(err, fs.ErrNotExist) {
+	if _, locked := errors.AsType[*store.LockedError](err); locked {
+		return cannot("its agent need not stop: hooktape backup FILE makes a copy, name that", "%w", err)
+	}
+	if errors.Is(err, store.ErrNoTape) || errors.Is(err, fs.ErrNotExist) {
 		return tapeError(path, err)
 	}
 	return nil
