@@ -73,7 +73,7 @@ func (r *Response) start(ctx context.Context) error {
 // asks says whether the request is written and the response waited for in one
 // go.
 func (r *Response) asks() bool {
-	return r.link.ask != nil && r.out.Body == nil && len(r.out.Preface)+len(r.out.Head)+len(r.out.Bytes) <= bigBuffer
+	return r.link.ask != nil && r.out.Body == nil && r.known() <= bigBuffer
 }
 
 // mayUse says whether a connection of the pool is one that can be used. Where

@@ -29,6 +29,9 @@ var errStopped = errors.New("stopped sending")
 // The error is of the body; one of the connection is kept, since a response may
 // tell more.
 func (r *Response) send() error {
+	if r.out.Body == nil && r.known() <= smallBuffer {
+		return r.sendSmall()
+	}
 	buf := bigBuffers.Get().(*[bigBuffer]byte)
 	first := append(buf[:0], r.out.Preface...)
 	first = append(first, r.out.Head...)
@@ -56,11 +59,31 @@ func (r *Response) send() error {
 	return nil
 }
 
+// sendSmall is send for most requests: while their response is waited for, little
+// memory is taken.
+func (r *Response) sendSmall() error {
+	small := smallBuffers.Get().(*[smallBuffer]byte)
+	defer smallBuffers.Put(small)
+	all := append(small[:0], r.out.Preface...)
+	all = append(all, r.out.Head...)
+	all = append(all, r.out.Bytes...)
+	left, err := r.sendNow(all)
+	if len(left) == 0 {
+		return err
+	}
+	buf := bigBuffers.Get().(*[bigBuffer]byte)
+	r.sendBeside(append(buf[:0], left...), buf, nil)
+	return nil
+}
+
+// known is how many bytes of the request are in memory.
+func (r *Response) known() int { return len(r.out.Preface) + len(r.out.Head) + len(r.out.Bytes) }
+
 // openBody opens what of the body is not in the buffer already.
 func (r *Response) openBody(buffered int) (io.ReadCloser, error) {
 	switch {
 	case r.out.Body != nil:
-	case buffered == len(r.out.Preface)+len(r.out.Head)+len(r.out.Bytes):
+	case buffered == r.known():
 		return nil, nil
 	default:
 		return io.NopCloser(bytes.NewReader(r.out.Bytes)), nil

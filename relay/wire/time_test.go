@@ -330,3 +330,32 @@ func TestClientTimeouts(t *testing.T) {
 		})
 	}
 }
+
+// What an app does not take at once is sent when it does, however small it is.
+func TestASmallRequestWaitsForTheApp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newPipes()
+		var running sync.WaitGroup
+		request := "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nbody"
+		got := make([]byte, len(request))
+		running.Go(func() {
+			c, _ := l.Accept()
+			defer c.Close()
+			_, _ = io.ReadFull(c, got[:10])
+			pass(10 * syncPatience)
+			_, _ = io.ReadFull(c, got[10:])
+			_, _ = io.WriteString(c, "HTTP/1.1 204 No Content\r\n\r\n")
+		})
+		c := &Client{Dial: dialPipes(l)}
+		defer running.Wait()
+		defer c.Close()
+		head := strings.TrimSuffix(request, "body")
+		r, err := c.Do(t.Context(), &Outgoing{URL: &url.URL{Scheme: "http", Host: "x"}, Head: head, Method: "POST", Bytes: []byte("body")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadAll(r); err != nil || r.Close() != nil || string(got) != request {
+			t.Errorf("the app got %q, %v", got, err)
+		}
+	})
+}
