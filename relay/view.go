@@ -19,6 +19,10 @@ func (a *Agent) view(m message, held *holding) *expr.View { return a.viewOf(m, a
 
 // body gives the body of a request as it was sent but for chunk framing, and reads it once only.
 func (a *Agent) body(m message, held *holding) func() ([]byte, error) {
+	if m.raw.Pieces.IsZero() && !m.head.Framing.Chunked { // it is there
+		body, err := a.wholeBody(m.head.Framing, m.raw, int64(len(m.head.Raw)), m.rec.BodySize, held)
+		return func() ([]byte, error) { return body, err }
+	}
 	return sync.OnceValues(func() ([]byte, error) {
 		return a.wholeBody(m.head.Framing, m.raw, int64(len(m.head.Raw)), m.rec.BodySize, held)
 	})

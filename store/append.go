@@ -138,7 +138,7 @@ func (c *appendChange) encode(rec *Record, deliveries []Delivery) error {
 		answer = rec.Answer.Raw.Size
 	}
 	c.counts = newCounts(rec.Verdict, rec.Raw.Size, answer)
-	value, err := pack(newRecordFacts(rec), rec.Raw.Inline)
+	value, err := packRecord(rec)
 	if err != nil {
 		return err
 	}

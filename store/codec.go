@@ -53,13 +53,36 @@ func freeBuffer(b *bytes.Buffer) {
 
 // pack encodes facts and raw bytes into a value that lacks only its checksum.
 func pack(facts any, raw []byte) (*bytes.Buffer, error) {
-	b := buffers.Get().(*bytes.Buffer)
-	b.Grow(512 + len(raw))
-	b.Write([]byte{valueVersion, 0, 0, 0, 0})
+	b := beginValue(raw)
 	if err := encode(b, facts); err != nil {
 		freeBuffer(b)
 		return nil, err
 	}
+	return endFacts(b, raw)
+}
+
+// packRecord is pack for all of a record.
+func packRecord(r *Record) (*bytes.Buffer, error) {
+	facts := newRecordFacts(r)
+	if r.Answer != nil {
+		answer := newAnswerFacts(r.Answer)
+		facts.Answer = &answer
+	}
+	b := beginValue(r.Raw.Inline)
+	b.Write(facts.appendTo(openFields(b.AvailableBuffer())).close())
+	return endFacts(b, r.Raw.Inline)
+}
+
+// beginValue is a value without its facts, with room for them and for raw.
+func beginValue(raw []byte) *bytes.Buffer {
+	b := buffers.Get().(*bytes.Buffer)
+	b.Grow(512 + len(raw))
+	b.Write([]byte{valueVersion, 0, 0, 0, 0})
+	return b
+}
+
+// endFacts puts raw behind the facts.
+func endFacts(b *bytes.Buffer, raw []byte) (*bytes.Buffer, error) {
 	binary.BigEndian.PutUint32(b.Bytes()[1:], uint32(b.Len()-valueHead))
 	b.Write(raw)
 	if b.Len() > valueMax {
@@ -134,8 +157,8 @@ func fromNanos(n int64) time.Time {
 	return time.Unix(0, n).UTC()
 }
 
-// piecesOf is the id of pieces as it is stored.
-func piecesOf(r Raw) []byte {
+// piecesOf is the id of pieces as it is stored: that of r itself.
+func piecesOf(r *Raw) []byte {
 	if r.Pieces == (ID{}) {
 		return nil
 	}

@@ -46,25 +46,23 @@ func (v *recordFacts) appendTo(f fields) fields {
 		text(12, string(v.Verdict)).text(13, v.Reason).flag(14, v.Verified).number(15, int64(v.HeadSize)).
 		number(16, v.BodySize).flag(17, v.Truncated).bytes(19, v.Pieces).number(20, v.Size)
 	if v.Answer != nil {
-		f = f.facts(21, v.Answer)
+		f = f.with(v.Answer.appendTo(f.open(21)))
 	}
 	return f.text(22, v.Proxy).texts(23, v.Events).number(24, int64(v.Count)).number(25, v.Until).bytes(26, v.Cause).
 		text(27, string(v.CauseBy)).flag(28, v.Overruled).text(29, v.Origin).text(30, v.Edge).text(31, v.Base).flag(32, v.Outbound).text(33, v.Path).flag(34, v.Undelivered)
 }
 
-func newRecordFacts(r *Record) *recordFacts {
-	f := &recordFacts{
+// newRecordFacts are those of r but for its answer. They share its bytes.
+func newRecordFacts(r *Record) recordFacts {
+	f := recordFacts{
 		Time: nanos(r.Time), Source: r.Source, Via: r.Via, Remote: r.Remote, Edge: r.Edge, Base: r.Base, Proxy: r.Proxy, TLS: r.TLS,
 		Proto: r.Proto, Method: r.Method, Target: r.Target, Host: r.Host, Event: r.Event, Events: r.Events, Trace: r.Trace,
 		Verdict: r.Verdict, Reason: r.Reason, Verified: r.Verified,
 		HeadSize: r.HeadSize, BodySize: r.BodySize, Truncated: r.Truncated, Origin: r.Origin, Path: r.Path,
-		Pieces: piecesOf(r.Raw), Size: r.Raw.Size, Count: r.Count, Until: nanos(r.Until), Outbound: r.Outbound, Undelivered: r.Undelivered,
+		Pieces: piecesOf(&r.Raw), Size: r.Raw.Size, Count: r.Count, Until: nanos(r.Until), Outbound: r.Outbound, Undelivered: r.Undelivered,
 	}
 	if r.Cause != (ID{}) {
 		f.Cause, f.CauseBy = r.Cause[:], r.CauseBy
-	}
-	if r.Answer != nil {
-		f.Answer = newAnswerFacts(r.Answer)
 	}
 	return f
 }
@@ -104,10 +102,11 @@ func (v *answerFacts) appendTo(f fields) fields {
 		text(5, v.Error).bytes(6, v.Inline).bytes(7, v.Pieces).number(8, v.Size).flag(9, v.Early)
 }
 
-func newAnswerFacts(a *Answer) *answerFacts {
-	return &answerFacts{
+// newAnswerFacts are those of a, and share its bytes.
+func newAnswerFacts(a *Answer) answerFacts {
+	return answerFacts{
 		Status: a.Status, Time: nanos(a.Time), Duration: int64(a.Duration), FromAttempt: a.FromAttempt, Error: a.Error,
-		Inline: a.Raw.Inline, Pieces: piecesOf(a.Raw), Size: a.Raw.Size, Early: a.Early,
+		Inline: a.Raw.Inline, Pieces: piecesOf(&a.Raw), Size: a.Raw.Size, Early: a.Early,
 	}
 }
 
@@ -146,7 +145,7 @@ func (v *attemptFacts) appendTo(f fields) fields {
 		text(7, v.Head).number(8, int64(v.Status)).text(9, v.Error).number(10, v.FirstByte).number(11, v.Duration).
 		number(12, int64(v.HeadSize)).bytes(13, v.Pieces).number(14, v.Size)
 	if v.Sent != nil {
-		f = f.facts(15, v.Sent)
+		f = f.with(v.Sent.appendTo(f.open(15)))
 	}
 	return f.text(16, v.Finding).flag(17, v.Accepted)
 }
@@ -166,10 +165,10 @@ func newAttemptFacts(a *Attempt) *attemptFacts {
 	f := &attemptFacts{
 		Source: a.Source, Target: a.Target, Replay: a.Replay, Accepted: a.Accepted, Edited: a.Edited, URL: a.URL, Time: nanos(a.Time),
 		Head: a.Head, Status: a.Status, Error: a.Error, Finding: a.Finding, FirstByte: int64(a.FirstByte), Duration: int64(a.Duration),
-		HeadSize: a.HeadSize, Pieces: piecesOf(a.Response), Size: a.Response.Size,
+		HeadSize: a.HeadSize, Pieces: piecesOf(&a.Response), Size: a.Response.Size,
 	}
 	if a.Sent != nil {
-		f.Sent = &sentFacts{a.Sent.Inline, piecesOf(*a.Sent), a.Sent.Size}
+		f.Sent = &sentFacts{a.Sent.Inline, piecesOf(a.Sent), a.Sent.Size}
 	}
 	return f
 }

@@ -11,8 +11,9 @@ type fielded interface {
 // fields is a CBOR map (RFC 8949) with numbers as keys that is being written. What is empty is left out. It goes from
 // hand to hand by value, so that nothing is allocated.
 type fields struct {
-	b []byte
-	n int // fields in b
+	b  []byte
+	n  int // fields in b
+	at int // where the map begins in b
 }
 
 // The types of CBOR items: the upper three bits of the first byte.
@@ -27,16 +28,20 @@ const (
 )
 
 // appendFields is the map of the fields of v, behind b.
-func appendFields(b []byte, v fielded) []byte {
-	at := len(b)
-	f := v.appendTo(fields{b: append(b, cborMap)})
+func appendFields(b []byte, v fielded) []byte { return v.appendTo(openFields(b)).close() }
+
+// openFields begins a map behind b.
+func openFields(b []byte) fields { return fields{b: append(b, cborMap), at: len(b)} }
+
+// close ends the map, and gives what it is behind with it.
+func (f fields) close() []byte {
 	if f.n < 24 {
-		f.b[at] |= byte(f.n)
+		f.b[f.at] |= byte(f.n)
 		return f.b
 	}
 	f.b = append(f.b, 0) // their number takes another byte
-	copy(f.b[at+2:], f.b[at+1:])
-	f.b[at], f.b[at+1] = cborMap|24, byte(f.n)
+	copy(f.b[f.at+2:], f.b[f.at+1:])
+	f.b[f.at], f.b[f.at+1] = cborMap|24, byte(f.n)
 	return f.b
 }
 
@@ -57,7 +62,7 @@ func appendHead(b []byte, kind byte, n uint64) []byte {
 
 // item begins the field of a key.
 func (f fields) item(key uint64, kind byte, n uint64) fields {
-	return fields{appendHead(appendHead(f.b, cborUint, key), kind, n), f.n + 1}
+	return fields{appendHead(appendHead(f.b, cborUint, key), kind, n), f.n + 1, f.at}
 }
 
 func (f fields) number(key uint64, n int64) fields {
@@ -103,9 +108,12 @@ func (f fields) flag(key uint64, is bool) fields {
 	if !is {
 		return f
 	}
-	return fields{append(appendHead(f.b, cborUint, key), cborTrue), f.n + 1}
+	return fields{append(appendHead(f.b, cborUint, key), cborTrue), f.n + 1, f.at}
 }
 
-func (f fields) facts(key uint64, v fielded) fields {
-	return fields{appendFields(appendHead(f.b, cborUint, key), v), f.n + 1}
-}
+// open begins the map that is the field of a key; f.with(…) ends it. In two steps, so that what writes it is known to
+// the compiler, and need not be on the heap.
+func (f fields) open(key uint64) fields { return openFields(appendHead(f.b, cborUint, key)) }
+
+// with is f with a field that was begun by open.
+func (f fields) with(inner fields) fields { return fields{inner.close(), f.n + 1, f.at} }

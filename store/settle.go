@@ -79,8 +79,9 @@ func newSettleChange(id ID, o *Outcome) (*settleChange, error) {
 			return c, err
 		}
 		o.Answer.Raw = c.answerRaw.raw
-		c.answer = newAnswerFacts(o.Answer)
-		c.answer.Inline = bytes.Clone(c.answer.Inline)
+		answer := newAnswerFacts(o.Answer)
+		answer.Inline, answer.Pieces = bytes.Clone(answer.Inline), bytes.Clone(answer.Pieces)
+		c.answer = &answer
 	}
 	return c, nil
 }
