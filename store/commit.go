@@ -148,10 +148,8 @@ func (s *Store) transact(group []*Commit) error {
 	})
 	if err == nil {
 		s.spoiled = 0
-		s.count(&t, changes)
-		s.observe(&t, group, time.Since(began))
-		s.tellPassedOver(t.passed)
-		s.evictor.look(s.file, t.counts.refused > 0)
+		s.adopt(&t)
+		s.landed(&t, group, changes, time.Since(began))
 		return nil
 	}
 	if errors.Is(err, errLate) {
@@ -161,7 +159,11 @@ func (s *Store) transact(group []*Commit) error {
 	if t.applied || t.Tx == nil || panicked(err) {
 		err = s.heal(txid, err)
 	}
-	if t.applied && err != nil && s.file != nil {
+	if err == nil { // it is there after all; what adopt would take over was read from the file
+		s.landed(&t, group, changes, time.Since(began))
+		return nil
+	}
+	if t.applied && s.file != nil {
 		err = s.file.whyNotLarger(err)
 	}
 	s.spoil(group, err)
@@ -199,21 +201,35 @@ func (s *Store) heal(txid int, cause error) error {
 	return nil
 }
 
-// count takes over what a committed transaction counted.
-func (s *Store) count(t *txn, changes int) {
+// adopt takes over what a committed transaction changed of what is kept in memory.
+func (s *Store) adopt(t *txn) {
 	s.countMu.Lock()
-	failed, told := s.tally.failing, s.tally.told
-	s.tally.commits++
-	s.tally.changes += int64(changes)
-	s.tally.failing, s.tally.told = 0, false
+	defer s.countMu.Unlock()
 	s.skew, s.roster = t.skew, t.roster
 	for target, n := range t.pending {
 		if s.pending[target] += n; s.pending[target] == 0 {
 			delete(s.pending, target)
 		}
 	}
-	s.countMu.Unlock()
+}
+
+// landed tells everybody of a transaction that is on the disk.
+func (s *Store) landed(t *txn, group []*Commit, changes int, took time.Duration) {
+	s.count(changes)
 	s.tellEnded(t.ended)
+	s.observe(t, group, took)
+	s.tellPassedOver(t.passed)
+	s.evictor.look(s.file, t.counts.refused > 0)
+}
+
+// count counts a transaction, which may be the first after some that failed.
+func (s *Store) count(changes int) {
+	s.countMu.Lock()
+	failed, told := s.tally.failing, s.tally.told
+	s.tally.commits++
+	s.tally.changes += int64(changes)
+	s.tally.failing, s.tally.told = 0, false
+	s.countMu.Unlock()
 	if told {
 		s.options.Log("database commits again", "path", s.path, "failed", failed)
 	}

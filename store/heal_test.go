@@ -230,6 +230,45 @@ func TestACommitThatIsThereAfterAllHasNotFailed(t *testing.T) {
 	}
 }
 
+// lateFailure is a change whose commit fails when all of it is on the disk.
+type lateFailure struct{ change }
+
+func (c *lateFailure) apply(t *txn) error {
+	t.OnCommit(func() { panic("failed at the last moment") })
+	return c.change.apply(t)
+}
+
+// TestACommitThatIsThereAfterAllIsToldOf: as any other, once, and what hangs on it is counted once.
+func TestACommitThatIsThereAfterAllIsToldOf(t *testing.T) {
+	s, _ := openTape(t)
+	var told []Committed
+	s.Observe(Observer{Committed: func(c Committed) { told = append(told, c) }})
+	rec := Record{Source: "iiko", Verdict: Accepted, Raw: InlineRaw([]byte("bytes"))}
+	c, err := s.queue.enter(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rec.ID = c.id
+	ch := &appendChange{id: c.id, commit: c}
+	if err := ch.encode(&rec, []Delivery{{Source: "iiko", Target: "app"}}); err != nil {
+		t.Fatal(err)
+	}
+	s.queue.fill(c, &lateFailure{ch}, 1, nil)
+	if err := c.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	mustAppend(t, s)
+	if len(told) != 2 || told[0].Changes != 1 {
+		t.Errorf("told of %+v", told)
+	}
+	if n, _, _ := s.Pending("iiko", "app"); n != 1 {
+		t.Errorf("%d pending", n)
+	}
+	if st := s.Stats(); st.Records != 2 || st.Commits != 2 || st.Failures != 0 || st.Reopened != 1 {
+		t.Errorf("%+v", st)
+	}
+}
+
 func TestARenderThatPanicsHoldsUpNobody(t *testing.T) {
 	s, _ := openTape(t)
 	func() {
