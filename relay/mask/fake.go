@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	stdjson "encoding/json"
 	"fmt"
+	"html"
 	"strings"
 	"unicode"
 	"unicode/utf16"
@@ -59,6 +60,8 @@ func (f *Fakes) hide(_, raw string, how spelling) string {
 		return f.Number(raw)
 	case inURL:
 		return f.respelled(raw, percentToken(true))
+	case inXML:
+		return f.respelled(raw, xmlToken)
 	case inPath:
 		return f.respelled(raw, percentToken(false))
 	}
@@ -317,6 +320,21 @@ func percentToken(plus bool) func(raw string) (string, int, func(string) string)
 		}
 		return raw[:1], 1, plainly
 	}
+}
+
+// xmlToken reads a character of the text of XML or HTML.
+func xmlToken(raw string) (string, int, func(string) string) {
+	const longest = len("&thetasym;") // of the names in use
+	if end := strings.IndexByte(raw[:min(len(raw), longest)], ';'); raw[0] == '&' && end > 0 {
+		says := html.UnescapeString(raw[:end+1])
+		if _, size := utf8.DecodeRuneInString(says); size == len(says) {
+			return says, end + 1, func(s string) string {
+				r, _ := utf8.DecodeRuneInString(s)
+				return fmt.Sprintf("&#%d;", r)
+			}
+		}
+	}
+	return raw[:1], 1, plainly
 }
 
 // jsonToken reads a character of the inside of a string of JSON.

@@ -3,6 +3,7 @@ package mask
 import (
 	"encoding/base64"
 	stdjson "encoding/json"
+	"html"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -104,6 +105,20 @@ func TestFakesAreSpelledAsTheSecretsWere(t *testing.T) {
 		}
 		if len(fake) != len(raw) || undo(fake) != plain {
 			t.Errorf("%s became %s, which is %q, want %q", raw, fake, undo(fake), plain)
+		}
+	}
+}
+
+// TestFakesInXMLAreSpelledAsTheSecretsWere: what stands for a character goes on doing so.
+func TestFakesInXMLAreSpelledAsTheSecretsWere(t *testing.T) {
+	fakes := NewFakes(nil, []byte("key"), nil)
+	for raw, says := range map[string]string{
+		"a&amp;b&#1078;&#x436;c&lt;": "a&bжжc<", "a&b;c": "a&b;c", "&#65;BC": "ABC", "a&": "a&", "&#x0000000000041;x": "&#x0000000000041;x",
+	} {
+		body := string(fakes.Body("text/xml", []byte("<a><token>"+raw+"</token><b key='1' token=\""+raw+"\"/></a>")))
+		fake, _, _ := strings.Cut(strings.TrimPrefix(body, "<a><token>"), "<")
+		if want := fakes.Value(says); html.UnescapeString(fake) != want || body != "<a><token>"+fake+"</token><b key='1' token=\""+fake+"\"/></a>" {
+			t.Errorf("%s became %s, want what says %s: %s", raw, fake, want, body)
 		}
 	}
 }

@@ -1,6 +1,9 @@
 package mask
 
-import "net/url"
+import (
+	"html"
+	"net/url"
+)
 
 // Field is the value of a header field with its secret hidden.
 func (n Names) Field(name, value string) string {
@@ -41,6 +44,7 @@ const (
 	asWord           // a number of JSON
 	inURL            // with percent signs, + for a space
 	inPath           // with percent signs
+	inXML            // with entities
 )
 
 // stand is what people see.
@@ -48,8 +52,11 @@ func stand(name, raw string, how spelling) string {
 	switch how {
 	case asBasic, asUser:
 		return stars
-	case inJSON:
+	case inJSON, inXML:
 		value := unquote(raw)
+		if how == inXML {
+			value = html.UnescapeString(raw)
+		}
 		if masked := named(name, value); masked == stars || masked == "" {
 			return masked
 		}

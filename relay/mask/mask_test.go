@@ -56,32 +56,33 @@ func TestFromSixteenCharactersTheLastFourStay(t *testing.T) {
 func TestTargets(t *testing.T) {
 	for target, want := range map[string]string{
 		"/a/b?x=1": "/a/b?x=1", "*": "*", "": "", "/?": "/?", "/?token": "/?token", "/?token=": "/?token=",
-		"/?token=" + token + "&x=" + token:                         "/?token=****1234&x=" + token,
-		"/?access%5Ftoken=" + token:                                "/?access%5Ftoken=****1234",
-		"/?%74oken=" + token:                                       "/?%74oken=****1234",
-		"/?auth[application_token]=" + token + "&auth[domain]=a.b": "/?auth[application_token]=****1234&auth[domain]=a.b",
-		"/?auth%5Baccess_token%5D=" + token:                        "/?auth%5Baccess_token%5D=****1234",
-		"/?token[]=" + token + "&secret[a][b]=" + token:            "/?token[]=****1234&secret[a][b]=****1234",
-		"/?key=" + token + "&api_key=" + token:                     "/?key=****1234&api_key=****1234",
-		"/?code=" + token + "&clientState=" + token:                "/?code=****1234&clientState=****1234",
-		"/?password=" + token:                                      "/?password=****",
-		"/?token=abcdefghijklmnopqrs%2B+%20":                       "/?token=****",
-		"/?x=1;token=" + token + ";y=2":                            "/?x=1;token=****",
-		"/?token=abc;def":                                          "/?token=****",
-		"/bot123456:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw/getMe":      "/bot123456:****Dsaw/getMe",
-		"/token/" + token + "/x":                                   "/token/****1234/x",
-		"/token/refresh":                                           "/token/refresh",
-		"/services/T00000000/B00000000/XXXXxxxx1111XXXXxxxx1111":   "/services/T00000000/B00000000/****1111",
-		"/v1/eyJhbGciOi.eyJzdWIiOi.SflKxwRJ":                       "/v1/****xwRJ",
-		"/o/550e8400-e29b-41d4-a716-446655440000":                  "/o/550e8400-e29b-41d4-a716-446655440000",
-		"/o/01J9ZQ3W5X7Y8Z9A0B1C2D3E4F":                            "/o/01J9ZQ3W5X7Y8Z9A0B1C2D3E4F",
-		"/o/9e107d9d372bb6826bd81d3542a419d6":                      "/o/9e107d9d372bb6826bd81d3542a419d6",
-		"/v1/payment_intents/pi_3MtwBwLkdIwHu7ix28a3tqPa":          "/v1/payment_intents/pi_3MtwBwLkdIwHu7ix28a3tqPa",
-		"/x/sk_live_3MtwBwLkdIwHu7ix28a3tqPa":                      "/x/****tqPa",
-		"https://user:hunter2@a.example:8443/x?token=short":        "https://****@a.example:8443/x?token=****",
-		"http://a.example":                                         "http://a.example",
-		"/cb#access_token=" + token + "&state=1":                   "/cb#access_token=****1234&state=1",
-		"/?payload=%7B%22token%22%3A%22" + token + "%22%7D":        "/?payload=" + url.QueryEscape(`{"token":"****1234"}`),
+		"/?token=" + token + "&x=" + token:                                     "/?token=****1234&x=" + token,
+		"/?access%5Ftoken=" + token:                                            "/?access%5Ftoken=****1234",
+		"/?%74oken=" + token:                                                   "/?%74oken=****1234",
+		"/?auth[application_token]=" + token + "&auth[domain]=a.b":             "/?auth[application_token]=****1234&auth[domain]=a.b",
+		"/?auth%5Baccess_token%5D=" + token:                                    "/?auth%5Baccess_token%5D=****1234",
+		"/?token[]=" + token + "&secret[a][b]=" + token:                        "/?token[]=****1234&secret[a][b]=****1234",
+		"/?key=" + token + "&api_key=" + token:                                 "/?key=****1234&api_key=****1234",
+		"/?code=" + token + "&clientState=" + token:                            "/?code=****1234&clientState=****1234",
+		"/?password=" + token:                                                  "/?password=****",
+		"/?token=abcdefghijklmnopqrs%2B+%20":                                   "/?token=****",
+		"/?x=1;token=" + token + ";y=2":                                        "/?x=1;token=****",
+		"/?token=abc;def":                                                      "/?token=****",
+		"/?a=eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.SflKxwRJ;token=" + token: "/?a=%2A%2A%2A%2AxwRJ;token=****1234",
+		"/bot123456:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw/getMe":                  "/bot123456:****Dsaw/getMe",
+		"/token/" + token + "/x":                                               "/token/****1234/x",
+		"/token/refresh":                                                       "/token/refresh",
+		"/services/T00000000/B00000000/XXXXxxxx1111XXXXxxxx1111":               "/services/T00000000/B00000000/****1111",
+		"/v1/eyJhbGciOi.eyJzdWIiOi.SflKxwRJ":                                   "/v1/****xwRJ",
+		"/o/550e8400-e29b-41d4-a716-446655440000":                              "/o/550e8400-e29b-41d4-a716-446655440000",
+		"/o/01J9ZQ3W5X7Y8Z9A0B1C2D3E4F":                                        "/o/01J9ZQ3W5X7Y8Z9A0B1C2D3E4F",
+		"/o/9e107d9d372bb6826bd81d3542a419d6":                                  "/o/9e107d9d372bb6826bd81d3542a419d6",
+		"/v1/payment_intents/pi_3MtwBwLkdIwHu7ix28a3tqPa":                      "/v1/payment_intents/pi_3MtwBwLkdIwHu7ix28a3tqPa",
+		"/x/sk_live_3MtwBwLkdIwHu7ix28a3tqPa":                                  "/x/****tqPa",
+		"https://user:hunter2@a.example:8443/x?token=short":                    "https://****@a.example:8443/x?token=****",
+		"http://a.example":                                                     "http://a.example",
+		"/cb#access_token=" + token + "&state=1":                               "/cb#access_token=****1234&state=1",
+		"/?payload=%7B%22token%22%3A%22" + token + "%22%7D":                    "/?payload=" + url.QueryEscape(`{"token":"****1234"}`),
 	} {
 		if got := Names(nil).Target(target); got != want {
 			t.Errorf("%s: %s, want %s", target, got, want)
@@ -284,6 +285,15 @@ func TestWhatIsNestedBelowASecretNameIsHiddenInXML(t *testing.T) {
 	const text = `<a><x:credentials><user>ann</user><n v="1" value="bob"/><p> 77 </p></x:credentials><user>ann</user><secret/><user>eve</user><passwords><p>1`
 	const want = `<a><x:credentials><user>****</user><n v="1" value="****"/><p> **** </p></x:credentials><user>ann</user><secret/><user>eve</user><passwords><p>****`
 	if got := string(Names(nil).Body("text/xml", []byte(text))); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
+// TestXMLIsHiddenInAnyScript, and what stays of a secret breaks no entity.
+func TestXMLIsHiddenInAnyScript(t *testing.T) {
+	const text = `<å><пароль>secret</пароль><x токен='secret'/><token>0123456789abcdef&amp;</token></å>`
+	const want = `<å><пароль>****</пароль><x токен='****'/><token>****</token></å>`
+	if got := string(Names{"пароль", "токен"}.Body("text/xml", []byte(text))); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 }

@@ -135,24 +135,32 @@ func (n masking) form(text string, query bool) string {
 
 // pair is one of them. Behind a ; there may be another, as HTML 4 had it; but a secret value goes on to the end.
 func (n masking) pair(text string, query bool) string {
-	if name, value, ok := strings.Cut(text, "="); ok && !n.secretPair(name, query) {
+	at := n.secretAt(text, query)
+	before := strings.TrimSuffix(text[:at], ";")
+	shown := before
+	if name, value, ok := strings.Cut(before, "="); ok {
 		if masked, changed := n.embedded(unescape(value)); changed {
-			return name + "=" + url.QueryEscape(masked)
+			shown = name + "=" + url.QueryEscape(masked)
 		}
 	}
-	var b strings.Builder
-	for rest := text; ; {
-		piece, after, more := strings.Cut(rest, ";")
-		if name, value, ok := strings.Cut(piece, "="); ok && n.secretPair(name, query) {
-			b.WriteString(name + "=" + n.pairValue(name, value+rest[len(piece):]))
-			return b.String()
+	shown += text[len(before):at]
+	if name, value, ok := strings.Cut(text[at:], "="); ok {
+		return shown + name + "=" + n.pairValue(name, value)
+	}
+	return shown
+}
+
+// secretAt is where the first pair of a secret name begins; the end where there is none.
+func (n masking) secretAt(text string, query bool) int {
+	for at := 0; ; {
+		piece, _, more := strings.Cut(text[at:], ";")
+		if name, _, ok := strings.Cut(piece, "="); ok && n.secretPair(name, query) {
+			return at
 		}
-		b.WriteString(piece)
 		if !more {
-			return b.String()
+			return len(text)
 		}
-		b.WriteByte(';')
-		rest = after
+		at += len(piece) + 1
 	}
 }
 

@@ -12,10 +12,10 @@ func looksLikeXML(text string) bool {
 }
 
 // tagPattern is a tag of XML or HTML, its name apart.
-var tagPattern = regexp.MustCompile(`<([A-Za-z_][\w.:-]*)((?:[^<>"']|"[^"]*"|'[^']*')*)>`)
+var tagPattern = regexp.MustCompile(`<([\pL_][\w\pL\pN.:-]*)((?:[^<>"']|"[^"]*"|'[^']*')*)>`)
 
 // attributePattern is one of a tag.
-var attributePattern = regexp.MustCompile(`([A-Za-z_][\w.:-]*)(\s*=\s*)("[^"]*"|'[^']*')`)
+var attributePattern = regexp.MustCompile(`([\pL_][\w\pL\pN.:-]*)(\s*=\s*)("[^"]*"|'[^']*')`)
 
 // xml hides the content of elements of secret names, that of the elements in them too, and the attributes of secret names.
 // An element may also be named by an attribute: <param name="token">, <input name="token" value="...">; as HTML does not
@@ -72,9 +72,9 @@ func (n masking) attributes(name, text string) string {
 		b.WriteString(text[at : a[6]+1])
 		switch {
 		case n.IsSecret(key):
-			value = n.hide(key, value, asIs)
+			value = n.hide(key, value, inXML)
 		case name != "" && strings.EqualFold(key, "value"):
-			value = n.hide(name, value, asIs)
+			value = n.hide(name, value, inXML)
 		default:
 			value = n.plain(value)
 		}
@@ -96,17 +96,17 @@ func (n masking) content(name, text string) string {
 	}
 	bare := strings.TrimLeft(text, " \t\r\n")
 	begin := len(text) - len(bare)
-	end := strings.IndexByte(bare, '<')
+	end, how := strings.IndexByte(bare, '<'), inXML
 	if inside, ok := strings.CutPrefix(bare, cdata); ok {
 		begin += len(cdata)
 		end = strings.Index(inside, cdataEnd)
-		bare = inside
+		bare, how = inside, asIs
 	}
 	if end < 0 {
 		end = len(bare)
 	}
 	value := strings.TrimRight(bare[:end], " \t\r\n")
-	return text[:begin] + n.hide(name, value, asIs) + n.plain(bare[len(value):])
+	return text[:begin] + n.hide(name, value, how) + n.plain(bare[len(value):])
 }
 
 func (n Names) hasSecretKey(name string) bool {

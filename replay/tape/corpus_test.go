@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"compress/gzip"
 	"encoding/base64"
+	"encoding/binary"
 	"fmt"
+	"html"
 	"io"
 	"net/url"
 	"regexp"
@@ -106,6 +108,7 @@ var hidingPlaces = []hidingPlace{
 	{"part", bodyOf("multipart/form-data; boundary=B", "--B\r\nContent-Disposition: form-data; name=\"token\"\r\n\r\nSECRET\r\n--B--\r\n")},
 	{"json in a part", bodyOf("multipart/mixed; boundary=B", "--B\r\nContent-Type: application/json\r\n\r\n{\"token\":\"SECRET\"}\r\n--B--\r\n", inQuotes)},
 	{"xml", bodyOf("application/xml", `<?xml version="1.0"?><a><ns:authToken x="y"> SECRET </ns:authToken></a>`)},
+	{"entities of xml, a form of it", bodyOf("text/xml", `<a><token>SECRET</token></a>`, html.EscapeString)},
 	{"xml text", bodyOf("text/xml", `<a><password><![CDATA[SECRET]]></password></a>`)},
 	{"xml attribute", bodyOf("text/xml", `<a token='SECRET'/>`)},
 	{"xml parameter", bodyOf("text/xml", `<param name="api_key">SECRET</param>`)},
@@ -161,6 +164,8 @@ func (w *draft) recording(t *testing.T, id int, secret string) *Recording {
 	reply := fmt.Sprintf("HTTP/1.1 500 No\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n", len(echo))
 	r.Answer = &Answer{Status: 200, Time: r.Time, Error: w.error, HeadSize: len(answer), Response: Bytes([]byte(answer + w.answer))}
 	r.Attempts = []Attempt{{Number: 1, URL: "http://app" + w.target, Time: Time{time.Unix(1700000001, 0)}, Head: r.Request.inline[:r.HeadSize], Status: 500, Error: w.error, HeadSize: len(reply), Response: Bytes([]byte(reply + echo))}}
+	wide := "HTTP/1.1 500 No\r\n\r\n\xff\xfe" + strings.Join(wideSpellingsOf(secret), "\x01")
+	r.Attempts = append(r.Attempts, Attempt{Number: 2, URL: "http://app/", Status: 500, HeadSize: strings.Index(wide, "\xff"), Response: Bytes([]byte(wide))})
 	r.Deliveries = []Delivery{{Target: "app", State: "failed", Key: secret, Error: w.error}}
 	return r
 }
@@ -170,13 +175,19 @@ func spellingsOf(s string) []string {
 	return []string{
 		s, url.QueryEscape(s), url.PathEscape(s), lowerQuery(s), inQuotes(s), inPlainQuotes(s), inPHPQuotes(s), inEscapes(s),
 		in64(s), base64.RawURLEncoding.EncodeToString([]byte(s)), inHex(s), inUpperHex(s),
+		html.EscapeString(s),
 	}
+}
+
+// wideSpellingsOf are those that are no text to who looks at bytes.
+func wideSpellingsOf(s string) []string {
+	return []string{inUTF16(binary.LittleEndian)(s), inUTF16(binary.BigEndian)(s)}
 }
 
 // foundIn says in which spelling a secret is in a text; "": in none. In base64, where what stands around it changes the
 // ends, its middle must not be there.
 func foundIn(text, secret string) string {
-	all := spellingsOf(secret)
+	all := append(spellingsOf(secret), wideSpellingsOf(secret)...)
 	for shift := range 3 {
 		all = append(all, inBase64(base64.RawStdEncoding, secret, shift), inBase64(base64.RawURLEncoding, secret, shift))
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	stdjson "encoding/json"
 	"fmt"
+	"html"
 	"net/url"
 	"slices"
 	"strings"
@@ -135,7 +136,7 @@ func (e *everywhere) at(first uint64, text string) (spelled, bool) {
 	return spelled{}, false
 }
 
-// spellings are those of plain text, JSON, URLs, hex, and base64 of a text in which a secret stands.
+// spellings are those of plain text, JSON, URLs, XML, UTF-16, hex, and base64 of a text in which a secret stands.
 func spellings(secret, fake string) []spelled {
 	all := []spelled{{secret, fake}}
 	add := func(secret, fake string) {
@@ -144,7 +145,8 @@ func spellings(secret, fake string) []spelled {
 		}
 	}
 	for _, spell := range []func(string) string{
-		url.QueryEscape, url.PathEscape, lowerQuery, lowerPath, inQuotes, inPlainQuotes, inPHPQuotes, inEscapes, inHex, inUpperHex,
+		url.QueryEscape, url.PathEscape, lowerQuery, lowerPath, inQuotes, inPlainQuotes, inPHPQuotes, inEscapes, inHex, inUpperHex, html.EscapeString,
+		inUTF16(binary.LittleEndian), inUTF16(binary.BigEndian),
 	} {
 		add(spell(secret), spell(fake))
 	}
@@ -182,6 +184,17 @@ func inEscapes(s string) string {
 		fmt.Fprintf(&b, `\u%04x`, unit)
 	}
 	return b.String()
+}
+
+// inUTF16 is text in UTF-16, as some systems write it into logs and pages.
+func inUTF16(order binary.AppendByteOrder) func(string) string {
+	return func(s string) string {
+		var b []byte
+		for _, unit := range utf16.Encode([]rune(s)) {
+			b = order.AppendUint16(b, unit)
+		}
+		return string(b)
+	}
 }
 
 func lowerQuery(s string) string { return lowerPercent(url.QueryEscape(s)) }
