@@ -21,7 +21,12 @@ Exit codes: 0 done, 1 the thing asked about is not so, 2 usage or configuration,
 		Example: `  hooktape http 3000              record, and pass everything to the app on port 3000
   hooktape list                   what came
   hooktape show last              the last request, to the byte
-  hooktape replay last            send it again`,
+  hooktape replay last            send it again
+
+A test of what came, for a CI job:
+  hooktape http 3000 --session checkout
+  hooktape export --session checkout --mask -o checkout.warc.gz
+  hooktape replay --file checkout.warc.gz --to http://localhost:3000 --wait 30s`,
 		Args:          cobra.ArbitraryArgs,
 		SilenceErrors: true,
 		SilenceUsage:  true,
