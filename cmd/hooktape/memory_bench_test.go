@@ -33,7 +33,7 @@ func BenchmarkSessionMemory(b *testing.B) {
 	if err != nil {
 		n = recordsOtherwise
 	}
-	app := newPlainApp(b)
+	app := newPlainApp(b, smallBody)
 	for _, n := range []int{n / 10, n} {
 		b.Run(fmt.Sprintf("records=%d", n), func(b *testing.B) {
 			for b.Loop() {
@@ -53,8 +53,8 @@ func BenchmarkSessionMemory(b *testing.B) {
 	}
 }
 
-// BenchmarkSessionCommands exports and imports a session whose bodies have 1 KiB, as a tenth of the larger one of
-// BenchmarkSessionMemory or 20,000 records. The bytes are those of the WARC.
+// BenchmarkSessionCommands exports, imports and replays a session whose bodies have 1 KiB, as a tenth of the larger one of
+// BenchmarkSessionMemory or 20,000 records. The bytes are those of the WARC. A replay puts each attempt on the tape.
 func BenchmarkSessionCommands(b *testing.B) {
 	n := 20_000
 	if given, err := strconv.Atoi(os.Getenv(recordsEnv)); err == nil {
@@ -82,6 +82,14 @@ func BenchmarkSessionCommands(b *testing.B) {
 		for b.Loop() {
 			runFor(b, "import "+file+" --data "+filepath.Join(b.TempDir(), "b.db"))
 		}
+	})
+	b.Run("replay", func(b *testing.B) {
+		app := newPlainApp(b, 1<<10)
+		for b.Loop() {
+			runFor(b, "replay --session s --concurrency 16 --data "+data+" --to "+app)
+		}
+		b.ReportMetric(float64(n*b.N)/b.Elapsed().Seconds(), "per-s")
+		b.ReportMetric(0, "ns/op")
 	})
 }
 
@@ -152,8 +160,8 @@ func fillSession(b testing.TB, path string, n, size int) {
 
 const plainAnswer = "HTTP/1.1 204 No Content\r\n\r\n"
 
-// newPlainApp is an app that answers requests of fillSession, and keeps nothing.
-func newPlainApp(b *testing.B) (url string) {
+// newPlainApp is an app that answers requests of fillSession with bodies of size bytes, and keeps nothing.
+func newPlainApp(b *testing.B, size int) (url string) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		b.Fatal(err)
@@ -165,19 +173,19 @@ func newPlainApp(b *testing.B) (url string) {
 			if err != nil {
 				return
 			}
-			go answerPlainly(c)
+			go answerPlainly(c, size)
 		}
 	}()
 	return "http://" + l.Addr().String()
 }
 
-func answerPlainly(c net.Conn) {
+func answerPlainly(c net.Conn, size int) {
 	defer c.Close()
 	in := bufio.NewReader(c)
 	for {
 		line, err := in.ReadSlice('\n')
 		if err == nil && len(line) == len("\r\n") {
-			if _, err = in.Discard(smallBody); err == nil {
+			if _, err = in.Discard(size); err == nil {
 				_, err = io.WriteString(c, plainAnswer)
 			}
 		}
