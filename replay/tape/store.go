@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/hooktape/hooktape/store"
@@ -225,6 +226,7 @@ func (m *Importer) remember(was string, id store.ID) {
 	if m.ids == nil {
 		m.ids = map[string]store.ID{}
 	}
+	was = strings.Clone(was) // it is a part of all that is known of the recording
 	if m.ids[was], m.order = id, append(m.order, was); len(m.order) > causesMax {
 		delete(m.ids, m.order[0])
 		m.order = m.order[1:]
