@@ -62,6 +62,8 @@ func (p *pages) leavesFrom(bucket, key []byte, n int) (ids []uint64, until []byt
 		switch {
 		case err != nil:
 			return nil, nil, err
+		case g.flags == flagFreelist: // written there since its parent was read
+			return nil, nil, errElements
 		case g.flags == flagLeaf && branch == nil:
 			return []uint64{id}, nil, nil
 		case g.flags == flagLeaf:

@@ -1,6 +1,8 @@
 package store
 
 import (
+	"encoding/binary"
+	"io"
 	"testing"
 
 	bolt "go.etcd.io/bbolt"
@@ -84,5 +86,49 @@ func TestReadingAheadGoesOnWhereItEnded(t *testing.T) {
 	r.from(s, []byte(first))
 	if string(r.until) <= first {
 		t.Errorf("read up to %x, then up to %x", first, r.until)
+	}
+}
+
+// rewritten reads a page as it is not when the others are read.
+type rewritten struct {
+	io.ReaderAt
+	id   uint64
+	page []byte
+}
+
+func (r rewritten) ReadAt(b []byte, at int64) (int, error) {
+	if at == int64(r.id)*pageSize {
+		return copy(b, r.page), nil
+	}
+	return r.ReaderAt.ReadAt(b, at)
+}
+
+// TestAPageThatIsWrittenAnewIsNotReadAhead: commits go on meanwhile. A page of the tree that one has freed may have the list
+// of free pages after the next, and that has no keys.
+func TestAPageThatIsWrittenAnewIsNotReadAhead(t *testing.T) {
+	s, _ := openTape(t)
+	if _, err := s.file.update(func(tx *bolt.Tx) error {
+		return tx.Bucket(bucketRecords).Put([]byte{1}, make([]byte, pageSize)) // it gets a page of its own
+	}); err != nil {
+		t.Fatal(err)
+	}
+	p, err := s.file.pages()
+	if err != nil {
+		t.Fatal(err)
+	}
+	root, err := p.rootOf(bucketRecords)
+	if err != nil || root == 0 {
+		t.Fatal(root, err)
+	}
+	free := make([]byte, pageSize)
+	binary.LittleEndian.PutUint64(free, root)
+	binary.LittleEndian.PutUint16(free[8:], flagFreelist)
+	binary.LittleEndian.PutUint16(free[10:], 400)
+	for at := pageHead; at < pageHead+400*8; at += 8 {
+		binary.LittleEndian.PutUint64(free[at:], uint64(1<<20+at))
+	}
+	p.from = rewritten{p.from, root, free}
+	if ids, _, err := p.leavesFrom(bucketRecords, []byte{0}, leavesAhead); err == nil {
+		t.Errorf("read ahead: pages %d", ids)
 	}
 }
