@@ -183,14 +183,19 @@ func reuse[T any](s []T) []T {
 }
 
 // heal opens the database again after a commit failed. When the disk has the commit nevertheless, only its last sync
-// can have failed: another commit that succeeds makes it durable, and then it has not failed.
+// can have failed: another commit that succeeds makes it durable, and then it has not failed. A database that takes the
+// place of one that was set aside has none of it, whatever the number of its last transaction is.
 func (s *Store) heal(txid int, cause error) error {
+	aside := s.aside.Load()
 	if err := s.reopen(); err != nil {
 		return errors.Join(cause, err)
 	}
 	s.countMu.Lock()
 	s.tally.reopened++
 	s.countMu.Unlock()
+	if s.aside.Load() > aside {
+		return cause
+	}
 	there := 0
 	if err := s.file.view(func(tx *bolt.Tx) error { there = tx.ID(); return nil }); err != nil || there < txid {
 		return cause

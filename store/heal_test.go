@@ -230,19 +230,29 @@ func TestACommitThatIsThereAfterAllHasNotFailed(t *testing.T) {
 	}
 }
 
-// lateFailure is a change whose commit fails when all of it is on the disk.
-type lateFailure struct{ change }
+// lateFailure is a change whose first commit fails when all of it is on the disk.
+type lateFailure struct {
+	change
+	failed bool
+	also   func() // happens then; nil: nothing
+}
 
 func (c *lateFailure) apply(t *txn) error {
-	t.OnCommit(func() { panic("failed at the last moment") })
+	if !c.failed {
+		c.failed = true
+		t.OnCommit(func() {
+			if c.also != nil {
+				c.also()
+			}
+			panic("failed at the last moment")
+		})
+	}
 	return c.change.apply(t)
 }
 
-// TestACommitThatIsThereAfterAllIsToldOf: as any other, once, and what hangs on it is counted once.
-func TestACommitThatIsThereAfterAllIsToldOf(t *testing.T) {
-	s, _ := openTape(t)
-	var told []Committed
-	s.Observe(Observer{Committed: func(c Committed) { told = append(told, c) }})
+// appendLate appends a record with a delivery, in a commit that fails late.
+func appendLate(t *testing.T, s *Store, also func()) ID {
+	t.Helper()
 	rec := Record{Source: "iiko", Verdict: Accepted, Raw: InlineRaw([]byte("bytes"))}
 	c, err := s.queue.enter(1)
 	if err != nil {
@@ -253,10 +263,19 @@ func TestACommitThatIsThereAfterAllIsToldOf(t *testing.T) {
 	if err := ch.encode(&rec, []Delivery{{Source: "iiko", Target: "app"}}); err != nil {
 		t.Fatal(err)
 	}
-	s.queue.fill(c, &lateFailure{ch}, 1, nil)
+	s.queue.fill(c, &lateFailure{change: ch, also: also}, 1, nil)
 	if err := c.Wait(); err != nil {
 		t.Fatal(err)
 	}
+	return rec.ID
+}
+
+// TestACommitThatIsThereAfterAllIsToldOf: as any other, once, and what hangs on it is counted once.
+func TestACommitThatIsThereAfterAllIsToldOf(t *testing.T) {
+	s, _ := openTape(t)
+	var told []Committed
+	s.Observe(Observer{Committed: func(c Committed) { told = append(told, c) }})
+	appendLate(t, s, nil)
 	mustAppend(t, s)
 	if len(told) != 2 || told[0].Changes != 1 {
 		t.Errorf("told of %+v", told)
@@ -266,6 +285,31 @@ func TestACommitThatIsThereAfterAllIsToldOf(t *testing.T) {
 	}
 	if st := s.Stats(); st.Records != 2 || st.Commits != 2 || st.Failures != 0 || st.Reopened != 1 {
 		t.Errorf("%+v", st)
+	}
+}
+
+// TestACommitIsNotTakenForThereInAnotherDatabase: the young tape that it went into is set aside, and the new one has as many
+// transactions.
+func TestACommitIsNotTakenForThereInAnotherDatabase(t *testing.T) {
+	s, _ := openTape(t)
+	s.options.SetAside = true
+	id := appendLate(t, s, func() {
+		p, err := s.file.pages()
+		if err == nil {
+			_, err = s.file.os.WriteAt(make([]byte, pageSize), int64(p.meta.root)*pageSize)
+		}
+		if err != nil {
+			t.Error(err)
+		}
+	})
+	if n := s.aside.Load(); n != 1 {
+		t.Fatalf("%d databases were set aside", n)
+	}
+	if _, err := s.Get(id); err != nil {
+		t.Errorf("it was acknowledged: %v", err)
+	}
+	if n, _, _ := s.Pending("iiko", "app"); n != 1 {
+		t.Errorf("%d pending", n)
 	}
 }
 
