@@ -104,10 +104,10 @@ func parseResponseHead(b []byte, requestMethod string) (*ResponseHead, error) {
 // 15.2) b begins with: the final one is behind them. 101 is final here, since
 // nothing of HTTP follows it.
 func Interim(b []byte) (n int) {
-	const code = len("HTTP/1.1 ")
 	for {
 		rest := b[n:]
-		if len(rest) < code+3 || string(rest[:5]) != "HTTP/" || rest[code] != '1' || string(rest[code:code+3]) == "101" {
+		version, code, _ := bytes.Cut(rest[:min(len(rest), len("HTTP/1.1 103"))], []byte(" "))
+		if !bytes.HasPrefix(version, []byte("HTTP/")) || len(code) < 3 || code[0] != '1' || string(code[:3]) == "101" {
 			return n
 		}
 		end := HeadEnd(rest, 0)
