@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"strings"
 	"testing"
 )
@@ -195,4 +196,40 @@ func TestPartsFindTheirAttempts(t *testing.T) {
 			t.Errorf("attempt %d: %q, %v", a.Number, text, err)
 		}
 	}
+}
+
+// TestTornRecordsTakeNoMemory, however many there are, each in the block of the one before it, and in those of all before it.
+func TestTornRecordsTakeNoMemory(t *testing.T) {
+	const most = memoryMax + 16<<20 // a buffer for each would be 125 MB
+	for name, length := range map[string]func(left int) int{"next": func(int) int { return 150 }, "all": func(left int) int { return 120*left + 100 }} {
+		var file strings.Builder
+		const number = 1000
+		for i := range number {
+			fmt.Fprintf(&file, "WARC/1.1\r\nWARC-Type: request\r\nContent-Type: application/http; msgtype=request\r\nContent-Length: %06d\r\n\r\nGET /%06d\r\n", length(number-i), i)
+		}
+		before, top, told := heap(), uint64(0), 0
+		r, err := NewReader(strings.NewReader(file.String()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range r.Recordings() {
+			if told++; told%100 == 0 {
+				top = max(top, heap())
+			}
+		}
+		if err := r.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if told < number || top > before+most {
+			t.Errorf("%s: %d are told, with %d bytes of memory, %d before", name, told, top, before)
+		}
+	}
+}
+
+// heap is how much memory is in use.
+func heap() uint64 {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
 }

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"slices"
 
 	"github.com/klauspost/compress/gzip"
 )
@@ -27,35 +28,45 @@ const (
 	seekStep    = 64 << 10
 )
 
-// counted counts what is read.
-type counted struct {
-	io.Reader
-	n int64
-}
-
-func (c *counted) Read(p []byte) (int, error) {
-	n, err := c.Reader.Read(p)
-	c.n += int64(n)
-	return n, err
-}
-
 // plainInput is a file that is not compressed.
 type plainInput struct {
-	file *counted
-	buf  *bufio.Reader
-	err  error // of the file
+	file  io.Reader
+	ahead []io.LimitedReader // what is read again before the file goes on, the last one first
+	at    int64              // in the file, of what comes next of them
+	buf   *bufio.Reader
+	err   error // of the file
 }
 
 func newPlainInput(r io.Reader) *plainInput {
 	p := &plainInput{}
-	p.goOn(&noted{r, &p.err}, 0)
+	p.file, p.buf = &noted{r, &p.err}, bufio.NewReaderSize(p, inputBuffer)
 	return p
 }
 
-// goOn reads on from r, which begins at an offset of the file.
-func (p *plainInput) goOn(r io.Reader, at int64) {
-	p.file = &counted{r, at}
-	p.buf = bufio.NewReaderSize(p.file, inputBuffer)
+// Read reads what is ahead of the file, and lets go of it at once, and then the file. It is for buf.
+func (p *plainInput) Read(b []byte) (n int, err error) {
+	defer func() { p.at += int64(n) }()
+	for last := len(p.ahead) - 1; last >= 0; last-- {
+		n, err = p.ahead[last].Read(b)
+		if err == io.EOF || p.ahead[last].N == 0 {
+			p.ahead, err = slices.Delete(p.ahead, last, last+1), nil
+		}
+		if n > 0 || err != nil {
+			return n, err
+		}
+	}
+	return p.file.Read(b)
+}
+
+// goOn reads on at an offset of the file, with what is ahead of its rest.
+func (p *plainInput) goOn(at int64, ahead ...io.LimitedReader) {
+	p.at, p.ahead = at, ahead
+	p.buf.Reset(p)
+}
+
+// again is text that was read already.
+func again(text []byte) io.LimitedReader {
+	return io.LimitedReader{R: bytes.NewReader(bytes.Clone(text)), N: int64(len(text))}
 }
 
 // noted keeps the error that a reader ended with, unless it is io.EOF.
@@ -73,7 +84,7 @@ func (n *noted) Read(p []byte) (int, error) {
 }
 
 func (p *plainInput) text() *bufio.Reader { return p.buf }
-func (p *plainInput) offset() int64       { return p.file.n - int64(p.buf.Buffered()) }
+func (p *plainInput) offset() int64       { return p.at - int64(p.buf.Buffered()) }
 func (p *plainInput) failed() error       { return p.err }
 func (p *plainInput) unread() error       { return p.err }
 func (p *plainInput) seek() error         { return seekRecord(p.buf) }
@@ -225,10 +236,9 @@ func (g *gzipInput) seek() error {
 // for its own before that was noticed.
 func (g *gzipInput) lookBack() {
 	from := max(g.at+1, g.file.n-int64(len(g.file.last)))
-	if again := g.file.n - from; again > 0 && g.looked < tornMax {
-		g.looked += again
-		last := bytes.Clone(g.file.last[len(g.file.last)-int(again):])
-		g.raw.goOn(io.MultiReader(bytes.NewReader(last), &noted{g.file, &g.raw.err}), from)
+	if back := g.file.n - from; back > 0 && g.looked < tornMax {
+		g.looked += back
+		g.raw.goOn(from, again(g.file.last[len(g.file.last)-int(back):]))
 	}
 }
 

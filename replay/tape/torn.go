@@ -18,8 +18,11 @@ type tornBlock struct {
 	end int64 // in the file
 }
 
-// tornMax is how many bytes are read twice at most: in a hostile file, every block may have all that follows in it.
-const tornMax = 1 << 30
+// In a hostile file, every block may have all that follows in it.
+const (
+	tornMax  = 1 << 30 // bytes that are read twice
+	aheadMax = 64      // what is ahead of a file at once: each keeps a buffer
+)
 
 var errTorn = errors.New("it is cut off: another WARC record begins in the middle of it")
 
@@ -30,7 +33,9 @@ func (r *Reader) lookBack(p *warcPart, at int64, err error) bool {
 	if !ok || p.sound || p.block.Size == 0 || r.failure() != nil || err == nil && r.atRecord() {
 		return false
 	}
-	if r.torn.looked += p.block.Size; r.torn.looked > tornMax {
+	unread, _ := plain.buf.Peek(plain.buf.Buffered())
+	r.torn.looked += p.block.Size + int64(len(unread))
+	if r.torn.looked > tornMax || len(plain.ahead) > aheadMax {
 		return false
 	}
 	text, failed := p.block.Open()
@@ -42,7 +47,8 @@ func (r *Reader) lookBack(p *warcPart, at int64, err error) bool {
 		return false
 	}
 	r.torn.blocks = append(r.torn.blocks, tornBlock{p.block, at + p.block.Size})
-	plain.goOn(io.MultiReader(inner.buf, plain.buf), at+inner.offset())
+	rest := io.LimitedReader{R: &noted{inner.buf, &plain.err}, N: p.block.Size - inner.offset()}
+	plain.goOn(at+inner.offset(), append(plain.ahead, again(unread), rest)...)
 	if p.bad == nil {
 		p.bad = errTorn
 	}
