@@ -128,6 +128,8 @@ func TestJSONIsComparedByWhatItSays(t *testing.T) {
 			rules: "text [0-9-]+T[0-9:]+Z\ntext \\b17[0-9]{8}\\b", want: []string{`json.x: 1 → 2`}},
 		{then: `{"at":"10:00"}`, now: `{"at":"11:00"}`, rules: "text [0-9:]+"},
 		{then: `{"at":"10:00"}`, now: `{"at":"noon"}`, rules: "text [0-9:]+", want: []string{`json.at: "…" → "noon"`}},
+		{then: `{"of 1":{"a":"x"},"of 2":{"a":"y"}}`, now: `{"of 3":{"a":"z"},"of 4":{"a":"y"}}`, rules: "text [0-9]", want: []string{`json["of …"].a: "x" → "z"`}},
+		{then: `[{"1":1,"2":2},{"3":3}]`, now: `[{"4":1,"5":2},{"6":3}]`, rules: "text [0-9]"},
 		{then: `{"at":"\u0031 \"1\""}`, now: `{"at":"22 \"3\""}`, rules: "text [0-9]+"},
 		{then: `{"n":12345,"m":1234}`, now: `{"n":12346,"m":1235}`, rules: "text [0-9]{4}", want: []string{`json.n: 12345 → 12346`}},
 		// without an order

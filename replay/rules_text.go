@@ -1,7 +1,9 @@
 package replay
 
 import (
+	"bytes"
 	"encoding/json"
+	"fmt"
 	"regexp"
 	"sync/atomic"
 )
@@ -51,22 +53,42 @@ func (t *textRule) blankBody(body []byte) []byte {
 		return t.blank(body)
 	}
 	var blanked []byte
+	var around []blankedKeys // of the objects that are open
 	for i := 0; i < len(body); {
+		end := i + 1
+		said := body[i:end] // what is around them, and true, false and null
 		switch c := body[i]; {
+		case c == '{':
+			around = append(around, blankedKeys{})
+		case c == '}':
+			around = around[:len(around)-1]
 		case c == '"':
-			end := endOfScalar(body, i)
-			blanked = append(blanked, t.blankString(body[i:end])...)
-			i = end
+			end = endOfScalar(body, i)
+			said = t.blankString(body[i:end])
+			if isKey := bytes.HasPrefix(bytes.TrimLeft(body[end:], " \t\r\n"), []byte(":")); isKey && !bytes.Equal(said, body[i:end]) {
+				said = around[len(around)-1].apart(said)
+			}
 		case c == '-' || c >= '0' && c <= '9':
-			end := endOfScalar(body, i)
-			blanked = append(blanked, t.blankNumber(body[i:end])...)
-			i = end
-		default: // what is around them, and true, false and null
-			blanked = append(blanked, c)
-			i++
+			end = endOfScalar(body, i)
+			said = t.blankNumber(body[i:end])
 		}
+		blanked = append(blanked, said...)
+		i = end
 	}
 	return blanked
+}
+
+// blankedKeys are how often each key stands in an object, of those that text was left out of. Members whose keys are the same
+// then are compared in their order, and none of them instead of the others.
+type blankedKeys map[string]int
+
+// apart is a key in its quotes, told apart from those that were the same.
+func (k blankedKeys) apart(key []byte) []byte {
+	k[string(key)]++
+	if n := k[string(key)]; n > 1 {
+		return fmt.Appendf(nil, "%s #%d\"", key[:len(key)-1], n)
+	}
+	return key
 }
 
 // blankString is blank for a string of JSON, in its quotes.
