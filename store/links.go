@@ -21,7 +21,7 @@ type links struct {
 
 // checkLinks makes sure that every page is in one place. free are the pages that must be in none.
 func (p *pages) checkLinks(free map[uint64]bool) error {
-	l := &links{pages: p, free: free, claimed: make([]uint64, p.meta.high/64+1), whole: p.meta.high*pageSize <= wholeMax}
+	l := &links{pages: p, free: free, claimed: make([]uint64, p.meta.high/64+1), whole: int64(p.meta.high)*p.page <= wholeMax}
 	if err := l.tree(p.meta.freelist, 0, depthMax, nil); err != nil {
 		return err
 	}
@@ -124,7 +124,7 @@ func (l *links) claim(id uint64) error {
 // its keys are.
 func (l *links) glance(id uint64) (*page, error) {
 	b := make([]byte, pageHead)
-	if _, err := l.from.ReadAt(b, int64(id)*pageSize); err != nil {
+	if _, err := l.from.ReadAt(b, int64(id)*l.page); err != nil {
 		return nil, err
 	}
 	g, err := parseHead(b)
@@ -135,7 +135,7 @@ func (l *links) glance(id uint64) (*page, error) {
 		return g, err
 	}
 	g.b = make([]byte, pageHead+g.count*elementSize)
-	if n, err := l.from.ReadAt(g.b, int64(id)*pageSize); err != nil {
+	if n, err := l.from.ReadAt(g.b, int64(id)*l.page); err != nil {
 		g.count = max(0, n-pageHead) / elementSize
 	}
 	return g, nil

@@ -214,7 +214,8 @@ func TestADamagedTapeIsMigratedAsFarAsItCanBeRead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for page := int64(2); page < int64(len(b))/pageSize; page++ {
+	const size = 4096 // of its pages
+	for page := int64(2); page < int64(len(b))/size; page++ {
 		spoiled := filepath.Join(t.TempDir(), "tape.db")
 		if err := os.WriteFile(spoiled, b, 0o600); err != nil {
 			t.Fatal(err)
@@ -223,7 +224,7 @@ func TestADamagedTapeIsMigratedAsFarAsItCanBeRead(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := f.WriteAt(make([]byte, pageSize), page*pageSize); err != nil {
+		if _, err := f.WriteAt(make([]byte, size), page*size); err != nil {
 			t.Fatal(err)
 		}
 		f.Close()

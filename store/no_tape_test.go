@@ -2,6 +2,7 @@ package store
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -43,7 +44,13 @@ func TestWhatIsNoTapeIsLeftAlone(t *testing.T) {
 
 // The first pages are what a slip of dd takes.
 func TestATapeWithoutItsFirstPagesIsStillATape(t *testing.T) {
-	s, _ := openTape(t)
+	for _, page := range pageSizes {
+		t.Run(fmt.Sprint(page), func(t *testing.T) { withoutFirstPages(t, page) })
+	}
+}
+
+func withoutFirstPages(t *testing.T, page int64) {
+	s := openPaged(t, page)
 	for range 20 {
 		if _, c := appendBytes(s, make([]byte, 60<<10)); c.Wait() != nil {
 			t.Fatal(c.Wait())
@@ -54,7 +61,7 @@ func TestATapeWithoutItsFirstPagesIsStillATape(t *testing.T) {
 	}
 	f, err := os.OpenFile(s.path, os.O_WRONLY, 0)
 	if err == nil {
-		_, err = f.WriteAt(make([]byte, 6*pageSize), 0)
+		_, err = f.WriteAt(make([]byte, 6*page), 0)
 	}
 	if err = errors.Join(err, f.Close()); err != nil {
 		t.Fatal(err)
@@ -62,8 +69,80 @@ func TestATapeWithoutItsFirstPagesIsStillATape(t *testing.T) {
 	if r, err := Verify(s.path); err != nil || r.Damaged == 0 {
 		t.Errorf("%+v, %v", r, err)
 	}
+	if p := pagesOf(t, s.path); p.page != page {
+		t.Errorf("its pages are said to have %d bytes", p.page)
+	}
 	done, err := Salvage(s.path, s.path+".salvaged", Options{})
 	if err != nil || done.Records < 15 {
 		t.Errorf("%+v, %v", done, err)
 	}
+}
+
+// TestATapeOfSmallerPagesIsGoneOnWith: as it is, since nothing but a copy could give it others.
+func TestATapeOfSmallerPagesIsGoneOnWith(t *testing.T) {
+	s := openPaged(t, 4096)
+	for range 200 {
+		answered(t, s, Accepted, 1<<10)
+	}
+	s.SetRetention(Retention{MaxSize: s.Stats().Used})
+	for range 200 {
+		answered(t, s, Accepted, 1<<10)
+		s.evictAll()
+	}
+	st := s.Stats()
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if st.Evicted == 0 {
+		t.Error("none was evicted")
+	}
+	if p := pagesOf(t, s.path); p.page != 4096 || p.lost > 0 || int64(p.meta.high)*4096 < st.Used {
+		t.Errorf("pages of %d bytes up to %d, %d metas lost, and %+v", p.page, p.meta.high, p.lost, st)
+	}
+	if r, err := Verify(s.path); err != nil || r.Damaged > 0 || int64(r.Records) != st.Records {
+		t.Errorf("%+v, %v, but %d records", r, err, st.Records)
+	}
+	again, err := Open(s.path, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer again.Close()
+	if st := again.Stats(); again.file.page() != 4096 || st.Used%4096 != 0 {
+		t.Errorf("it has pages of %d bytes, and %d in use", again.file.page(), st.Used)
+	}
+}
+
+// openPaged opens a new tape whose pages have that size.
+func openPaged(t *testing.T, page int64) *Store {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "tape.db")
+	db, err := bolt.Open(path, 0o600, &bolt.Options{PageSize: int(page), FreelistType: bolt.FreelistMapType})
+	if err == nil {
+		err = db.Close()
+	}
+	s, openErr := Open(path, Options{NoSync: true})
+	if err := errors.Join(err, openErr); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+// pagesOf are the pages of a file, damaged or not.
+func pagesOf(t *testing.T, path string) *pages {
+	t.Helper()
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	info, err := f.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := openPages(f, info.Size())
+	if err != nil && !errors.Is(err, errNoMeta) {
+		t.Fatal(err)
+	}
+	return p
 }

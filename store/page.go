@@ -8,6 +8,7 @@ import (
 	"hash/fnv"
 	"io"
 	"os"
+	"slices"
 )
 
 // Pages as bbolt writes them, read without bbolt: from the file, not from memory that is mapped, and trusting no byte.
@@ -32,10 +33,14 @@ const (
 	depthMax = 64
 )
 
+// pageSizes are those of all tapes that were ever made. A new one has the first.
+var pageSizes = [...]int64{pageSize, 4096}
+
 // pages reads the pages of a database.
 type pages struct {
 	from io.ReaderAt
 	size int64
+	page int64 // how large each is
 	meta pageMeta
 	lost int // meta pages that can't be read
 }
@@ -50,7 +55,20 @@ var errNoMeta = errors.New("neither of its two meta pages can be read")
 // openPages reads the newer meta page that is whole. With errNoMeta, pages can be read nevertheless.
 func openPages(from io.ReaderAt, size int64) (*pages, error) {
 	p := &pages{from: from, size: size}
-	found := false
+	if !slices.ContainsFunc(pageSizes[:], p.readMetas) {
+		p.guessPage()
+		p.meta.high = uint64(size / p.page)
+		return p, errNoMeta
+	}
+	if int64(p.meta.high) > size/p.page {
+		return p, fmt.Errorf("it ends at byte %d, but has pages up to %d", size, int64(p.meta.high)*p.page)
+	}
+	return p, nil
+}
+
+// readMetas says whether there is a meta page of a database whose pages have that size.
+func (p *pages) readMetas(page int64) (found bool) {
+	p.page, p.lost = page, 0
 	for id := range int64(2) {
 		m, ok := p.readMeta(id)
 		if !ok {
@@ -59,26 +77,19 @@ func openPages(from io.ReaderAt, size int64) (*pages, error) {
 			p.meta, found = m, true
 		}
 	}
-	if !found {
-		p.meta.high = uint64(size / pageSize)
-		return p, errNoMeta
-	}
-	if int64(p.meta.high) > size/pageSize {
-		return p, fmt.Errorf("it ends at byte %d, but has pages up to %d", size, int64(p.meta.high)*pageSize)
-	}
-	return p, nil
+	return found
 }
 
 func (p *pages) readMeta(id int64) (m pageMeta, ok bool) {
 	var b [pageHead + metaSize]byte
-	if _, err := p.from.ReadAt(b[:], id*pageSize); err != nil {
+	if _, err := p.from.ReadAt(b[:], id*p.page); err != nil {
 		return m, false
 	}
 	meta := b[pageHead:]
 	sum := fnv.New64a()
 	sum.Write(meta[:metaSize-8])
 	le := binary.LittleEndian
-	if le.Uint32(meta) != metaMagic || le.Uint32(meta[4:]) != metaVersion || le.Uint32(meta[8:]) != pageSize ||
+	if le.Uint32(meta) != metaMagic || le.Uint32(meta[4:]) != metaVersion || int64(le.Uint32(meta[8:])) != p.page ||
 		le.Uint64(meta[metaSize-8:]) != sum.Sum64() {
 		return m, false
 	}
@@ -102,7 +113,7 @@ func (p *pages) read(id uint64) (*page, error) {
 	if id < 2 || id >= p.meta.high {
 		return nil, fmt.Errorf("page %d: there is none", id)
 	}
-	if _, err := p.from.ReadAt(head[:], int64(id)*pageSize); err != nil {
+	if _, err := p.from.ReadAt(head[:], int64(id)*p.page); err != nil {
 		return nil, fmt.Errorf("page %d: %w", id, err)
 	}
 	g, err := parseHead(head[:])
@@ -112,8 +123,8 @@ func (p *pages) read(id uint64) (*page, error) {
 	if g.overflow >= p.meta.high-id {
 		return nil, fmt.Errorf("page %d: goes on for %d pages, beyond the end", id, g.overflow)
 	}
-	g.b = make([]byte, (1+g.overflow)*pageSize)
-	if _, err := p.from.ReadAt(g.b, int64(id)*pageSize); err != nil {
+	g.b = make([]byte, int64(1+g.overflow)*p.page)
+	if _, err := p.from.ReadAt(g.b, int64(id)*p.page); err != nil {
 		return nil, fmt.Errorf("page %d: %w", id, err)
 	}
 	if err := g.check(); err != nil {
@@ -227,7 +238,10 @@ func openToSalvage(path string) (*os.File, int64, error) {
 func isTape(f io.ReaderAt, size int64) error {
 	p, err := openPages(f, size)
 	if errors.Is(err, errNoMeta) {
-		return p.anyPage()
+		if !p.guessPage() {
+			return fmt.Errorf("%w: it has no page of one", ErrNoTape)
+		}
+		return nil
 	}
 	root, err := p.read(p.meta.root)
 	if err != nil || root.flags != flagLeaf || root.count == 0 {
@@ -241,18 +255,33 @@ func isTape(f io.ReaderAt, size int64) error {
 	return fmt.Errorf("%w, but another's bbolt database", ErrNoTape)
 }
 
-// anyPage makes sure that there is a page at all. A page begins with its number.
-func (p *pages) anyPage() error {
+// guessEnough is how many pages have to begin as such for their size to be known. Fewer may be bytes of a body.
+const guessEnough = 16
+
+// guessPage finds out how large the pages are where no meta page tells, and says whether there are any: each begins with its
+// number.
+func (p *pages) guessPage() (any bool) {
+	p.page = pageSize
 	var head [pageHead]byte
-	for id := uint64(2); id < p.meta.high; id++ {
-		if _, err := p.from.ReadAt(head[:], int64(id)*pageSize); err != nil {
-			return err
+	found := map[int64]int{}
+	step := slices.Min(pageSizes[:])
+	for at := 2 * step; at < p.size && found[p.page] < guessEnough; at += step {
+		if _, err := p.from.ReadAt(head[:], at); err != nil {
+			break
 		}
-		if g, err := parseHead(head[:]); err == nil && g.id == id {
-			return nil
+		g, err := parseHead(head[:])
+		if err != nil {
+			continue
+		}
+		for _, page := range pageSizes {
+			if at%page == 0 && g.id >= 2 && int64(g.id) == at/page {
+				if found[page]++; found[page] > found[p.page] {
+					p.page = page
+				}
+			}
 		}
 	}
-	return fmt.Errorf("%w: it has no page of one", ErrNoTape)
+	return found[p.page] > 0
 }
 
 // free are the pages that are free, by their ids.

@@ -7,14 +7,6 @@ import (
 	"sort"
 )
 
-const (
-	// leavesAhead is how many leaves are read at once: about what is evicted at once.
-	leavesAhead = evictAhead / pageSize
-	// gapMax is how many pages between two leaves are read with them. They may belong to the first, and if they don't,
-	// they cost less than another read.
-	gapMax = largeBuffer / pageSize
-)
-
 // readahead reads leaves of a bucket from the file before bbolt touches them in memory. There, one that the system does
 // not have would be waited for in a page fault, which Go can't tell from work: for as long as the disk takes, a processor
 // would do nothing else. A read it knows for what it is.
@@ -23,7 +15,7 @@ type readahead struct {
 	until  []byte // it is done for the keys before this one; nil: it has not begun
 }
 
-// from sees to it that the leaves from a key on are in memory, unless that was done already. What can't be read now is no loss:
+// from sees to it that the leaves from a key on are in memory, about as many as are evicted at once, unless that was done already. What can't be read now is no loss:
 // whoever needs it will say so.
 func (r *readahead) from(s *Store, key []byte) {
 	if bytes.Compare(key, r.until) < 0 {
@@ -38,7 +30,7 @@ func (r *readahead) from(s *Store, key []byte) {
 	if err != nil {
 		return
 	}
-	ids, until, err := p.leavesFrom(r.bucket, key, leavesAhead)
+	ids, until, err := p.leavesFrom(r.bucket, key, int(evictAhead/p.page))
 	if err != nil { // the pages may have been written over while they were read
 		return
 	}
@@ -118,16 +110,19 @@ func (p *pages) rootOf(bucket []byte) (root uint64, err error) {
 
 // fetch reads pages, and throws away what it reads: the system has it then.
 func (p *pages) fetch(ids []uint64) {
+	// gap is how many pages between two leaves are read with them. They may belong to the first, and if they don't,
+	// they cost less than another read.
+	gap := uint64(largeBuffer / p.page)
 	slices.Sort(ids)
 	buf := largeBuffers.Get().(*[largeBuffer]byte)
 	defer largeBuffers.Put(buf)
 	for i := 0; i < len(ids); i++ {
 		from := ids[i]
-		for i+1 < len(ids) && ids[i+1]-ids[i] <= gapMax {
+		for i+1 < len(ids) && ids[i+1]-ids[i] <= gap {
 			i++
 		}
-		end := int64(ids[i]+1) * pageSize
-		for at := int64(from) * pageSize; at < end; at += int64(len(buf)) {
+		end := int64(ids[i]+1) * p.page
+		for at := int64(from) * p.page; at < end; at += int64(len(buf)) {
 			_, _ = p.from.ReadAt(buf[:min(int64(len(buf)), end-at)], at)
 		}
 	}

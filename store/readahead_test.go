@@ -128,7 +128,7 @@ func TestAPageThatIsWrittenAnewIsNotReadAhead(t *testing.T) {
 		binary.LittleEndian.PutUint64(free[at:], uint64(1<<20+at))
 	}
 	p.from = rewritten{p.from, root, free}
-	if ids, _, err := p.leavesFrom(bucketRecords, []byte{0}, leavesAhead); err == nil {
+	if ids, _, err := p.leavesFrom(bucketRecords, []byte{0}, 50); err == nil {
 		t.Errorf("read ahead: pages %d", ids)
 	}
 }

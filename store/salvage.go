@@ -83,7 +83,7 @@ func (s *salvage) copy(f *os.File, size int64) error {
 	w := &pageWalk{pages: p, damaged: func(error) { s.done.Lost++ }, seen: map[uint64]bool{}, row: s.row}
 	if err != nil {
 		s.done.Lost++
-		p.meta.high = uint64(size / pageSize)
+		p.meta.high = uint64(size / p.page)
 	}
 	var free map[uint64]bool
 	if err == nil {

@@ -267,7 +267,7 @@ func (sm *sample) checkSalvage(t *testing.T, path string, id uint64) {
 	if st := s.Stats(); int(st.Records) != done.Records || st.Pending != done.Pending {
 		t.Errorf("page %d: %+v, but told %+v", id, st, done)
 	}
-	whole := 0
+	kept := 0
 	for rec, raw := range sm.raw {
 		if sm.pages[rec][id] {
 			continue
@@ -277,10 +277,10 @@ func (sm *sample) checkSalvage(t *testing.T, path string, id uint64) {
 			t.Errorf("page %d: record %s is lost: %v", id, rec, err)
 			return
 		}
+		kept++
 		if sm.replies[rec][id] {
 			continue
 		}
-		whole++
 		var b bytes.Buffer
 		if _, err := s.Open(got.Raw).WriteTo(&b); err != nil || !bytes.Equal(b.Bytes(), raw) {
 			t.Errorf("page %d: record %s has other bytes: %v", id, rec, err)
@@ -306,8 +306,8 @@ func (sm *sample) checkSalvage(t *testing.T, path string, id uint64) {
 	if all, err := s.Sessions(); err != nil || len(all) > 0 && all[0].Records != members[all[0].Name] {
 		t.Errorf("page %d: sessions %+v %v, but %v", id, all, err, members)
 	}
-	if n != done.Records || whole == 0 {
-		t.Errorf("page %d: %d records in the list of %d, %d whole", id, n, done.Records, whole)
+	if n != done.Records || kept == 0 {
+		t.Errorf("page %d: %d records in the list of %d, %d kept", id, n, done.Records, kept)
 	}
 }
 
