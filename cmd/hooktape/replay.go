@@ -4,10 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
-	"iter"
 	"net/url"
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -45,12 +42,7 @@ type replayFlags struct {
 	reveal   bool
 }
 
-func newReplay(e *env) *cobra.Command {
-	var f replayFlags
-	c := &cobra.Command{
-		Use:   "replay ID... | --session NAME | --file FILE | --where EXPR | ...",
-		Short: "Send recorded requests again",
-		Long: `Send the recorded bytes again, to the targets of their source or to URL, and
+const replayHelp = `Send the recorded bytes again, to the targets of their source or to URL, and
 print in what the responses differ from those of then: of the last attempt at
 the same target, or with --to at any, that was no replay or was accepted with
 --accept. The records are sent one behind the other, in the order in which they
@@ -81,7 +73,14 @@ path takes the place of that one's path at the beginning of a rewritten path.
 The exit code is 0 when every response was that of then and as expected, 1 when
 not, or when there was none to compare it with, 3 when the first target could not be
 reached or a tape file is damaged, and 130 when it was interrupted. Reports are
-written in any case; in a job on GitHub its summary gets one.`,
+written in any case; in a job on GitHub its summary gets one.`
+
+func newReplay(e *env) *cobra.Command {
+	var f replayFlags
+	c := &cobra.Command{
+		Use:   "replay ID... | --session NAME | --file FILE | --where EXPR | ...",
+		Short: "Send recorded requests again",
+		Long:  replayHelp,
 		Example: `  hooktape replay last
   hooktape replay 8Q2F4K 8Q2F5M --to http://localhost:3000
   hooktape replay --source iiko --since 1h --limit 0
@@ -104,6 +103,11 @@ written in any case; in a job on GitHub its summary gets one.`,
 			return err
 		},
 	}
+	f.add(c)
+	return c
+}
+
+func (f *replayFlags) add(c *cobra.Command) {
 	f.chosen.add(c)
 	f.chosen.addLimit(c)
 	f.clock.add(c)
@@ -123,7 +127,6 @@ written in any case; in a job on GitHub its summary gets one.`,
 	jsonFlag(c, &f.asJSON)
 	revealFlag(c, &f.reveal)
 	c.Flags().BoolVarP(&f.quiet, "quiet", "q", false, "print only the sends that there is something to look at, and the sums")
-	return c
 }
 
 // run replays, and tells of it in files.
@@ -334,154 +337,10 @@ func (r *replayer) replay(ctx context.Context, args []string) error {
 	return cmp.Or(r.rewriteFile(ctx), ended)
 }
 
-// lookAtSession finds out how many records of a session are to be sent, as far as that can be told beforehand, and what of
-// its responses can't be compared since it is masked.
-func (r *replayer) lookAtSession(ctx context.Context) error {
-	if name := r.filter.Session; name != "" {
-		for session, err := range r.tape.Sessions(ctx) {
-			if err != nil {
-				return err
-			}
-			if session.Name != name {
-				continue
-			}
-			if !r.named {
-				r.all = session.Records
-			}
-			if session.Masked != nil && r.judge.recorded {
-				if r.judge.rules, err = r.judge.rules.Masked(hiddenOf(session.Masked)); err != nil {
-					return err
-				}
-			}
-		}
-	}
-	if r.flags.chosen.where != "" || r.flags.chosen.limit > 0 && r.flags.session() {
-		r.all = 0 // some of them
-	}
-	r.all *= int64(r.options.Loops)
-	return nil
-}
-
 // shownURL is a URL as it is shown.
 func (r *replayer) shownURL(u string) string {
 	if r.flags.reveal {
 		return u
 	}
 	return r.names.Target(u)
-}
-
-// leftOut counts records that were chosen and are none for the app.
-type leftOut struct {
-	Outbound    int `json:"outbound"`    // calls that the app itself made, to others
-	Undelivered int `json:"undelivered"` // what the config meant for no target, so that the app never answered it
-}
-
-// leavesOut counts a record in when it is none for the app: the calls of a session that the app itself made are sent when
-// their source is asked for, and what was meant for no target when that is. What is named is sent.
-func (r *replayer) leavesOut(rec *inspect.Playable, into *leftOut) bool {
-	switch {
-	case r.named:
-		return false
-	case rec.Outbound && r.flags.session() && r.filter.Source == "":
-		into.Outbound++
-		return true
-	case !r.flags.all && (rec.Undelivered || r.to == nil && len(rec.Targets) == 0 && r.hasTargets(rec.Source)):
-		into.Undelivered++
-		return true
-	}
-	return false
-}
-
-// hasTargets says whether a source is known to have targets.
-func (r *replayer) hasTargets(source string) bool {
-	return slices.ContainsFunc(r.sources, func(s inspect.Source) bool { return s.Name == source && len(s.Targets) > 0 })
-}
-
-// shots are the records, each with every target that it goes to.
-func (r *replayer) shots(ctx context.Context, names []string) iter.Seq2[replay.Shot, error] {
-	return func(yield func(replay.Shot, error) bool) {
-		found, left := 0, leftOut{} // in this loop, which may be cut short
-		for rec, err := range r.tape.Playable(ctx, r.chosen(names)) {
-			if err != nil {
-				yield(nil, apiError("replay", err))
-				return
-			}
-			if r.leavesOut(&rec, &left) {
-				r.left.Outbound, r.left.Undelivered = max(r.left.Outbound, left.Outbound), max(r.left.Undelivered, left.Undelivered)
-				continue
-			}
-			found++
-			r.found = max(r.found, found)
-			aims, err := r.aims(&rec)
-			if err != nil {
-				yield(nil, err)
-				return
-			}
-			for i, a := range aims {
-				for j := range r.variations {
-					if !yield(&shot{of: r, rec: &rec, called: r.called(&rec, found), aim: a, variation: &r.variations[j], first: i+j == 0}, nil) {
-						return
-					}
-				}
-			}
-		}
-	}
-}
-
-// chosen asks for the records, by name or as flags choose.
-func (r *replayer) chosen(names []string) inspect.PlayQuery {
-	return inspect.PlayQuery{Filter: r.filter, Names: names, Newest: r.flags.chosen.limit, OrderBy: r.flags.clock.orderBy, Reveal: r.flags.reveal}
-}
-
-// sum is the exit code of a replay that came to its end.
-func (r *replayer) sum() error {
-	s := &r.report.summary
-	switch {
-	case r.found == 0 && r.left.Undelivered > 0:
-		return cannot("--undelivered sends them", "replay: the config meant these records for no target, nothing was sent")
-	case r.found == 0 && r.left.Outbound > 0:
-		return cannot("--source NAME sends those of one source", "replay: these records are calls that the app made to others, nothing was sent")
-	case r.found == 0 && r.flags.file != "":
-		return cannot("refused records are sent with --verdict only", "replay: no record of %s is like that, nothing was sent", clean(r.flags.file))
-	case r.found == 0 && r.flags.session():
-		return cannot("hooktape list --session NAME shows what is in it; refused records are sent with --verdict only",
-			"replay: no record of session %q is like that, nothing was sent", r.filter.Session)
-	case r.found == 0:
-		return nil
-	case s.Sent() == 0:
-		return cannot("", "replay: nothing could be sent")
-	case r.damaged:
-		return cannot("what could be read of it was sent", "replay: %s is damaged", r.flags.file)
-	case s.Bad() > 0:
-		return notSo()
-	}
-	return nil
-}
-
-// notes says what there is to say of a replay that came to its end beside its sums.
-func (r *replayer) notes() {
-	if r.found == 0 && !r.flags.session() {
-		fmt.Fprintln(r.env.stderr, "no record is like that, nothing was sent")
-	}
-	if gone := r.report.gone; gone > 0 {
-		fmt.Fprintf(r.env.stderr, "%s not on the tape: their records were deleted meanwhile\n", count(gone, "attempt is", "attempts are"))
-	}
-	if n := r.left.Outbound; n > 0 {
-		fmt.Fprintf(r.env.stderr, "%s left out that the app made to others: --source NAME sends those of one source\n", count(n, "call was", "calls were"))
-	}
-	if n := r.left.Undelivered; n > 0 {
-		fmt.Fprintf(r.env.stderr, "%s left out that the config meant for no target: --undelivered sends them\n", count(n, "record was", "records were"))
-	}
-	if n := r.report.unanswered; n > 0 {
-		fmt.Fprintf(r.env.stderr, "%s nothing to be compared with: --accept makes what came the baseline, --expect says what is right\n", count(n, "request has", "requests have"))
-	}
-	if n := r.report.unmarked; n > 0 {
-		fmt.Fprintf(r.env.stderr, "%s answered by hooktape alone: no target was there, or none was meant to get it, which tapes of older versions do not mark; --where leaves such records out\n", count(n, "record was", "records were"))
-	}
-	if n := int(r.unsigned.Load()); n > 0 {
-		fmt.Fprintf(r.env.stderr, "%s not signed again: nobody signs requests of their source\n", count(n, "request was", "requests were"))
-	}
-	if limit := r.flags.chosen.limit; limit > 0 && r.found == limit && r.flags.chosen.given() {
-		fmt.Fprintf(r.env.stderr, "these were the newest %d; --limit 0 sends all\n", limit)
-	}
 }

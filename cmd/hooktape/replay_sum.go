@@ -29,6 +29,59 @@ type summaryJSON struct {
 	Idle        []string                        `json:"idle_rules,omitempty"` // paths to ignore at which nothing was left out
 }
 
+// sum is the exit code of a replay that came to its end.
+func (r *replayer) sum() error {
+	s := &r.report.summary
+	switch {
+	case r.found == 0 && r.left.Undelivered > 0:
+		return cannot("--undelivered sends them", "replay: the config meant these records for no target, nothing was sent")
+	case r.found == 0 && r.left.Outbound > 0:
+		return cannot("--source NAME sends those of one source", "replay: these records are calls that the app made to others, nothing was sent")
+	case r.found == 0 && r.flags.file != "":
+		return cannot("refused records are sent with --verdict only", "replay: no record of %s is like that, nothing was sent", clean(r.flags.file))
+	case r.found == 0 && r.flags.session():
+		return cannot("hooktape list --session NAME shows what is in it; refused records are sent with --verdict only",
+			"replay: no record of session %q is like that, nothing was sent", r.filter.Session)
+	case r.found == 0:
+		return nil
+	case s.Sent() == 0:
+		return cannot("", "replay: nothing could be sent")
+	case r.damaged:
+		return cannot("what could be read of it was sent", "replay: %s is damaged", r.flags.file)
+	case s.Bad() > 0:
+		return notSo()
+	}
+	return nil
+}
+
+// notes says what there is to say of a replay that came to its end beside its sums.
+func (r *replayer) notes() {
+	if r.found == 0 && !r.flags.session() {
+		fmt.Fprintln(r.env.stderr, "no record is like that, nothing was sent")
+	}
+	if gone := r.report.gone; gone > 0 {
+		fmt.Fprintf(r.env.stderr, "%s not on the tape: their records were deleted meanwhile\n", count(gone, "attempt is", "attempts are"))
+	}
+	if n := r.left.Outbound; n > 0 {
+		fmt.Fprintf(r.env.stderr, "%s left out that the app made to others: --source NAME sends those of one source\n", count(n, "call was", "calls were"))
+	}
+	if n := r.left.Undelivered; n > 0 {
+		fmt.Fprintf(r.env.stderr, "%s left out that the config meant for no target: --undelivered sends them\n", count(n, "record was", "records were"))
+	}
+	if n := r.report.unanswered; n > 0 {
+		fmt.Fprintf(r.env.stderr, "%s nothing to be compared with: --accept makes what came the baseline, --expect says what is right\n", count(n, "request has", "requests have"))
+	}
+	if n := r.report.unmarked; n > 0 {
+		fmt.Fprintf(r.env.stderr, "%s answered by hooktape alone: no target was there, or none was meant to get it, which tapes of older versions do not mark; --where leaves such records out\n", count(n, "record was", "records were"))
+	}
+	if n := int(r.unsigned.Load()); n > 0 {
+		fmt.Fprintf(r.env.stderr, "%s not signed again: nobody signs requests of their source\n", count(n, "request was", "requests were"))
+	}
+	if limit := r.flags.chosen.limit; limit > 0 && r.found == limit && r.flags.chosen.given() {
+		fmt.Fprintf(r.env.stderr, "these were the newest %d; --limit 0 sends all\n", limit)
+	}
+}
+
 // finish writes all that is told at the end of a replay, which err ended before its time if it is not nil.
 func (r *reporter) finish(interrupted bool, err error) error {
 	took := r.of.env.now().Sub(r.of.began)

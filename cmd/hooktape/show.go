@@ -13,13 +13,16 @@ import (
 	"github.com/hooktape/hooktape/relay/inspect"
 )
 
+// showFlags are what show is told: at most one of the parts.
+type showFlags struct {
+	raw, body, answer bool
+	family            bool
+	sent, response    int // number of the attempt; 0: none
+	asJSON, reveal    bool
+}
+
 func newShow(e *env) *cobra.Command {
-	var (
-		raw, body, answer bool
-		asJSON, reveal    bool
-		family            bool
-		sent, response    int
-	)
+	var f showFlags
 	c := &cobra.Command{
 		Use:   "show ID",
 		Short: "Show a record, to the byte",
@@ -37,7 +40,7 @@ given; --raw, --body, --answer, --sent and --response are the exact bytes.`,
 			return misused("hooktape show last", "%s takes the id of one record, got %d", c.CommandPath(), len(args))
 		},
 		RunE: func(c *cobra.Command, args []string) error {
-			if chosen(raw, body, answer, asJSON && !family, family, sent != 0, response != 0) > 1 {
+			if chosen(f.raw, f.body, f.answer, f.asJSON && !f.family, f.family, f.sent != 0, f.response != 0) > 1 {
 				return misused("", "give one of --raw, --body, --answer, --sent, --response, --trace and --json")
 			}
 			t, err := e.openTape(c.Context(), toRead)
@@ -45,34 +48,18 @@ given; --raw, --body, --answer, --sent and --response are the exact bytes.`,
 				return err
 			}
 			defer t.Close()
-			s := &shower{e, t.Client, args[0], reveal}
-			switch {
-			case raw:
-				return s.bytes(c.Context(), t.Raw)
-			case body:
-				return s.bytes(c.Context(), t.Body)
-			case answer:
-				return s.bytes(c.Context(), t.Answer)
-			case family:
-				return s.family(c.Context(), asJSON)
-			case sent != 0:
-				return s.bytes(c.Context(), numbered(t.Request, sent))
-			case response != 0:
-				return s.bytes(c.Context(), numbered(t.Response, response))
-			case asJSON:
-				return s.json(c.Context())
-			}
-			return s.page(c.Context())
+			s := &shower{e, t.Client, args[0], f.reveal}
+			return s.show(c.Context(), &f)
 		},
 	}
-	c.Flags().BoolVar(&raw, "raw", false, "the exact bytes of the record")
-	c.Flags().BoolVar(&body, "body", false, "the exact bytes of the body, without chunk framing")
-	c.Flags().BoolVar(&answer, "answer", false, "the exact bytes of the answer")
-	c.Flags().BoolVar(&family, "trace", false, "the records that belong to it: the calls that it made the app send, with times")
-	c.Flags().IntVar(&sent, "sent", 0, "the exact bytes that the attempt of this `number` sent")
-	c.Flags().IntVar(&response, "response", 0, "the exact bytes of the response to the attempt of this `number`")
-	jsonFlag(c, &asJSON)
-	revealFlag(c, &reveal)
+	c.Flags().BoolVar(&f.raw, "raw", false, "the exact bytes of the record")
+	c.Flags().BoolVar(&f.body, "body", false, "the exact bytes of the body, without chunk framing")
+	c.Flags().BoolVar(&f.answer, "answer", false, "the exact bytes of the answer")
+	c.Flags().BoolVar(&f.family, "trace", false, "the records that belong to it: the calls that it made the app send, with times")
+	c.Flags().IntVar(&f.sent, "sent", 0, "the exact bytes that the attempt of this `number` sent")
+	c.Flags().IntVar(&f.response, "response", 0, "the exact bytes of the response to the attempt of this `number`")
+	jsonFlag(c, &f.asJSON)
+	revealFlag(c, &f.reveal)
 	return c
 }
 
@@ -96,6 +83,27 @@ type shower struct {
 	client *inspect.Client
 	name   string
 	reveal bool
+}
+
+// show prints the part that is asked for, or the page of all.
+func (s *shower) show(ctx context.Context, f *showFlags) error {
+	switch {
+	case f.raw:
+		return s.bytes(ctx, s.client.Raw)
+	case f.body:
+		return s.bytes(ctx, s.client.Body)
+	case f.answer:
+		return s.bytes(ctx, s.client.Answer)
+	case f.family:
+		return s.family(ctx, f.asJSON)
+	case f.sent != 0:
+		return s.bytes(ctx, numbered(s.client.Request, f.sent))
+	case f.response != 0:
+		return s.bytes(ctx, numbered(s.client.Response, f.response))
+	case f.asJSON:
+		return s.json(ctx)
+	}
+	return s.page(ctx)
 }
 
 // bytes prints bytes exactly, except on a terminal, which hostile ones could
