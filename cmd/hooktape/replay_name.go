@@ -32,16 +32,17 @@ func (r *replayer) inFile(ctx context.Context, given []string) (names []string, 
 	if r.flags.file == "" || len(given) == 0 {
 		return given, nil
 	}
-	found := make([][]store.ID, len(given))
-	for rec, err := range r.tape.Records(ctx, inspect.Query{Filter: inspect.Filter{Session: r.filter.Session}}) {
+	found, newer := make([][]store.ID, len(given)), 0
+	for rec, err := range r.tape.Records(ctx, inspect.Query{Filter: inspect.Filter{Session: r.filter.Session}, Newest: true}) {
 		if err != nil {
 			return nil, apiError("replay", err)
 		}
 		for i, text := range given {
-			if isEnding(text, rec.Origin) {
+			if isCalled(text, rec.Origin, newer) {
 				found[i] = append(found[i], rec.ID)
 			}
 		}
+		newer++
 	}
 	for i, text := range given {
 		switch {
@@ -49,17 +50,19 @@ func (r *replayer) inFile(ctx context.Context, given []string) (names []string, 
 			names = append(names, found[i][0].String())
 		case len(found[i]) > 1:
 			return nil, misused("give more letters of the id", "replay: %d records of %s are called %s", len(found[i]), clean(r.flags.file), clean(text))
-		case strings.HasPrefix(text, "last"):
-			names = append(names, text)
 		default:
-			return nil, &failure{exitNotSo, fmt.Errorf("replay: no record %s", clean(text)), "records of a file are called by the ids that they had where they were recorded"}
+			return nil, &failure{exitNotSo, fmt.Errorf("replay: no record %s", clean(text)), "records of a file are called by the ids that they had where they were recorded, or last, last~1 and so on"}
 		}
 	}
 	return names, nil
 }
 
-// isEnding says whether a text ends an id, long enough that no other is meant.
-func isEnding(text, id string) bool {
+// isCalled says whether a text names the record of a file that had this id, with so many newer ones in it: by an ending of
+// the id, long enough that no other is meant, or by its place from the end.
+func isCalled(text, id string, newer int) bool {
 	const least = 4 // letters, as everywhere
+	if text == "last" && newer == 0 || text == "last~"+strconv.Itoa(newer) {
+		return true
+	}
 	return len(text) >= least && strings.HasSuffix(id, strings.ToUpper(text))
 }
