@@ -3,6 +3,7 @@ package replay
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"regexp"
 	"sync/atomic"
@@ -18,10 +19,13 @@ type textRule struct {
 
 // IgnoreText leaves out what a regular expression (RE2, as in package regexp) matches in the values of header fields and in
 // the text of bodies: dates and ids that are new each time and have no path of their own. Of JSON it is matched with what
-// each string says, and with each number as a whole.
+// each string says, and with each number as a whole. An empty expression is an error, as one that is none.
 func (r *Rules) IgnoreText(pattern string) error { return r.addText(pattern, "") }
 
 func (r *Rules) addText(pattern, place string) error {
+	if pattern == "" {
+		return errors.New("an expression is missing")
+	}
 	compiled, err := regexp.Compile(pattern)
 	if err != nil {
 		return err
