@@ -32,9 +32,9 @@ type forwardFlags struct {
 
 func (f *forwardFlags) register(c *cobra.Command) {
 	f.chosen = c.Flags().Changed
-	c.Flags().StringVar(&f.ssh, "ssh", "", "[USER@]HOST[:PORT] of an SSH server, a port of which leads here")
+	c.Flags().StringVar(&f.ssh, "ssh", "", "[USER@]HOST[:PORT] of an SSH server, or its name in ~/.ssh/config: a port there leads here")
 	c.Flags().IntVar(&f.port, "ssh-port", forwardPort, "that port; 0: the server chooses (also when the default is taken there)")
-	c.Flags().StringVar(&f.key, "ssh-key", "", "private key to log in with (default: those of the SSH agent, then ~/.ssh/id_*)")
+	c.Flags().StringVar(&f.key, "ssh-key", "", "private key to log in with (default: those of the SSH agent, then of ~/.ssh/config, else ~/.ssh/id_*)")
 }
 
 // check finds what is wrong with the flags.
