@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/hooktape/hooktape/relay/config"
 	"github.com/hooktape/hooktape/relay/inspect"
 	"github.com/hooktape/hooktape/store"
 )
@@ -133,6 +134,21 @@ func duration(text string) (time.Duration, error) {
 		return 0, errDuration
 	}
 	return days + d, nil
+}
+
+// someTime is the duration that a flag was given; 0: none was.
+func someTime(flag, text string) (time.Duration, error) {
+	if text == "" {
+		return 0, nil
+	}
+	d, err := config.ParseDuration(text)
+	switch {
+	case err != nil:
+		return 0, misused("30s and 2m are durations", "%s %q is no duration", flag, text)
+	case d <= 0:
+		return 0, misused("30s and 2m are durations", "%s %q leaves no time", flag, text)
+	}
+	return d, nil
 }
 
 func jsonFlag(c *cobra.Command, asJSON *bool) {

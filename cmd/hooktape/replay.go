@@ -11,7 +11,6 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/semaphore"
 
-	"github.com/hooktape/hooktape/relay/config"
 	"github.com/hooktape/hooktape/relay/expr"
 	"github.com/hooktape/hooktape/relay/inspect"
 	"github.com/hooktape/hooktape/relay/mask"
@@ -122,11 +121,11 @@ func (f *replayFlags) add(c *cobra.Command) {
 	c.Flags().BoolVar(&f.all, "undelivered", false, "send also what the config meant for no target")
 	f.sender.registerSigning(c)
 	c.Flags().StringVar(&f.wait, "wait", "", "wait so long for the app to come up: 30s")
-	c.Flags().StringVar(&f.timeout, "timeout", "", "how long each response may take, to its last byte: 30s (default: the target's own timeout for each wait, 5m with --to, and 10m in all)")
+	c.Flags().StringVar(&f.timeout, "timeout", "", "how long each response may take, to its last byte: 30s (default: the target's own timeout, or 5m with --to, for each wait, and 10m in all)")
 	c.Flags().StringVar(&f.junit, "junit", "", "write a report for CI into this FILE, a test case for each send")
 	jsonFlag(c, &f.asJSON)
 	revealFlag(c, &f.reveal)
-	c.Flags().BoolVarP(&f.quiet, "quiet", "q", false, "print only the sends that there is something to look at, and the sums")
+	c.Flags().BoolVarP(&f.quiet, "quiet", "q", false, "leave out the sends that are as they should be, and print the others and the sums")
 }
 
 // run replays, and tells of it in files.
@@ -152,21 +151,30 @@ func (f *replayFlags) run(ctx context.Context, e *env, args []string, files *rep
 // session says whether all of a session or a tape file is to be sent.
 func (f *replayFlags) session() bool { return f.chosen.session != "" || f.file != "" }
 
-// replayer checks what replay was told.
-func (f *replayFlags) replayer(e *env, args []string) (*replayer, error) {
+// check says what of the flags does not go together.
+func (f *replayFlags) check(e *env, args []string) error {
 	switch chosen := f.chosen.given(); {
 	case len(args) == 0 && !chosen && f.file == "":
-		return nil, misused("hooktape replay last, or choose with --session, --file, --where, --source, --verdict, --since or --until", "which records?")
+		return misused("hooktape replay last, or choose with --session, --file, --where, --source, --verdict, --since or --until", "which records?")
 	case len(args) > 0 && chosen:
-		return nil, misused("give ids, or flags that choose", "ids and flags that choose exclude each other")
+		return misused("give ids, or flags that choose", "ids and flags that choose exclude each other")
 	case f.file != "" && f.chosen.session != "":
-		return nil, misused("give one of them", "--file and --session exclude each other")
+		return misused("give one of them", "--file and --session exclude each other")
 	case f.file != "" && f.to == "" && e.config == "":
-		return nil, misused("say where with --to URL, or name the config file whose targets they are with -c FILE", "--file has no targets")
+		return misused("say where with --to URL, or name the config file whose targets they are with -c FILE", "--file has no targets")
 	case f.sender.given() && !f.resign:
-		return nil, misused("add --resign", "--provider says who signs, and nothing is to be signed")
+		return misused("add --resign", "--provider says who signs, and nothing is to be signed")
+	case f.quiet && f.vary.file != "":
+		return misused("its table has all sends", "--vary excludes --quiet")
+	case f.noRecord && f.judge.accept:
+		return misused("leave one of them out", "--accept puts responses on the tape, and --no-record does not")
 	}
-	if err := f.sender.check(); err != nil {
+	return cmp.Or(f.sender.check(), f.mayAccept())
+}
+
+// replayer reads what replay was told.
+func (f *replayFlags) replayer(e *env, args []string) (*replayer, error) {
+	if err := f.check(e, args); err != nil {
 		return nil, err
 	}
 	filter, err := f.chosen.filter(e.now())
@@ -184,26 +192,16 @@ func (f *replayFlags) replayer(e *env, args []string) (*replayer, error) {
 		env: e, flags: f, filter: filter, options: options, sender: replay.Sender{Client: new(wire.Client)},
 		many: len(args) != 1, named: len(args) > 0, all: int64(len(args)), began: e.now(), early: semaphore.NewWeighted(earlyBytes),
 	}
-	if f.wait != "" {
-		if r.wait, err = config.ParseDuration(f.wait); err != nil || r.wait <= 0 {
-			return nil, misused("30s and 2m are durations", "--wait %q is no duration", f.wait)
-		}
+	if r.wait, err = someTime("--wait", f.wait); err != nil {
+		return nil, err
 	}
-	if f.timeout != "" {
-		if r.timeout, err = config.ParseDuration(f.timeout); err != nil || r.timeout <= 0 {
-			return nil, misused("30s and 2m are durations", "--timeout %q is no duration", f.timeout)
-		}
+	if r.timeout, err = someTime("--timeout", f.timeout); err != nil {
+		return nil, err
 	}
 	if err := f.changes(r); err != nil {
 		return nil, err
 	}
 	if r.judge, err = f.judge.judge(r.varied()); err != nil {
-		return nil, err
-	}
-	if f.noRecord && f.judge.accept {
-		return nil, misused("", "--accept puts responses on the tape, and --no-record does not")
-	}
-	if err := f.mayAccept(); err != nil {
 		return nil, err
 	}
 	r.targets = r.newAwaiting()

@@ -169,7 +169,7 @@ func (s *sendJSON) to() string { return strings.TrimSpace(s.Target + " " + s.URL
 func (r *reporter) print(s *sendJSON) error {
 	out := r.of.env.stdout
 	switch {
-	case r.of.flags.quiet && s.Outcome.Good() && r.table == nil:
+	case r.of.flags.quiet && s.Outcome.Good():
 		return nil
 	case r.of.flags.asJSON:
 		return r.of.env.printJSON(s)

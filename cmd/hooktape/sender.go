@@ -106,11 +106,8 @@ func (f *senderFlags) setting() (*provider.Setting, error) {
 	if s.Params, err = pairs("--param", f.params); err != nil {
 		return nil, err
 	}
-	if f.tolerance != "" {
-		s.Tolerance, err = config.ParseDuration(f.tolerance)
-		if err != nil || s.Tolerance <= 0 {
-			return nil, misused(`"5m" and "1d" are durations`, "--tolerance %q is no duration", f.tolerance)
-		}
+	if s.Tolerance, err = someTime("--tolerance", f.tolerance); err != nil {
+		return nil, err
 	}
 	return s, nil
 }
