@@ -63,13 +63,13 @@ func TestATargetIsBackWhenTheLastOfItsAttemptsHasLanded(t *testing.T) {
 	if err := r.store.Settle(d.Record, store.Outcome{Deliveries: []store.Delivery{d}}).Wait(); err != nil {
 		t.Fatal(err)
 	}
+	first, second := store.ID{1}, d.Record
+	target.claim(first)
+	target.claim(second)
 	back := time.Now()
 	target.mu.Lock()
 	target.recovery = &recovery{until: back, kept: 3, left: 3} // one of the three has expired
 	target.mu.Unlock()
-	first, second := store.ID{1}, d.Record
-	target.claim(first)
-	target.claim(second)
 	s := sent{attempt: &store.Attempt{Time: back}, response: &wire.Response{}}
 	target.caughtUp(d, s)
 	target.caughtUp(d, s)
