@@ -10,7 +10,8 @@ import (
 	"sync"
 )
 
-// throughProtocol is what the connection of a request for a tunnel is upgraded to: HTTP/1.1 with the laptop.
+// throughProtocol is what the connection of a request for a tunnel is upgraded to: HTTP/1.1 with the laptop, whose side of it
+// comes in pieces.
 const throughProtocol = "hooktape-tunnel"
 
 // errNoTunnels is the answer where only a tape is open.
@@ -47,20 +48,25 @@ func (s *Server) through(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// join carries the bytes of two connections, of which in reads what near sends, until one of them has ended. It closes both.
+// join carries the bytes of two connections, of which in reads what near sends, until one of them has ended. It closes both,
+// and tells near when it is far that has ended.
 func join(near net.Conn, in io.Reader, far net.Conn) {
 	var both sync.WaitGroup
 	both.Go(func() {
 		_, _ = io.Copy(far, in)
 		_ = far.Close()
 	})
-	_, _ = io.Copy(near, far)
+	out := pieceWriter{to: near}
+	if _, err := io.Copy(&out, far); err == nil {
+		_ = out.end()
+	}
 	_ = near.Close()
 	both.Wait()
 }
 
 // Through opens a connection to the laptop of a tunnel that is a target of a source, for one request: that of a record, to be
-// sent again. The error is a *Problem where the laptop is not there, or no agent runs.
+// sent again. Reading from it gives io.EOF only when the laptop has ended it. The error is a *Problem where the laptop is not
+// there, or no agent runs.
 func (c *Client) Through(ctx context.Context, record, source, target string) (net.Conn, error) {
 	if c.dial == nil {
 		return nil, errNoTunnels()
@@ -77,7 +83,8 @@ func (c *Client) Through(ctx context.Context, record, source, target string) (ne
 		return nil, err
 	}
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
-	err = switched(conn, r)
+	in := bufio.NewReader(conn)
+	err = switched(conn, in, r)
 	if !stop() {
 		err = context.Cause(ctx)
 	}
@@ -85,15 +92,15 @@ func (c *Client) Through(ctx context.Context, record, source, target string) (ne
 		_ = conn.Close()
 		return nil, err
 	}
-	return conn, nil
+	return &pieces{Conn: conn, in: in}, nil
 }
 
-// switched asks for another protocol. Nothing comes behind the answer before something was sent in that.
-func switched(conn net.Conn, r *http.Request) error {
-	if err := r.Write(conn); err != nil {
+// switched asks for another protocol.
+func switched(out io.Writer, in *bufio.Reader, r *http.Request) error {
+	if err := r.Write(out); err != nil {
 		return err
 	}
-	response, err := http.ReadResponse(bufio.NewReader(conn), r)
+	response, err := http.ReadResponse(in, r)
 	if err != nil {
 		return err
 	}

@@ -1,41 +1,60 @@
 package inspect
 
 import (
+	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"io"
 	"net"
+	"os"
 	"path/filepath"
+	"strings"
+	"sync"
 	"testing"
+	"testing/iotest"
 
 	"github.com/hooktape/hooktape/store"
 )
 
-func TestAConnectionLeadsToTheLaptopUntilTheAgentStops(t *testing.T) {
-	agent := newFakeAgent()
-	d := newDeck(t, agent)
+// edge is an agent whose tape has one record, behind its socket, until stop.
+func edge(t *testing.T, agent *fakeAgent) (c *Client, d *deck, stop func()) {
+	t.Helper()
+	d = newDeck(t, agent)
 	rec := &store.Record{Source: "alice", Raw: store.InlineRaw([]byte("GET / HTTP/1.1\r\n\r\n"))}
 	if err := d.store.Append(rec, nil, nil, nil).Wait(); err != nil {
 		t.Fatal(err)
-	}
-	if _, err := d.Through(t.Context(), rec.ID.String(), "alice", "alice"); !isRefusal(err) {
-		t.Errorf("where no agent runs: %v", err)
 	}
 	database := filepath.Join(t.TempDir(), "tape.db")
 	l, err := Listen(database)
 	if err != nil {
 		t.Fatal(err)
 	}
-	running, stop := context.WithCancel(context.Background())
-	defer stop()
+	running, end := context.WithCancel(context.Background())
 	served := make(chan error, 1)
 	go func() { served <- d.server.Serve(running, l) }()
-	c, err := Dial(t.Context(), database)
+	stop = sync.OnceFunc(func() {
+		end()
+		if err := <-served; err != nil {
+			t.Error(err)
+		}
+	})
+	t.Cleanup(stop)
+	c, err = Dial(t.Context(), database)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.Close()
-	if _, err := c.Through(t.Context(), rec.ID.String(), "alice", "alice"); !isRefusal(err) {
+	t.Cleanup(c.Close)
+	return c, d, stop
+}
+
+func TestAConnectionLeadsToTheLaptopUntilTheAgentStops(t *testing.T) {
+	agent := newFakeAgent()
+	c, d, stop := edge(t, agent)
+	if _, err := d.Through(t.Context(), "last", "alice", "alice"); !isRefusal(err) {
+		t.Errorf("where no agent runs: %v", err)
+	}
+	if _, err := c.Through(t.Context(), "last", "alice", "alice"); !isRefusal(err) {
 		t.Errorf("while the laptop is away: %v", err)
 	}
 	if _, err := c.Through(t.Context(), "last~7", "alice", "alice"); !isRefusal(err) {
@@ -56,9 +75,6 @@ func TestAConnectionLeadsToTheLaptopUntilTheAgentStops(t *testing.T) {
 		}
 	}
 	stop()
-	if err := <-served; err != nil {
-		t.Error(err)
-	}
 	for _, end := range []net.Conn{conn, laptop} {
 		if _, err := end.Read(make([]byte, 1)); err == nil {
 			t.Error("it goes on")
@@ -66,7 +82,98 @@ func TestAConnectionLeadsToTheLaptopUntilTheAgentStops(t *testing.T) {
 	}
 }
 
+// lossy is a connection whose end is a loss, as when the link of a tunnel ends.
+type lossy struct{ net.Conn }
+
+func (c lossy) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if err == io.EOF {
+		err = io.ErrUnexpectedEOF
+	}
+	return n, err
+}
+
+// TestWhatIsLostOnItsWayDoesNotSeemToBeWhole: a response may last until the end of its connection.
+func TestWhatIsLostOnItsWayDoesNotSeemToBeWhole(t *testing.T) {
+	for name, tt := range map[string]struct {
+		way  func(net.Conn) net.Conn
+		want error
+	}{
+		"the laptop ends it": {func(c net.Conn) net.Conn { return c }, nil},
+		"the link is lost":   {func(c net.Conn) net.Conn { return lossy{c} }, io.ErrUnexpectedEOF},
+	} {
+		t.Run(name, func(t *testing.T) {
+			agent := newFakeAgent()
+			c, _, _ := edge(t, agent)
+			near, laptop := net.Pipe()
+			agent.far = tt.way(near)
+			conn, err := c.Through(t.Context(), "last", "alice", "alice")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			go func() {
+				_, _ = io.WriteString(laptop, "HTTP/1.0 200 OK\r\n\r\nhe")
+				_, _ = io.WriteString(laptop, "llo")
+				_ = laptop.Close()
+			}()
+			got, err := io.ReadAll(iotest.OneByteReader(conn))
+			if err != tt.want || string(got) != "HTTP/1.0 200 OK\r\n\r\nhello" {
+				t.Errorf("got %q, %v", got, err)
+			}
+		})
+	}
+}
+
 func isRefusal(err error) bool {
 	_, refused := errors.AsType[*Problem](err)
 	return refused
+}
+
+// stutter is a connection whose other end has sent b: one byte comes between two timeouts.
+type stutter struct {
+	net.Conn
+	b     []byte
+	ready bool
+}
+
+func (c *stutter) Read(p []byte) (int, error) {
+	if c.ready = !c.ready; c.ready && len(c.b) > 0 {
+		return 0, os.ErrDeadlineExceeded
+	}
+	n := copy(p[:1], c.b)
+	c.b = c.b[n:]
+	if n == 0 {
+		return 0, io.EOF
+	}
+	return n, nil
+}
+
+func TestPiecesAreReadFurtherBehindATimeout(t *testing.T) {
+	var sent bytes.Buffer
+	w := pieceWriter{to: &sent}
+	for _, s := range []string{"one, ", "two, ", strings.Repeat("x", 70_000)} {
+		if n, err := io.WriteString(&w, s); n != len(s) || err != nil {
+			t.Fatal(n, err)
+		}
+	}
+	want := "one, two, " + strings.Repeat("x", 70_000)
+	for _, whole := range []bool{false, true} {
+		end := io.ErrUnexpectedEOF
+		if whole {
+			_, end = w.end(), io.EOF
+		}
+		conn := &stutter{b: bytes.Clone(sent.Bytes())}
+		c := &pieces{Conn: conn, in: bufio.NewReader(conn)}
+		var got []byte
+		var err error
+		for p := make([]byte, 100); err == nil || errors.Is(err, os.ErrDeadlineExceeded); {
+			var n int
+			n, err = c.Read(p)
+			got = append(got, p[:n]...)
+		}
+		if err != end || string(got) != want {
+			t.Errorf("whole %t: got %d bytes of %d, %v", whole, len(got), len(want), err)
+		}
+	}
 }

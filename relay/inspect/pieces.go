@@ -1,0 +1,71 @@
+package inspect
+
+import (
+	"bufio"
+	"encoding/binary"
+	"io"
+	"net"
+)
+
+// What a laptop sends comes through an agent in pieces, each behind its length; an empty one says that the laptop has ended
+// it. Without them, what was cut off on its way would seem to be whole where it lasts until the end of its connection.
+
+// pieceLength is how many bytes the length of a piece has.
+const pieceLength = 4
+
+// A pieceWriter makes a piece of each write.
+type pieceWriter struct {
+	to    io.Writer
+	piece []byte // the last one
+}
+
+func (w *pieceWriter) Write(p []byte) (int, error) {
+	w.piece = append(binary.BigEndian.AppendUint32(w.piece[:0], uint32(len(p))), p...)
+	n, err := w.to.Write(w.piece)
+	return max(0, n-pieceLength), err
+}
+
+// end says that there are no more.
+func (w *pieceWriter) end() error {
+	_, err := w.Write(nil)
+	return err
+}
+
+// pieces is a connection from whose other end pieces come. After a timeout it can be read further.
+type pieces struct {
+	net.Conn
+	in     *bufio.Reader // of Conn
+	length [pieceLength]byte
+	known  int // bytes of length that have come
+	left   int // bytes of the piece that have not
+	ended  bool
+}
+
+// Read reads what is in the pieces. The error is io.EOF behind the empty one, and io.ErrUnexpectedEOF when the connection
+// ends before that.
+func (c *pieces) Read(p []byte) (n int, err error) {
+	for c.left == 0 && !c.ended && err == nil {
+		err = c.begin()
+	}
+	switch {
+	case c.ended:
+		return 0, io.EOF
+	case err == nil:
+		n, err = c.in.Read(p[:min(len(p), c.left)])
+		c.left -= n
+	}
+	if err == io.EOF {
+		err = io.ErrUnexpectedEOF
+	}
+	return n, err
+}
+
+// begin reads once of the length of the next piece.
+func (c *pieces) begin() error {
+	n, err := c.in.Read(c.length[c.known:])
+	if c.known += n; c.known == pieceLength {
+		c.left, c.known = int(binary.BigEndian.Uint32(c.length[:])), 0
+		c.ended = c.left == 0
+	}
+	return err
+}
