@@ -167,23 +167,26 @@ func (k *Keeper) Keep(ctx context.Context) {
 	}
 }
 
-// round orders what is due, and says how long nothing will be.
+// round orders what is due, and says how long nothing will be. It ends early when its settings may be of before.
 func (k *Keeper) round(ctx context.Context) (quiet time.Duration) {
 	k.Restore()
+	begun := k.hurried() // before the settings are looked at
 	s := k.settings()
 	quiet = longest
 	for _, name := range s.Names {
+		if k.hurried() != begun {
+			return 0
+		}
 		if ctx.Err() == nil && !k.due(s, name).After(k.o.Now()) {
-			k.renew(ctx, s, name)
+			k.renew(ctx, s, name, begun)
 		}
 		quiet = min(quiet, max(0, k.due(s, name).Sub(k.o.Now())))
 	}
 	return quiet
 }
 
-// renew orders one certificate.
-func (k *Keeper) renew(ctx context.Context, s Settings, name string) {
-	begun := k.hurried()
+// renew orders one certificate, under settings that were those behind so many hurries.
+func (k *Keeper) renew(ctx context.Context, s Settings, name string, begun int) {
 	text, err := k.obtain(ctx, s, name)
 	if ctx.Err() != nil {
 		return
@@ -216,8 +219,8 @@ func (k *Keeper) take(s Settings, name string, cert *tls.Certificate, next time.
 	}
 }
 
-// putOff notes that an order failed that was begun behind so many hurries. When there were more since, it is made again at
-// once: its settings may be of before.
+// putOff notes that an order failed whose settings were those behind so many hurries. When there were more since, it is made
+// again at once: they may be of before.
 func (k *Keeper) putOff(name string, err error, begun int) Outcome {
 	k.mu.Lock()
 	defer k.mu.Unlock()

@@ -432,6 +432,20 @@ func TestAnOrderThatFailsUnderSettingsOfBeforeIsMadeAtOnceUnderThoseOfNow(t *tes
 	}
 }
 
+// TestNoOrderIsMadeUnderSettingsOfBefore: a round of several names may take long.
+func TestNoOrderIsMadeUnderSettingsOfBefore(t *testing.T) {
+	ca := &deadCA{}
+	var told []Outcome
+	k := New(Options{CA: ca, Tell: func(o Outcome) { told = append(told, o) }})
+	settings := Settings{Names: []string{hooks, "other.example"}, Directory: "http://127.0.0.1/before", Folder: t.TempDir()}
+	k.Want(settings)
+	settings.Directory += "/not"
+	ca.meanwhile = sync.OnceFunc(func() { k.Want(settings) })
+	if quiet := k.round(t.Context()); quiet != 0 || len(told) != 1 {
+		t.Errorf("it waits for %s, told %+v", quiet, told)
+	}
+}
+
 func TestWithoutANameTheFirstCertificateIsShown(t *testing.T) {
 	k := New(Options{})
 	if _, err := k.Certificate(&tls.ClientHelloInfo{}); err == nil {
