@@ -1,8 +1,10 @@
 package tunnel
 
 import (
+	"bufio"
 	"bytes"
 	"crypto/ed25519"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -85,26 +87,76 @@ func (k *knownHosts) read(file string, b []byte) (legible []byte, all bool) {
 	number := 0
 	for line := range bytes.Lines(b) {
 		number++
-		marker, _, key, _, _, err := ssh.ParseKnownHosts(line)
+		authority, err := readKnownHost(line)
 		switch {
-		case err == io.EOF: // empty, or a comment
-			if text := bytes.TrimSpace(line); len(text) > 0 && text[0] != '#' {
-				err = errors.New("it is one word")
-			} else {
-				err = nil
-			}
-		case err == nil && marker == "cert-authority":
-			k.authorities[string(key.Marshal())] = true
-		case err == nil && marker != "" && marker != "revoked":
-			err = fmt.Errorf("@%s is no marker", marker)
-		}
-		if err != nil {
+		case err != nil:
 			k.unread = append(k.unread, fmt.Sprintf("%s:%d: %s", file, number, strings.TrimPrefix(err.Error(), "ssh: ")))
 			line, all = []byte("\n"), false
+		case authority != nil:
+			k.authorities[string(authority.Marshal())] = true
 		}
 		legible = append(legible, line...)
 	}
 	return legible, all
+}
+
+// readKnownHost reads a line: authority is its key, where that signs those of hosts. The error is why knownhosts would read
+// none of a file with that line.
+func readKnownHost(line []byte) (authority ssh.PublicKey, err error) {
+	if len(line) > longestKnownHost {
+		return nil, fmt.Errorf("it has more than %d bytes", longestKnownHost)
+	}
+	if text := bytes.Trim(line, " \t\r\n"); len(text) == 0 || text[0] == '#' {
+		return nil, nil
+	}
+	marker, hosts, key, _, _, err := ssh.ParseKnownHosts(line)
+	switch {
+	case err == io.EOF:
+		return nil, errors.New("it is one word")
+	case err != nil:
+		return nil, err
+	case marker == "revoked": // on all hosts
+		return nil, nil
+	case marker == "cert-authority":
+		authority = key
+	case marker != "":
+		return nil, fmt.Errorf("@%s is no marker", marker)
+	}
+	return authority, checkHosts(strings.Join(hosts, ","))
+}
+
+// longestKnownHost is how many bytes of a line knownhosts takes.
+const longestKnownHost = bufio.MaxScanTokenSize - 1
+
+// checkHosts says what is wrong with the hosts of a line.
+func checkHosts(hosts string) error {
+	if strings.HasPrefix(hosts, "|") {
+		return checkHash(hosts)
+	}
+	for pattern := range strings.SplitSeq(hosts, ",") {
+		host, not := strings.CutPrefix(pattern, "!")
+		if not && host == "" {
+			return errors.New("a ! stands before no host")
+		}
+		if _, _, err := net.SplitHostPort(host); err != nil && strings.HasPrefix(host, "[") {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkHash says what is wrong with the hash of a host: |1|salt|hash.
+func checkHash(host string) error {
+	parts := strings.Split(host, "|")
+	if len(parts) != 4 || parts[1] != "1" {
+		return errors.New("its hash of a host is none")
+	}
+	for _, part := range parts[2:] {
+		if _, err := base64.StdEncoding.DecodeString(part); err != nil {
+			return fmt.Errorf("its hash of a host is none: %w", err)
+		}
+	}
+	return nil
 }
 
 // copyOf is a file with that text: knownhosts reads nothing else.
