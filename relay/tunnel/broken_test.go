@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -132,6 +133,29 @@ func TestABrokenEdgeIsCutOff(t *testing.T) {
 				t.Error("it does not say why")
 			}
 		})
+	}
+}
+
+// TestAStreamThatTheEdgeCutsOffEndsAlone: a laptop that stood still for so long finds all at once what the edge thought
+// better of.
+func TestAStreamThatTheEdgeCutsOffEndsAlone(t *testing.T) {
+	preface, err := new(Preface).Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	send := slices.Concat(
+		frame(kindWindow, flagSYN, 2, nil), frame(kindWindow, flagFIN, 2, nil), frame(kindWindow, flagRST, 2, nil),
+		frame(kindWindow, flagSYN, 4, nil), frame(kindData, 0, 4, preface[:1]), frame(kindWindow, flagRST, 4, nil),
+		frame(kindWindow, flagSYN, 6, nil), frame(kindData, 0, 6, preface),
+	)
+	laptop := dial(t, brokenEdge(t, send), Timing{})
+	if _, err := laptop.Accept(); err != nil {
+		t.Errorf("the next one did not come: %v", err)
+	}
+	laptop.mu.Lock()
+	defer laptop.mu.Unlock()
+	if laptop.cause != nil {
+		t.Errorf("the link was cut: %v", laptop.cause)
 	}
 }
 

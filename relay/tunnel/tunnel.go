@@ -311,7 +311,7 @@ func (l *Link) acceptStreams() {
 func (l *Link) introduce(s *Stream) {
 	if err := s.awaitPreface(); err != nil {
 		_ = s.Close()
-		if err != io.EOF && !errors.Is(err, io.ErrUnexpectedEOF) || l.session.IsClosed() { // an edge may think better of it
+		if !isGivenUp(err) || l.session.IsClosed() {
 			l.cut(fmt.Errorf("%w: preface: %w", ErrBroken, err))
 		}
 		return
@@ -326,6 +326,12 @@ func (l *Link) introduce(s *Stream) {
 	case <-l.done:
 		_ = s.Close()
 	}
+}
+
+// isGivenUp says whether the edge thought better of a stream before its preface was whole: it has closed it, or cut it off
+// because this end did not close it in time (closeTime).
+func isGivenUp(err error) bool {
+	return err == io.EOF || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, yamux.ErrConnectionReset)
 }
 
 // reply answers a probe: that says that this end is there, whatever it is busy with.
