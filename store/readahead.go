@@ -15,8 +15,8 @@ type readahead struct {
 	until  []byte // it is done for the keys before this one; nil: it has not begun
 }
 
-// from sees to it that the leaves from a key on are in memory, about as many as are evicted at once, unless that was done already. What can't be read now is no loss:
-// whoever needs it will say so.
+// from sees to it that the leaves from a key on are in memory, about as many as are evicted at once, unless that was done
+// already. What can't be read now is no loss: whoever needs it will say so.
 func (r *readahead) from(s *Store, key []byte) {
 	if bytes.Compare(key, r.until) < 0 {
 		return

@@ -37,8 +37,8 @@ func Verify(path string) (*Report, error) {
 		return nil, err
 	}
 	defer f.Close()
-	r := &Report{Pages: size / pageSize}
 	p, err := openPages(f, size)
+	r := &Report{Pages: size / p.page}
 	if err != nil {
 		r.damaged(err)
 	}
