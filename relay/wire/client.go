@@ -107,8 +107,19 @@ func (e *SendError) and(none error) error {
 	if e == nil {
 		return none
 	}
-	return &SendError{e.Phase, fmt.Errorf("%w, and then %w", e.Err, none)}
+	return &SendError{e.Phase, &lostError{e, none}}
 }
+
+// A lostError is that of a request which was lost on one connection, and for which there was no other then.
+type lostError struct {
+	lost *SendError
+	none error
+}
+
+func (e *lostError) Error() string {
+	return reason(e.lost.Phase, e.lost.Err) + ", and then " + e.none.Error()
+}
+func (e *lostError) Unwrap() []error { return []error{e.lost.Err, e.none} }
 
 // pooledTries is how many pooled connections a request is tried on before a fresh
 // one is dialled: a restarted app has closed them all.

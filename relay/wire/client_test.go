@@ -400,8 +400,10 @@ func TestASendErrorSaysWhatHappened(t *testing.T) {
 	refused := &net.OpError{Op: "dial", Net: "tcp", Addr: &net.TCPAddr{Port: 9}, Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
 	reset := &net.OpError{Op: "read", Net: "tcp", Err: os.NewSyscallError("read", syscall.ECONNRESET)}
 	for want, e := range map[string]SendError{
-		"connect: " + syscall.ECONNREFUSED.Error():                            {PhaseDial, refused},
-		"connect: nobody took the connection in time":                         {PhaseDial, context.DeadlineExceeded},
+		"connect: " + syscall.ECONNREFUSED.Error():    {PhaseDial, refused},
+		"connect: nobody took the connection in time": {PhaseDial, context.DeadlineExceeded},
+		"wait for a response: the connection was closed without one, and then connect: nobody took the connection in time": *(&SendError{
+			PhaseWait, io.ErrUnexpectedEOF}).and(&SendError{PhaseDial, context.DeadlineExceeded}).(*SendError),
 		"wait for a response: the connection was closed without one":          {PhaseWait, io.ErrUnexpectedEOF},
 		"wait for a response: none came in time":                              {PhaseWait, os.ErrDeadlineExceeded},
 		"wait for a response: connection lost: " + syscall.ECONNRESET.Error(): {PhaseWait, &cutError{reset}},

@@ -10,7 +10,10 @@ import (
 // reason says in words why a request got no response, or not all of it: to those who wait for one "unexpected EOF" says
 // nothing, and what the system calls a connection's ends they have said themselves.
 func reason(phase Phase, err error) string {
+	_, lost := err.(*lostError)
 	switch {
+	case lost: // which says more than that a time limit struck in the end
+		return err.Error()
 	case isTimeout(err):
 		return inTime[phase]
 	case err == io.ErrUnexpectedEOF && phase == PhaseRead:
