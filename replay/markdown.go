@@ -67,16 +67,8 @@ func (m *Markdown) WriteTo(w io.Writer, s *Summary, took time.Duration, brokenOf
 	if brokenOff != "" {
 		fmt.Fprintf(&b, "<pre>not all was sent: %s</pre>\n\n", literal(brokenOff))
 	}
-	fmt.Fprintf(&b, "%d sent in %s\n\n| outcome | |\n|---|--:|\n", s.Sent(), took.Round(time.Millisecond))
-	for _, t := range s.ByOutcome() {
-		fmt.Fprintf(&b, "| %s | %d |\n", strings.ReplaceAll(string(t.Of), "_", " "), t.N)
-	}
-	if s.LeftOut > 0 {
-		fmt.Fprintf(&b, "| left out | %d |\n", s.LeftOut)
-	}
-	for _, t := range s.ByStatus() {
-		fmt.Fprintf(&b, "| status %d | %d |\n", t.Of, t.N)
-	}
+	fmt.Fprintf(&b, "%d sent in %s\n", s.Sent(), took.Round(time.Millisecond))
+	markdownOutcomes(&b, s)
 	markdownSpreads(&b, s)
 	markdownPlaces(&b, s)
 	if m.shown > 0 {
@@ -89,6 +81,22 @@ func (m *Markdown) WriteTo(w io.Writer, s *Summary, took time.Duration, brokenOf
 	b.WriteString("\n")
 	_, err := w.Write(b.Bytes())
 	return err
+}
+
+func markdownOutcomes(b *bytes.Buffer, s *Summary) {
+	if s.All() == 0 && s.LeftOut == 0 {
+		return
+	}
+	b.WriteString("\n| outcome | |\n|---|--:|\n")
+	for _, t := range s.ByOutcome() {
+		fmt.Fprintf(b, "| %s | %d |\n", strings.ReplaceAll(string(t.Of), "_", " "), t.N)
+	}
+	if s.LeftOut > 0 {
+		fmt.Fprintf(b, "| left out | %d |\n", s.LeftOut)
+	}
+	for _, t := range s.ByStatus() {
+		fmt.Fprintf(b, "| status %d | %d |\n", t.Of, t.N)
+	}
 }
 
 func markdownSpreads(b *bytes.Buffer, s *Summary) {
