@@ -108,7 +108,7 @@ func brokenOff(interrupted bool, err error) string {
 	switch {
 	case interrupted:
 		return "interrupted"
-	case err == nil, ok && failed.code == exitNotSo:
+	case err == nil, ok && failed.err == nil: // the sends say why
 		return ""
 	}
 	return clean(err.Error())
