@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"sync"
+	"time"
 )
 
 // throughProtocol is what the connection of a request for a tunnel is upgraded to: HTTP/1.1 with the laptop, whose side of it
@@ -53,7 +54,7 @@ func (s *Server) through(w http.ResponseWriter, r *http.Request) error {
 func join(near net.Conn, in io.Reader, far net.Conn) {
 	var both sync.WaitGroup
 	both.Go(func() {
-		_, _ = io.Copy(far, in)
+		_, _ = io.Copy(laptopWriter{far}, in)
 		_ = far.Close()
 	})
 	out := pieceWriter{to: near}
@@ -62,6 +63,18 @@ func join(near net.Conn, in io.Reader, far net.Conn) {
 	}
 	_ = near.Close()
 	both.Wait()
+}
+
+// untakenTime is how long a laptop may take nothing of what is sent to it. That nobody waits for its response any more shows
+// only when it has taken all.
+const untakenTime = 10 * time.Minute
+
+// A laptopWriter writes to a laptop, and gives no write more than untakenTime.
+type laptopWriter struct{ net.Conn }
+
+func (w laptopWriter) Write(p []byte) (int, error) {
+	_ = w.SetWriteDeadline(time.Now().Add(untakenTime))
+	return w.Conn.Write(p)
 }
 
 // Through opens a connection to the laptop of a tunnel that is a target of a source, for one request: that of a record, to be

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"testing"
 	"testing/iotest"
+	"testing/synctest"
 
 	"github.com/hooktape/hooktape/store"
 )
@@ -128,6 +129,22 @@ func TestWhatIsLostOnItsWayDoesNotSeemToBeWhole(t *testing.T) {
 func isRefusal(err error) bool {
 	_, refused := errors.AsType[*Problem](err)
 	return refused
+}
+
+// TestWhoIsGoneIsNotSentForFurther: while the laptop takes nothing it does not show that they are gone.
+func TestWhoIsGoneIsNotSentForFurther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client, near := net.Pipe()
+		far, laptop := net.Pipe()
+		defer laptop.Close()
+		var joined sync.WaitGroup
+		joined.Go(func() { join(near, near, far) })
+		if _, err := io.WriteString(client, "POST / HTTP/1.1\r\n"); err != nil {
+			t.Error(err)
+		}
+		_ = client.Close()
+		joined.Wait()
+	})
 }
 
 // stutter is a connection whose other end has sent b: one byte comes between two timeouts.
