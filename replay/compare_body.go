@@ -83,9 +83,9 @@ func (c *comparison) bodies(then, now content) {
 	case errA != nil || errB != nil:
 		c.unlike(words("body"), text(hashed(then.size, then.digest)), text(hashed(now.size, now.digest)))
 	default:
-		a, b = c.rules.blanked(then.contentType(), a), c.rules.blanked(now.contentType(), b)
+		a, b = c.rules.blanked(then, a), c.rules.blanked(now, b)
 		if !bytes.Equal(a, b) {
-			c.contents(then, now, then.inUTF8(a), now.inUTF8(b))
+			c.contents(then, now, a, b)
 		}
 	}
 }

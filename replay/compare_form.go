@@ -42,7 +42,8 @@ func readForm(part, encoded string) formValues {
 	return f
 }
 
-// readMultipart reads a form in parts (RFC 7578); ok is false when it is none. Of what is no text it has size and hash.
+// readMultipart reads a form in parts (RFC 7578); ok is false when it is none. Of what is no text it has size and hash. The
+// name of a file is a value of its field, too.
 func readMultipart(body []byte, boundary string) (f formValues, ok bool) {
 	f = newForm()
 	if boundary == "" {
@@ -65,19 +66,23 @@ func readMultipart(body []byte, boundary string) (f formValues, ok bool) {
 		if !wire.IsText(value) {
 			shown = hashed(int64(len(value)), sha256.Sum256(value))
 		}
-		f.add("form", part.FormName(), shown)
+		values := []string{shown}
+		if file := part.FileName(); file != "" {
+			values = []string{"filename=" + file, shown}
+		}
+		f.add("form", part.FormName(), values...)
 	}
 }
 
 // add adds a field by the name that it was sent with, decoded.
-func (f formValues) add(part, name, value string) {
+func (f formValues) add(part, name string, values ...string) {
 	names := append([]string{part}, expr.FormKeys(name)...)
 	if last := len(names) - 1; names[last] == "" && last > 1 {
 		names[last] = strconv.Itoa(f.counts[name])
 		f.counts[name]++
 	}
 	where := expr.FormatPath(names...)
-	f.values[where] = append(f.values[where], value)
+	f.values[where] = append(f.values[where], values...)
 	f.fields[where] = fieldName{name, names}
 }
 

@@ -171,10 +171,14 @@ func TestBodiesAreComparedAsWhatTheyAre(t *testing.T) {
 	}
 	const form = "Content-Type: application/x-www-form-urlencoded"
 	long := strings.Repeat("long ", 100)
+	file := func(name string) *Response {
+		return response(t, strings.Replace(parts("X", "1", "a", "b"), `name="file"`, `name="file"; filename="`+name+`"`, 1), "Content-Type: multipart/form-data; boundary=X")
+	}
 	for name, test := range map[string]struct {
 		then, now *Response
 		want      []string
 	}{
+		"names of files":  {file("a.txt"), file("b.txt"), []string{"form.file: filename=a.txt, b → filename=b.txt, b"}},
 		"lines":           {response(t, "a\nb\nc\n"), response(t, "a\nB\nc\nd\n"), []string{"line 2: b → B", "line 4: nothing → d"}},
 		"lines gone":      {response(t, "a\nb\nc\nd"), response(t, "a\nd"), []string{"line 2: b\nc → nothing"}},
 		"a last line end": {response(t, "a\n"), response(t, "a"), []string{"line 2:  → nothing"}},
@@ -203,6 +207,15 @@ func TestBodiesAreComparedAsWhatTheyAre(t *testing.T) {
 		if diff := cmp.Diff(test.want, changes(d)); diff != "" {
 			t.Errorf("%s: %s", name, diff)
 		}
+	}
+}
+
+// TestTextIsIgnoredByWhatItSays, not by how its charset has it.
+func TestTextIsIgnoredByWhatItSays(t *testing.T) {
+	const charset = "Content-Type: text/plain; charset=windows-1251"
+	got := changes(Compare(response(t, "\xef\xf0\xe8 1", charset), response(t, "\xe8\xef\xf0 2", charset), rulesOf(t, "text ^[а-я]+")))
+	if diff := cmp.Diff([]string{"line 1: … 1 → … 2"}, got); diff != "" {
+		t.Error(diff)
 	}
 }
 

@@ -86,7 +86,7 @@ func (s *saying) look(rules *Rules) (err error) {
 		s.large = true // or can't be decoded: what was sent is all there is to go by
 		return nil
 	}
-	s.plain = s.body.inUTF8(rules.blanked(s.body.contentType(), s.plain))
+	s.plain = rules.blanked(s.body, s.plain)
 	s.tree = parseTree(s.plain)
 	return nil
 }

@@ -57,6 +57,7 @@ func TestWhatMatches(t *testing.T) {
 		"one field of a form":             {match: []string{"form.b"}, then: form, now: strings.Replace(form, "a=1", "a=2", 1), same: true},
 		"a form in parts, cut elsewhere":  {then: parts, now: strings.ReplaceAll(parts, "one", "two"), same: true},
 		"another form in parts":           {then: parts, now: strings.Replace(parts, "two", "one", 1)},
+		"another name of a file in parts": {then: parts, now: strings.Replace(parts, "b.txt", "c.txt", 1)},
 		"one field of a form in parts":    {match: []string{"form.a"}, then: parts, now: strings.Replace(parts, "two", "owt", 1), same: true},
 		"text that does not count":        {then: order, now: strings.Replace(order, `now`, `old`, 1), text: "now|old", same: true},
 		"a body that does not count":      {then: order, now: form, ignore: []string{"body"}, same: true},

@@ -37,18 +37,19 @@ func (r *Rules) Masked(by *tape.Hidden) (*Rules, error) {
 	return masked, err
 }
 
-// blanked is what is compared of the text of a body; field is that of the value of a field.
-func (r *Rules) blanked(contentType string, body []byte) []byte {
+// blanked is what is compared of the text of a body, in UTF-8; field is that of the value of a field.
+func (r *Rules) blanked(of content, text []byte) []byte {
 	if r == nil {
-		return body
+		return of.inUTF8(text)
 	}
 	if r.blanks != nil {
-		body = r.blanks.Body(contentType, body)
+		text = r.blanks.Body(of.contentType(), text)
 	}
-	for _, text := range r.texts {
-		body = text.blankBody(body)
+	text = of.inUTF8(text)
+	for _, rule := range r.texts {
+		text = rule.blankBody(text)
 	}
-	return body
+	return text
 }
 
 func (r *Rules) field(name string, values []string) []string {
