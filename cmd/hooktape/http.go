@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/hooktape/hooktape/relay"
 	"github.com/hooktape/hooktape/relay/config"
+	"github.com/hooktape/hooktape/relay/mask"
 	"github.com/hooktape/hooktape/store"
 )
 
@@ -211,18 +213,22 @@ func appURL(arg string) (*url.URL, error) {
 		}
 		text = "http://" + arg
 	}
+	shown := mask.Names(nil).Target(text)
 	u, err := url.Parse(text)
 	switch {
 	case err != nil:
-		return nil, misused(hint, "%q is no URL: %w", arg, err)
+		if whole, ok := errors.AsType[*url.Error](err); ok {
+			err = whole.Err // without the text, in which a password may stand
+		}
+		return nil, misused(hint, "%q is no URL: %w", shown, err)
 	case u.Scheme != "http" && u.Scheme != "https":
-		return nil, misused(hint, "%q: an app is reached by http or https, not %s", arg, u.Scheme)
+		return nil, misused(hint, "%q: an app is reached by http or https, not %s", shown, u.Scheme)
 	case u.Hostname() == "" || u.User != nil || u.Fragment != "":
-		return nil, misused(hint, "%q is not the address of an app", arg)
+		return nil, misused(hint, "%q is not the address of an app", shown)
 	}
 	if port := u.Port(); port != "" {
 		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
-			return nil, misused(hint, "%q: ports go from 1 to 65535", arg)
+			return nil, misused(hint, "%q: ports go from 1 to 65535", shown)
 		}
 	}
 	return u, nil
