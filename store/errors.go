@@ -58,9 +58,13 @@ func (e *LockedError) Error() string {
 type NewerError struct {
 	Path         string
 	Format, Know int
+	PageSize     int64 // of its pages, in bytes, where it is this that is not known; else 0
 }
 
 func (e *NewerError) Error() string {
+	if e.PageSize > 0 {
+		return fmt.Sprintf("%s has pages of %d bytes, which this hooktape does not know: use a newer hooktape", e.Path, e.PageSize)
+	}
 	return fmt.Sprintf("%s has format %d, this hooktape knows formats up to %d: use a newer hooktape", e.Path, e.Format, e.Know)
 }
 

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"syscall"
 
@@ -66,7 +67,10 @@ func openFile(path string, o Options) (*file, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err = f.check(o.ReadOnly); err == nil {
+	if err = f.checkPages(path); err == nil {
+		err = f.check(o.ReadOnly)
+	}
+	if err == nil {
 		err = f.upToDate(path, o)
 	}
 	if err != nil {
@@ -372,6 +376,28 @@ func putFormat(tx *bolt.Tx, format int) error {
 	return tx.Bucket(bucketMeta).Put(metaFormat, binary.BigEndian.AppendUint32(nil, uint32(format)))
 }
 
+func formatOf(tx *bolt.Tx) (int, error) {
+	meta := tx.Bucket(bucketMeta)
+	if meta == nil || len(meta.Get(metaFormat)) != 4 {
+		return 0, fmt.Errorf("%w, but another's bbolt database", ErrNoTape)
+	}
+	return int(binary.BigEndian.Uint32(meta.Get(metaFormat))), nil
+}
+
+// checkPages refuses pages of a size that we and those before us don't write. They are a later hooktape's, or another's.
+func (f *file) checkPages(path string) error {
+	if slices.Contains(pageSizes[:], f.page()) {
+		return nil
+	}
+	return f.view(func(tx *bolt.Tx) error {
+		format, err := formatOf(tx)
+		if err == nil {
+			err = &NewerError{Path: path, Format: format, Know: formatVersion, PageSize: f.page()}
+		}
+		return err
+	})
+}
+
 // newPages is how many pages bbolt writes into a new file.
 const newPages = 4
 
@@ -386,15 +412,10 @@ func (f *file) checkFormat(path string) (format int, err error) {
 			}
 			return fmt.Errorf("%w: its list of buckets is empty", ErrDamaged)
 		}
-		meta := tx.Bucket(bucketMeta)
-		if meta == nil || len(meta.Get(metaFormat)) != 4 {
-			return fmt.Errorf("%w, but another's bbolt database", ErrNoTape)
+		if format, err = formatOf(tx); err == nil && format > formatVersion {
+			err = &NewerError{Path: path, Format: format, Know: formatVersion}
 		}
-		format = int(binary.BigEndian.Uint32(meta.Get(metaFormat)))
-		if format > formatVersion {
-			return &NewerError{Path: path, Format: format, Know: formatVersion}
-		}
-		return nil
+		return err
 	})
 	if err != nil || !empty {
 		return format, err

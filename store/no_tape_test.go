@@ -116,6 +116,22 @@ func TestATapeOfSmallerPagesIsGoneOnWith(t *testing.T) {
 	}
 }
 
+// TestATapeWithPagesOfALaterSizeIsNotDamaged: it is left as it is, and not set aside.
+func TestATapeWithPagesOfALaterSizeIsNotDamaged(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "tape.db")
+	db, err := bolt.Open(path, 0o600, &bolt.Options{PageSize: 2 * pageSize, FreelistType: bolt.FreelistMapType})
+	if err == nil {
+		err = errors.Join(db.Update(layOut), db.Close())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = Open(path, Options{SetAside: true})
+	if newer, ok := errors.AsType[*NewerError](err); !ok || newer.PageSize != 2*pageSize {
+		t.Error(err)
+	}
+}
+
 // openPaged opens a new tape whose pages have that size.
 func openPaged(t *testing.T, page int64) *Store {
 	t.Helper()
