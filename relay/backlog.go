@@ -3,11 +3,9 @@ package relay
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"time"
 
 	"github.com/hooktape/hooktape/relay/config"
-	"github.com/hooktape/hooktape/relay/wire"
 	"github.com/hooktape/hooktape/store"
 )
 
@@ -40,12 +38,7 @@ func (r *reception) leaveEntrance() {
 
 // full is the finding about a request for whose target no more may wait.
 func full(t *target) finding {
-	return finding{
-		verdict: store.Unavailable,
-		reason:  fmt.Sprintf("target %q has max_pending deliveries waiting, %d", t.key.name, t.config().MaxPending),
-		status:  http.StatusServiceUnavailable,
-		fields:  wire.Fields{{Name: "Retry-After", Value: "30"}},
-	}
+	return unavailable(30, fmt.Sprintf("target %q has max_pending deliveries waiting, %d", t.key.name, t.config().MaxPending))
 }
 
 // makeRoom expires the oldest deliveries that are too many.

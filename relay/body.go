@@ -64,7 +64,7 @@ func (r *reception) validate() {
 	case errors.Is(err, errNoRoom):
 		r.found = r.noRoom()
 	case err != nil:
-		r.found = unavailable()
+		r.found = unwritten()
 	case found.refused() || r.found.reason == "":
 		r.found = found
 	case found.reason != "":

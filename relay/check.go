@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/hooktape/hooktape/relay/config"
@@ -100,12 +101,15 @@ func tooLarge(max int64) finding {
 	}
 }
 
-// unavailable is the finding about a request that could not be recorded: the sender has to come again.
-func unavailable() finding {
+// unwritten is the finding about a request that could not be recorded.
+func unwritten() finding { return unavailable(30, "the record could not be written") }
+
+// unavailable is the finding about a request that can't be taken now: the sender has to come again, in so many seconds.
+func unavailable(seconds int, reason string) finding {
 	return finding{
 		verdict: store.Unavailable,
-		reason:  "the record could not be written",
+		reason:  reason,
 		status:  http.StatusServiceUnavailable,
-		fields:  wire.Fields{{Name: "Retry-After", Value: "30"}},
+		fields:  wire.Fields{{Name: "Retry-After", Value: strconv.Itoa(seconds)}},
 	}
 }

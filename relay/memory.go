@@ -3,14 +3,12 @@ package relay
 import (
 	"context"
 	"errors"
-	"net/http"
 	"time"
 
 	"golang.org/x/sync/semaphore"
 
 	"github.com/hooktape/hooktape/relay/config"
 	"github.com/hooktape/hooktape/relay/wire"
-	"github.com/hooktape/hooktape/store"
 )
 
 // roomWait is how long a request waits for memory. What it has sent is in the buffers of its connection or on the disk
@@ -180,10 +178,5 @@ func (r *reception) passes() bool { return r.src != nil && r.src.Respond == conf
 func (a *Agent) noRoom() finding {
 	a.complain("requests are turned away for want of memory: raise limits.memory, or find out who takes it", targetKey{}, errTaken,
 		"memory", a.memory.Load().size)
-	return finding{
-		verdict: store.Unavailable,
-		reason:  "no memory for the request: " + errTaken.Error(),
-		status:  http.StatusServiceUnavailable,
-		fields:  wire.Fields{{Name: "Retry-After", Value: "10"}},
-	}
+	return unavailable(10, "no memory for the request: "+errTaken.Error())
 }

@@ -407,7 +407,7 @@ func (a *Agent) wrote(e Event, err error) {
 // turnAway answers a request that could not be recorded: nothing was promised, the sender has to come again.
 func (r *reception) turnAway(err error) {
 	r.cantRecord(err)
-	_, _ = r.x.Write(wire.AppendResponse(nil, r.fit(refusal(unavailable()))))
+	_, _ = r.x.Write(wire.AppendResponse(nil, r.fit(refusal(unwritten()))))
 }
 
 // cantRecord notes that a record could not be written, and says so once.

@@ -45,7 +45,7 @@ func (a *Agent) refuse(b *wire.Refusal) []byte {
 	}
 	if err != nil {
 		a.cantRecord(err)
-		return a.lastAnswer(unavailable())
+		return a.lastAnswer(unwritten())
 	}
 	if rec.Answer == nil {
 		a.done(rec)

@@ -85,12 +85,7 @@ func (r *reception) standInLine(keys []store.Once) bool {
 
 // underWay is the finding about a request while an equal one has no answer yet.
 func underWay() finding {
-	return finding{
-		verdict: store.Unavailable,
-		reason:  "the same request is under way and has no answer yet",
-		status:  http.StatusServiceUnavailable,
-		fields:  wire.Fields{{Name: "Retry-After", Value: "30"}},
-	}
+	return unavailable(30, "the same request is under way and has no answer yet")
 }
 
 // repeat answers a duplicate like the first, or as the first would have been answered, and records that.

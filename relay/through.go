@@ -90,12 +90,7 @@ func (l *laptop) lead(out *wire.Outgoing) {
 
 // crowded is the finding about a request for which there was no place in a tunnel: those under way take them all.
 func crowded(t *target) finding {
-	return finding{
-		verdict: store.Unavailable,
-		reason:  fmt.Sprintf("the tunnel of target %q has as many requests under way as it takes", t.key.name),
-		status:  http.StatusServiceUnavailable,
-		fields:  wire.Fields{{Name: "Retry-After", Value: "10"}},
-	}
+	return unavailable(10, fmt.Sprintf("the tunnel of target %q has as many requests under way as it takes", t.key.name))
 }
 
 // base is the beginning of a request's path that named the tunnel where its own address is below that of the edge.

@@ -2,10 +2,8 @@ package relay
 
 import (
 	"fmt"
-	"net/http"
 	"time"
 
-	"github.com/hooktape/hooktape/relay/wire"
 	"github.com/hooktape/hooktape/store"
 )
 
@@ -70,10 +68,5 @@ func (t *target) waits(key string) bool {
 
 // busyKey is the finding about a request that would overtake others of its key, and for which hooktape is not to take over.
 func busyKey(t *target) finding {
-	return finding{
-		verdict: store.Unavailable,
-		reason:  fmt.Sprintf("others of its key come first to target %q", t.key.name),
-		status:  http.StatusServiceUnavailable,
-		fields:  wire.Fields{{Name: "Retry-After", Value: "30"}},
-	}
+	return unavailable(30, fmt.Sprintf("others of its key come first to target %q", t.key.name))
 }

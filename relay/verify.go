@@ -183,7 +183,7 @@ func (r *reception) judge() {
 	case errors.Is(err, errNoRoom):
 		r.found = r.noRoom()
 	case err != nil:
-		r.found = unavailable()
+		r.found = unwritten()
 	case failure != nil:
 		r.found = r.failing(failure)
 	default:
