@@ -50,13 +50,23 @@ func BenchmarkCheckedReceive(b *testing.B) {
 // httputil.ReverseProxy, which records nothing.
 func BenchmarkPassThrough(b *testing.B) {
 	for _, conns := range []int{64, 256} {
-		b.Run(fmt.Sprintf("conns=%d", conns), func(b *testing.B) {
+		againstProxies(b, conns, func(b *testing.B, app *url.URL) string { return benchAgent(b, benchPass(app)) })
+	}
+}
+
+// againstProxies compares what start starts with httputil.ReverseProxy in two ways: as it comes, which keeps two
+// connections to the app and makes the others anew, and keeping as many as there are senders.
+func againstProxies(b *testing.B, conns int, start func(b *testing.B, app *url.URL) string) {
+	for _, proxy := range []struct {
+		name      string
+		transport *http.Transport
+	}{
+		{"default", http.DefaultTransport.(*http.Transport).Clone()},
+		{"keeping", &http.Transport{MaxIdleConnsPerHost: conns}},
+	} {
+		b.Run(fmt.Sprintf("conns=%d/proxy=%s", conns, proxy.name), func(b *testing.B) {
 			peer := wiretest.Start(b)
-			src := config.Source{
-				Name: "pass", Path: "/", Respond: config.RespondTarget, Patience: time.Minute, MaxBody: 1 << 20,
-				Targets: []config.Target{{Name: "app", URL: peer.App(), Timeout: time.Minute, Concurrency: 8}},
-			}
-			compare(b, peer, conns, benchAgent(b, src), startProxy(b, peer.App(), conns))
+			compare(b, peer, conns, start(b, peer.App()), startProxy(b, peer.App(), proxy.transport))
 		})
 	}
 }
@@ -112,8 +122,7 @@ func startHTTP(b *testing.B, h http.Handler) string {
 	return l.Addr().String()
 }
 
-func startProxy(b *testing.B, app *url.URL, conns int) string {
-	transport := &http.Transport{MaxIdleConns: conns, MaxIdleConnsPerHost: conns}
+func startProxy(b *testing.B, app *url.URL, transport *http.Transport) string {
 	b.Cleanup(transport.CloseIdleConnections)
 	return startHTTP(b, &httputil.ReverseProxy{
 		Rewrite:   func(r *httputil.ProxyRequest) { r.SetURL(app) },

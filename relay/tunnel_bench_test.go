@@ -22,12 +22,7 @@ import (
 // BenchmarkTunnel: requests recorded by an edge, passed through a tunnel, recorded by a laptop's agent, passed to an app,
 // and all of the way back, against httputil.ReverseProxy, which records nothing.
 func BenchmarkTunnel(b *testing.B) {
-	for _, conns := range []int{64} {
-		b.Run(fmt.Sprintf("conns=%d", conns), func(b *testing.B) {
-			peer := wiretest.Start(b)
-			compare(b, peer, conns, benchTunnel(b, peer.App()), startProxy(b, peer.App(), conns))
-		})
-	}
+	againstProxies(b, 64, benchTunnel)
 }
 
 // BenchmarkTunnelLatency: one request after another, through edge and tunnel, and directly to the laptop's agent. What
