@@ -39,7 +39,6 @@ var (
 
 // LockedError says that another process has the database open.
 type LockedError struct {
-	Path    string
 	PID     int    // 0: not known
 	Command string // the holder's command line; "": not known
 }
@@ -47,31 +46,29 @@ type LockedError struct {
 func (e *LockedError) Error() string {
 	switch {
 	case e.PID == 0:
-		return fmt.Sprintf("%s is in use by another process", e.Path)
+		return "it is in use by another process"
 	case e.Command == "":
-		return fmt.Sprintf("%s is in use by process %d", e.Path, e.PID)
+		return fmt.Sprintf("it is in use by process %d", e.PID)
 	}
-	return fmt.Sprintf("%s is in use by process %d (%s)", e.Path, e.PID, e.Command)
+	return fmt.Sprintf("it is in use by process %d (%s)", e.PID, e.Command)
 }
 
 // NewerError says that a later hooktape wrote the database, in a format that this one does not know.
 type NewerError struct {
-	Path         string
 	Format, Know int
 	PageSize     int64 // of its pages, in bytes, where it is this that is not known; else 0
 }
 
 func (e *NewerError) Error() string {
 	if e.PageSize > 0 {
-		return fmt.Sprintf("%s has pages of %d bytes, which this hooktape does not know: use a newer hooktape", e.Path, e.PageSize)
+		return fmt.Sprintf("it has pages of %d bytes, which this hooktape does not know: use a newer hooktape", e.PageSize)
 	}
-	return fmt.Sprintf("%s has format %d, this hooktape knows formats up to %d: use a newer hooktape", e.Path, e.Format, e.Know)
+	return fmt.Sprintf("it has format %d, this hooktape knows formats up to %d: use a newer hooktape", e.Format, e.Know)
 }
 
 // OlderError says that an earlier hooktape wrote the database, in a format that must be brought up to date before it can
 // be read; whoever opens it to be read can't do that.
 type OlderError struct {
-	Path         string
 	Format, Need int
 }
 

@@ -67,7 +67,7 @@ func openFile(path string, o Options) (*file, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err = f.checkPages(path); err == nil {
+	if err = f.checkPages(); err == nil {
 		err = f.check(o.ReadOnly)
 	}
 	if err == nil {
@@ -82,13 +82,13 @@ func openFile(path string, o Options) (*file, error) {
 
 // upToDate makes sure that the database has our format and every bucket.
 func (f *file) upToDate(path string, o Options) error {
-	format, err := f.checkFormat(path)
+	format, err := f.checkFormat()
 	if err != nil {
 		return err
 	}
 	if format < formatVersion {
 		if o.ReadOnly {
-			return &OlderError{Path: path, Format: format, Need: formatVersion}
+			return &OlderError{Format: format, Need: formatVersion}
 		}
 		if err := f.migrate(path, format, o); err != nil {
 			return err
@@ -151,7 +151,7 @@ func mapBolt(path string, o Options, size int) (*file, error) {
 	switch {
 	case errors.Is(err, berrors.ErrTimeout):
 		pid, command := lockHolder(path)
-		return nil, &LockedError{Path: path, PID: pid, Command: command}
+		return nil, &LockedError{PID: pid, Command: command}
 	case errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrChecksum), errors.Is(err, berrors.ErrVersionMismatch):
 		return nil, invalid(path, err)
 	}
@@ -180,7 +180,7 @@ func (f *file) atPath(path string) (*file, error) {
 	}
 	f.close()
 	if err == nil {
-		err = &LockedError{Path: path} // by the one who replaced it, a moment ago
+		err = &LockedError{} // by the one who replaced it, a moment ago
 	}
 	return nil, err
 }
@@ -385,14 +385,14 @@ func formatOf(tx *bolt.Tx) (int, error) {
 }
 
 // checkPages refuses pages of a size that we and those before us don't write. They are a later hooktape's, or another's.
-func (f *file) checkPages(path string) error {
+func (f *file) checkPages() error {
 	if slices.Contains(pageSizes[:], f.page()) {
 		return nil
 	}
 	return f.view(func(tx *bolt.Tx) error {
 		format, err := formatOf(tx)
 		if err == nil {
-			err = &NewerError{Path: path, Format: format, Know: formatVersion, PageSize: f.page()}
+			err = &NewerError{Format: format, Know: formatVersion, PageSize: f.page()}
 		}
 		return err
 	})
@@ -403,7 +403,7 @@ const newPages = 4
 
 // checkFormat says what format the database has, and refuses what is not ours or newer than we are. A file that bbolt
 // has just made of nothing is laid out.
-func (f *file) checkFormat(path string) (format int, err error) {
+func (f *file) checkFormat() (format int, err error) {
 	empty := false
 	err = f.view(func(tx *bolt.Tx) error {
 		if k, _ := tx.Cursor().First(); k == nil && !f.db.IsReadOnly() {
@@ -413,7 +413,7 @@ func (f *file) checkFormat(path string) (format int, err error) {
 			return fmt.Errorf("%w: its list of buckets is empty", ErrDamaged)
 		}
 		if format, err = formatOf(tx); err == nil && format > formatVersion {
-			err = &NewerError{Path: path, Format: format, Know: formatVersion}
+			err = &NewerError{Format: format, Know: formatVersion}
 		}
 		return err
 	})
