@@ -191,6 +191,7 @@ func (e *env) printDeliveries(doing string, chosen iter.Seq2[inspect.RecordDeliv
 	t := newTable(e.stdout, e.inkFor(e.stdout), "CREATED", "ID", "SOURCE", "TARGET", "STATE", "ATTEMPTS", "STATUS", "NEXT", "ERROR")
 	t.right = []int{5, 6}
 	t.long = 8
+	t.spare = []int{6, 5, 2}
 	l := listing[inspect.RecordDelivery]{t, e.deliveryCells, asJSON, func(err error) error { return apiError(doing, err) }}
 	if n, err = l.print(e, chosen); n == 0 && err == nil {
 		fmt.Fprintln(e.stderr, "no delivery is like that")

@@ -113,9 +113,18 @@ func lineOfStored(r *store.Record, names mask.Names) recordLine {
 }
 
 // line is the line that http and tail print for a record: time, method, path,
-// status, time taken, size, and the end of its id. It ends with a newline.
-func (i ink) line(l recordLine) string {
-	const pathWidth, longestPath = 36, 120
+// status, time taken, size, and the end of its id. It ends with a newline. The
+// path is cut to the columns of the terminal; 0: there is none.
+func (i ink) line(l recordLine, columns int) string {
+	const (
+		theRest   = 54 // columns of all else but the remark
+		leastPath = 12
+	)
+	pathWidth, longestPath := 36, 120
+	if columns > 0 {
+		longestPath = min(longestPath, max(leastPath, columns-theRest))
+		pathWidth = min(pathWidth, longestPath)
+	}
 	var remark string
 	name := l.Name
 	if name == "" {

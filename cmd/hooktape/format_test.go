@@ -84,15 +84,15 @@ func TestALineAboutARecord(t *testing.T) {
 	id := store.ID{15: 31}
 	l := recordLine{Time: noon, ID: id, Method: "POST", Path: "/orders?n=1", Verdict: store.Accepted, Status: 200, Duration: 12345 * time.Microsecond, Size: 189}
 	want := "12:00:00.123  POST   /orders?n=1                           200      12ms     189 B  00000Z\n"
-	if got := ink(false).line(l); got != want {
+	if got := ink(false).line(l, 0); got != want {
 		t.Errorf("\n%q, want\n%q", got, want)
 	}
 	l.Verdict, l.Status, l.Method, l.Path = store.Malformed, 0, "", "/\x1b[2J"
 	want = `12:00:00.123  -      /\x1b[2J                                -         -     189 B  00000Z  malformed` + "\n"
-	if got := ink(false).line(l); got != want {
+	if got := ink(false).line(l, 0); got != want {
 		t.Errorf("\n%q, want\n%q", got, want)
 	}
-	if got := ink(true).line(l); !strings.Contains(got, "\x1b[31m  -\x1b[0m") || strings.Contains(got, "\x1b[2J") {
+	if got := ink(true).line(l, 0); !strings.Contains(got, "\x1b[31m  -\x1b[0m") || strings.Contains(got, "\x1b[2J") {
 		t.Errorf("colours: %q", got)
 	}
 }
@@ -149,7 +149,29 @@ func TestWhatIsTooLongForATableIsCut(t *testing.T) {
 			t.Errorf("on %d columns: %q", columns, b.String())
 		}
 	}
-	if line := ink(false).line(recordLine{Method: "GET", Path: path}); width(line) > 250 {
-		t.Errorf("a line has %d columns", width(line))
+	for columns, most := range map[int]int{0: 250, 80: 80 + len("\n"), 130: 130 + len("\n")} {
+		if line := ink(false).line(recordLine{Time: noon, Method: "DELETE", Path: path}, columns); width(line) > most {
+			t.Errorf("on %d columns a line has %d: %s", columns, width(line), line)
+		}
+	}
+}
+
+// 80 columns are what a terminal has when nobody pulls at it.
+func TestATableLeavesOutWhatANarrowTerminalHasNoRoomFor(t *testing.T) {
+	for columns, want := range map[int]string{
+		0:  "TIME  PATH                  TOOK  SIZE\n12    /a-path-that-is-long  44ms  13 B\n",
+		38: "TIME  PATH                  TOOK  SIZE\n12    /a-path-that-is-long  44ms  13 B\n",
+		35: "TIME  PATH               TOOK  SIZE\n12    /a-path-that-is-…  44ms  13 B\n",
+		30: "TIME  PATH                TOOK\n12    /a-path-that-is-l…  44ms\n",
+		24: "TIME  PATH\n12    /a-path-that-is-l…\n",
+		10: "TIME  PATH\n12    /a-path-that-is…\n",
+	} {
+		var b strings.Builder
+		table := newTable(&b, false, "TIME", "PATH", "TOOK", "SIZE")
+		table.columns, table.long, table.spare = columns, 1, []int{3, 2}
+		err := table.add([]cell{{text: "12"}, {text: "/a-path-that-is-long"}, {text: "44ms"}, {text: "13 B"}})
+		if err := errors.Join(err, table.flush()); err != nil || b.String() != want {
+			t.Errorf("on %d columns, %v:\n%s\nwant\n%s", columns, err, b.String(), want)
+		}
 	}
 }

@@ -16,7 +16,6 @@ import (
 	"github.com/hooktape/hooktape/relay"
 	"github.com/hooktape/hooktape/relay/config"
 	"github.com/hooktape/hooktape/relay/mask"
-	"github.com/hooktape/hooktape/store"
 )
 
 // How the agent of a laptop differs from that of a server: apps stop at breakpoints for minutes, and when they are
@@ -261,10 +260,9 @@ func (s *screen) show(event relay.Event) {
 	case relay.Answered:
 		line := lineOfStored(event.Record, nil)
 		line.Kept = event.TookOver
-		fmt.Fprint(s, s.ink.line(line))
-		switch event.Record.Verdict { // why a check failed is what the developer looks for
-		case store.InvalidSignature, store.Unauthorized, store.Unverified:
-			s.note("%s: %s", ending(event.Record.ID), clean(event.Record.Reason))
+		fmt.Fprint(s, s.ink.line(line, terminalWidth(s.Writer)))
+		if r := event.Record; r.Verdict.Refused() && r.Count == 0 && r.Reason != "" { // what the developer looks for
+			s.note("%s: %s", ending(r.ID), clean(r.Reason))
 		}
 	case relay.Away:
 		s.note("%s can't be reached since %s, requests are kept for it", event.Target, event.Since.Local().Format(time.TimeOnly))

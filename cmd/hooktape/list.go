@@ -93,6 +93,7 @@ func (e *env) listRecords(records iter.Seq2[inspect.Record, error], filtered, as
 	t := newTable(e.stdout, e.inkFor(e.stdout), "TIME", "ID", "SOURCE", "METHOD", "PATH", "STATUS", "TOOK", "SIZE", "STATE")
 	t.right = []int{5, 6, 7}
 	t.long = 4
+	t.spare = []int{7, 6, 2}
 	l := listing[inspect.Record]{t, listCells, asJSON, func(err error) error { return apiError("list records", err) }}
 	n, err := l.print(e, records)
 	switch {

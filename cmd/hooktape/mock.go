@@ -304,7 +304,7 @@ func (m *mocking) print(t replay.Told) {
 		name = i.yellow("recorded")
 	}
 	l := recordLine{Time: t.Time, Method: t.Method, Path: path, Status: t.Status, Duration: t.Duration, Size: t.Size, Name: name}
-	fmt.Fprint(m.stdout, i.line(l))
+	fmt.Fprint(m.stdout, i.line(l, terminalWidth(m.stdout)))
 }
 
 // keep puts what was missing into the session, or behind all others into the file.

@@ -20,7 +20,8 @@ type table struct {
 	columns int   // of the terminal; 0: there is none
 	right   []int // columns that end flush
 	long    int   // the column that is cut to fit the terminal
-	widths  []int
+	spare   []int // columns that a narrow terminal does without, the first one first; show has what they say
+	widths  []int // of columns; of one that is left out: noRoom
 	rows    [][]cell
 }
 
@@ -29,6 +30,7 @@ const (
 	longestCell = 60  // wider cells stick out of their column
 	leastLong   = 16  // columns that the long cell keeps on a narrow terminal
 	mostLong    = 200 // columns of it where there is no terminal, and something stands behind it
+	noRoom      = -1  // the width of a column that the terminal has no room for
 )
 
 func newTable(out io.Writer, i ink, titles ...string) *table {
@@ -54,6 +56,9 @@ func (t *table) flush() error {
 	for _, row := range t.rows {
 		for n := range row {
 			row[n].text = clean(row[n].text)
+			if t.widths[n] == noRoom {
+				continue
+			}
 			t.widths[n] = max(t.widths[n], min(width(row[n].text), longestCell))
 		}
 	}
@@ -67,24 +72,42 @@ func (t *table) flush() error {
 	return err
 }
 
-// fit makes the long column narrower until a row fits the terminal.
+// fit leaves out what the terminal has no room for, and makes the long column narrower until a row fits.
 func (t *table) fit() {
 	if t.columns == 0 || t.long < 0 {
 		return
 	}
-	whole := 2 * (len(t.widths) - 1)
-	for _, w := range t.widths {
-		whole += w
+	long := t.widths[t.long]
+	least := min(leastLong, long)
+	for _, n := range t.spare {
+		if t.whole()-long+least <= t.columns {
+			break
+		}
+		t.widths[n] = noRoom
 	}
-	t.widths[t.long] = max(min(leastLong, t.widths[t.long]), t.widths[t.long]-max(0, whole-t.columns))
+	t.widths[t.long] = max(least, long-max(0, t.whole()-t.columns))
+}
+
+// whole is how many columns of the terminal a row takes.
+func (t *table) whole() int {
+	sum := -2
+	for _, w := range t.widths {
+		if w != noRoom {
+			sum += w + 2
+		}
+	}
+	return sum
 }
 
 func (t *table) print(b *strings.Builder, row []cell) {
-	for len(row) > 0 && row[len(row)-1].text == "" {
-		row = row[:len(row)-1] // no spaces at the end of a line
+	for last := len(row) - 1; last >= 0 && (row[last].text == "" || t.widths[last] == noRoom); last-- {
+		row = row[:last] // no spaces at the end of a line
 	}
 	for n, c := range row {
 		text, w := c.text, t.widths[n]
+		if w == noRoom {
+			continue
+		}
 		switch {
 		case n != t.long:
 		case t.columns > 0:

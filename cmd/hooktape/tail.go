@@ -42,7 +42,7 @@ interrupt it. When no agent runs it waits for one, and holds nothing up.`,
 			f := &follower{env: e, path: path, query: inspect.TailQuery{Filter: filter, Last: last, Reveal: reveal},
 				seen: map[store.ID]bool{}}
 			f.print = func(r *inspect.Record) error {
-				_, err := fmt.Fprint(e.stdout, i.line(lineOf(r)))
+				_, err := fmt.Fprint(e.stdout, i.line(lineOf(r), terminalWidth(e.stdout)))
 				return err
 			}
 			if asJSON {
