@@ -126,7 +126,7 @@ type service struct {
 	data    string
 	tape    *store.Store                                                   // open while serve runs
 	reserve int64                                                          // bytes of the disk that are held back for when it is full
-	moveOn  bool                                                           // a default port that is taken is passed over
+	moveOn  bool                                                           // a default port that is taken and was not asked for is passed over
 	greet   func(at addresses) error                                       // once everything listens
 	show    func(ctx context.Context, events <-chan relay.Event) error     // nil: nobody looks on
 	reload  func(ctx context.Context, log hclog.Logger, take *setup) error // nil: the configuration stays

@@ -6,7 +6,6 @@ import (
 	"strconv"
 	"syscall"
 
-	"github.com/hooktape/hooktape/relay/config"
 	"github.com/hooktape/hooktape/relay/inspect"
 )
 
@@ -42,10 +41,10 @@ func (s *service) openDoors() (*doors, error) {
 }
 
 func (s *service) open(d *doors) (err error) {
-	if d.receiving, err = s.listen(s.cfg.Listen, config.Default().Listen); err != nil {
+	if d.receiving, err = s.listen(s.cfg.Listen, s.flags.listen != ""); err != nil {
 		return err
 	}
-	if d.inspecting, err = s.listen(s.cfg.Inspect, config.Default().Inspect); err != nil {
+	if d.inspecting, err = s.listen(s.cfg.Inspect, s.flags.inspect != ""); err != nil {
 		return err
 	}
 	if d.control, err = inspect.Listen(s.data); err != nil {
@@ -63,13 +62,14 @@ func (d *doors) close() {
 	}
 }
 
-// listen opens a TCP listener. A default address that is taken is passed over for the next free port when moveOn says so.
-func (s *service) listen(address, standard string) (net.Listener, error) {
+// listen opens a TCP listener. An address that nobody asked for is passed over for the next free port when it is taken and
+// moveOn says so.
+func (s *service) listen(address string, asked bool) (net.Listener, error) {
 	l, err := net.Listen("tcp", address)
 	if err == nil {
 		return l, nil
 	}
-	if s.moveOn && address == standard && errors.Is(err, syscall.EADDRINUSE) {
+	if s.moveOn && !asked && errors.Is(err, syscall.EADDRINUSE) {
 		if l, err := listenNear(address); err == nil {
 			return l, nil
 		}
