@@ -598,6 +598,7 @@ func TestHealthAndReadiness(t *testing.T) {
 		status int
 		text   string
 	}{
+		{"/", nil, 200, frontText + "\n"},
 		{"/healthz", errors.New("stopping"), 200, "ok\n"},
 		{"/readyz", nil, 200, "ready\n"},
 		{"/readyz", errors.New("stopping"), 503, "stopping\n"},

@@ -21,16 +21,28 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 
 // ServeHealth answers on l until ctx ends, then closes l: /healthz is 200 as
 // long as the process lives, /readyz is 503 with the reason while ready
-// returns an error, /metrics is what metrics answers. Everything else is 404;
-// nothing here needs a token.
+// returns an error, /metrics is what metrics answers, / says so. Everything else
+// is 404; nothing here needs a token.
 func ServeHealth(ctx context.Context, l net.Listener, ready func() error, metrics http.Handler) error {
 	return serve(ctx, l, Health(ready, metrics))
 }
+
+// frontText is what they see who open the inspect address in a browser.
+const frontText = `This is the inspect address of hooktape. It does not receive webhooks.
+
+/healthz   the process lives
+/readyz    it can record; if not, why
+/metrics   figures for Prometheus
+
+What came is on the tape: hooktape list, hooktape show last, hooktape tail.`
 
 // Health is the handler of ServeHealth.
 func Health(ready func() error, metrics http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", metrics)
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
+		plain(w, http.StatusOK, frontText)
+	})
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		plain(w, http.StatusOK, "ok")
 	})
