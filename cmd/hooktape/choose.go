@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hooktape/hooktape/relay/config"
+	"github.com/hooktape/hooktape/relay/expr"
 	"github.com/hooktape/hooktape/relay/inspect"
 	"github.com/hooktape/hooktape/store"
 )
@@ -73,7 +74,11 @@ func (f *filterFlags) filter(now time.Time) (inspect.Filter, error) {
 	for _, name := range f.verdicts {
 		verdict := store.Verdict(strings.TrimSpace(name))
 		if !slices.Contains(verdicts, verdict) {
-			return chosen, misused("verdicts: "+verdictNames(), "--verdict %q is none", name)
+			hint := "verdicts: " + verdictNames()
+			if near := expr.Nearest(string(verdict), strings.Split(verdictNames(), ", ")); near != "" {
+				hint = "did you mean " + near + "?"
+			}
+			return chosen, misused(hint, "--verdict %q is none", name)
 		}
 		chosen.Verdicts = append(chosen.Verdicts, verdict)
 	}

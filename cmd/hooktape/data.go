@@ -8,8 +8,6 @@ import (
 	"runtime"
 	"strings"
 	"unicode"
-
-	"github.com/hooktape/hooktape/relay/config"
 )
 
 // place is what decides where the tape is. All of it are values, so that the
@@ -93,9 +91,9 @@ func (e *env) dataPath() (string, error) {
 	if e.config == "" {
 		return e.dataOver("")
 	}
-	c, err := config.Load(e.config, e.lookup)
+	c, err := e.loadConfig()
 	if err != nil {
-		return "", misused("", "%w", err)
+		return "", err
 	}
 	return e.dataOver(c.Data)
 }

@@ -1,11 +1,16 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/hooktape/hooktape/relay/expr"
 )
 
 // newRoot is the tree of all commands. Each has a file of its own.
@@ -43,15 +48,18 @@ A test of what came, for a CI job:
 	f.StringVarP(&e.config, "config", "c", "", "config file; its data is the tape")
 	root.PersistentPreRun = func(*cobra.Command, []string) { e.started = true }
 
-	root.AddCommand(
-		newHTTP(e), newRun(e), newCheck(e),
-		newList(e), newShow(e), newTail(e), newDiff(e),
-		newReplay(e), newTrigger(e), newDeliveries(e), newRecheck(e), newDelete(e), newVerify(e),
-		newSession(e), newSource(e), newSubscribe(e), newUnsubscribe(e), newToken(e),
-		newExport(e), newImport(e), newMock(e),
-		newBackup(e), newCompact(e), newSalvage(e), newSoakCommand(e), newVersion(e),
-	)
+	addGroup(root, "Receive", newHTTP(e), newRun(e), newCheck(e))
+	addGroup(root, "Look at what came", newList(e), newShow(e), newTail(e), newDiff(e), newVerify(e))
+	addGroup(root, "Have it delivered", newDeliveries(e), newRecheck(e))
+	addGroup(root, "Send it again, and test", newReplay(e), newTrigger(e), newMock(e), newSession(e), newExport(e), newImport(e))
+	addGroup(root, "Sources and tunnels", newSource(e), newSubscribe(e), newUnsubscribe(e), newToken(e))
+	addGroup(root, "Keep the tape", newDelete(e), newBackup(e), newCompact(e), newSalvage(e), newSoakCommand(e))
+	addGroup(root, "More", newVersion(e))
+	root.SetHelpCommandGroupID("More")
+	root.SetCompletionCommandGroupID("More")
 	root.InitDefaultCompletionCmd()
+	wrapped := fmt.Sprintf("FlagUsagesWrapped %d", terminalWidth(e.stdout)) // 0: not at all
+	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), "FlagUsages", wrapped))
 	for _, c := range root.Commands() {
 		switch c.Name() {
 		case "http": // what other tools call it
@@ -63,6 +71,15 @@ A test of what came, for a CI job:
 		}
 	}
 	return root
+}
+
+// addGroup adds commands that the help shows together, under a title.
+func addGroup(root *cobra.Command, title string, commands ...*cobra.Command) {
+	root.AddGroup(&cobra.Group{ID: title, Title: title + ":"})
+	for _, c := range commands {
+		c.GroupID = title
+	}
+	root.AddCommand(commands...)
 }
 
 // unknownCommand says which commands of parent may have been meant.
@@ -95,7 +112,24 @@ func flagError(c *cobra.Command, err error) error {
 			return unknownCommand(c, arg)
 		}
 	}
-	return misused(fmt.Sprintf("%s --help lists the flags", c.CommandPath()), "%w", err)
+	hint := c.CommandPath() + " --help lists the flags"
+	if unknown, ok := errors.AsType[*pflag.NotExistError](err); ok {
+		if near := expr.Nearest(unknown.GetSpecifiedName(), flagNames(c)); near != "" {
+			hint = "did you mean --" + near + "?"
+		}
+	}
+	if wrong, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
+		if _, isNumber := errors.AsType[*strconv.NumError](err); isNumber {
+			return misused(hint, "--%s %q is no whole number", wrong.GetFlag().Name, wrong.GetValue())
+		}
+	}
+	return misused(hint, "%w", err)
+}
+
+// flagNames are the flags that a command takes.
+func flagNames(c *cobra.Command) (names []string) {
+	c.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+	return names
 }
 
 // noArguments refuses arguments and names the first.
