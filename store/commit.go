@@ -147,7 +147,6 @@ func (s *Store) transact(group []*Commit) error {
 		return t.applyAll(group)
 	})
 	if err == nil {
-		s.spoiled = 0
 		s.adopt(&t)
 		s.landed(&t, group, changes, time.Since(began))
 		return nil
@@ -184,7 +183,8 @@ func reuse[T any](s []T) []T {
 
 // heal opens the database again after a commit failed. When the disk has the commit nevertheless, only its last sync
 // can have failed: another commit that succeeds makes it durable, and then it has not failed. A database that takes the
-// place of one that was set aside has none of it, whatever the number of its last transaction is.
+// place of one that was set aside has none of it, whatever the number of its last transaction is; nor has any
+// what was not even begun, whose number is 0.
 func (s *Store) heal(txid int, cause error) error {
 	aside := s.aside.Load()
 	if err := s.reopen(); err != nil {
@@ -193,7 +193,7 @@ func (s *Store) heal(txid int, cause error) error {
 	s.countMu.Lock()
 	s.tally.reopened++
 	s.countMu.Unlock()
-	if s.aside.Load() > aside {
+	if s.aside.Load() > aside || txid == 0 {
 		return cause
 	}
 	there := 0
@@ -220,6 +220,7 @@ func (s *Store) adopt(t *txn) {
 
 // landed tells everybody of a transaction that is on the disk.
 func (s *Store) landed(t *txn, group []*Commit, changes int, took time.Duration) {
+	s.spoiled = 0
 	s.count(changes)
 	s.tellEnded(t.ended)
 	s.observe(t, group, took)

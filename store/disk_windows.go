@@ -2,6 +2,7 @@ package store
 
 import (
 	"errors"
+	"os"
 
 	"golang.org/x/sys/windows"
 )
@@ -21,3 +22,6 @@ func roomOnDisk(folder string) (int64, error) {
 func diskFull(err error) bool {
 	return errors.Is(err, windows.ERROR_DISK_FULL) || errors.Is(err, windows.ERROR_HANDLE_DISK_FULL)
 }
+
+// unlock gives back the lock that bbolt has on f: closing it does.
+func unlock(*os.File) error { return nil }

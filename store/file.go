@@ -56,7 +56,8 @@ var metaFormat = []byte("format")
 type file struct {
 	db    *bolt.DB
 	os    *os.File
-	stuck bool // a transaction could not be ended: db.Close would wait for it for ever
+	page  int64 // how large a page is: the tape may be older than pageSize
+	stuck bool  // a transaction could not be ended: db.Close would wait for it for ever
 
 	ahead int64 // the file has its blocks up to there, as far as is known. Committer only
 }
@@ -140,6 +141,9 @@ func mapBolt(path string, o Options, size int) (*file, error) {
 				return f.os, err
 			},
 		})
+		if err == nil {
+			f.page = int64(f.db.Info().PageSize) // once: it looks into mapped memory
+		}
 		return err
 	})
 	if err == nil {
@@ -197,13 +201,33 @@ func mmapSize(readOnly bool) int {
 
 // view runs fn in a read transaction.
 func (f *file) view(fn func(*bolt.Tx) error) error {
-	return guard(func() error { return f.db.View(fn) })
+	return guard(func() error {
+		if err := f.hasMeta(); err != nil {
+			return err
+		}
+		return f.db.View(fn)
+	})
+}
+
+// hasMeta is asked before each transaction: where bbolt finds no meta page it panics, and keeps locks that everybody who
+// comes later would wait for.
+func (f *file) hasMeta() error {
+	p := pages{from: f.os, page: f.page}
+	for id := range int64(2) {
+		if _, ok := p.readMeta(id); ok {
+			return nil
+		}
+	}
+	return fmt.Errorf("%w: %w", ErrDamaged, errNoMeta)
 }
 
 // update runs fn in a read-write transaction that is then committed. It returns the transaction's number too.
 func (f *file) update(fn func(*bolt.Tx) error) (txid int, err error) {
 	var tx *bolt.Tx
 	err = guard(func() (err error) {
+		if err = f.hasMeta(); err != nil {
+			return err
+		}
 		if tx, err = f.db.Begin(true); err != nil {
 			return err
 		}
@@ -246,12 +270,9 @@ func (f *file) mayGrow() error {
 // Committer only, or where none runs.
 func (f *file) room() (used, free int64) {
 	st := f.db.Stats()
-	free = int64(st.FreePageN+st.PendingPageN) * f.page()
+	free = int64(st.FreePageN+st.PendingPageN) * f.page
 	return f.top() - free, free
 }
-
-// page is how large a page is: the tape may be older than pageSize.
-func (f *file) page() int64 { return int64(f.db.Info().PageSize) }
 
 // top is where the pages end that were ever in use. It is 0 where that can't be read; the next transaction says why.
 func (f *file) top() (size int64) {
@@ -289,8 +310,8 @@ func (f *file) writeAhead(top int64) {
 }
 
 func (f *file) close() error {
-	if f.stuck {
-		return f.os.Close()
+	if f.stuck { // still mapped, which alone would keep the lock
+		return errors.Join(unlock(f.os), f.os.Close())
 	}
 	return guard(f.db.Close)
 }
@@ -386,13 +407,13 @@ func formatOf(tx *bolt.Tx) (int, error) {
 
 // checkPages refuses pages of a size that we and those before us don't write. They are a later hooktape's, or another's.
 func (f *file) checkPages() error {
-	if slices.Contains(pageSizes[:], f.page()) {
+	if slices.Contains(pageSizes[:], f.page) {
 		return nil
 	}
 	return f.view(func(tx *bolt.Tx) error {
 		format, err := formatOf(tx)
 		if err == nil {
-			err = &NewerError{Format: format, Know: formatVersion, PageSize: f.page()}
+			err = &NewerError{Format: format, Know: formatVersion, PageSize: f.page}
 		}
 		return err
 	})
@@ -407,7 +428,7 @@ func (f *file) checkFormat() (format int, err error) {
 	empty := false
 	err = f.view(func(tx *bolt.Tx) error {
 		if k, _ := tx.Cursor().First(); k == nil && !f.db.IsReadOnly() {
-			if empty = tx.Size() == newPages*f.page(); empty {
+			if empty = tx.Size() == newPages*f.page; empty {
 				return nil
 			}
 			return fmt.Errorf("%w: its list of buckets is empty", ErrDamaged)

@@ -288,6 +288,16 @@ func TestACommitThatIsThereAfterAllIsToldOf(t *testing.T) {
 	}
 }
 
+func TestACommitThatIsThereAfterAllEndsARowOfFailures(t *testing.T) {
+	s, _ := openTape(t)
+	s.spoiled = spoiledMax - 1
+	appendLate(t, s, nil)
+	s.Close()
+	if s.spoiled != 0 {
+		t.Error("the next failure sets a tape aside that was written to")
+	}
+}
+
 // TestACommitIsNotTakenForThereInAnotherDatabase: the young tape that it went into is set aside, and the new one has as many
 // transactions.
 func TestACommitIsNotTakenForThereInAnotherDatabase(t *testing.T) {
@@ -347,5 +357,60 @@ func TestAFullQueuePushesBack(t *testing.T) {
 	}
 	if n, bytes := s.queue.load(); n != 0 || bytes < 0 {
 		t.Errorf("%d changes, %d bytes", n, bytes)
+	}
+}
+
+// bbolt finds no meta page, panics, and keeps its locks: who comes next would wait for ever.
+func TestATapeThatLosesItsMetaPagesWhileItIsOpenIsReplaced(t *testing.T) {
+	damages := map[string]func(*os.File) error{
+		"zeroed":    func(f *os.File) error { _, err := f.WriteAt(make([]byte, 2*pageSize), 0); return err },
+		"truncated": func(f *os.File) error { return f.Truncate(0) },
+	}
+	for name, damage := range damages {
+		for _, first := range []string{"read", "append"} {
+			t.Run(name+", "+first, func(t *testing.T) {
+				s, err := Open(filepath.Join(t.TempDir(), "tape.db"), Options{SetAside: true})
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer s.Close()
+				mustAppend(t, s)
+				if err := damage(s.file.os); err != nil {
+					t.Fatal(err)
+				}
+				if first == "read" {
+					if _, err := s.Deliveries(ID{}); !errors.Is(err, ErrDamaged) {
+						t.Errorf("read: %v", err)
+					}
+				}
+				acked := int64(0)
+				for range 3 {
+					if _, c := appendBytes(s, []byte("bytes")); c.Wait() == nil {
+						acked++
+					}
+				}
+				if st := s.Stats(); acked < 2 || st.Records != acked {
+					t.Errorf("%d of 3 acknowledged, %d are there", acked, st.Records)
+				}
+			})
+		}
+	}
+}
+
+// Its mapped memory keeps the file open, and with it the lock.
+func TestAFileThatBboltCanNotCloseIsGivenBack(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "tape.db")
+	if err := create(path, Options{}); err != nil {
+		t.Fatal(err)
+	}
+	for _, stuck := range []bool{true, false} {
+		f, err := openFile(path, Options{Timeout: defaultTimeout})
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.stuck = stuck
+		if err := f.close(); err != nil {
+			t.Fatal(err)
+		}
 	}
 }

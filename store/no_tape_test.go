@@ -111,8 +111,8 @@ func TestATapeOfSmallerPagesIsGoneOnWith(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer again.Close()
-	if st := again.Stats(); again.file.page() != 4096 || st.Used%4096 != 0 {
-		t.Errorf("it has pages of %d bytes, and %d in use", again.file.page(), st.Used)
+	if st := again.Stats(); again.file.page != 4096 || st.Used%4096 != 0 {
+		t.Errorf("it has pages of %d bytes, and %d in use", again.file.page, st.Used)
 	}
 }
 
