@@ -86,6 +86,7 @@ func (l *laptop) lead(out *wire.Outgoing) {
 	}
 	l.tally.requests.Add(1)
 	out.Dial, out.Kept, out.MaxKept, out.KeptUntil = l.link.Open, l.kept, tunnel.MaxKept, l.link.Done()
+	out.Known = true // by the record that its preface names
 }
 
 // crowded is the finding about a request for which there was no place in a tunnel: those under way take them all.

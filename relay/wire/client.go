@@ -58,6 +58,9 @@ type Outgoing struct {
 	// KeptUntil is closed before that name is forgotten (Client.Forget): from then on none is kept. Nil: never.
 	KeptUntil <-chan struct{}
 
+	// Known says that who gets the request knows it again: it may be sent again though it may have been seen.
+	Known bool
+
 	// Preface goes before Head on the wire, and with it. It is none of the request.
 	Preface []byte
 
@@ -121,7 +124,7 @@ func (e *lostError) Error() string {
 }
 func (e *lostError) Unwrap() []error { return []error{e.lost.Err, e.none} }
 
-// pooledTries is how many pooled connections a request is tried on before a fresh
+// pooledTries is how many pooled connections a request is sent on before a fresh
 // one is dialled: a restarted app has closed them all.
 const pooledTries = 2
 
@@ -129,8 +132,9 @@ const pooledTries = 2
 // a *SendError.
 //
 // The request is sent again, on another connection, only when one from the pool
-// turns out to be closed before any byte of a response came; never otherwise. When
-// there is no other, the error tells how far it came on the one that was lost.
+// turns out to have been closed while it was idle: the app can't have had the whole
+// request, or knows it again (Outgoing.Known). When there is no other, the error
+// tells how far it came on the one that was lost.
 //
 // A response that comes before the request was sent to its end is the response.
 // From 300 on it ends the sending at once, others do when they are closed; the

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -185,28 +186,45 @@ func TestClientReusesConnections(t *testing.T) {
 	}
 }
 
-// A restarted app has closed every pooled connection. The request goes to a fresh one, and only once.
-func TestClientSendsAgainOnlyWhenAPooledConnectionIsFoundClosed(t *testing.T) {
+// An app may have closed its idle connections in the moment when a request was on its way to it.
+func TestClientSendsAgainWhatAnAppCannotHaveHad(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("what the other end has confirmed is known on Linux only")
+	}
+	const idle = pooledTries + 1
 	var requests atomic.Int32
+	restart := make(chan struct{})
 	u := app(t, func(c *net.TCPConn, n int) {
-		take(c)
-		_, _ = io.WriteString(c, okAnswer)
-		if n <= 3 {
-			take(c) // the request on a pooled connection: closed without an answer
-			requests.Add(1)
-			return
-		}
 		for {
 			if _, more := take(c); !more {
 				return
 			}
 			requests.Add(1)
 			_, _ = io.WriteString(c, okAnswer)
+			if n <= idle {
+				<-restart
+				return
+			}
 		}
 	})
 	c := newClient(t)
+	links := usedLinks(t, c, u, idle)
+	close(restart)
+	for _, l := range links {
+		waitReadable(t, l)
+		l.ask, l.quiet = nil, func() bool { return true } // as it was a moment before
+		c.pool.put(l, idle, nil, time.Minute)
+	}
+	if got, reused := fetch(t, c, get(u)); got != okAnswer || reused || requests.Load() != idle+1 {
+		t.Errorf("got %q, reused %v, after %d requests", got, reused, requests.Load())
+	}
+}
+
+// usedLinks are connections that the client has used once, and that are not in its pool any more.
+func usedLinks(t *testing.T, c *Client, u *url.URL, n int) (links []*link) {
+	t.Helper()
 	var open []*Response
-	for range 3 {
+	for range n {
 		r, err := c.Do(t.Context(), get(u))
 		if err != nil {
 			t.Fatal(err)
@@ -217,11 +235,41 @@ func TestClientSendsAgainOnlyWhenAPooledConnectionIsFoundClosed(t *testing.T) {
 	for _, r := range open {
 		_ = r.Close()
 	}
-	if got, reused := fetch(t, c, get(u)); got != okAnswer || reused {
-		t.Errorf("got %q, reused %v", got, reused)
+	for range n {
+		links = append(links, c.pool.take(address{"http", u.Host}))
 	}
-	if n := requests.Load(); n != pooledTries {
-		t.Errorf("sent on %d pooled connections, want %d", n, pooledTries)
+	return links
+}
+
+// An app that dies of a request must not get it again at once, and have its other processes die of it, too.
+func TestClientSendsNothingAgainThatAnAppMayHaveHad(t *testing.T) {
+	for name, end := range map[string]func(*net.TCPConn){
+		"closed": func(*net.TCPConn) {},
+		"reset":  func(c *net.TCPConn) { _ = c.SetLinger(0) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			var requests atomic.Int32
+			u := app(t, func(c *net.TCPConn, _ int) {
+				take(c)
+				_, _ = io.WriteString(c, okAnswer)
+				if _, more := take(c); more {
+					requests.Add(1)
+				}
+				end(c)
+			})
+			c := newClient(t)
+			for _, l := range usedLinks(t, c, u, 2) {
+				c.pool.put(l, 2, nil, time.Minute)
+			}
+			r, err := c.Do(t.Context(), get(u))
+			if err == nil {
+				_ = r.Close()
+			}
+			e, is := errors.AsType[*SendError](err)
+			if !is || e.Phase != PhaseWait || !errors.Is(err, io.ErrUnexpectedEOF) || requests.Load() != 1 {
+				t.Errorf("got %v after %d requests", err, requests.Load())
+			}
+		})
 	}
 }
 
@@ -711,7 +759,7 @@ func TestARequestThatWasLostIsNotToldToBeUnsent(t *testing.T) {
 	c := newClient(t)
 	errNone := errors.New("none")
 	dials := 0
-	o := &Outgoing{Head: getHead, Method: "GET", Kept: "a", MaxKept: 1, Dial: func(context.Context) (net.Conn, error) {
+	o := &Outgoing{Head: getHead, Method: "GET", Kept: "a", MaxKept: 1, Known: true, Dial: func(context.Context) (net.Conn, error) {
 		if dials++; dials > 1 {
 			return nil, errNone
 		}

@@ -43,7 +43,7 @@ type try struct {
 
 	framer Framer
 	err    error // why it can't be read further
-	lost   bool  // the connection was closed before any of a response came
+	lost   bool  // the connection was closed, and the request may be sent on another
 
 	writer  *writer // nil: all was written by Do itself
 	sendErr error   // of the connection, while writing; or errStopped
@@ -106,7 +106,7 @@ func (r *Response) release() (intact bool) {
 // abandon closes the connection, and says how far the request came.
 func (r *Response) abandon(err error) error {
 	r.release()
-	r.link.close()
+	defer r.link.close()
 	e := &SendError{Phase: PhaseWait, Err: err}
 	switch {
 	case !r.FirstByte.IsZero():
@@ -119,9 +119,18 @@ func (r *Response) abandon(err error) error {
 			e.Err = r.sendErr
 		}
 	}
-	r.lost = err == errStale || e.Unreachable() && r.bodyErr == nil && errors.Is(e.Err, io.ErrUnexpectedEOF)
+	ended := e.Unreachable() && r.bodyErr == nil && errors.Is(e.Err, io.ErrUnexpectedEOF)
+	r.lost = err == errStale || ended && (r.out.Known || r.cantBeWhole(e.Err))
 	e.Err = causeOf(r.ctx, e.Err)
 	return e
+}
+
+// cantBeWhole says that the app can't have had the whole request when it ended the
+// connection: not all could be written, or the end had been on its way when it was.
+// Of a connection that was reset that can't be told, nor of one that ended behind
+// what the app's system had confirmed: the app may have died of this request.
+func (r *Response) cantBeWhole(end error) bool {
+	return r.sendErr != nil || end == io.ErrUnexpectedEOF && unconfirmed(r.link.sock.Conn)
 }
 
 // readHead reads up to the end of the head of the final response.
