@@ -14,6 +14,8 @@ func (t *target) missed(s sent) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch {
+	case s.attempt != nil && s.attempt.Time.Before(t.back):
+		return // it tells of the time before
 	case s.away:
 		t.breaker.fail(t.agent.now())
 	case s.silent:

@@ -44,6 +44,19 @@ func TestAnAttemptFromBeforeTheTargetWasBackIsNotWhatWasKept(t *testing.T) {
 	}
 }
 
+func TestAnAttemptFromBeforeTheTargetWasBackDoesNotMakeItAwayAgain(t *testing.T) {
+	_, target, _ := waiting(t, time.Hour)
+	target.reached()
+	target.missed(sent{attempt: &store.Attempt{Time: time.Now().Add(-time.Minute)}, away: true})
+	if target.away() {
+		t.Error("what failed before it was back counts")
+	}
+	target.missed(sent{attempt: &store.Attempt{Time: time.Now().Add(time.Minute)}, away: true})
+	if !target.away() {
+		t.Error("what fails since does not count")
+	}
+}
+
 func TestTheLogSaysWhyATargetCannotBeReached(t *testing.T) {
 	a := startApp(t, always(ok))
 	a.stop()

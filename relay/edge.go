@@ -222,7 +222,7 @@ func (e *edge) has(l *laptop) bool {
 func (e *edge) at(name string) *laptop {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if l := e.laptops[name]; l != nil && l.begun {
+	if l := e.laptops[name]; l != nil && l.begun && l.link.Err() == nil { // its streams fail a moment before it parts
 		return l
 	}
 	return nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/url"
 	"os"
@@ -14,9 +15,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
+
 	"github.com/hooktape/hooktape/relay/config"
 	"github.com/hooktape/hooktape/relay/expr"
 	"github.com/hooktape/hooktape/relay/tunnel"
+	"github.com/hooktape/hooktape/relay/wire"
 	"github.com/hooktape/hooktape/store"
 )
 
@@ -348,7 +352,8 @@ func TestATunnelThatIsFullKeepsWhatComes(t *testing.T) {
 		s.Targets[0].Tunnel = "alice"
 	}
 	sources[1].Patience, sources[1].Targets[0].Timeout = 0, 50*time.Millisecond
-	edge := startEdge(t, tapeIn(t), edgeConfig(time.Minute, sources...))
+	var log syncBuilder
+	edge := startEdgeWith(t, tapeIn(t), Options{Log: hclog.New(&hclog.LoggerOptions{Output: &log})}, edgeConfig(time.Minute, sources...))
 	laptop := startLaptop(t, edge.addr, tapeIn(t), passing(a, time.Minute))
 	laptop.hears("up", up)
 	release := edge.fillLink()
@@ -362,11 +367,53 @@ func TestATunnelThatIsFullKeepsWhatComes(t *testing.T) {
 	if d := edge.delivery(id); d.State != store.Pending || d.Attempts != 0 {
 		t.Errorf("delivery %+v", d)
 	}
+	if n := strings.Count(log.String(), "tunnel takes no more requests, they wait here, told once: tunnel=alice"); n != 1 {
+		t.Errorf("told %d times: %s", n, log.String())
+	}
 	release()
 	edge.untilStates(map[store.State]int{store.Delivered: 1, store.Failed: 1})
 	if n := len(edge.attempts(id)); n != 1 {
 		t.Errorf("%d attempts", n)
 	}
+}
+
+func TestWhatWasOnAKeptStreamBeforeTheTunnelWasFullIsAnAttempt(t *testing.T) {
+	full := fmt.Errorf("%w: %w", tunnel.ErrFull, context.DeadlineExceeded)
+	tests := map[string]struct {
+		err    error
+		absent bool
+	}{
+		"no place from the first":         {&wire.SendError{Phase: wire.PhaseDial, Err: full}, true},
+		"lost on a stream, and then none": {&wire.SendError{Phase: wire.PhaseWait, Err: errors.Join(io.EOF, full)}, false},
+		"nobody there":                    {&wire.SendError{Phase: wire.PhaseDial, Err: errAbsent}, true},
+		"lost with its link":              {&wire.SendError{Phase: wire.PhaseWait, Err: tunnel.ErrLost}, false},
+		"lost, and the next link was too": {&wire.SendError{Phase: wire.PhaseWrite, Err: errors.Join(tunnel.ErrLost, tunnel.ErrLost)}, false},
+		"lost, and nobody there any more": {&wire.SendError{Phase: wire.PhaseWait, Err: errors.Join(io.EOF, errAbsent)}, false},
+	}
+	for name, tt := range tests {
+		s := sent{attempt: &store.Attempt{}}
+		if s.fail(tt.err, time.Now()); s.absent != tt.absent || (s.outcome().Attempt == nil) != tt.absent {
+			t.Errorf("%s: no attempt was made: %t", name, s.absent)
+		}
+	}
+}
+
+func TestALaptopWhoseLinkHasEndedIsNotThere(t *testing.T) {
+	a := startApp(t, always(ok))
+	edge := startEdge(t, tapeIn(t), edgeConfig(time.Minute))
+	laptop := startLaptop(t, edge.addr, tapeIn(t), passing(a, time.Minute))
+	laptop.hears("up", up)
+	until(t, "the laptop takes requests", func() bool { return edge.edge.at("alice") != nil })
+	l := edge.edge.at("alice")
+	laptop.hangUp()
+	<-l.link.Done()
+	edge.edge.mu.Lock()
+	edge.edge.laptops["alice"] = l // as before it has parted
+	edge.edge.mu.Unlock()
+	if edge.edge.at("alice") != nil {
+		t.Error("requests are sent to it")
+	}
+	edge.edge.exit(l, time.Now())
 }
 
 func TestATeamGetsCopiesOfOneSource(t *testing.T) {

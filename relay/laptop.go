@@ -41,6 +41,7 @@ type laptop struct {
 	kept     string // name of the streams that are kept for further requests; "": it takes one on each
 
 	tally *tunnelTally // of the tunnel; set by edge.enter
+	crowd crowd
 
 	// edge.mu guards the fields below.
 	begun bool     // it takes requests

@@ -137,7 +137,7 @@ type sent struct {
 	attempt  *store.Attempt
 	response *wire.Response  // nil: none came, attempt.Error says why
 	away     bool            // no connection came about: the target did not see the message; or its tunnel was lost, and it knows what it saw
-	absent   bool            // there was nobody to send it to, or no place in its tunnel: no attempt was made
+	absent   bool            // there was nobody to send it to, or no place in its tunnel from the first: no attempt was made
 	full     bool            // there was no place in its tunnel
 	silent   bool            // the target took the connection, and gave nothing of an answer
 	lost     bool            // the response's bytes could not be recorded
@@ -209,7 +209,8 @@ func (s *sent) fail(err error, now time.Time) {
 	if failed, ok := errors.AsType[*wire.SendError](err); ok {
 		lost := errors.Is(err, tunnel.ErrLost)
 		s.full = errors.Is(err, tunnel.ErrFull)
-		s.away, s.absent = failed.Phase == wire.PhaseDial || lost, s.full || errors.Is(err, errAbsent)
+		s.away = failed.Phase == wire.PhaseDial || lost
+		s.absent = failed.Phase == wire.PhaseDial && (s.full || errors.Is(err, errAbsent)) // and it was not on a kept stream before
 		s.timeout = failed.Timeout()
 		s.silent = !lost && (failed.Phase == wire.PhaseTLS || failed.Phase == wire.PhaseWait || failed.Phase == wire.PhaseWrite && s.timeout)
 	}

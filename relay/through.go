@@ -24,7 +24,7 @@ func (a *Agent) through(to *aim, m message) (*wire.Outgoing, error) {
 	}
 	out := &wire.Outgoing{URL: to.URL, Preface: preface, Head: m.head.Raw, Method: m.head.Method, Timeouts: to.timeouts}
 	a.carry(out, m.raw, m.bodyAt())
-	a.edge.at(to.Tunnel).lead(out)
+	a.lead(out, a.edge.at(to.Tunnel))
 	return out, nil
 }
 
@@ -79,19 +79,16 @@ func (a *Agent) Through(ctx context.Context, id store.ID, source, name string) (
 }
 
 // lead has a request sent through the link of a laptop; nil: it is not there.
-func (l *laptop) lead(out *wire.Outgoing) {
+func (a *Agent) lead(out *wire.Outgoing, l *laptop) {
 	if l == nil {
 		out.Dial = func(context.Context) (net.Conn, error) { return nil, errAbsent }
 		return
 	}
 	l.tally.requests.Add(1)
-	out.Dial, out.Kept, out.MaxKept, out.KeptUntil = l.link.Open, l.kept, tunnel.MaxKept, l.link.Done()
+	a.noteRoom(l)
+	out.Dial = func(ctx context.Context) (net.Conn, error) { return a.openFor(ctx, l) }
+	out.Kept, out.MaxKept, out.KeptUntil = l.kept, tunnel.MaxKept, l.link.Done()
 	out.Known = true // by the record that its preface names
-}
-
-// crowded is the finding about a request for which there was no place in a tunnel: those under way take them all.
-func crowded(t *target) finding {
-	return unavailable(10, fmt.Sprintf("the tunnel of target %q has as many requests under way as it takes", t.key.name))
 }
 
 // base is the beginning of a request's path that named the tunnel where its own address is below that of the edge.

@@ -29,6 +29,7 @@ var (
 	errText     = fmt.Errorf("%w: it sent a message of text", ErrBroken)
 	errNonsense = fmt.Errorf("%w: it sent a frame that is none", ErrBroken)
 	errEnded    = errors.New("it was ended")
+	errHungUp   = errors.New("the other end closed the connection")
 )
 
 // A carrier makes a byte stream of a websocket, for yamux: what is written is gathered into messages of whole frames,
@@ -136,7 +137,7 @@ func (c *carrier) plain(err error) error {
 	case err == nil:
 		return nil
 	case ok && closed.Code == websocket.CloseAbnormalClosure:
-		return io.ErrUnexpectedEOF
+		return errHungUp
 	case ok:
 		return fmt.Errorf("the other end closed it: %w", closed)
 	case isTimeout(err):

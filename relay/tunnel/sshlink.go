@@ -28,7 +28,6 @@ var (
 	errUnasked   = fmt.Errorf("%w: it opened a channel that was not asked for", ErrBroken)
 	errNotClosed = fmt.Errorf("%w: it does not close what was closed here", ErrBroken)
 	errFlood     = fmt.Errorf("%w: it opens channels faster than they can be turned away", ErrBroken)
-	errHungUp    = errors.New("the other end closed the connection")
 )
 
 // sshLink is a connection to an SSH server that has let us in. It owns its goroutines; they have ended when close returns.

@@ -71,7 +71,7 @@ func (s *Stream) read(p []byte) (int, error) {
 		if s.limit.isOver() {
 			err = net.ErrClosed
 		}
-	case s.link.session.IsClosed():
+	case s.link.ends():
 		err = fmt.Errorf("%w: %w", io.ErrUnexpectedEOF, s.link.lost())
 	}
 	return n, err
@@ -123,7 +123,7 @@ func mayCome(before, after int64, left time.Duration) bool { return after > befo
 // Write writes to the other end; it waits while that has not taken what was written before.
 func (s *Stream) Write(p []byte) (int, error) {
 	n, err := s.Stream.Write(p)
-	if err != nil && !isTimeout(err) && s.link.session.IsClosed() {
+	if err != nil && !isTimeout(err) && s.link.ends() { // what the line has failed with comes before the end of the session
 		err = s.link.lost()
 	}
 	return n, err

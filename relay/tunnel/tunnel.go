@@ -37,9 +37,10 @@
 //
 // # Life and death
 //
-// Both ends send a ping every 10 s, whatever else they send, and take a link from which nothing came for 25 s for dead.
-// Pongs are not waited for: behind a large body on a slow line they would come late, while the body itself is proof of
-// life. A write that comes no further for a minute ends the link, too. The first cause is kept and told by Err.
+// Both ends send a ping every 5 s, whatever else they send, and take a link from which nothing came for 15 s for dead: for
+// so long whoever writes to a stream may have to wait, whatever its deadline, since yamux waits for the line. Pongs are not
+// waited for: behind a large body on a slow line they would come late, while the body itself is proof of life. A message
+// that takes a minute to be written ends the link, too. The first cause is kept and told by Err.
 //
 // When a link ends, so do its streams, each with io.ErrUnexpectedEOF: yamux would call that io.EOF, and a response that
 // lasts until the end of its connection would seem to be whole.
@@ -125,18 +126,18 @@ var (
 // Timing says how often an end gives a sign of life, and when it takes the other for dead. The zero value of each is its
 // default.
 type Timing struct {
-	Ping    time.Duration // between signs of life; 10 s
-	Silence time.Duration // for which nothing came at all; 25 s
+	Ping    time.Duration // between signs of life; 5 s
+	Silence time.Duration // for which nothing came at all; 15 s, in which an end of before gives one sign at least
 
 	closing time.Duration // closeTime
 }
 
 func (t Timing) withDefaults() Timing {
 	if t.Ping == 0 {
-		t.Ping = 10 * time.Second
+		t.Ping = 5 * time.Second
 	}
 	if t.Silence == 0 {
-		t.Silence = 25 * time.Second
+		t.Silence = 15 * time.Second
 	}
 	if t.closing == 0 {
 		t.closing = closeTime
@@ -273,8 +274,14 @@ func (l *Link) Traffic() Traffic {
 	return Traffic{Sent: l.carrier.sent.Load(), Received: l.carrier.received.Load(), Streams: len(l.places)}
 }
 
-// lost is the error of what needed the link.
+// ends says whether the link has ended, or is about to: nothing comes and nothing goes any more.
+func (l *Link) ends() bool { return l.session.IsClosed() || l.carrier.failure() != nil }
+
+// lost is the error of what needed the link. Where that ends, the cause is known first.
 func (l *Link) lost() error {
+	if l.ends() {
+		<-l.done
+	}
 	if err := l.Err(); err != nil {
 		return fmt.Errorf("%w: %w", ErrLost, err)
 	}

@@ -275,6 +275,18 @@ func (e *ending) Accept() (net.Conn, error) {
 	}
 }
 
+// The line fails a moment before the session of yamux ends, whose streams are told of that by themselves.
+func TestAWriteOnALineThatFailsIsToldWhy(t *testing.T) {
+	for range 10 {
+		at, laptop := ends(t, Timing{})
+		stream, _ := opened(t, at, laptop)
+		_ = at.carrier.fail(errStuck)
+		if _, err := stream.Write([]byte("x")); !errors.Is(err, ErrLost) || !errors.Is(err, errStuck) {
+			t.Fatalf("a write fails with %v", err)
+		}
+	}
+}
+
 func TestALaptopAnswersProbesWhateverItIsBusyWith(t *testing.T) {
 	e := newEdge(t, Timing{})
 	laptop, err := (&Dialer{URL: e.url, Answer: "it is me"}).Dial(t.Context())
