@@ -2,6 +2,7 @@ package replay
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"sync"
 	"testing"
@@ -14,8 +15,8 @@ import (
 // replayPer is how many sends a sender makes in one turn.
 const replayPer = 200
 
-// BenchmarkReplay: recorded requests read, rewritten for their target and sent as fast as possible, their responses
-// read and compared with those of then, against as many raw connections that write prebuilt bytes and read the
+// BenchmarkReplay: a Run that has recorded requests read, rewritten for their target and sent as fast as possible, their
+// responses read and compared with those of then, against as many raw connections that write prebuilt bytes and read the
 // responses to their ends, which they look for in the Content-Length.
 func BenchmarkReplay(b *testing.B) {
 	for _, senders := range []int{1, 16, 64} {
@@ -26,23 +27,21 @@ func BenchmarkReplay(b *testing.B) {
 				raw[i] = peer.DialApp()
 			}
 			r := newBenchReplay(b, recorded, Aim{Route: wire.Route{URL: peer.App()}, Timeouts: wire.Timeouts{FirstByte: time.Minute}})
-			ours := func() time.Duration { return turn(b, senders, func(int) error { return r.once(b) }) }
-			loop := func() time.Duration {
-				return turn(b, senders, func(n int) error { return raw[n].Exchange(recorded) })
-			}
+			ours := func() time.Duration { return r.turn(senders) }
+			loop := func() time.Duration { return loopTurn(b, raw, recorded) }
 			wiretest.Compare(b, senders*replayPer, ours, loop)
 		})
 	}
 }
 
-// turn lets all senders send, and says how long it took.
-func turn(b *testing.B, senders int, send func(sender int) error) time.Duration {
+// loopTurn lets all connections send, and says how long it took.
+func loopTurn(b *testing.B, raw []*wiretest.Raw, request []byte) time.Duration {
 	began := time.Now()
 	var all sync.WaitGroup
-	for n := range senders {
+	for _, r := range raw {
 		all.Go(func() {
 			for range replayPer {
-				if err := send(n); err != nil {
+				if err := r.Exchange(request); err != nil {
 					b.Error(err)
 					return
 				}
@@ -55,6 +54,7 @@ func turn(b *testing.B, senders int, send func(sender int) error) time.Duration 
 
 // benchReplay replays one record.
 type benchReplay struct {
+	b        *testing.B
 	recorded []byte
 	sender   Sender
 	aim      Aim
@@ -68,28 +68,54 @@ func newBenchReplay(b *testing.B, recorded []byte, aim Aim) *benchReplay {
 	if err != nil {
 		b.Fatal(err)
 	}
-	return &benchReplay{recorded: recorded, sender: Sender{Client: client}, aim: aim, then: then}
+	return &benchReplay{b: b, recorded: recorded, sender: Sender{Client: client}, aim: aim, then: then}
 }
 
-func (r *benchReplay) load() (*Request, error) {
-	return Parse(bytes.Clone(r.recorded)) // as the tape gives them
-}
-
-func (r *benchReplay) once(b *testing.B) error {
-	request, err := r.load()
-	if err != nil {
-		return err
+// turn replays with so many senders, and says how long it took.
+func (r *benchReplay) turn(senders int) time.Duration {
+	shots := func(yield func(Shot, error) bool) {
+		for range senders * replayPer {
+			if !yield(&benchShot{benchReplay: r}, nil) {
+				return
+			}
+		}
 	}
-	result, err := r.sender.Send(b.Context(), request, r.aim)
+	began := time.Now()
+	if err := Run(r.b.Context(), shots, Options{Concurrency: senders}); err != nil {
+		r.b.Error(err)
+	}
+	return time.Since(began)
+}
+
+// benchShot is the record on its way.
+type benchShot struct {
+	*benchReplay
+	request *Request
+}
+
+func (s *benchShot) Recorded() (at time.Time, key string) { return time.Time{}, "" }
+
+func (s *benchShot) Prepare(context.Context) (err error) {
+	s.request, err = Parse(bytes.Clone(s.recorded)) // as the tape gives them
+	return err
+}
+
+func (s *benchShot) Send(ctx context.Context, _ time.Time) error {
+	_, err := s.send(ctx)
+	return err
+}
+
+func (s *benchShot) send(ctx context.Context) (*Result, error) {
+	result, err := s.sender.Send(ctx, s.request, s.aim)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if result.Err != nil {
-		return result.Err
+		return nil, result.Err
 	}
 	defer result.Kept.Close()
-	if d := Compare(r.then, result.Response, nil); d.Any() {
-		return fmt.Errorf("the response differs: %+v", d)
+	if d := Compare(s.then, result.Response, nil); d.Any() {
+		return nil, fmt.Errorf("the response differs: %+v", d)
 	}
-	return nil
+	return result, nil
 }

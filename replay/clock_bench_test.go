@@ -24,7 +24,7 @@ func BenchmarkClock(b *testing.B) {
 	var late Spread
 	within := 0
 	for b.Loop() {
-		on := &clocked{bench: bench, b: b}
+		on := &clocked{bench: bench}
 		if err := Run(b.Context(), on.shots(), Options{Pace: Pace{Speed: 1}}); err != nil {
 			b.Fatal(err)
 		}
@@ -45,7 +45,6 @@ func BenchmarkClock(b *testing.B) {
 // clocked notes how late requests are sent.
 type clocked struct {
 	bench *benchReplay
-	b     *testing.B
 	mu    sync.Mutex // guards late
 	late  []time.Duration
 }
@@ -56,7 +55,7 @@ func (c *clocked) shots() iter.Seq2[Shot, error] {
 		at := time.Unix(0, 0)
 		for range clockShots {
 			at = at.Add(time.Duration(random.ExpFloat64() * float64(time.Millisecond)))
-			if !yield(&clockedShot{clocked: c, at: at}, nil) {
+			if !yield(&clockedShot{benchShot{benchReplay: c.bench}, c, at}, nil) {
 				return
 			}
 		}
@@ -65,25 +64,20 @@ func (c *clocked) shots() iter.Seq2[Shot, error] {
 
 // clockedShot is one of these requests.
 type clockedShot struct {
-	*clocked
-	at      time.Time
-	request *Request
+	benchShot
+	clock *clocked
+	at    time.Time
 }
 
 func (s *clockedShot) Recorded() (time.Time, string) { return s.at, "" }
 
-func (s *clockedShot) Prepare(context.Context) (err error) {
-	s.request, err = s.bench.load()
-	return err
-}
-
 func (s *clockedShot) Send(ctx context.Context, due time.Time) error {
-	result, err := s.bench.sender.Send(ctx, s.request, s.bench.aim)
-	if err != nil || result.Err != nil {
-		return fmt.Errorf("%w %w", err, result.Err)
+	result, err := s.send(ctx)
+	if err != nil {
+		return err
 	}
-	s.mu.Lock()
-	s.late = append(s.late, result.Time.Sub(due))
-	s.mu.Unlock()
-	return result.Kept.Close()
+	s.clock.mu.Lock()
+	defer s.clock.mu.Unlock()
+	s.clock.late = append(s.clock.late, result.Time.Sub(due))
+	return nil
 }

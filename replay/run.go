@@ -39,9 +39,6 @@ type Options struct {
 
 const (
 	pacedConcurrency = 64
-	// ahead is how many shots are read before they are due, and how many may
-	// wait for those of their key: memory stays flat, however many there are.
-	ahead = 256
 	// lead is how long before it is due a shot is prepared: long enough for the
 	// tape to be slow for a moment, short enough that a signature is fresh.
 	lead = time.Second
@@ -55,17 +52,14 @@ const (
 // When ctx ends no shot is sent any more. Those under way get the end of it too.
 func Run(ctx context.Context, shots iter.Seq2[Shot, error], o Options) error {
 	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	r := &run{
-		o: o, cancel: cancel, ahead: make(chan *slot, ahead), unprepared: make(chan *slot, ahead), started: make(chan struct{}),
-		turn: make(chan struct{}, 1), line: line{room: make(chan struct{}, ahead), waiting: make(map[string][]*slot)},
-	}
+	r := &run{o: o, cancel: cancel, plan: newPlan(), started: make(chan struct{}), turn: make(chan struct{}, 1)}
 	if r.o.Wait == nil {
 		r.o.Wait = waitUntil
 	}
 	r.turn <- struct{}{}
-	var all sync.WaitGroup
-	all.Go(func() { r.read(ctx, shots) })
+	var all, watching sync.WaitGroup
+	watching.Go(func() { <-ctx.Done(); r.plan.stop() })
+	all.Go(func() { r.read(shots) })
 	for range preparers() {
 		all.Go(func() { r.prepare(ctx) })
 	}
@@ -73,10 +67,13 @@ func Run(ctx context.Context, shots iter.Seq2[Shot, error], o Options) error {
 		all.Go(func() { r.send(ctx) })
 	}
 	all.Wait()
+	err := r.unread
 	if ctx.Err() != nil {
-		return context.Cause(ctx)
+		err = context.Cause(ctx)
 	}
-	return r.unread
+	cancel(nil)
+	watching.Wait()
+	return err
 }
 
 func (o Options) concurrency() int {
@@ -90,36 +87,22 @@ func (o Options) concurrency() int {
 // processors and for the tape.
 func preparers() int { return 2 * runtime.GOMAXPROCS(0) }
 
-// run is a Run under way.
-//
-//	read → ahead ────────────→ send, as many as go at once
-//	     → unprepared → prepare ↗ slot.ready
+// run is a Run under way. One reads what is sent, some prepare it, and as many send it as are to be under way at once.
 type run struct {
-	o          Options
-	cancel     context.CancelCauseFunc
-	ahead      chan *slot // in order; closed behind the last
-	unprepared chan *slot // the same ones
-	unread     error      // why no more could be read; to be read behind read's end
+	o      Options
+	cancel context.CancelCauseFunc
+	plan   *plan
+	unread error // why no more could be read; to be read behind read's end
 
+	// The clock of a Pace.
 	start   time.Time     // when the first shot is due; to be read behind started
 	started chan struct{} // closed when it is known
-
-	turn chan struct{} // whoever takes what is in it takes the next shot and waits until that is due
-	line line
-}
-
-// slot is a shot and its place.
-type slot struct {
-	Shot
-	key   string
-	due   time.Duration // since the start
-	ready chan struct{} // closed when it is prepared
+	turn    chan struct{} // whoever takes what is in it waits until the next shot is due, and sends that
 }
 
 // read reads shots ahead.
-func (r *run) read(ctx context.Context, shots iter.Seq2[Shot, error]) {
-	defer close(r.unprepared)
-	defer close(r.ahead)
+func (r *run) read(shots iter.Seq2[Shot, error]) {
+	defer r.plan.end()
 	var at step
 	for range max(1, r.o.Loops) {
 		for shot, err := range shots {
@@ -129,13 +112,8 @@ func (r *run) read(ctx context.Context, shots iter.Seq2[Shot, error]) {
 			}
 			recorded, key := shot.Recorded()
 			at = r.o.Pace.next(at, recorded)
-			s := &slot{shot, key, at.due, make(chan struct{})}
-			for _, to := range []chan<- *slot{r.unprepared, r.ahead} {
-				select {
-				case to <- s:
-				case <-ctx.Done():
-					return
-				}
+			if !r.plan.add(slot{Shot: shot, key: key, due: at.due}) {
+				return
 			}
 		}
 	}
@@ -143,7 +121,7 @@ func (r *run) read(ctx context.Context, shots iter.Seq2[Shot, error]) {
 
 // prepare gets shots ready before they are due.
 func (r *run) prepare(ctx context.Context) {
-	for s := range r.unprepared {
+	for s := r.plan.toPrepare(); s != nil; s = r.plan.toPrepare() {
 		if ctx.Err() != nil || s.due > lead && !r.waitFor(ctx, s.due-lead) {
 			return
 		}
@@ -151,7 +129,7 @@ func (r *run) prepare(ctx context.Context) {
 			r.cancel(err)
 			return
 		}
-		close(s.ready)
+		r.plan.isPrepared(s)
 	}
 }
 
@@ -174,9 +152,9 @@ func (r *run) waitFor(ctx context.Context, due time.Duration) bool {
 
 // send sends shots, one behind the other.
 func (r *run) send(ctx context.Context) {
-	for s := r.next(ctx); s != nil; s = r.next(ctx) {
-		for ; s != nil && ctx.Err() == nil; s = r.line.successor(s.key) {
-			if err := s.Send(ctx, r.dueAt(s)); err != nil {
+	for s, ok := r.next(ctx); ok; s, ok = r.next(ctx) {
+		for ; ok && ctx.Err() == nil; s, ok = r.plan.after(s.key) {
+			if err := s.Send(ctx, r.dueAt(s.due)); err != nil {
 				r.cancel(err)
 				return
 			}
@@ -184,119 +162,41 @@ func (r *run) send(ctx context.Context) {
 	}
 }
 
-func (r *run) dueAt(s *slot) time.Time {
+// dueAt is when a shot is due; zero when there is no such time.
+func (r *run) dueAt(due time.Duration) time.Time {
 	if !r.o.Pace.paced() {
 		return time.Time{}
 	}
-	return r.start.Add(s.due)
+	return r.start.Add(due)
 }
 
-// next waits until the next shot is due, and is nil when there is none. Who has
-// waited for it sends it, so that nothing comes between.
-func (r *run) next(ctx context.Context) *slot {
-	<-r.turn
-	defer func() { r.turn <- struct{}{} }()
+// next waits until the next shot is to be sent; ok is false when there is none.
+func (r *run) next(ctx context.Context) (s slot, ok bool) {
+	if r.o.Pace.paced() { // who has waited for it sends it, so that nothing comes between
+		<-r.turn
+		defer func() { r.turn <- struct{}{} }()
+	}
 	for {
-		s := r.take(ctx)
-		if s == nil || r.line.enter(ctx, s) {
-			return s
+		if r.o.Pace.paced() && !r.due(ctx) {
+			return slot{}, false
+		}
+		if s, goes, more := r.plan.take(); goes || !more {
+			return s, more
 		}
 	}
 }
 
-// take takes the next shot when it is ready and due. The caller has the turn.
-func (r *run) take(ctx context.Context) *slot {
-	if ctx.Err() != nil {
-		return nil
-	}
-	select {
-	case s, more := <-r.ahead:
-		if !more {
-			return nil
-		}
-		select {
-		case <-s.ready:
-		case <-ctx.Done():
-			return nil
-		}
-		if r.start.IsZero() {
-			r.start = time.Now()
-			close(r.started)
-		}
-		if r.o.Pace.paced() && !r.o.Wait(ctx, r.start.Add(s.due)) {
-			return nil
-		}
-		return s
-	case <-ctx.Done():
-		return nil
-	}
-}
-
-// line is where shots wait for those of their key.
-type line struct {
-	room    chan struct{} // has one for each that waits; full: no more may
-	mu      sync.Mutex    // guards waiting
-	waiting map[string][]*slot
-}
-
-// enter says whether a shot may be sent now. If not, it is whoever sends the one
-// before it of its key that gets it from successor. When too many wait, enter
-// waits too.
-func (l *line) enter(ctx context.Context, s *slot) bool {
-	if s.key == "" || l.first(s.key) {
-		return true
-	}
-	select {
-	case l.room <- struct{}{}:
-		return l.join(s)
-	case <-ctx.Done():
+// due waits until the next shot is due, and is false when there is none. The caller has the turn.
+func (r *run) due(ctx context.Context) bool {
+	due, more := r.plan.dueNext()
+	if !more {
 		return false
 	}
-}
-
-// first says whether no shot of a key is under way, and from then on one is.
-func (l *line) first(key string) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.begin(key)
-}
-
-// begin is first for who holds mu.
-func (l *line) begin(key string) bool {
-	_, busy := l.waiting[key]
-	if !busy {
-		l.waiting[key] = nil
+	if r.start.IsZero() {
+		r.start = time.Now()
+		close(r.started)
 	}
-	return !busy
-}
-
-// join is first for one that has room to wait, and does so if it has to.
-func (l *line) join(s *slot) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.begin(s.key) { // the one under way has ended meanwhile
-		<-l.room
-		return true
-	}
-	l.waiting[s.key] = append(l.waiting[s.key], s)
-	return false
-}
-
-// successor is the shot that waits for the one of its key that was just sent.
-func (l *line) successor(key string) *slot {
-	if key == "" {
-		return nil
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	behind := l.waiting[key]
-	if len(behind) == 0 {
-		delete(l.waiting, key)
-		return nil
-	}
-	l.waiting[key] = behind[1:]
-	<-l.room
-	return behind[0]
+	return r.o.Wait(ctx, r.start.Add(due))
 }
 
 // waitUntil waits until a time, as exactly as can be without burning a processor.

@@ -268,3 +268,47 @@ func TestAWaitIsExactEnough(t *testing.T) {
 		t.Error("it did not see the end of its context")
 	}
 }
+
+// countedShot notes its number with the others of its key.
+type countedShot struct {
+	n    int
+	key  string
+	sent *sync.Map // *[]int by key; who sends one of a key has it alone
+}
+
+func (c *countedShot) Recorded() (time.Time, string) { return time.Time{}, c.key }
+func (c *countedShot) Prepare(context.Context) error { return nil }
+func (c *countedShot) Send(context.Context, time.Time) error {
+	of, _ := c.sent.Load(c.key)
+	numbers := of.(*[]int)
+	*numbers = append(*numbers, c.n)
+	return nil
+}
+
+func TestAsFastAsItGoesEachIsSentOnceBehindThoseOfItsKey(t *testing.T) {
+	const shots = 5000
+	for _, keys := range []int{1, 3, 40, 2 * ahead} {
+		var sent sync.Map
+		want := make([][]int, keys)
+		for k := range keys {
+			sent.Store(fmt.Sprint(k), new([]int))
+		}
+		err := Run(t.Context(), func(yield func(Shot, error) bool) {
+			for n := range shots {
+				k := n * n % keys
+				want[k] = append(want[k], n)
+				if !yield(&countedShot{n, fmt.Sprint(k), &sent}, nil) {
+					return
+				}
+			}
+		}, Options{Concurrency: 16})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for k := range keys {
+			if of, _ := sent.Load(fmt.Sprint(k)); !slices.Equal(*of.(*[]int), want[k]) {
+				t.Errorf("of %d keys, those of %d came as %v", keys, k, *of.(*[]int))
+			}
+		}
+	}
+}
