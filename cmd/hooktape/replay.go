@@ -50,14 +50,14 @@ otherwise.
 
 The path of URL takes the place of the source's path, as a target's does; when
 URL has no path the recorded one stays. Flags choose among the accepted records
-unless --verdict names others; of a session and of a tape file all are sent, of
-others the newest 50 unless --limit says otherwise. Each send is put on the tape
-as an attempt of its record. Records of a tape file are named by the ids that they
-had where they were recorded. Of a session or a tape file, the calls that the app
-itself made to others are left out, unless --source names theirs; --resign signs
-what somebody signs. What the config meant for no target, as an ack with deliver =
-false does, is left out too, since the app never answered it: --undelivered sends
-it, and so does naming it.
+unless --verdict names others; of a session and of a tape file all of these are
+sent, of others the newest 50 unless --limit says otherwise. Each send is put on
+the tape as an attempt of its record. Records of a tape file are named by the ids
+that they had where they were recorded. Of a session or a tape file, the calls that
+the app itself made to others are left out, unless --source names theirs; --resign
+signs what somebody signs. What the config meant for no target, as an ack with
+deliver = false does, is left out too, since the app never answered it:
+--undelivered sends it, and so does naming it.
 
 --set, --add and --unset change parts of the requests, and --vary sends each in
 several variations. All of them are checked with all records before anything is
@@ -71,8 +71,8 @@ path takes the place of that one's path at the beginning of a rewritten path.
 
 The exit code is 0 when every response was that of then and as expected, 1 when
 not, or when there was none to compare it with, 3 when the first target could not be
-reached or a tape file is damaged, and 130 when it was interrupted. Reports are
-written in any case; in a job on GitHub its summary gets one.`
+reached, a tape file is damaged or no record was chosen, and 130 when it was
+interrupted. Reports are written in any case; in a job on GitHub its summary gets one.`
 
 func newReplay(e *env) *cobra.Command {
 	var f replayFlags
@@ -181,7 +181,9 @@ func (f *replayFlags) replayer(e *env, args []string) (*replayer, error) {
 	if err != nil {
 		return nil, err
 	}
-	if filter.Verdicts == nil {
+	accepted := filter.Verdicts == nil
+	whole := f.session() && f.chosen.limit == 0 // then what is left out can be counted
+	if accepted && !whole {
 		filter.Verdicts = []store.Verdict{store.Accepted}
 	}
 	options, err := f.clock.options()
@@ -190,7 +192,7 @@ func (f *replayFlags) replayer(e *env, args []string) (*replayer, error) {
 	}
 	r := &replayer{
 		env: e, flags: f, filter: filter, options: options, sender: replay.Sender{Client: new(wire.Client)},
-		many: len(args) != 1, named: len(args) > 0, all: int64(len(args)), began: e.now(), early: semaphore.NewWeighted(earlyBytes),
+		accepted: accepted, many: len(args) != 1, named: len(args) > 0, all: int64(len(args)), began: e.now(), early: semaphore.NewWeighted(earlyBytes),
 	}
 	if r.wait, err = someTime("--wait", f.wait); err != nil {
 		return nil, err
@@ -270,6 +272,8 @@ type replayer struct {
 	named   bool // records are named, and not chosen by flags
 	began   time.Time
 
+	accepted bool // of those that flags choose, only what was accepted is sent
+
 	variations []variation  // in which each request is sent; one without a name where nothing is varied
 	shown      []*expr.Expr // of each variation
 
@@ -285,6 +289,7 @@ type replayer struct {
 
 	found   int // records, so far
 	left    leftOut
+	passed  atomic.Int64        // records that were left out, in all loops
 	all     int64               // records that are to be sent, as far as that is known; else 0
 	reached atomic.Bool         // a target was
 	early   *semaphore.Weighted // for the bytes of bodies that are made before they are sent

@@ -7,6 +7,7 @@ import (
 
 	"github.com/hooktape/hooktape/relay/inspect"
 	"github.com/hooktape/hooktape/replay"
+	"github.com/hooktape/hooktape/store"
 )
 
 // chosen asks for the records, by name or as flags choose.
@@ -24,7 +25,8 @@ func (r *replayer) shots(ctx context.Context, names []string) iter.Seq2[replay.S
 				return
 			}
 			if r.leavesOut(&rec, &left) {
-				r.left.Outbound, r.left.Undelivered = max(r.left.Outbound, left.Outbound), max(r.left.Undelivered, left.Undelivered)
+				r.left = left.most(r.left)
+				r.passed.Add(1)
 				continue
 			}
 			found++
@@ -49,6 +51,14 @@ func (r *replayer) shots(ctx context.Context, names []string) iter.Seq2[replay.S
 type leftOut struct {
 	Outbound    int `json:"outbound"`    // calls that the app itself made, to others
 	Undelivered int `json:"undelivered"` // what the config meant for no target, so that the app never answered it
+	Unaccepted  int `json:"unaccepted"`  // of a session or a tape file: what was refused, a handshake or a duplicate
+}
+
+func (l leftOut) all() int { return l.Outbound + l.Undelivered + l.Unaccepted }
+
+// most has the larger counts of two loops.
+func (l leftOut) most(other leftOut) leftOut {
+	return leftOut{max(l.Outbound, other.Outbound), max(l.Undelivered, other.Undelivered), max(l.Unaccepted, other.Unaccepted)}
 }
 
 // leavesOut counts a record in when it is none for the app: the calls of a session that the app itself made are sent when
@@ -57,6 +67,9 @@ func (r *replayer) leavesOut(rec *inspect.Playable, into *leftOut) bool {
 	switch {
 	case r.named:
 		return false
+	case r.accepted && rec.Verdict != store.Accepted:
+		into.Unaccepted++
+		return true
 	case rec.Outbound && r.flags.session() && r.filter.Source == "":
 		into.Outbound++
 		return true
@@ -93,7 +106,7 @@ func (r *replayer) lookAtSession(ctx context.Context) error {
 			}
 		}
 	}
-	if r.flags.chosen.where != "" || r.flags.chosen.limit > 0 && r.flags.session() {
+	if f := &r.flags.chosen; f.where+f.source+f.since+f.until != "" || f.verdicts != nil || f.limit > 0 && r.flags.session() {
 		r.all = 0 // some of them
 	}
 	r.all *= int64(r.options.Loops)

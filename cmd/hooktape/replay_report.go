@@ -151,7 +151,7 @@ func (r *reporter) take(some []played) {
 	if r.unrecorded != nil {
 		r.lost += countSent(some)
 	}
-	r.progress.show(r.begun, r.of.all, func() string {
+	r.progress.show(r.begun+r.of.passed.Load(), r.of.all, func() string {
 		return fmt.Sprintf("%s, %d to look at", counted(int(r.begun), "record"), r.summary.Bad())
 	})
 }

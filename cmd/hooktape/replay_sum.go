@@ -37,13 +37,14 @@ func (r *replayer) sum() error {
 		return cannot("--undelivered sends them", "replay: the config meant these records for no target, nothing was sent")
 	case r.found == 0 && r.left.Outbound > 0:
 		return cannot("--source NAME sends those of one source", "replay: these records are calls that the app made to others, nothing was sent")
+	case r.found == 0 && r.left.Unaccepted > 0:
+		return cannot("--verdict no_source and the like sends them", "replay: none of these records was accepted, nothing was sent")
 	case r.found == 0 && r.flags.file != "":
-		return cannot("refused records are sent with --verdict only", "replay: no record of %s is like that, nothing was sent", clean(r.flags.file))
+		return cannot("", "replay: no record of %s is like that, nothing was sent", clean(r.flags.file))
 	case r.found == 0 && r.flags.session():
-		return cannot("hooktape list --session NAME shows what is in it; refused records are sent with --verdict only",
-			"replay: no record of session %q is like that, nothing was sent", r.filter.Session)
+		return cannot("hooktape list --session NAME shows what is in it", "replay: no record of session %q is like that, nothing was sent", r.filter.Session)
 	case r.found == 0:
-		return nil
+		return cannot("hooktape list shows what there is; refused records are sent with --verdict only", "replay: no record is like that, nothing was sent")
 	case s.Sent() == 0:
 		return cannot("", "replay: nothing could be sent")
 	case r.damaged:
@@ -56,9 +57,6 @@ func (r *replayer) sum() error {
 
 // notes says what there is to say of a replay that came to its end beside its sums.
 func (r *replayer) notes() {
-	if r.found == 0 && !r.flags.session() {
-		fmt.Fprintln(r.env.stderr, "no record is like that, nothing was sent")
-	}
 	if gone := r.report.gone; gone > 0 {
 		fmt.Fprintf(r.env.stderr, "%s not on the tape: their records were deleted meanwhile\n", count(gone, "attempt is", "attempts are"))
 	}
@@ -67,6 +65,9 @@ func (r *replayer) notes() {
 	}
 	if n := r.left.Undelivered; n > 0 {
 		fmt.Fprintf(r.env.stderr, "%s left out that the config meant for no target: --undelivered sends them\n", count(n, "record was", "records were"))
+	}
+	if n := r.left.Unaccepted; n > 0 {
+		fmt.Fprintf(r.env.stderr, "%s left out as not accepted: --verdict no_source and the like sends them\n", count(n, "record was", "records were"))
 	}
 	if n := r.report.unanswered; n > 0 {
 		fmt.Fprintf(r.env.stderr, "%s nothing to be compared with: --accept makes what came the baseline, --expect says what is right\n", count(n, "request has", "requests have"))
@@ -85,7 +86,7 @@ func (r *replayer) notes() {
 // finish writes all that is told at the end of a replay, which err ended before its time if it is not nil.
 func (r *reporter) finish(interrupted bool, err error) error {
 	took := r.of.env.now().Sub(r.of.began)
-	r.summary.LeftOut = r.of.left.Outbound + r.of.left.Undelivered
+	r.summary.LeftOut = r.of.left.all()
 	failed := r.of.files.end(&r.summary, took, brokenOff(interrupted, err))
 	failed = errors.Join(failed, r.endTable())
 	if r.of.flags.asJSON {

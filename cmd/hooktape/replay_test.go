@@ -165,7 +165,7 @@ func TestReplaySendsWhatFlagsChooseInTheOrderItCame(t *testing.T) {
 	if out := d.hooktape("replay", "--verdict", "method_not_allowed"); out.code != exitNotSo || !strings.Contains(out.stdout, "nothing came back") || !strings.HasSuffix(app.got(), "GET /in") {
 		t.Errorf("%+v %s", out, app.got())
 	}
-	if out := d.hooktape("replay", "--source", "nobody"); out.code != exitDone || !strings.Contains(out.stderr, "nothing was sent") {
+	if out := d.hooktape("replay", "--source", "nobody"); out.code != exitCannot || !strings.Contains(out.stderr, "nothing was sent") {
 		t.Errorf("%+v", out)
 	}
 }
