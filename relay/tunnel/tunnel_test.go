@@ -241,7 +241,7 @@ func TestAKeptStreamThatTheLaptopHasClosedLosesNothing(t *testing.T) {
 		preface, _ := new(Preface).Bytes()
 		path := fmt.Sprint("/", i)
 		r, err := client.Do(t.Context(), &wire.Outgoing{
-			Preface: preface, Head: "GET " + path + " HTTP/1.1\r\nHost: h\r\n\r\n", Method: "GET", Dial: at.Open, Kept: "a", MaxKept: 1,
+			Preface: preface, Head: "GET " + path + " HTTP/1.1\r\nHost: h\r\n\r\n", Method: "GET", Dial: at.Open, Kept: "a", MaxKept: 1, Known: true,
 		})
 		if err != nil {
 			t.Fatalf("request %d: %v", i, err)
