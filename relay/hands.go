@@ -5,8 +5,8 @@ import "sync"
 // handsKept is how many hands wait for something to do at most: as many as are busy at once where much comes in.
 const handsKept = 256
 
-// hands are goroutines that make attempts, each one after another. An attempt goes deep, through TLS maybe, and may outlast
-// the request that it is made for; a new goroutine would grow its stack anew for each.
+// hands are goroutines that make attempts of deliveries, each one after another. An attempt goes deep, through TLS maybe; a
+// new goroutine would grow its stack anew for each.
 type hands struct {
 	running sync.WaitGroup
 

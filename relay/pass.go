@@ -24,29 +24,21 @@ const (
 // under it. Pass discards r.raw when no attempt needs it any more.
 func (r *reception) pass() {
 	m := message{rec: r.rec, head: r.x.Head, raw: r.rec.Raw}
-	var patience <-chan time.Time // never, when there is none: then the first failure is the answer
-	if r.src.Patience > 0 {
-		timer := time.NewTimer(r.src.Patience)
-		defer timer.Stop()
-		patience = timer.C
-	}
+	over := time.Now().Add(r.src.Patience)
+	hasty := r.src.Patience == 0 // then the first failure is the answer
 	if !r.comesFirst() {
-		if patience == nil {
+		if hasty {
 			r.turnBack(busyKey(r.target))
 		} else {
-			r.takeOver(nil)
+			r.takeOver(false)
 		}
 		return
 	}
 	for wait := passRetryMin; ; wait = min(2*wait, passRetryMax) {
 		m.attempt++
 		back := r.target.arrival()
-		flying := r.fly(m)
-		var s sent
-		select {
-		case s = <-flying:
-		case <-patience:
-			r.takeOver(flying)
+		s, inTime := r.attempt(m, over)
+		if !inTime {
 			return
 		}
 		if s.response != nil {
@@ -56,7 +48,7 @@ func (r *reception) pass() {
 			return
 		}
 		r.target.missed(s)
-		if patience == nil || s.hopeless {
+		if hasty || s.hopeless {
 			r.endTurn()
 			r.unreached(s)
 			r.raw.Discard()
@@ -67,45 +59,59 @@ func (r *reception) pass() {
 		if !s.away {
 			r.owed.Due = r.now().Add(backoff(r.target.config().Retry, 1, r.jitter()))
 		}
-		if !s.away || !r.again(wait, patience, back) {
-			r.takeOver(nil)
+		if !s.away || !r.again(wait, over, back) {
+			r.takeOver(false)
 			return
 		}
 	}
 }
 
-// fly makes an attempt beside the request, since it may outlast the patience of the sender.
-func (r *reception) fly(m message) <-chan sent {
-	flying := make(chan sent, 1)
-	r.hands.do(func() { flying <- r.send(r.ctx, r.target, m) })
-	return flying
+// attempt makes an attempt, and says whether patience lasted for it. If not, hooktape has taken over, and what the attempt
+// came to is seen to.
+func (r *reception) attempt(m message, over time.Time) (s sent, inTime bool) {
+	if r.src.Patience == 0 {
+		return r.send(r.ctx, r.target, m), true
+	}
+	r.decided.Add(1)
+	inTime = r.x.Within(time.Until(over), func() { s = r.send(r.ctx, r.target, m) }, func() {
+		defer r.end()
+		defer r.decided.Done()
+		r.land = r.takeOver(true)
+	})
+	if inTime {
+		r.decided.Done()
+	} else {
+		r.decided.Wait()
+		r.land(s)
+	}
+	return s, inTime
 }
 
 // again waits before the next try, or until a laptop is back, and says whether there is one: not when patience is over or
 // the agent stops.
-func (r *reception) again(wait time.Duration, patience <-chan time.Time, back <-chan struct{}) bool {
-	pause := time.NewTimer(wait)
+func (r *reception) again(wait time.Duration, over time.Time, back <-chan struct{}) bool {
+	left := time.Until(over)
+	pause := time.NewTimer(min(wait, left))
 	defer pause.Stop()
 	select {
 	case <-pause.C:
-		return true
+		return wait < left
 	case <-back:
 		return true
-	case <-patience:
 	case <-r.stopping:
 	}
 	return false
 }
 
-// takeOver makes the delivery hooktape's, and answers the sender. An attempt under way goes on and counts.
-func (r *reception) takeOver(flying <-chan sent) {
+// takeOver makes the delivery hooktape's, and answers the sender. An attempt under way goes on and counts: land is to be
+// called with it.
+func (r *reception) takeOver(flying bool) (land func(sent)) {
 	t, id := r.target, r.rec.ID
 	defer r.leaveEntrance()
 	if !r.enter(t) {
-		r.tooMany(flying)
-		return
+		return r.tooMany(flying)
 	}
-	if flying != nil {
+	if flying {
 		t.claim(id)
 	}
 	r.owed.Record, r.owed.Created = id, r.now()
@@ -119,15 +125,14 @@ func (r *reception) takeOver(flying <-chan sent) {
 		r.tookOver = true
 		r.acknowledge()
 	}
-	if flying == nil {
+	if !flying {
 		r.raw.Discard()
-		return
+		return nil
 	}
 	end := r.outlast()
-	r.sending.Go(func() {
+	return func(s sent) {
 		defer end()
 		defer t.land(id)
-		s := <-flying
 		if err == nil {
 			t.settle(r.owed, s)
 			return
@@ -136,7 +141,7 @@ func (r *reception) takeOver(flying <-chan sent) {
 			s.response.Close()
 		}
 		s.discard()
-	})
+	}
 }
 
 // passOn gives the sender the response of the target as the target gave it, and records it.
@@ -252,16 +257,15 @@ func (r *reception) outlast() (end func()) {
 
 // tooMany answers when patience is over and no more deliveries may wait for the target. What an attempt under way comes
 // to is kept; the sender owns the retry.
-func (r *reception) tooMany(flying <-chan sent) {
-	if flying == nil {
+func (r *reception) tooMany(flying bool) (land func(sent)) {
+	if !flying {
 		r.turnBack(full(r.target))
-		return
+		return nil
 	}
 	answer := r.refuseNow(full(r.target))
 	end := r.outlast()
-	r.sending.Go(func() {
+	return func(s sent) {
 		defer end()
-		s := <-flying
 		kept := r.store.Spool()
 		defer kept.Discard()
 		defer s.discard()
@@ -271,7 +275,7 @@ func (r *reception) tooMany(flying <-chan sent) {
 		o := s.outcome()
 		o.Response, o.Answer = kept, answer
 		r.finish(s, o)
-	})
+	}
 }
 
 // stream writes a head and then a body, the first of it together with the head. It reads the body to its end even

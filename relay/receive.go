@@ -43,12 +43,13 @@ type reception struct {
 	turn    *spot                  // in target.turns, until hooktape owns the delivery or the target has answered; nil: in no order
 	room    room                   // in memory, while it is under way
 	held    holding                // memory for the whole of a large body
+
+	land    func(sent)     // what is done with an attempt that patience did not last for
+	decided sync.WaitGroup // land is set
 }
 
 // serve brings one request onto the tape, answers it, and sees to its deliveries.
 func (a *Agent) serve(x *wire.Exchange) {
-	a.exchanges.Add(1)
-	defer a.exchanges.Add(-1)
 	routes := a.routes.Load()
 	if a.takesTunnel(x, routes.trusted) {
 		return
@@ -66,11 +67,16 @@ func (a *Agent) serve(x *wire.Exchange) {
 	r.receive()
 }
 
-// receive brings a request that its head has been judged by onto the tape, and answers it.
+// receive brings a request that its head has been judged by onto the tape, and answers it. Where the sender's patience
+// ends before the target answers, it goes on with the exchange elsewhere.
 func (r *reception) receive() {
+	r.exchanges.Add(1)
+	defer func() {
+		if !r.x.Left() {
+			r.end()
+		}
+	}()
 	r.makeRoom()
-	defer r.giveBack()
-	defer r.endTurn()
 	err := r.take()
 	if err == nil && !r.rolled {
 		err = r.commit()
@@ -85,13 +91,20 @@ func (r *reception) receive() {
 	case r.target != nil:
 		r.forgetBody()
 		r.pass()
-		r.letOn()
 		return // pass sees to r.raw, which an attempt may still need
 	default:
 		r.acknowledge()
 	}
-	r.letOn()
 	r.raw.Discard()
+}
+
+// end lets go of what the request holds while it is under way.
+func (r *reception) end() {
+	r.letOn()
+	r.endTurn()
+	r.held.giveBack()
+	r.room.giveBack()
+	r.exchanges.Add(-1)
 }
 
 // check judges the request by its head.
@@ -118,12 +131,6 @@ func (r *reception) take() error {
 	err := r.read()
 	r.rolled = r.isOver() // the body may have given reason to refuse it
 	return err
-}
-
-// giveBack lets others have the memory of the request.
-func (r *reception) giveBack() {
-	r.held.giveBack()
-	r.room.giveBack()
 }
 
 // forgetBody frees a large body while the target is waited for. Should an ack need it, it is read again.

@@ -4,6 +4,7 @@ import (
 	"io"
 	"net"
 	"runtime/debug"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -27,12 +28,13 @@ const (
 	freshGrace = 5 * time.Second
 )
 
-// A conn is one connection of a Server, run by one goroutine.
+// A conn is one connection of a Server, run by one goroutine at a time.
 type conn struct {
-	server *Server
-	sock   *socket
-	stream net.Conn // what HTTP is spoken on: sock, or TLS on it
-	secure bool
+	server  *Server
+	running *sync.WaitGroup // counts the goroutines of all connections of its listener
+	sock    *socket
+	stream  net.Conn // what HTTP is spoken on: sock, or TLS on it
+	secure  bool
 
 	remote, local net.Addr   // of the connection, as text only once
 	shared        SharedConn // nil: it has one sender
@@ -53,10 +55,10 @@ type conn struct {
 	draining atomic.Bool // its last answer is written: it may be ended though bytes come
 }
 
-func newConn(s *Server, nc net.Conn) *conn {
+func newConn(s *Server, nc net.Conn, running *sync.WaitGroup) *conn {
 	sock := newSocket(nc, s.limits.WriteTimeout)
 	c := &conn{
-		server: s, sock: sock, stream: sock, placed: true, remote: spellOut(nc.RemoteAddr()), local: spellOut(nc.LocalAddr()),
+		server: s, running: running, sock: sock, stream: sock, placed: true, remote: spellOut(nc.RemoteAddr()), local: spellOut(nc.LocalAddr()),
 	}
 	c.shared, _ = nc.(SharedConn)
 	c.idle.Store(s.clock(time.Now().Add(freshGrace)))
@@ -76,18 +78,30 @@ func spellOut(a net.Addr) net.Addr { return &spelledAddr{a, a.String()} }
 // run serves the requests of the connection, then closes it.
 func (c *conn) run() {
 	c.in = newBuffer()
-	defer c.end()
-	if c.server.tls != nil && !c.secured() {
-		return
-	}
-	for c.await() {
+	c.serve(func() bool { return c.server.tls == nil || c.secured() })
+}
+
+// serve serves requests once the connection is ready for them, then closes it: unless it goes on elsewhere.
+func (c *conn) serve(ready func() bool) {
+	var x *Exchange // the last one
+	defer func() {
+		v := recover()
+		if v != nil && c.server.Panicked != nil {
+			c.server.Panicked(v, debug.Stack())
+		}
+		if x == nil || !x.left {
+			c.end(v != nil)
+		}
+	}()
+	for more := ready(); more && c.await(); more = x.over() {
 		head, err := c.readHead()
 		if err != nil {
 			c.refuse(err)
 			return
 		}
 		c.giveBack()
-		if !c.exchange(head) || !c.next() {
+		x = newExchange(c, head)
+		if c.server.Serve(x); x.left {
 			return
 		}
 	}
@@ -103,13 +117,10 @@ func (c *conn) next() bool {
 	return c.in.empty()
 }
 
-// end closes the connection and tells of a panic, if that is why.
-func (c *conn) end() {
-	if v := recover(); v != nil {
+// end closes the connection, at once if that is for a panic.
+func (c *conn) end(panicked bool) {
+	if panicked {
 		c.linger, c.gone = false, false
-		if c.server.Panicked != nil {
-			c.server.Panicked(v, debug.Stack())
-		}
 	}
 	c.in.empties()
 	c.giveBack()
@@ -291,18 +302,16 @@ func (e *cutError) Error() string        { return "connection lost: " + e.cause.
 func (e *cutError) Unwrap() error        { return e.cause }
 func (e *cutError) Is(target error) bool { return target == io.ErrUnexpectedEOF }
 
-// exchange lets Serve answer one request. It is true when the connection can
-// take the next one.
-func (c *conn) exchange(head *RequestHead) bool {
-	x := newExchange(c, head)
-	c.server.Serve(x)
+// over ends an exchange. It is true when the connection can take the next one.
+func (x *Exchange) over() bool {
+	c := x.conn
 	if c.gone || !x.wrote || x.failed {
 		return false
 	}
 	if x.canLiveOn() && !x.told {
-		return true
+		return c.next()
 	}
-	c.linger = head.KeepAlive || !x.framer.Done() || !c.in.empty()
+	c.linger = x.Head.KeepAlive || !x.framer.Done() || !c.in.empty()
 	return false
 }
 

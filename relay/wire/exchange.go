@@ -10,7 +10,7 @@ import (
 const bodyGrace = 10 * time.Second
 
 // An Exchange is one request and its answer. It is for the goroutine that Serve
-// runs on, and over when Serve returns.
+// runs on, and over when Serve returns; but see Within.
 type Exchange struct {
 	Head   *RequestHead
 	Time   time.Time // arrival of the first byte
@@ -30,6 +30,7 @@ type Exchange struct {
 	failed bool // to write
 	last   bool // the connection must close after this exchange
 	told   bool // that the connection closes: what KeepAlive has said
+	left   bool // it goes on elsewhere: Left
 }
 
 func newExchange(c *conn, head *RequestHead) *Exchange {
@@ -175,3 +176,34 @@ func (x *Exchange) Write(p []byte) (int, error) {
 	}
 	return n, err
 }
+
+// Within runs do, and says whether that was over in time. When it was not, late is
+// run in the meantime on another goroutine, where the exchange is over when it
+// returns, and the connection goes on: Serve must not use it any more. A time that
+// is over already leaves it to chance.
+//
+// So what may take long needs no goroutine of its own where, as nearly always, it
+// does not.
+func (x *Exchange) Within(limit time.Duration, do, late func()) (inTime bool) {
+	c := x.conn
+	c.running.Add(1) // here, since this goroutine may end before late begins
+	timer := time.AfterFunc(limit, func() {
+		defer c.running.Done()
+		c.serve(func() bool {
+			late()
+			return x.over()
+		})
+	})
+	defer func() { // also when do panics
+		if inTime = timer.Stop(); inTime {
+			c.running.Done()
+		}
+		x.left = !inTime
+	}()
+	do()
+	return inTime
+}
+
+// Left says whether the exchange goes on elsewhere. It is for the goroutine that
+// Serve runs on.
+func (x *Exchange) Left() bool { return x.left }

@@ -186,7 +186,7 @@ func (s *Server) accept(l net.Listener, running *sync.WaitGroup) error {
 		switch {
 		case err == nil:
 			pause = 0
-			if c := s.admit(nc); c != nil {
+			if c := s.admit(nc, running); c != nil {
 				running.Go(c.run)
 			}
 		case s.stopping.Load():
@@ -215,7 +215,7 @@ func (s *Server) acceptFailed(err error) {
 
 // admit registers an accepted connection, once there is a place for it. It
 // returns nil, with the connection closed, when the server stops.
-func (s *Server) admit(nc net.Conn) *conn {
+func (s *Server) admit(nc net.Conn, running *sync.WaitGroup) *conn {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.queued.Add(1)
@@ -225,7 +225,7 @@ func (s *Server) admit(nc net.Conn) *conn {
 		_ = nc.Close()
 		return nil
 	}
-	c := newConn(s, nc)
+	c := newConn(s, nc, running)
 	s.conns[c] = struct{}{}
 	s.open++
 	return c
