@@ -126,7 +126,7 @@ func (s *sent) listen(kept *store.Spool, now func() time.Time) (*reply, error) {
 	if err == nil {
 		_, err = io.Copy(io.Discard, from) // what is too much to look at, and trailers
 	}
-	s.end(errors.Join(err, from.err), now())
+	s.end(err, from.err, now())
 	s.lost = from.err != nil
 	s.response.Close()
 	if err != nil {

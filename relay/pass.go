@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"time"
 
 	"github.com/hooktape/hooktape/relay/wire"
@@ -162,16 +163,19 @@ func (r *reception) passOn(s sent) {
 	from := &tee{from: s.response, to: kept}
 	from.keep([]byte(s.response.Head.Raw))
 	var body io.Reader = from
-	var told io.Writer = r.x
+	var told io.Writer = parting{r.x, s.response}
 	if passing.Decode {
 		body = wire.NewBodyReader(s.response.Head.Framing, from)
 		outcome.AnswerRaw = r.store.Spool()
 		defer outcome.AnswerRaw.Discard()
 		answer.FromAttempt = 0
-		told = io.MultiWriter(r.x, outcome.AnswerRaw)
+		told = io.MultiWriter(told, outcome.AnswerRaw)
 	}
 	readErr, writeErr := stream(told, head, body)
-	s.end(errors.Join(readErr, from.err), r.now())
+	if writeErr != nil && errors.Is(readErr, os.ErrDeadlineExceeded) {
+		readErr = errEndless
+	}
+	s.end(readErr, from.err, r.now())
 	s.response.Close()
 	if from.err != nil {
 		s.lost, outcome.Response, answer.FromAttempt = true, nil, 0
@@ -188,14 +192,35 @@ func (r *reception) passOn(s sent) {
 	r.finish(s, outcome)
 }
 
+// partingTime is how long the rest of a response is waited for when its sender has left. Most are whole by then, and
+// the tape shows what the app would have said; a stream of events may never be, and its app should learn that nobody listens.
+const partingTime = 2 * time.Second
+
+// errEndless is why the rest of such a response is not on the tape.
+var errEndless = errors.New("its sender had left, and it did not come to its end within " + partingTime.String())
+
+// parting writes a response to its sender.
+type parting struct {
+	to       io.Writer
+	response *wire.Response
+}
+
+func (p parting) Write(b []byte) (int, error) {
+	n, err := p.to.Write(b)
+	if err != nil {
+		p.response.EndBy(time.Now().Add(partingTime))
+	}
+	return n, err
+}
+
 // finish records an answer that came from the target, and tells of it.
 func (r *reception) finish(s sent, o store.Outcome) {
 	if o.Attempt != nil {
 		r.owed.Attempts = 1
 	}
 	s.describe(&r.owed)
-	r.owed.State = store.Failed // the sender was told, and owns the retry
-	if took(s.attempt.Status, s.unmet != nil) {
+	r.owed.State = store.Failed                                              // the sender was told, and owns the retry
+	if took(s.attempt.Status, s.unmet != nil) || s.attempt.Status/100 == 3 { // which sends the sender on, or has nothing new for it
 		r.owed.State = store.Delivered
 	}
 	o.Deliveries = s.deliveries(r.owed)

@@ -151,3 +151,64 @@ func TestWhatWasTakenWithA2xxIsDeliveredThoughTheResponseBreaksOff(t *testing.T)
 		})
 	}
 }
+
+// An app that sends its sender on, or has nothing new for it, has not failed.
+func TestARedirectionThatIsTheAnswerIsDelivered(t *testing.T) {
+	for status, want := range map[string]store.State{
+		"302 Found": store.Delivered, "304 Not Modified": store.Delivered, "400 Bad Request": store.Failed, "500 Oh": store.Failed,
+	} {
+		a := startApp(t, always("HTTP/1.1 "+status+"\r\nLocation: /b\r\nContent-Length: 0\r\n\r\n"))
+		r := start(t, passing(a, time.Minute))
+		if got := r.send(post); !strings.HasPrefix(got, "HTTP/1.1 "+status+"\r\n") {
+			t.Errorf("%s: the sender got %q", status, got)
+		}
+		r.untilStates(map[store.State]int{want: 1})
+		r.end()
+	}
+}
+
+// Nobody listens to a stream of events any more when its sender has left: the app learns it, and the tape tells it.
+func TestAStreamEndsBehindItsSender(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		defer c.Close()
+		event := time.NewTicker(10 * time.Millisecond)
+		defer event.Stop()
+		_, err = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n")
+		for err == nil {
+			<-event.C
+			_, err = io.WriteString(c, "data: x\n\n")
+		}
+	}()
+	src := passing(startApp(t, nil), time.Minute)
+	src.Targets[0].URL = &url.URL{Scheme: "http", Host: l.Addr().String()}
+	r := start(t, src)
+	c, err := net.Dial("tcp", r.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	io.WriteString(c, post)
+	if _, err := io.ReadFull(c, make([]byte, len("HTTP/1.1 200 OK"))); err != nil {
+		t.Fatal(err)
+	}
+	c.Close()
+	select {
+	case <-ended:
+	case <-time.After(patienceOfTests):
+		t.Fatal("the app goes on")
+	}
+	rec := r.wait(Answered).Record
+	if d := r.delivery(rec.ID); d.State != store.Delivered || !strings.Contains(d.Error, errEndless.Error()) || rec.Answer.Error == "" {
+		t.Errorf("delivery %+v, answer %+v", d, rec.Answer)
+	}
+}

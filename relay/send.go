@@ -216,22 +216,22 @@ func (s *sent) fail(err error, now time.Time) {
 	}
 }
 
-// copyTo reads the response to its end: its bytes go to kept, and what pass makes of them, if it is given, too.
-// Errors of kept and of the target end up in the attempt.
+// copyTo reads the response to its end, into kept. Errors of both end up in the attempt.
 func (s *sent) copyTo(kept *store.Spool, now func() time.Time) {
 	defer s.response.Close()
 	buf := buffers.Get().(*[32 << 10]byte)
 	defer buffers.Put(buf)
-	_, err := kept.WriteString(s.response.Head.Raw)
-	for err == nil {
+	_, keepErr := kept.WriteString(s.response.Head.Raw)
+	var readErr error
+	for readErr == nil && keepErr == nil {
 		var n int
-		n, err = s.response.Read(buf[:])
-		if _, kerr := kept.Write(buf[:n]); kerr != nil {
-			err = unrecorded(kerr)
-			s.lost = true
-		}
+		n, readErr = s.response.Read(buf[:])
+		_, keepErr = kept.Write(buf[:n])
 	}
-	s.end(err, now())
+	if s.lost = keepErr != nil; s.lost {
+		keepErr = unrecorded(keepErr)
+	}
+	s.end(readErr, keepErr, now())
 }
 
 func unrecorded(err error) error { return fmt.Errorf("the response could not be recorded: %w", err) }
@@ -247,10 +247,16 @@ func (s *sent) keep(o *store.Outcome, kept *store.Spool) {
 	}
 }
 
-// end notes how reading the response ended: with io.EOF, or not as it should.
-func (s *sent) end(err error, now time.Time) {
+// end notes how reading the response ended, with io.EOF or not as it should, and whether it could be recorded.
+func (s *sent) end(read, recorded error, now time.Time) {
 	s.attempt.Duration = now.Sub(s.attempt.Time)
-	if err != nil && err != io.EOF {
+	if read == io.EOF {
+		read = nil
+	}
+	if read != nil {
+		read = &wire.SendError{Phase: wire.PhaseRead, Err: read}
+	}
+	if err := errors.Join(read, recorded); err != nil {
 		s.attempt.Error = err.Error()
 	}
 }

@@ -245,6 +245,10 @@ func (r *Response) receive(p []byte) (int, error) {
 	return 0, causeOf(r.ctx, cutShort(err))
 }
 
+// EndBy sets when the response is to be whole at the latest, if that is earlier than
+// Timeouts.Total has it. It is for the goroutine that reads.
+func (r *Response) EndBy(t time.Time) { r.end = earliest(t, r.end) }
+
 // BodySize returns how many bytes of decoded body have been read. It may be asked
 // until Close.
 func (r *Response) BodySize() int64 { return r.framer.Size() }
