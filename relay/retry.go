@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"errors"
 	"net/http"
 	"strconv"
 	"time"
@@ -118,12 +119,13 @@ func backoff(retry config.Retry, attempts int, jitter float64) time.Duration {
 }
 
 // retryAfter reads the Retry-After of a response: seconds or a date (RFC 9110, 10.2.3). Zero: none, past or unreadable.
+// More seconds than there is a number for are very many.
 func retryAfter(fields wire.Fields, now time.Time) time.Duration {
 	v, ok := fields.Get("Retry-After")
 	if !ok {
 		return 0
 	}
-	if s, err := strconv.ParseUint(v, 10, 31); err == nil {
+	if s, err := strconv.ParseUint(v, 10, 31); err == nil || errors.Is(err, strconv.ErrRange) {
 		return time.Duration(s) * time.Second
 	}
 	if t, err := http.ParseTime(v); err == nil {

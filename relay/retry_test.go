@@ -98,7 +98,7 @@ func TestRetryAfterIsSecondsOrADate(t *testing.T) {
 		"Sun, 01 Mar 2026 11:00:00 GMT": 0,
 		"-5":                            0,
 		"soon":                          0,
-		"99999999999999999999":          0,
+		"99999999999999999999":          (1<<31 - 1) * time.Second,
 	} {
 		if got := retryAfter(wire.Fields{{Name: "retry-after", Value: value}}, now); got != want {
 			t.Errorf("%q: %v, want %v", value, got, want)
