@@ -179,8 +179,11 @@ func shortResponse(b []byte) error {
 	i := bytes.IndexByte(b, '\n')
 	if i < 0 {
 		const start = "HTTP/1."
-		if n := min(len(b), len(start)); string(b[:n]) != start[:n] {
-			return refuse(502, "malformed status line")
+		switch n := min(len(b), len(start)); {
+		case isTLSAlert(b):
+			return refuse(502, "TLS, where plain HTTP was asked for")
+		case string(b[:n]) != start[:n]:
+			return malformedStatusLine(string(b))
 		}
 		return ErrShort
 	}
@@ -210,12 +213,17 @@ func (h *RequestHead) parseRequestLine(line string) error {
 	return checkTarget(method, target)
 }
 
+// malformedStatusLine shows what an app has said that speaks no HTTP.
+func malformedStatusLine(line string) error {
+	return refuse(502, "malformed status line %q", clip(line))
+}
+
 // parseStatusLine parses VERSION SP STATUS [SP REASON]: many servers leave out
 // the reason, and some of them the space before it.
 func (h *ResponseHead) parseStatusLine(line string) error {
 	proto, rest, ok := strings.Cut(line, " ")
-	if !ok {
-		return refuse(502, "malformed status line")
+	if !ok || !strings.HasPrefix(proto, "HTTP/") {
+		return malformedStatusLine(line)
 	}
 	if err := checkVersion(proto); err != nil {
 		return err

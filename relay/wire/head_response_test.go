@@ -3,6 +3,7 @@ package wire
 import (
 	"errors"
 	"reflect"
+	"strings"
 	"testing"
 )
 
@@ -70,9 +71,12 @@ func TestResponsesAreReadAsServersSendThem(t *testing.T) {
 func TestResponsesThatCouldBeReadDifferentlyAreRefused(t *testing.T) {
 	const ok = "HTTP/1.1 200 OK\r\n"
 	tests := []struct{ name, response, reason string }{
-		{"no HTTP", "SSH-2.0-OpenSSH_9.6\r\n", "malformed status line"},
-		{"no HTTP, no line", "220 mail", "malformed status line"},
-		{"no status", "HTTP/1.1\r\n\r\n", "malformed status line"},
+		{"no HTTP", "SSH-2.0-OpenSSH_9.6\r\n", `malformed status line "SSH-2.0-OpenSSH_9.6"`},
+		{"no HTTP, no line", "220 mail", `malformed status line "220 mail"`},
+		{"no HTTP, a line with a space", "220 mail ready\r\n", `malformed status line "220 mail ready"`},
+		{"no HTTP, long", strings.Repeat("x", 50), `malformed status line "` + strings.Repeat("x", 40) + `…"`},
+		{"TLS", "\x15\x03\x01\x00\x02\x02\x46", "TLS, where plain HTTP was asked for"},
+		{"no status", "HTTP/1.1\r\n\r\n", `malformed status line "HTTP/1.1"`},
 		{"another version", "HTTP/2.0 200 OK\r\n\r\n", "version HTTP/2.0"},
 		{"two spaces", "HTTP/1.1  200 OK\r\n\r\n", "malformed status code"},
 		{"four digits", "HTTP/1.1 2000 OK\r\n\r\n", "malformed status code"},

@@ -91,6 +91,7 @@ func defaultAnswer(r *Refusal, now time.Time) []byte {
 // request begins like that.
 const (
 	tlsHandshake = 0x16
+	tlsAlert     = 0x15 // what a server says to what is no TLS
 	tlsVersion   = 0x03
 	tlsHeader    = 5 // bytes before a record, the last two its length
 )
@@ -98,6 +99,8 @@ const (
 func isTLS(b []byte) bool {
 	return b[0] == tlsHandshake && (len(b) == 1 || b[1] == tlsVersion)
 }
+
+func isTLSAlert(b []byte) bool { return len(b) > 1 && b[0] == tlsAlert && b[1] == tlsVersion }
 
 // sniffTLS reads the rest of a ClientHello, for its server name, and returns the
 // cause to refuse it.
