@@ -77,6 +77,9 @@ func (f *forwardFlags) forward(e *env, publicURL string) (*tunnel.Forward, error
 		if err != nil {
 			fmt.Fprintf(e.stderr, "~/.ssh/config can't be read and is passed over: %s\n", clean(err.Error()))
 		}
+		for _, line := range said.passed {
+			fmt.Fprintf(e.stderr, "of ~/.ssh/config what stands under %q is passed over\n", clean(line))
+		}
 		if err := said.apply(&s); err != nil {
 			return nil, err
 		}

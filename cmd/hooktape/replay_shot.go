@@ -234,7 +234,7 @@ func (s *shot) Send(ctx context.Context, due time.Time) error {
 	case ctx.Err() == nil && !s.of.reached.Load():
 		hint := "start the app, or name another place with --to URL"
 		if s.aim.Dial != nil {
-			hint = "hooktape http PORT --edge URL connects the laptop; or name another place with --to URL"
+			hint = "hooktape http PORT --edge URL connects the laptop to hooktape run, the edge; or name another place with --to URL"
 		}
 		return cannot(hint, "send to %s: %w", s.of.shownURL(p.now.URL.String()), p.now.Err)
 	}

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -40,6 +41,7 @@ func TestMain(m *testing.M) {
 //	halt, interrupt, crash     end it: SIGTERM, SIGINT, SIGKILL; halt and interrupt want a good end, or this exit code
 //	hangup                     send it SIGHUP
 //	edge up                    a second agent, of edge/hooktape.hcl on edge/tape.db: sets $EDGE_URL, $EDGE_ADDR
+//	edge down                  ends it
 //	app up NAME                an app of raw sockets: sets $NAME, $NAME_URL, $NAME_PORT; each request it
 //	                           receives is in NAME/1.http, NAME/2.http, ...
 //	app down NAME              its port is closed; app up NAME opens the same one again
@@ -232,8 +234,13 @@ func cmdEnd(sig syscall.Signal) func(*testscript.TestScript, bool, []string) {
 
 func cmdEdge(ts *testscript.TestScript, neg bool, args []string) {
 	on := stageOf(ts)
-	if neg || len(args) != 1 || args[0] != "up" || on.edge != nil {
-		ts.Fatalf("usage: edge up, once")
+	if !neg && slices.Equal(args, []string{"down"}) && on.edge != nil {
+		ts.Check(on.edge.stop(syscall.SIGTERM))
+		on.edge = nil
+		return
+	}
+	if neg || !slices.Equal(args, []string{"up"}) || on.edge != nil {
+		ts.Fatalf("usage: edge up|down")
 	}
 	dir := ts.MkAbs("edge")
 	environ := append(scriptEnviron(ts), "HOOKTAPE_DATA="+filepath.Join(dir, "tape.db"))

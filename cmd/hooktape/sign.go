@@ -39,13 +39,17 @@ func (e *env) configured(tape *store.Store) *configured {
 	return &configured{tape: tape, config: e.config, lookup: e.lookup, now: e.now}
 }
 
-// withMade is a configuration with the sources that were made at run time, as the tape has them; nil: there is none.
+// withMade is a configuration with the sources, tunnels and copies that were made at run time, as the tape has them; nil: there
+// is none.
 func withMade(cfg *config.Config, tape *store.Store) *config.Config {
 	if tape == nil {
 		return cfg
 	}
 	made, _ := tape.Sources() // those that can be read
 	with, _ := cfg.With(made)
+	tokens, _ := tape.Tokens()
+	copies, _ := tape.Copies()
+	with, _ = with.WithTunnels(tokens, copies)
 	return with
 }
 

@@ -1,12 +1,12 @@
 package main
 
 import (
-	"bytes"
 	"cmp"
 	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/kevinburke/ssh_config"
@@ -19,6 +19,7 @@ type sshHost struct {
 	name, user, port string   // "": nothing
 	keys             []string // files, the first is tried first
 	through          string   // how else than directly it is reached; "": directly
+	passed           []string // lines whose blocks were passed over: they may have been for the host
 }
 
 // readSSHHost reads that of a file. Where there is none, nothing is said of the host.
@@ -30,7 +31,9 @@ func readSSHHost(file, home, alias string) (h sshHost, err error) {
 	if err != nil {
 		return h, err
 	}
-	config, err := ssh_config.Decode(bytes.NewReader(text))
+	legible, passed := legibleSSHConfig(string(text))
+	h.passed = passed
+	config, err := ssh_config.Decode(strings.NewReader(legible))
 	if err != nil {
 		return h, err
 	}
@@ -50,6 +53,62 @@ func readSSHHost(file, home, alias string) (h sshHost, err error) {
 		h.keys = append(h.keys, h.keyFile(strings.Trim(key, `"`), home, alias))
 	}
 	return h, nil
+}
+
+// legibleSSHConfig is a configuration as its parser takes it, which knows no quotes around hosts and no tabs between them, and
+// of Match only that it may name hosts. A block for no host takes the place of one under another Match, whose line is passed.
+func legibleSSHConfig(text string) (legible string, passed []string) {
+	var out strings.Builder
+	for line := range strings.Lines(text) {
+		words := sshWords(line)
+		switch {
+		case words == nil:
+		case len(words) > 1 && strings.EqualFold(words[0], "Host"):
+			line = sshBlock(words[1:])
+		case !strings.EqualFold(words[0], "Match"):
+		case len(words) == 2 && strings.EqualFold(words[1], "all"):
+			line = sshBlock([]string{"*"})
+		case len(words) == 3 && slices.Contains([]string{"host", "originalhost"}, strings.ToLower(words[1])):
+			line = sshBlock(strings.Split(words[2], ","))
+		default:
+			passed = append(passed, strings.TrimSpace(line))
+			line = sshBlock(nil)
+		}
+		out.WriteString(line)
+	}
+	return out.String(), passed
+}
+
+// sshBlock is the line that begins a block for hosts, if any. No host that --ssh takes has a blank in its name.
+func sshBlock(patterns []string) string {
+	patterns = slices.DeleteFunc(patterns, func(p string) bool { return p == "" || strings.ContainsAny(p, " \t") })
+	if len(patterns) == 0 {
+		patterns = []string{"!*"}
+	}
+	return "Host " + strings.Join(patterns, " ") + "\n"
+}
+
+// sshWords are the keyword of a line and its arguments: with blanks between, or a = behind the keyword, and quotes around what
+// has blanks in it.
+func sshWords(line string) (words []string) {
+	rest := strings.TrimSpace(line)
+	for rest != "" && rest[0] != '#' {
+		var word string
+		if quoted, ok := strings.CutPrefix(rest, `"`); ok {
+			word, rest, _ = strings.Cut(quoted, `"`)
+		} else {
+			i := strings.IndexAny(rest+" ", " \t")
+			if len(words) == 0 {
+				i = strings.IndexAny(rest+" ", " \t=")
+			}
+			word, rest = rest[:i], rest[i:]
+		}
+		words = append(words, word)
+		if rest = strings.TrimLeft(rest, " \t"); len(words) == 1 {
+			rest = strings.TrimLeft(strings.TrimPrefix(rest, "="), " \t")
+		}
+	}
+	return words
 }
 
 // keyFile is the file that an IdentityFile names.

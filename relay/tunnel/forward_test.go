@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -234,7 +235,7 @@ func TestAStuckLineHoldsUpNothingThatTheServerSays(t *testing.T) {
 	opened, until := make(chan ssh.NewChannel), make(chan struct{})
 	l.running.Go(func() { l.take(opened) })
 	l.running.Go(l.dismiss)
-	for range 5 { // nobody lets them in; one is being turned away, two are to be, and then the link is cut
+	for range channelsDismissed + 4 { // nobody lets them in; so many are being turned away, two are to be, and then the link is cut
 		select {
 		case opened <- stuckChannel{until}:
 		case <-time.After(patience):
@@ -248,6 +249,43 @@ func TestAStuckLineHoldsUpNothingThatTheServerSays(t *testing.T) {
 	if err := l.cause(); !errors.Is(err, errFlood) {
 		t.Errorf("it ended because of %v", err)
 	}
+}
+
+// keptChannel is a channel that its server closes when it likes.
+type keptChannel struct {
+	stuckChannel
+	ssh.Channel
+	accepted *atomic.Int32
+	closed   <-chan *ssh.Request
+}
+
+func (c keptChannel) Accept() (ssh.Channel, <-chan *ssh.Request, error) {
+	c.accepted.Add(1)
+	return c, c.closed, nil
+}
+func (c keptChannel) Close() error { return nil }
+
+func TestChannelsThatAreTurnedAwayAndThatTheServerKeepsAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := &sshLink{unwanted: make(chan ssh.NewChannel, channelsWaiting), done: make(chan struct{})}
+		l.running.Go(l.dismiss)
+		var accepted atomic.Int32
+		closed := make(chan *ssh.Request)
+		for range 2 * channelsDismissed {
+			l.turnAway(keptChannel{accepted: &accepted, closed: closed})
+		}
+		synctest.Wait()
+		if n := accepted.Load(); n != channelsDismissed {
+			t.Errorf("%d are open", n)
+		}
+		close(closed)
+		synctest.Wait()
+		if n := accepted.Load(); n != 2*channelsDismissed {
+			t.Errorf("%d were turned away when the server had closed them", n)
+		}
+		close(l.done)
+		l.running.Wait()
+	})
 }
 
 func TestAChannelHasDeadlinesAndASenderThatTakesNothingIsLetGo(t *testing.T) {

@@ -22,6 +22,9 @@ const (
 	channelsWaiting = 1024
 	// channelsCarried is how many channels may be open that their readers have closed, or not yet.
 	channelsCarried = 4 * ChannelsMost
+	// channelsDismissed is how many of those that were turned away may not be closed by the server yet: until then it can send
+	// as much through each. The next ones wait.
+	channelsDismissed = 32
 )
 
 var (
@@ -158,19 +161,36 @@ func (l *sshLink) turnAway(c ssh.NewChannel) {
 	}
 }
 
-// dismiss ends the channels that nobody takes, one after another: while the line takes nothing that waits. One that was
-// rejected would stay in the memory of its link.
+// dismiss ends the channels that nobody takes, a few at once: while the line takes nothing that waits. One that was rejected
+// would stay in the memory of its link.
 func (l *sshLink) dismiss() {
+	places := make(chan struct{}, channelsDismissed)
 	for {
 		select {
 		case <-l.done:
 			return
+		case places <- struct{}{}:
+		}
+		select {
+		case <-l.done:
+			return
 		case c := <-l.unwanted:
-			if ch, _, err := c.Accept(); err == nil {
-				_ = ch.Close()
-			}
+			l.running.Go(func() {
+				end(c)
+				<-places
+			})
 		}
 	}
+}
+
+// end opens a channel and closes it, and waits until the server has done so too, or the link has ended.
+func end(c ssh.NewChannel) {
+	ch, requests, err := c.Accept()
+	if err != nil {
+		return
+	}
+	_ = ch.Close()
+	ssh.DiscardRequests(requests)
 }
 
 // hand gives the channels to those who accept of f, until the link ends.
