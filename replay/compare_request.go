@@ -24,8 +24,10 @@ func CompareRequests(then, now *Request, rules *Rules) (Difference, error) {
 	}
 	c := newComparison(rules)
 	c.line("method", then.Head.Method, now.Head.Method)
-	c.line("path", then.Head.Path(), now.Head.Path())
-	if x, y := then.Head.Query(), now.Head.Query(); x != y {
+	path, x := rules.target(then.Head)
+	pathNow, y := rules.target(now.Head)
+	c.line("path", path, pathNow)
+	if x != y {
 		c.forms(readForm("query", x), readForm("query", y), func(at place, then, now *string) { c.unlikeLine("query", at, then, now) })
 	}
 	c.fields(then.Head.Fields, now.Head.Fields)

@@ -92,16 +92,15 @@ func (s *saying) look(rules *Rules) (err error) {
 }
 
 func (m *Matching) part(s *saying, names []string) (uint64, error) {
-	head := s.Head
-	switch names[0] {
+	switch path, query := m.rules.target(s.Head); names[0] {
 	case "method":
-		return m.text(head.Method, names), nil
+		return m.text(s.Head.Method, names), nil
 	case "path":
-		return m.text(head.Path(), names), nil
+		return m.text(path, names), nil
 	case "query":
-		return m.form(readForm("query", head.Query()), names), nil
+		return m.form(readForm("query", query), names), nil
 	case "header":
-		return m.text(strings.Join(m.rules.field(names[1], head.Fields.Values(names[1])), "\x00"), names), nil
+		return m.text(strings.Join(m.rules.field(names[1], s.Head.Fields.Values(names[1])), "\x00"), names), nil
 	}
 	if err := s.look(m.rules); err != nil {
 		return 0, err

@@ -63,6 +63,12 @@ type Told struct {
 // NewMock answers with what is on a tape, which it does not close. Refused requests, those that were cut short, and those
 // that never got a response answer nothing.
 func NewMock(t *Tape, o MockOptions) (*Mock, error) {
+	var err error
+	if t.info.Masked {
+		if o.Rules, err = o.Rules.Masked(t.info.Hidden); err != nil {
+			return nil, err
+		}
+	}
 	matching, err := NewMatching(o.Match, o.Rules)
 	if err != nil {
 		return nil, err
@@ -222,17 +228,22 @@ func (m *Mock) tell(t Told, began time.Time) {
 
 // response is the head of a recorded response, without interim ones before it, and its body as it was on the wire.
 func (a *recordedAnswer) response() (*wire.ResponseHead, io.ReadCloser, error) {
-	start, err := a.block.Start(inMemory)
+	start, before, err := a.start()
 	if err != nil {
 		return nil, nil, err
 	}
-	before := wire.Interim(start)
 	head, err := wire.ParseResponseHead(start[before:], a.method)
 	if err != nil {
 		return nil, nil, fmt.Errorf("the recorded response: %w", err)
 	}
 	body, err := openBehind(a.block.Open, before+len(head.Raw))
 	return head, body, err
+}
+
+// start is how a recorded response begins, and how many bytes of it are interim ones.
+func (a *recordedAnswer) start() (start []byte, before int, err error) {
+	start, err = a.block.Start(inMemory)
+	return start, wire.Interim(start), err
 }
 
 // notRecorded is the status of a miss.

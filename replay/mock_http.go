@@ -135,7 +135,11 @@ func requestOf(r *http.Request, kept *Kept) (*Request, error) {
 // http is a recorded response as net/http has it. Its body is decoded where a http.Transport would have: the request did
 // not say that it takes gzip itself.
 func (a *recordedAnswer) http(r *http.Request) (*http.Response, error) {
-	raw, err := a.block.Open()
+	_, before, err := a.start()
+	if err != nil {
+		return nil, err
+	}
+	raw, err := openBehind(a.block.Open, before)
 	if err != nil {
 		return nil, err
 	}

@@ -402,6 +402,11 @@ func TestTheFinalResponseIsTheRecordedOne(t *testing.T) {
 	if got := served(t, mockOf(t, MockOptions{}, r), getOrder); !strings.HasPrefix(got, "HTTP/1.1 200 OK\r\n") || !strings.HasSuffix(got, `{"id":7}`) {
 		t.Errorf("the mock answers %q", got)
 	}
+	w := httptest.NewRecorder()
+	mockOf(t, MockOptions{}, r).ServeHTTP(w, httptest.NewRequest("GET", "/orders/7?x=1", nil))
+	if w.Code != 200 || w.Body.String() != `{"id":7}` {
+		t.Errorf("the handler answers %d %q", w.Code, w.Body)
+	}
 	then, err := ReadThen(opener(hints+anOrder), "GET")
 	if err != nil {
 		t.Fatal(err)
@@ -409,5 +414,38 @@ func TestTheFinalResponseIsTheRecordedOne(t *testing.T) {
 	body, err := then.Body()
 	if then.Status != 200 || string(body) != `{"id":7}` || err != nil {
 		t.Errorf("%d %q, %v", then.Status, body, err)
+	}
+}
+
+// TestWhatIsMaskedNeedNotBeAsked: the app under test has its own secrets, and the file has fakes of others.
+func TestWhatIsMaskedNeedNotBeAsked(t *testing.T) {
+	const asked = "POST /orders?token=%s&phone=%s&n=%s HTTP/1.1\r\nHost: x\r\nX-Tenant: a\r\nAuthorization: Bearer %s\r\n" +
+		"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
+	request := func(secret, n, item string) string {
+		body := fmt.Sprintf(`{"password":%q,"item":%q}`, secret, item)
+		return fmt.Sprintf(asked, secret, secret, n, secret, len(body), body)
+	}
+	var file bytes.Buffer
+	w := tape.NewWriter(&file, tape.Info{Masked: true, Hidden: &tape.Hidden{Paths: []string{"query.phone"}}})
+	if err := errors.Join(w.Write(recordingOf(t, request("fakefakefake", "1", "tea"), anOrder)), w.Close()); err != nil {
+		t.Fatal(err)
+	}
+	read, err := ReadTape(&file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer read.Close()
+	m, err := NewMock(read, MockOptions{Match: []string{"method", "path", "query", "body", "header.authorization"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ request, want string }{
+		{request("secret", "1", "tea"), `{"id":7}`},
+		{request("secret", "2", "tea"), "POST /orders?token=****&phone=fakefakefake&n=1\n    query.n: recorded 1, now 2\n"},
+		{request("secret", "1", "milk"), "\n    json.item: recorded \"tea\", now \"milk\"\n"},
+	} {
+		if got := served(t, m, c.request); !strings.HasSuffix(got, c.want) {
+			t.Errorf("%q does not end with %q", got, c.want)
+		}
 	}
 }

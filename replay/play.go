@@ -5,10 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/hooktape/hooktape/relay/wire"
 	"github.com/hooktape/hooktape/replay/tape"
@@ -27,9 +29,10 @@ type TestingT[T any] interface {
 
 // PlayOptions say what Play plays a tape at, and what is right.
 type PlayOptions struct {
-	Handler http.Handler // the app: it is served on a port of this machine meanwhile
-	URL     string       // in its place: where the app is; a path goes before the recorded ones
-	Rules   *Rules       // what does not count when responses are compared; nil: everything does
+	Handler http.Handler  // the app: it is served on a port of this machine meanwhile
+	URL     string        // in its place: where the app is; a path goes before the recorded ones
+	Rules   *Rules        // what does not count when responses are compared; nil: what IgnoreFile says, in the folder of the test
+	Timeout time.Duration // of each response, to its last byte; 0: a minute
 	// Update makes the responses that come the ones that are right from now on: the file is written anew with them, masked
 	// where the file is. A test has a flag for it: var update = flag.Bool("update", false, "...").
 	Update bool
@@ -56,6 +59,12 @@ func Play[T TestingT[T]](t T, path string, o PlayOptions) {
 	defer read.Close()
 	if first, all := read.Damage(); all > 0 {
 		t.Fatalf("%s is damaged in %d places: %v", path, all, errors.Join(first...))
+	}
+	if o.Rules == nil {
+		o.Rules = new(Rules)
+		if err := o.Rules.ReadFile(IgnoreFile); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			t.Fatalf("%v", err)
+		}
 	}
 	if info := read.Info(); info.Masked {
 		if o.Rules, err = o.Rules.Masked(info.Hidden); err != nil {
@@ -175,6 +184,9 @@ func playOne[T TestingT[T]](t T, p *player, n int, r *tape.Recording) {
 	}
 }
 
+// playTimeout is how long a response may take: shorter than go test waits for all of them.
+const playTimeout = time.Minute
+
 // send sends a recorded request.
 func (p *player) send(ctx context.Context, r *tape.Recording) (*Result, error) {
 	request, err := Load(r.Request.Open)
@@ -184,7 +196,8 @@ func (p *player) send(ctx context.Context, r *tape.Recording) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	result, err := p.sender.Send(ctx, request, Aim{Route: wire.Route{URL: p.to}})
+	wait := cmp.Or(p.o.Timeout, playTimeout)
+	result, err := p.sender.Send(ctx, request, Aim{Route: wire.Route{URL: p.to}, Timeouts: wire.Timeouts{Write: wait, FirstByte: wait, Total: wait}})
 	if err == nil && result.Err != nil {
 		err = errors.Join(result.Err, result.Kept.Close())
 	}

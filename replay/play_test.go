@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hooktape/hooktape/replay"
 	"github.com/hooktape/hooktape/replay/tape"
@@ -140,5 +141,46 @@ func TestWhatCanNotBePlayedFails(t *testing.T) {
 	}
 	if text, failed := played(t, unanswered, replay.PlayOptions{Handler: app}); failed {
 		t.Errorf("what came is no baseline: %s", text)
+	}
+}
+
+func TestTheIgnoreFileCountsUnlessThereAreRules(t *testing.T) {
+	path := orders(t)
+	t.Chdir(t.TempDir())
+	o := replay.PlayOptions{Handler: answersWith(`{"id":1}`)}
+	if text, failed := played(t, path, o); !failed {
+		t.Errorf("without the file: %s", text)
+	}
+	if err := os.WriteFile(replay.IgnoreFile, []byte("json\nheader\nstatus # whatever it is\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if text, failed := played(t, path, o); failed {
+		t.Errorf("with it: %s", text)
+	}
+	o.Rules = new(replay.Rules)
+	if text, failed := played(t, path, o); !failed {
+		t.Errorf("with rules: %s", text)
+	}
+	if err := os.WriteFile(replay.IgnoreFile, []byte("jsno\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	o.Rules = nil
+	if text, failed := played(t, path, o); !failed || !strings.Contains(text, replay.IgnoreFile+":1: ") {
+		t.Errorf("with a wrong one: %s", text)
+	}
+}
+
+func TestAnAppThatHangsFails(t *testing.T) {
+	over := make(chan struct{})
+	defer close(over)
+	text, failed := played(t, orders(t), replay.PlayOptions{
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			_ = http.NewResponseController(w).Flush() // the head comes, and nothing behind it
+			<-over
+		}),
+		Timeout: 50 * time.Millisecond,
+	})
+	if !failed || strings.Count(text, "not complete in time\n") != 3 {
+		t.Errorf("%s", text)
 	}
 }

@@ -4,12 +4,14 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"strings"
 	"sync/atomic"
 
 	"github.com/hooktape/hooktape/relay/expr"
 	"github.com/hooktape/hooktape/relay/mask"
+	"github.com/hooktape/hooktape/relay/wire"
 	"github.com/hooktape/hooktape/replay/tape"
 )
 
@@ -25,7 +27,7 @@ type Rules struct {
 	blanks *tape.Blanks // take out what can't be compared; nil: nothing
 }
 
-// Masked are the rules for responses of a file that was masked, by rules of its own, which may be nil: what these hide is
+// Masked are the rules for messages of a file that was masked, by rules of its own, which may be nil: what these hide is
 // the same, whatever it is, so that a masked file is as good a baseline as another.
 func (r *Rules) Masked(by *tape.Hidden) (*Rules, error) {
 	masked := new(Rules)
@@ -37,7 +39,7 @@ func (r *Rules) Masked(by *tape.Hidden) (*Rules, error) {
 	return masked, err
 }
 
-// blanked is what is compared of the text of a body, in UTF-8; field is that of the value of a field.
+// blanked is what is compared of the text of a body, in UTF-8.
 func (r *Rules) blanked(of content, text []byte) []byte {
 	if r == nil {
 		return of.inUTF8(text)
@@ -52,6 +54,16 @@ func (r *Rules) blanked(of content, text []byte) []byte {
 	return text
 }
 
+// target is what is compared of the target of a request.
+func (r *Rules) target(head *wire.RequestHead) (path, query string) {
+	path, query = head.Path(), head.Query()
+	if r != nil && r.blanks != nil {
+		path, query, _ = strings.Cut(r.blanks.Target(path+"?"+query), "?")
+	}
+	return path, query
+}
+
+// field is what is compared of the values of a header field.
 func (r *Rules) field(name string, values []string) []string {
 	if r == nil || r.blanks == nil && r.texts == nil {
 		return values
@@ -111,13 +123,27 @@ func (r *Rules) add(path, place string, unordered bool) error {
 	return nil
 }
 
+// IgnoreFile is where rules stand that belong to a project, in its folder.
+const IgnoreFile = "hooktape.ignore"
+
+// ReadFile is Read for a file. The error wraps fs.ErrNotExist when there is none.
+func (r *Rules) ReadFile(name string) error {
+	file, err := os.Open(name)
+	if err != nil {
+		return fmt.Errorf("read what to ignore: %w", err)
+	}
+	defer file.Close()
+	return r.Read(name, file)
+}
+
 // maxRuleLine is the length of a line of a file of rules in bytes: a path is
 // shorter.
 const maxRuleLine = 16 << 10
 
 // Read adds the rules of a file: a path to ignore on each line, or one behind the
-// word unordered, or an expression for IgnoreText behind the word text. Empty lines, and what stands behind a # at the start of a line
-// or behind a space, are left out. An error names the line.
+// word unordered, or an expression for IgnoreText behind the word text. Empty
+// lines, and what stands behind a # at the start of a line or behind a space, are
+// left out. An error names the line.
 func (r *Rules) Read(name string, text io.Reader) error {
 	lines := bufio.NewScanner(text)
 	lines.Buffer(nil, maxRuleLine)

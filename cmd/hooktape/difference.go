@@ -1,10 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -19,15 +19,12 @@ type ruleFlags struct {
 	file                    string
 }
 
-// ignoreFile is where rules stand that belong to a project, in its folder.
-const ignoreFile = "hooktape.ignore"
-
 func (f *ruleFlags) add(c *cobra.Command) {
 	flags := c.Flags()
 	flags.StringArrayVar(&f.ignore, "ignore", nil, "leave out what is at this PATH: header.etag, json.meta.*, json.items[*].id, body; may be given again")
 	flags.StringArrayVar(&f.text, "ignore-text", nil, "leave out what this regular expression matches in bodies and header fields: '[0-9-]+T[0-9:.]+Z'; may be given again")
 	flags.StringArrayVar(&f.unordered, "unordered", nil, "compare the array at this PATH without regard to its order: json.items; may be given again")
-	flags.StringVar(&f.file, "ignore-file", "", "a file of what to leave out, a PATH a line, unordered PATH or text REGEXP (default: "+ignoreFile+" in the working directory, if there is one)")
+	flags.StringVar(&f.file, "ignore-file", "", "a file of what to leave out, a PATH a line, unordered PATH or text REGEXP (default: "+replay.IgnoreFile+" in the working directory, if there is one)")
 }
 
 // rules reads the flags and the file.
@@ -49,22 +46,15 @@ func (f *ruleFlags) rules(names mask.Names, reveal bool) (*replay.Rules, error) 
 			return nil, misused(hint, "--unordered %w", err)
 		}
 	}
-	name := f.file
-	if name == "" {
-		name = ignoreFile
-	}
-	file, err := os.Open(name)
+	err := rules.ReadFile(cmp.Or(f.file, replay.IgnoreFile))
+	_, unread := errors.AsType[*fs.PathError](err)
 	switch {
-	case errors.Is(err, fs.ErrNotExist) && f.file == "":
+	case err == nil, errors.Is(err, fs.ErrNotExist) && f.file == "":
 		return rules, nil
-	case err != nil:
-		return nil, misused("", "read what to ignore: %w", err)
+	case unread:
+		return nil, misused("", "%w", err)
 	}
-	defer file.Close()
-	if err := rules.Read(name, file); err != nil {
-		return nil, misused(hint, "%w", err)
-	}
-	return rules, nil
+	return nil, misused(hint, "%w", err)
 }
 
 // difference says in one line in what two messages differ.

@@ -198,7 +198,7 @@ func placesLines(places []replay.Tally[string]) string {
 	if more := len(places) - len(shown); more > 0 {
 		fmt.Fprintf(&b, "%s  and %s more\n", pad("", sumsWidth), count(more, "place", "places"))
 	}
-	fmt.Fprintf(&b, "hint: --ignore PATH leaves out what may differ, --ignore-text REGEXP parts of texts; %s keeps both\n", ignoreFile)
+	fmt.Fprintf(&b, "hint: --ignore PATH leaves out what may differ, --ignore-text REGEXP parts of texts; %s keeps both\n", replay.IgnoreFile)
 	return b.String()
 }
 

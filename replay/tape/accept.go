@@ -33,14 +33,13 @@ func (h *Hidden) rules(beside mask.Names) (names mask.Names, paths []MaskPath, e
 // Blanks take what rules hide out of messages, so that those of a masked file can be compared with others: what is secret
 // is the same in all of them. They may be used by several goroutines.
 type Blanks struct {
-	fakes *mask.Fakes
-	paths []MaskPath
+	hiding
 }
 
 // NewBlanks makes Blanks of the rules of a masked file, which may be nil, and of names beside them.
 func NewBlanks(h *Hidden, beside mask.Names) (*Blanks, error) {
 	names, paths, err := h.rules(beside)
-	return &Blanks{mask.NewBlanks(names), paths}, err
+	return &Blanks{newHiding(mask.NewBlanks(names), paths)}, err
 }
 
 // Field is the value of a header field.
@@ -54,13 +53,10 @@ func (b *Blanks) Field(name, value string) string {
 }
 
 // Body is a body without its codings.
-func (b *Blanks) Body(contentType string, body []byte) []byte {
-	body = b.fakes.Body(contentType, body)
-	for _, p := range b.paths {
-		body = maskPath(p).body(b.fakes, contentType, body)
-	}
-	return body
-}
+func (b *Blanks) Body(contentType string, body []byte) []byte { return b.body(contentType, body) }
+
+// Target is the target of a request.
+func (b *Blanks) Target(target string) string { return b.target(target) }
 
 // Accepted says what came of Accept.
 type Accepted struct {

@@ -18,10 +18,9 @@ import (
 // The same secret has the same fake in all recordings of one Masker, and once it was seen, it is replaced wherever it
 // stands in what comes later, too. It is one goroutine's at a time, and must be closed.
 type Masker struct {
+	hiding
 	names   mask.Names
 	key     []byte
-	fakes   *mask.Fakes
-	paths   []maskPath
 	known   *everywhere
 	stay    *everywhere       // fakes of what is a fake already, and what that is
 	found   map[string]string // fakes of the secrets of the recording at hand, short ones too
@@ -55,10 +54,7 @@ func NewMasker(key []byte, names mask.Names, paths []MaskPath, sources map[strin
 		names: names, key: key, known: newEverywhere(), stay: newEverywhere(), found: map[string]string{}, sources: sources, together: togetherMax,
 		Unsigned: map[string]error{},
 	}
-	m.fakes = mask.NewFakes(names, key, m.add)
-	for _, p := range paths {
-		m.paths = append(m.paths, maskPath(p))
-	}
+	m.hiding = newHiding(mask.NewFakes(names, key, m.add), paths)
 	return m
 }
 

@@ -171,33 +171,6 @@ func (o *opened) build() error {
 	return nil
 }
 
-// head masks a head.
-func (m *Masker) head(head string) string {
-	head = m.fakes.Head(head)
-	for _, p := range m.paths {
-		head = p.head(m.fakes, head)
-	}
-	return head
-}
-
-// body masks a body.
-func (m *Masker) body(kind string, body []byte) []byte {
-	body = m.fakes.Body(kind, body)
-	for _, p := range m.paths {
-		body = p.body(m.fakes, kind, body)
-	}
-	return body
-}
-
-// target masks a target or URL.
-func (m *Masker) target(target string) string {
-	target = m.fakes.Target(target)
-	for _, p := range m.paths {
-		target = p.target(m.fakes, target)
-	}
-	return target
-}
-
 // trailers masks trailer fields.
 func (m *Masker) trailers(raw []byte) []byte {
 	const line = "HTTP/1.1 200\r\n" // no field

@@ -42,6 +42,47 @@ func ParseMaskPath(text string) (MaskPath, error) {
 	return MaskPath{names[0], names[1:], text}, nil
 }
 
+// hiding hides what names tell and paths lead to.
+type hiding struct {
+	fakes *mask.Fakes
+	paths []maskPath
+}
+
+func newHiding(fakes *mask.Fakes, paths []MaskPath) hiding {
+	h := hiding{fakes: fakes}
+	for _, p := range paths {
+		h.paths = append(h.paths, maskPath(p))
+	}
+	return h
+}
+
+// head masks a head.
+func (h *hiding) head(head string) string {
+	head = h.fakes.Head(head)
+	for _, p := range h.paths {
+		head = p.head(h.fakes, head)
+	}
+	return head
+}
+
+// body masks a body.
+func (h *hiding) body(kind string, body []byte) []byte {
+	body = h.fakes.Body(kind, body)
+	for _, p := range h.paths {
+		body = p.body(h.fakes, kind, body)
+	}
+	return body
+}
+
+// target masks a target or URL.
+func (h *hiding) target(target string) string {
+	target = h.fakes.Target(target)
+	for _, p := range h.paths {
+		target = p.target(h.fakes, target)
+	}
+	return target
+}
+
 // fits says whether a pattern is that of a name.
 func fits(pattern, name string) bool {
 	if !strings.Contains(pattern, "*") {
