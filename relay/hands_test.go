@@ -1,8 +1,14 @@
 package relay
 
 import (
+	"context"
+	"net"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
+
+	"github.com/hooktape/hooktape/relay/wire"
+	"github.com/hooktape/hooktape/store"
 )
 
 func TestHandsWaitForMoreUntilTheyAreDismissed(t *testing.T) {
@@ -49,4 +55,32 @@ func TestHandsWaitForMoreUntilTheyAreDismissed(t *testing.T) {
 		<-dismissed
 		check(5, 5, 0)
 	})
+}
+
+// Whatever panics in an attempt, the process has other requests.
+func TestAnAttemptThatPanicsIsMadeAgain(t *testing.T) {
+	for _, in := range []string{"sending", "settling"} {
+		t.Run(in, func(t *testing.T) {
+			var left atomic.Int32
+			left.Store(1)
+			panicIn := func(where string) {
+				if where == in && left.Add(-1) == 0 {
+					panic("a fault")
+				}
+			}
+			app := startApp(t, always(ok))
+			r := startWith(t, tapeIn(t), Options{
+				Client: &wire.Client{Dial: func(ctx context.Context, network, addr string) (net.Conn, error) {
+					panicIn("sending")
+					return new(net.Dialer).DialContext(ctx, network, addr)
+				}},
+				Jitter: func() float64 {
+					panicIn("settling")
+					return 0
+				},
+			}, acking(app))
+			r.send(post)
+			until(t, "delivered", func() bool { return r.delivery(r.last().ID).State == store.Delivered })
+		})
+	}
 }

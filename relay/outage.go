@@ -18,15 +18,17 @@ type outage struct {
 
 	mu     sync.Mutex // guards the fields below
 	since  time.Time  // zero: all is well
+	why    error      // the last failure
 	turned int        // requests answered 503 since then
 	last   int        // turned, when it was looked at
 }
 
 // begin notes a failure and says whether it is the first.
-func (o *outage) begin(now time.Time) (first bool) {
+func (o *outage) begin(now time.Time, why error) (first bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.turned++
+	o.why = why
 	if !o.since.IsZero() {
 		return false
 	}
@@ -39,10 +41,13 @@ func (o *outage) begin(now time.Time) (first bool) {
 }
 
 // on says whether an outage goes on.
-func (o *outage) on() bool {
+func (o *outage) on() bool { return o.cause() != nil }
+
+// cause is why records can't be written; nil when they can.
+func (o *outage) cause() error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return !o.since.IsZero()
+	return o.why
 }
 
 // calm says whether none has failed since it was asked last.
@@ -59,7 +64,7 @@ func (o *outage) end() (since time.Time, turned int) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	since, turned = o.since, o.turned
-	o.since, o.turned, o.last = time.Time{}, 0, 0
+	o.since, o.why, o.turned, o.last = time.Time{}, nil, 0, 0
 	return since, turned
 }
 

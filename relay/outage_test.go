@@ -2,6 +2,7 @@ package relay
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/hooktape/hooktape/relay/config"
+	"github.com/hooktape/hooktape/store"
 )
 
 // Who asks whether an agent is ready before sending anything to it would never send again.
@@ -30,15 +32,37 @@ func TestAnAgentIsReadyAgainWithoutARequest(t *testing.T) {
 
 func TestAnOutageGoesOnWhileRecordsFailBesideOthers(t *testing.T) {
 	o := outage{begun: make(chan struct{}, 1)}
-	o.begin(time.Now())
+	o.begin(time.Now(), store.ErrFull)
 	if o.calm() {
 		t.Error("calm at once")
 	}
-	o.begin(time.Now())
+	o.begin(time.Now(), store.ErrFull)
 	if o.calm() {
 		t.Error("calm, though one more has failed")
 	}
 	if !o.calm() {
 		t.Error("not calm, though none has failed since")
+	}
+}
+
+// Whoever asks for that has no token: paths and the like are for the log.
+func TestWhoIsNotReadySaysWhatItWantsAndNoMore(t *testing.T) {
+	for _, c := range []struct {
+		why  error
+		want string
+	}{
+		{fmt.Errorf("commit: %w", store.ErrDiskFull), "records can't be written: the disk is full"},
+		{store.ErrFull, "records can't be written: the tape is full of records whose deliveries are pending"},
+		{errors.New("write /srv/secret/tape.db: input/output error"), "records can't be written, the log says why"},
+	} {
+		var a Agent
+		a.outage.begin(time.Now(), c.why)
+		if got := a.Ready(); got == nil || got.Error() != c.want {
+			t.Errorf("%v: %v, want %s", c.why, got, c.want)
+		}
+		a.outage.end()
+		if got := a.Ready(); got != nil {
+			t.Errorf("ready again, but: %v", got)
+		}
 	}
 }

@@ -134,6 +134,7 @@ func (r *reception) takeOver(flying bool) (land func(sent)) {
 	return func(s sent) {
 		defer end()
 		defer t.land(id)
+		defer r.survive(func() { r.pause(settleRetry) })
 		if err == nil {
 			t.settle(r.owed, s)
 			return
@@ -291,6 +292,7 @@ func (r *reception) tooMany(flying bool) (land func(sent)) {
 	end := r.outlast()
 	return func(s sent) {
 		defer end()
+		defer r.survive(func() {})
 		kept := r.store.Spool()
 		defer kept.Discard()
 		defer s.discard()

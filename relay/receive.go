@@ -420,7 +420,7 @@ func (r *reception) turnAway(err error) {
 // cantRecord notes that a record could not be written, and says so once.
 func (a *Agent) cantRecord(err error) {
 	a.metrics.turnedAway.Add(1)
-	if a.outage.begin(a.now()) {
+	if a.outage.begin(a.now(), err) {
 		a.log.Error("can't record, answering 503 until it works again", "error", err)
 	}
 }

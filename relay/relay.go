@@ -36,9 +36,11 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -356,6 +358,18 @@ func (a *Agent) panicked(v any, stack []byte) {
 	a.log.Error("handling a request panicked, please report this", "panic", v, "stack", string(stack))
 }
 
+// errPanicked is the error of what a panic has ended.
+var errPanicked = errors.New("a fault of hooktape: its log has more")
+
+// survive is deferred by whoever works for one request beside its connection. A panic ends that work alone, and then is
+// called.
+func (a *Agent) survive(then func()) {
+	if v := recover(); v != nil {
+		a.panicked(v, debug.Stack())
+		then()
+	}
+}
+
 // deaf is told that no connection could be accepted. Accepting goes on.
 func (a *Agent) deaf(err error) {
 	a.complain("can't accept connections, will try again", targetKey{}, err)
@@ -368,8 +382,14 @@ func (a *Agent) Ready() error {
 		return errors.New("the agent is stopping")
 	default:
 	}
-	if a.outage.on() {
-		return errors.New("records can't be written")
+	why := a.outage.cause()
+	if why == nil {
+		return nil
 	}
-	return nil
+	for _, known := range []error{store.ErrDiskFull, store.ErrFull} {
+		if errors.Is(why, known) {
+			return fmt.Errorf("records can't be written: %w", known)
+		}
+	}
+	return errors.New("records can't be written, the log says why")
 }

@@ -149,9 +149,10 @@ type sent struct {
 }
 
 // send makes an attempt to bring a message to a target. The caller reads or closes the response.
-func (a *Agent) send(ctx context.Context, t *target, m message) sent {
+func (a *Agent) send(ctx context.Context, t *target, m message) (s sent) {
 	aim := t.aim.Load()
-	s := sent{message: m, attempt: &store.Attempt{
+	defer a.survive(func() { s.fail(errPanicked, a.now()) })
+	s = sent{message: m, attempt: &store.Attempt{
 		Record: m.rec.ID, Source: t.key.source, Target: t.key.name, URL: aim.at, Time: a.now(),
 	}}
 	out, err := a.prepare(aim, m, &s)

@@ -287,6 +287,7 @@ func (t *target) land(id store.ID) {
 // deliver makes one attempt of a delivery that was claimed.
 func (t *target) deliver(d store.Delivery) {
 	defer t.land(d.Record)
+	defer t.agent.survive(func() { t.agent.pause(settleRetry) })
 	m, err := t.agent.load(d.Record)
 	if err != nil {
 		t.giveUp(d, err)
