@@ -414,3 +414,32 @@ func TestAFileThatBboltCanNotCloseIsGivenBack(t *testing.T) {
 		}
 	}
 }
+
+// The beginning of a large body went with the tape that was set aside: the record would be acknowledged without it.
+func TestALargeBodyIsNotRecordedWithoutItsBeginning(t *testing.T) {
+	s, err := Open(filepath.Join(t.TempDir(), "tape.db"), Options{SetAside: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	p := s.Spool()
+	defer p.Discard()
+	if _, err := p.Write(make([]byte, 3*pieceSize)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.Raw(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.file.os.WriteAt(make([]byte, 2*pageSize), 0); err != nil {
+		t.Fatal(err)
+	}
+	mustAppend(t, s)
+	rec := Record{Source: "iiko", Verdict: Accepted}
+	if err := s.Append(&rec, p, nil, nil).Wait(); !errors.Is(err, ErrDamaged) {
+		t.Errorf("the record came to %v", err)
+	}
+	mustAppend(t, s)
+	if st := s.Stats(); st.Records != 2 {
+		t.Errorf("%d records", st.Records)
+	}
+}

@@ -113,5 +113,6 @@ func readSkew(tx *bolt.Tx) skew {
 	if len(b) != 16 {
 		return skew{Lag: usualLag}
 	}
-	return skew{Lag: int64(binary.BigEndian.Uint64(b)), Lead: int64(binary.BigEndian.Uint64(b[8:]))}
+	lag, lead := int64(binary.BigEndian.Uint64(b)), int64(binary.BigEndian.Uint64(b[8:]))
+	return skew{Lag: min(max(lag, usualLag), 2*skewMax), Lead: min(max(lead, 0), 2*skewMax)} // it has no checksum
 }

@@ -1,7 +1,9 @@
 package store
 
 import (
+	"bytes"
 	"encoding/binary"
+	"fmt"
 	"sync"
 	"sync/atomic"
 
@@ -268,10 +270,16 @@ func take(p *Spool, raw Raw) (taken, error) {
 	return t, nil
 }
 
+// errBegunElsewhere is the error about pieces of which the first are on a tape that was set aside.
+var errBegunElsewhere = fmt.Errorf("the beginning of the body is on a tape that was set aside: %w", ErrDamaged)
+
 // put writes the tail, and says that the pieces have a record now.
 func (k *taken) put(t *txn) error {
 	if k.spool == nil {
 		return nil
+	}
+	if mark, _ := t.seek(bucketUploads, k.raw.Pieces[:]); !bytes.Equal(mark, k.raw.Pieces[:]) {
+		return errBegunElsewhere
 	}
 	if k.tail != nil {
 		t.key = appendNumbered(t.key[:0], k.raw.Pieces, k.n)
