@@ -386,7 +386,7 @@ func (a *Agent) Ready() error {
 	if why == nil {
 		return nil
 	}
-	for _, known := range []error{store.ErrDiskFull, store.ErrFull} {
+	for _, known := range []error{store.ErrDiskFull, store.ErrFull, store.ErrGone} {
 		if errors.Is(why, known) {
 			return fmt.Errorf("records can't be written: %w", known)
 		}

@@ -71,6 +71,8 @@ func (s *Store) full() error {
 		return ErrFull
 	case s.short.Load():
 		return ErrDiskFull
+	case s.gone.Load():
+		return ErrGone
 	}
 	return nil
 }

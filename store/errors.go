@@ -23,6 +23,9 @@ var (
 	// ErrDiskFull is returned by Append, and by the writing of large bodies, from when a commit found the disk full until
 	// there is room again.
 	ErrDiskFull = errors.New("the disk is full")
+	// ErrGone is returned by Append while the file of the tape is not at its path any more: what is written into it would be
+	// lost with it.
+	ErrGone = errors.New("the file of the tape was moved or removed")
 	// ErrJudged is wrapped by the error of Rejudge when the record has been judged again meanwhile.
 	ErrJudged = errors.New("it was judged meanwhile")
 	// ErrName is wrapped by errors about names that can't be given.

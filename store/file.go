@@ -189,6 +189,35 @@ func (f *file) atPath(path string) (*file, error) {
 	return nil, err
 }
 
+// seeToFile finds out whether the file is still what its path names. Where it is not, what is recorded would be lost as soon
+// as it is closed.
+func (s *Store) seeToFile() {
+	s.fileMu.RLock()
+	defer s.fileMu.RUnlock()
+	if s.file == nil {
+		return
+	}
+	gone := s.file.isGone(s.path)
+	if s.gone.Swap(gone) == gone {
+		return
+	}
+	msg := "tape is in its place again, records are taken"
+	if gone {
+		msg = "tape was moved or removed while it is open, no more records are taken: put it back, or write it there anew with hooktape backup and start again"
+	}
+	s.options.Log(msg, "path", s.path)
+}
+
+// isGone says whether path names nothing, or another file. Where that can't be told it is not gone.
+func (f *file) isGone(path string) bool {
+	named, err := os.Stat(path)
+	if err != nil {
+		return errors.Is(err, fs.ErrNotExist)
+	}
+	info, err := f.os.Stat()
+	return err == nil && !os.SameFile(named, info)
+}
+
 // mmapSize is how much to map when opening. A reader has nobody who grows the file beside it, and Windows would make
 // the file itself that large.
 func mmapSize(readOnly bool) int {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -117,6 +118,34 @@ func TestALostFileIsNotReplacedInSilence(t *testing.T) {
 	mustAppend(t, s)
 	if st := s.Stats(); st.Records != 2 {
 		t.Errorf("%d records", st.Records)
+	}
+}
+
+func TestATapeThatIsMovedWhileItIsOpenTakesNoRecords(t *testing.T) {
+	s, h := openTape(t)
+	mustAppend(t, s)
+	moved := s.path + ".moved"
+	for _, other := range []bool{false, true} {
+		if err := os.Rename(s.path, moved); err != nil {
+			t.Skip(err) // Windows
+		}
+		if other {
+			if err := os.WriteFile(s.path, nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s.seeToFile()
+		if _, c := appendBytes(s, []byte("bytes")); !errors.Is(c.Wait(), ErrGone) {
+			t.Errorf("a record that nobody would find came to %v", c.Wait())
+		}
+		if err := os.Rename(moved, s.path); err != nil {
+			t.Fatal(err)
+		}
+		s.seeToFile()
+		mustAppend(t, s)
+	}
+	if n := strings.Count(h.all(), "in its place again"); n != 2 {
+		t.Errorf("told %d times: %s", n, h.all())
 	}
 }
 

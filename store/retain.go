@@ -36,7 +36,7 @@ const (
 	answeringMax = time.Hour
 	// evictEvery is how often records are looked for that have become too old while nothing was committed.
 	evictEvery = 10 * time.Second
-	// regainEvery is how often room is looked for after the disk was full.
+	// regainEvery is how often it is looked for room after the disk was full, and for a file that was moved away.
 	regainEvery = time.Second
 	// passEvery is how often those that had to stay are looked at again, at most; and passShare bounds the part of the
 	// time that this takes: one in so many.
@@ -127,7 +127,8 @@ func (s *Store) evict() {
 		s.evictAll()
 		s.sweepOn()
 		s.regain()
-		if s.short.Load() {
+		s.seeToFile()
+		if s.short.Load() || s.gone.Load() {
 			tick.Reset(regainEvery)
 		} else {
 			tick.Reset(evictEvery)

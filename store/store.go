@@ -85,6 +85,7 @@ type Store struct {
 
 	short    atomic.Bool  // the disk is full: no records are taken
 	capped   atomic.Bool  // and not for want of room on it: the file may not grow
+	gone     atomic.Bool  // the file is not at its path: no records are taken
 	backupMu sync.Mutex   // held while a backup is made
 	sweepMu  sync.Mutex   // held while deleted sessions are swept
 	aside    atomic.Int64 // damaged databases that were set aside
