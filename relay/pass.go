@@ -77,6 +77,7 @@ func (r *reception) attempt(m message, over time.Time) (s sent, inTime bool) {
 	inTime = r.x.Within(time.Until(over), func() { s = r.send(r.ctx, r.target, m) }, func() {
 		defer r.end()
 		defer r.decided.Done()
+		defer r.survive(func() { r.land = func(s sent) { s.discard() } })
 		r.land = r.takeOver(true)
 	})
 	if inTime {
@@ -134,7 +135,6 @@ func (r *reception) takeOver(flying bool) (land func(sent)) {
 	return func(s sent) {
 		defer end()
 		defer t.land(id)
-		defer r.survive(func() { r.pause(settleRetry) })
 		if err == nil {
 			t.settle(r.owed, s)
 			return
@@ -292,7 +292,6 @@ func (r *reception) tooMany(flying bool) (land func(sent)) {
 	end := r.outlast()
 	return func(s sent) {
 		defer end()
-		defer r.survive(func() {})
 		kept := r.store.Spool()
 		defer kept.Discard()
 		defer s.discard()
