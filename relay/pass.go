@@ -77,7 +77,6 @@ func (r *reception) attempt(m message, over time.Time) (s sent, inTime bool) {
 	inTime = r.x.Within(time.Until(over), func() { s = r.send(r.ctx, r.target, m) }, func() {
 		defer r.end()
 		defer r.decided.Done()
-		defer r.survive(func() { r.land = func(s sent) { s.discard() } })
 		r.land = r.takeOver(true)
 	})
 	if inTime {
