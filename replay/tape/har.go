@@ -84,6 +84,9 @@ type harFacts struct {
 	ID       string   `json:"id,omitempty"`
 	Time     Time     `json:"time"`
 	Source   string   `json:"source,omitempty"`
+	Path     string   `json:"source_path,omitempty"`
+	Base     string   `json:"base,omitempty"`
+	Via      string   `json:"via,omitempty"`
 	Remote   string   `json:"remote,omitempty"`
 	Event    string   `json:"event,omitempty"`
 	Events   []string `json:"events,omitempty"`
@@ -91,6 +94,11 @@ type harFacts struct {
 	Verdict  string   `json:"verdict,omitempty"`
 	Reason   string   `json:"reason,omitempty"`
 	Verified bool     `json:"verified,omitempty"`
+
+	Outbound    bool `json:"outbound,omitempty"`
+	Undelivered bool `json:"undelivered,omitempty"`
+	// Own says that the response is hooktape's own, so that no replay is compared with it.
+	Own bool `json:"own_response,omitempty"`
 	// Request is the bytes as they were on the wire, where they can't be made of the rest: chunks, odd line ends.
 	Request []byte `json:"request,omitempty"`
 	// Truncated says that more came than was kept.
@@ -117,8 +125,9 @@ func newHARExchange(r *Recording) (*harExchange, error) {
 		},
 		Response: harResponse{Version: r.Proto, Cookies: []struct{}{}, Headers: []harPair{}, HeadersSize: -1, BodySize: -1},
 		Hooktape: &harFacts{
-			ID: r.ID, Time: r.Time, Source: r.Source, Remote: r.Remote, Event: r.Event, Events: r.Events, Trace: r.Trace, Verdict: r.Verdict,
-			Reason: r.Reason, Verified: r.Verified, Truncated: r.Truncated,
+			ID: r.ID, Time: r.Time, Source: r.Source, Path: r.Path, Base: r.Base, Via: r.Via, Remote: r.Remote, Event: r.Event, Events: r.Events,
+			Trace: r.Trace, Verdict: r.Verdict, Reason: r.Reason, Verified: r.Verified, Truncated: r.Truncated,
+			Outbound: r.Outbound, Undelivered: r.Undelivered, Own: r.Answer != nil && r.Answer.FromAttempt == 0,
 		},
 	}
 	if len(m.raw) > 0 {
@@ -342,8 +351,12 @@ func (x *harExchange) recording() (*Recording, error) {
 		return nil, err
 	}
 	if f := x.Hooktape; f != nil {
-		r.ID, r.Source, r.Remote, r.Event, r.Events, r.Trace, r.Truncated = f.ID, f.Source, f.Remote, f.Event, f.Events, f.Trace, f.Truncated
-		r.Verified, r.Known = f.Verified, true
+		r.ID, r.Source, r.Path, r.Base, r.Via, r.Remote = f.ID, f.Source, f.Path, f.Base, f.Via, f.Remote
+		r.Event, r.Events, r.Trace, r.Truncated, r.Verified = f.Event, f.Events, f.Trace, f.Truncated, f.Verified
+		r.Outbound, r.Undelivered, r.Known = f.Outbound, f.Undelivered, true
+		if f.Own && r.Answer != nil {
+			r.Attempts, r.Answer.FromAttempt = nil, 0
+		}
 		if !f.Time.IsZero() {
 			r.Time = f.Time
 		}

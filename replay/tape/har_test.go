@@ -227,3 +227,33 @@ func TestAnInterimResponseIsNoBaseline(t *testing.T) {
 		}
 	}
 }
+
+// TestHARTellsWhatAReplayGoesBy: which requests were for the app at which path, and which responses were the app's.
+func TestHARTellsWhatAReplayGoesBy(t *testing.T) {
+	request, response := []byte("POST /in/a HTTP/1.1\r\nHost: x\r\n\r\n"), Bytes([]byte("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"))
+	for name, change := range map[string]func(*Recording){
+		"answered by the app": func(r *Recording) { r.Answer.FromAttempt = 1 },
+		"acknowledged":        func(*Recording) {},
+		"outbound":            func(r *Recording) { r.Outbound = true },
+		"undelivered":         func(r *Recording) { r.Undelivered = true },
+		"of the agent":        func(r *Recording) { r.Via = "agent" },
+	} {
+		r := &Recording{
+			ID: "A", Known: true, Source: "shop", Path: "/in", Base: "/b", Via: "direct", Proto: "HTTP/1.1", Method: "POST", Target: "/in/a", Host: "x",
+			Verdict: "accepted", HeadSize: len(request), Request: Bytes(request), Answer: &Answer{Status: 200, HeadSize: int(response.Size) - 2, Response: response},
+		}
+		change(r)
+		file, _ := writtenHAR(t, []*Recording{r})
+		_, all, damage, _ := read(t, bytes.NewReader(file))
+		if len(all) != 1 || len(damage) > 0 {
+			t.Fatal(name, all, damage)
+		}
+		got := all[0]
+		if got.Path != r.Path || got.Base != r.Base || got.Via != r.Via || got.Outbound != r.Outbound || got.Undelivered != r.Undelivered || got.Answer.Response.Size != response.Size {
+			t.Errorf("%s: %+v", name, got)
+		}
+		if fromApp := r.Answer.FromAttempt > 0; (len(got.Attempts) == 1) != fromApp || (got.Answer.FromAttempt > 0) != fromApp {
+			t.Errorf("%s: attempts %+v", name, got.Attempts)
+		}
+	}
+}
