@@ -88,6 +88,9 @@ type junitFile struct {
 }
 
 func newJUnitFile(name string, began time.Time) (*junitFile, error) {
+	if info, err := os.Stat(name); err == nil && info.IsDir() {
+		return nil, misused("name a file in it", "--junit: %s is a folder", name)
+	}
 	file, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+"-*")
 	if err != nil {
 		return nil, misused("name a file in a folder that can be written to", "--junit: %w", err)

@@ -143,7 +143,7 @@ func (s *Server) verify(w http.ResponseWriter, r *http.Request) error {
 	return reply(w, found)
 }
 
-var errNoSecrets = refuse(Failed, "no agent runs, and it is the agent that knows the secrets")
+var errNoSecrets = refuse(Failed, "no agent runs that knows the secrets, and neither config nor secret is given")
 
 // posted is a request that a question is about: its head, and behind it the
 // decoded body.
