@@ -115,7 +115,11 @@ func (e *edge) admit(r *http.Request, from sender, now time.Time) (*laptop, *not
 // owner is the tunnel that a token opens. Whatever the token, all hashes are compared with its own.
 func (e *edge) owner(token string) (name string, hash [sha256.Size]byte, ok bool) {
 	hash = store.HashToken(token)
-	for _, t := range e.config().Tunnels {
+	cfg := e.config()
+	if cfg == nil { // since a moment ago
+		return "", hash, false
+	}
+	for _, t := range cfg.Tunnels {
 		for _, its := range t.Hashes {
 			if subtle.ConstantTimeCompare(hash[:], its[:]) == 1 {
 				name, ok = t.Name, true

@@ -598,6 +598,34 @@ func TestATunnelHasOneLaptop(t *testing.T) {
 	}
 }
 
+func TestOfTwoThatTookATunnelOverTheLaterHasIt(t *testing.T) {
+	a, b := startApp(t, always(ok)), startApp(t, always(ok))
+	edge := startEdge(t, tapeIn(t), edgeConfig(time.Minute))
+	takes := func(u *tunnel.Uplink) { u.Hello.TakeOver = true }
+	first := startLaptopWith(t, edge.addr, tapeIn(t), takes, passing(a, time.Minute))
+	first.hears("up", up)
+	second := startLaptopWith(t, edge.addr, tapeIn(t), takes, passing(b, time.Minute))
+	second.hears("up", up)
+	select {
+	case err := <-first.ran:
+		if first.ran <- err; !errors.As(err, new(*tunnel.RefusedError)) {
+			t.Errorf("the first heard %v", err)
+		}
+	case <-time.After(patienceOfTests):
+		t.Fatal("the first never heard that it was taken over")
+	}
+	until(t, "the second has it", func() bool {
+		l := edge.edge.at("alice")
+		return l != nil && l.instance == second.uplink.Hello.Instance
+	})
+}
+
+func TestNobodyIsAdmittedWhereTheEdgeHasJustLeftTheConfiguration(t *testing.T) {
+	if name, _, ok := new(edge).owner(tokenOfTests); ok {
+		t.Errorf("the token opens %q", name)
+	}
+}
+
 func TestARevokedTokenEndsItsTunnelAndIsRefused(t *testing.T) {
 	a := startApp(t, always(ok))
 	cfg := edgeConfig(time.Minute)

@@ -222,7 +222,8 @@ func (c *carrier) gather(spare []byte) (message []byte, ok bool) {
 	return message, true
 }
 
-// ping gives signs of life. One that finds a message being written is left out: the message is one.
+// ping gives signs of life. One that finds a message being written comes behind it, and those that would be due meanwhile are
+// left out: the message is one.
 func (c *carrier) ping() {
 	tick := time.NewTicker(c.timing.Ping)
 	defer tick.Stop()
@@ -231,7 +232,7 @@ func (c *carrier) ping() {
 		case <-c.closed:
 			return
 		case <-tick.C:
-			_ = c.ws.WriteControl(websocket.PingMessage, nil, time.Now().Add(c.timing.Ping))
+			_ = c.ws.WriteControl(websocket.PingMessage, nil, time.Now().Add(writeTime)) // behind which nothing can be written any more
 		}
 	}
 }

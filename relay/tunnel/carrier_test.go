@@ -1,10 +1,51 @@
 package tunnel
 
 import (
+	"bufio"
+	"context"
 	"encoding/binary"
+	"io"
+	"net"
+	"net/http"
 	"testing"
 	"testing/synctest"
+	"time"
+
+	"github.com/gorilla/websocket"
 )
+
+// TestALineThatIsSlowToTakeAPingIsNotGivenUp: behind much that the kernel still has to send there may be no room for one byte.
+func TestALineThatIsSlowToTakeAPingIsNotGivenUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		near, far := net.Pipe()
+		defer far.Close()
+		go func() {
+			if r, err := http.ReadRequest(bufio.NewReader(far)); err == nil {
+				_, _ = new(websocket.Upgrader).Upgrade(&hijacker{far}, r, nil)
+			}
+		}()
+		dialer := websocket.Dialer{NetDialContext: func(context.Context, string, string) (net.Conn, error) { return near, nil }}
+		ws, answer, err := dialer.DialContext(t.Context(), "ws://edge/", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = answer.Body.Close()
+		timing := Timing{Ping: time.Second}.withDefaults()
+		c := newCarrier(ws, timing)
+		time.Sleep(timing.Ping + writeTime/2) // the far end takes nothing meanwhile
+		go func() { _, _ = io.Copy(io.Discard, far) }()
+		time.Sleep(2 * timing.Ping)
+		h := frameHeader{1: kindWindow, 11: 1}
+		if _, err := c.Write(h[:]); err != nil {
+			t.Error(err)
+		}
+		synctest.Wait()
+		if err := c.failure(); err != nil {
+			t.Errorf("the line was given up: %v", err)
+		}
+		_ = c.Close()
+	})
+}
 
 // TestAFrameThatIsBegunIsWritten: nothing is taken of a frame before it is whole, so it must not wait where its header was
 // the last that had room.

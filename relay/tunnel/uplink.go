@@ -21,7 +21,7 @@ func (e *RefusedError) Error() string { return "the edge refuses: " + e.Reason }
 // exported before Run.
 type Uplink struct {
 	Dialer Dialer
-	Hello  Hello // Instance and Probe are made by NewUplink
+	Hello  Hello // Instance and Probe are made by NewUplink; TakeOver is for the first link alone
 
 	// Choose says what becomes of what has waited, when the edge is reached for the first time. It is asked once: what it
 	// says holds although the link is lost meanwhile. Nil delivers it.
@@ -102,6 +102,7 @@ func (u *Uplink) start(ctx context.Context, link *Link, welcome Welcome) error {
 		return err
 	}
 	u.known = true
+	u.Hello.TakeOver = false // who takes the tunnel over from now on is the later of the two
 	return nil
 }
 
