@@ -27,14 +27,14 @@ func readFile(path string) ([]byte, File, error) {
 	if abs, err := filepath.Abs(path); err == nil {
 		file.Path = abs
 	}
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() { // a pipe would keep Open waiting for who writes
+		return nil, file, errors.New("it is not a file")
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, file, err
 	}
 	defer f.Close()
-	if info, err := f.Stat(); err == nil && !info.Mode().IsRegular() {
-		return nil, file, errors.New("it is not a file")
-	}
 	b, err := io.ReadAll(io.LimitReader(f, maxFile+1))
 	if err != nil {
 		return nil, file, err
