@@ -30,7 +30,7 @@ type WatchOptions struct {
 // called by one goroutine, and Watch does nothing else meanwhile.
 //
 // Directories are watched, not files: editors replace files, and mounted secrets are symlinks that change. Where the
-// system can give no events, polling stays.
+// system can give no events, polling stays; what it finds is looked at once more, as it may be half written.
 func Watch(ctx context.Context, files []File, o WatchOptions, changed func() []File) error {
 	if o.Quiet <= 0 {
 		o.Quiet = defaultQuiet
@@ -54,6 +54,7 @@ func watch(ctx context.Context, files []File, o WatchOptions, events <-chan stru
 	defer poll.Stop()
 	quiet := time.NewTimer(o.Quiet) // at once, for what changed since the files were read
 	defer quiet.Stop()
+	var seen []File // by the last poll
 	for {
 		told := false
 		select {
@@ -65,6 +66,11 @@ func watch(ctx context.Context, files []File, o WatchOptions, events <-chan stru
 		case <-o.Reload:
 			told = true
 		case <-poll.C:
+			if now := look(files); !slices.Equal(now, files) && !slices.Equal(now, seen) {
+				seen = now
+				quiet.Reset(o.Quiet)
+				continue
+			}
 		case <-quiet.C:
 		}
 		if now := look(files); told || !slices.Equal(now, files) {

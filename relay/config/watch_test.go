@@ -195,6 +195,48 @@ func TestWhatChangedBeforeWatchingIsSeen(t *testing.T) {
 	})
 }
 
+// Cut off between two blocks a config is right, and lacks sources: polling must not take it up.
+func TestWhatIsHalfWrittenWhenPolledIsReadWhenItIsWhole(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "c.hcl")
+	write(t, path, "a")
+	var found [][32]byte
+	changed := func() []File {
+		found = append(found, sum(path))
+		return []File{stamped(path)}
+	}
+	inBubble(t, changed, []File{stamped(path)}, func(event func()) {
+		time.Sleep(defaultPoll - defaultQuiet/2)
+		write(t, path, "half")
+		event()
+		time.Sleep(defaultQuiet - time.Millisecond) // the poll was in between
+		write(t, path, "half and half")
+		event()
+		time.Sleep(2 * defaultPoll)
+		synctest.Wait()
+		if whole := sum(path); len(found) != 1 || found[0] != whole {
+			t.Errorf("read %d times, the first time when it was %x, and it is %x", len(found), found, whole)
+		}
+	})
+}
+
+// Where events never cease polling still sees what has changed.
+func TestEventsWithoutEndHoldUpNoChange(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "c.hcl")
+	write(t, path, "a")
+	var calls atomic.Int32
+	changed := func() []File { calls.Add(1); return []File{stamped(path)} }
+	inBubble(t, changed, []File{stamped(path)}, func(event func()) {
+		write(t, path, "b")
+		for range 3 * defaultPoll / (defaultQuiet / 2) {
+			event()
+			time.Sleep(defaultQuiet / 2)
+		}
+		if calls.Load() != 1 {
+			t.Errorf("%d changes", calls.Load())
+		}
+	})
+}
+
 // A reload that fails may give back the files of the configuration that is still in force.
 func TestOneChangeIsReportedOnce(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "c.hcl")
