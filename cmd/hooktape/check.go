@@ -63,6 +63,9 @@ func (e *env) check() error {
 		return err
 	}
 	fmt.Fprintf(e.stdout, "%s: %s, all right\n", e.config, counted(len(cfg.Sources), "source"))
+	if cfg.Blank {
+		fmt.Fprintln(e.stdout, "  the file is empty, or has comments alone: an agent that runs does not take it up")
+	}
 	for _, s := range cfg.Sources {
 		fmt.Fprintf(e.stdout, "  %s: %s\n", s.Name, describeSource(s, cfg.Mask))
 	}

@@ -120,7 +120,7 @@ func (r *reloader) reload() []config.File {
 }
 
 // errBlank is why a file is not taken up that had something in it before.
-var errBlank = errors.New("the file is empty: stop the agent if it is to receive nothing")
+var errBlank = errors.New("the file is empty, or has comments alone: stop the agent if it is to receive nothing")
 
 func (r *reloader) refuse(err error) {
 	r.log.Error("config is not right and changes nothing", "error", err)

@@ -301,8 +301,13 @@ func TestAByteOrderMarkAndCRLFAreTaken(t *testing.T) {
 	if err != nil || cfg.Listen != "127.0.0.1:1" || cfg.Limits.MaxBody != 1024 {
 		t.Errorf("%+v, %v", cfg, err)
 	}
-	if cfg, err := load(t, ""); err != nil || len(cfg.Sources) != 0 {
-		t.Errorf("an empty file: %v", err)
+}
+
+func TestAFileWithoutAKeyIsBlank(t *testing.T) {
+	for text, want := range map[string]bool{"": true, "\uFEFF\r\n": true, "# source \"a\" {\n# }\n": true, "limits {\n}\n": false, `data = "t.db"`: false} {
+		if cfg, err := load(t, text); err != nil || cfg.Blank != want || len(cfg.Sources) != 0 {
+			t.Errorf("%q: %+v, %v", text, cfg, err)
+		}
 	}
 }
 

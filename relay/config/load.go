@@ -25,7 +25,6 @@ func Load(path string, env func(string) (string, bool)) (*Config, error) {
 		return nil, &Diagnostics{Problems: problems(path, text, diags), Files: around.files}
 	}
 	cfg.Path = path
-	cfg.Blank = len(bytes.TrimSpace(text)) == 0
 	cfg.Files = around.files
 	if !filepath.IsAbs(cfg.Data) {
 		cfg.Data = filepath.Join(filepath.Dir(path), cfg.Data)
@@ -53,6 +52,7 @@ func decode(text []byte, around *surroundings) (*Config, hcl.Diagnostics) {
 	}
 	d := newDecoder(text, around)
 	cfg := Default()
+	cfg.Blank = len(body.Attributes) == 0 && len(body.Blocks) == 0
 	decodeBody(d, cfg, body, &topSchema)
 	d.checkConfig(cfg)
 	return cfg, d.diags
