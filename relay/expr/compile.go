@@ -344,7 +344,8 @@ func (c *compiler) call(e *hclsyntax.FunctionCallExpr) term {
 		}
 	}
 	args, varies := c.all(e.Args)
-	return term{node: &call{name: e.Name, f: f, args: args, expand: e.ExpandFinal}, kind: f.kind, varies: varies}
+	made := &call{name: e.Name, f: f, args: args, expand: e.ExpandFinal, instructions: c.checkPattern(e, args)}
+	return term{node: made, kind: f.kind, varies: varies}
 }
 
 // arity checks the number of arguments; most -1 is any.

@@ -281,7 +281,7 @@ func TestWhatFailsSaysSo(t *testing.T) {
 		`json.type && true`:                     `json.type && true: true or false is wanted`,
 		`upper(json.items) == ""`:               `upper(json.items) == "": upper() cannot take its argument 1: a list or object is not text`,
 		`json.count / 0 > 1`:                    `json.count / 0 > 1: the number is too large or too small`,
-		`regex("(", body) == ""`:                "regex(\"(\", body) == \"\": regex() failed: invalid regexp pattern: missing closing ) in (",
+		`regex("(${json.type}", body) == ""`:    "regex(\"(${json.type}\", body) == \"\": regex() failed: invalid regexp pattern: missing closing ) in (UPDATE",
 		`[for x in json.type : x] == []`:        `[for x in json.type : x] == []: a list or object is wanted here`,
 		`hmac(json.no, body) == hmac("", body)`: `hmac(json.no, body) == hmac("", body): hmac() needs a key that is not empty`,
 		`try(json.type + 1) == 2`:               `try(json.type + 1) == 2: a number is wanted`,

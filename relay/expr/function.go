@@ -121,6 +121,8 @@ type call struct {
 	f      callable
 	args   []term
 	expand bool // the last argument is a list of arguments
+
+	instructions int // of the regular expression among args; 0: there is none, or it depends on the record
 }
 
 func (c *call) eval(s *scope) (cty.Value, error) {
@@ -135,6 +137,9 @@ func (c *call) eval(s *scope) (cty.Value, error) {
 	}
 	args, err := c.arguments(given)
 	if err != nil {
+		return cty.NilVal, err
+	}
+	if err := c.spendMatching(s, args); err != nil {
 		return cty.NilVal, err
 	}
 	if c.f.guard != nil {

@@ -73,6 +73,32 @@ func TestHostileBodiesEndInAnError(t *testing.T) {
 	}
 }
 
+// TestMatchingIsPaidFor: each of these took minutes.
+func TestMatchingIsPaidFor(t *testing.T) {
+	body := `{"s":"` + strings.Repeat("a", 1<<19) + `","p":"((((a?){10}){10}){10})b","l":["` + strings.Repeat(`a","`, 60000) + `"]}`
+	v := &View{Record: &store.Record{}, Body: func() ([]byte, error) { return []byte(body), nil }}
+	for _, src := range []string{
+		`regex("(a?){1000}b", json.s) == ""`, `regex(json.p, json.s) == ""`, `regexall("(a?){1000}b", json.s) == []`, `regexreplace(json.s, json.p, "") == ""`,
+		`[for x in json.l : regexreplace(x, "(a?){1000}", "")] == []`,
+	} {
+		e, err := Parse(src)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = e.Bool(v)
+		if wrong, ok := errors.AsType[*EvalError](err); !ok || wrong.Message != errBudget.Error() {
+			t.Errorf("%s: %v", src, err)
+		}
+	}
+	for _, src := range []string{`regex("a+", json.s) != ""`, `regexreplace(json.s, "a+\\s*:\\s*\"[^\"]*\"", "") != ""`} {
+		if e, err := Parse(src); err != nil {
+			t.Fatal(err)
+		} else if holds, err := e.Bool(v); !holds || err != nil {
+			t.Errorf("%s: %v, %v", src, holds, err)
+		}
+	}
+}
+
 func TestDeepExpressionsAreRefusedOrTaken(t *testing.T) {
 	for _, src := range []string{
 		strings.Repeat("(", maxSource-1), strings.Repeat("!", maxSource-4) + "true", strings.Repeat("[", 8000) + strings.Repeat("]", 8000),
