@@ -104,12 +104,26 @@ func clipTo(s string, most int) string {
 // Nearest is the name among known that may have been meant by name; "" when none is like it.
 func Nearest(name string, known []string) string {
 	best, distance := "", max(1, min(2, len(name)/3))+1
+	name = strings.ToLower(name)
 	for _, k := range known {
-		if d := levenshtein.Distance(strings.ToLower(name), k, nil); d < distance {
+		d := levenshtein.Distance(name, k, nil)
+		if swapped(name, k) {
+			d = 1
+		}
+		if d < distance {
 			best, distance = k, d
 		}
 	}
 	return best
+}
+
+// swapped says whether a is b with two neighbouring letters in each other's place, which is one slip and not two.
+func swapped(a, b string) bool {
+	i := 0
+	for i < min(len(a), len(b)) && a[i] == b[i] {
+		i++
+	}
+	return len(a) == len(b) && len(a) >= i+2 && a[i] == b[i+1] && a[i+1] == b[i] && a[i+2:] == b[i+2:]
 }
 
 // didYouMean is what a message about an unknown name ends with.
