@@ -43,12 +43,13 @@ type decoder struct {
 	places []placeNames // for hints
 	diags  hcl.Diagnostics
 	seen   map[string]hcl.Range // what may stand once only, by a key of the one who asks
+	ends   []ending             // of ended_by blocks: sources, which may come further down
 }
 
 func newDecoder(text []byte, around *surroundings) *decoder {
 	return &decoder{
 		around: around,
-		load:   &expr.Load{Text: text, Env: around.env, File: around.file},
+		load:   &expr.Load{Text: text, Env: around.env, File: around.file, Unknown: unknownAtRequest},
 		places: places(),
 		seen:   map[string]hcl.Range{},
 	}
@@ -65,6 +66,22 @@ func (d *decoder) once(key string, at hcl.Range, what string) {
 		return
 	}
 	d.seen[key] = at
+}
+
+// What expressions can't look at, by when they are computed.
+var (
+	unknownAtRequest     = []string{"response", "delivery"}
+	unknownAfterResponse = []string{"delivery"}
+)
+
+// after reads blocks that are computed when more is known than the request, or less.
+func after[T any](unknown []string, decode func(*decoder, *T, *hclsyntax.Block)) func(*decoder, *T, *hclsyntax.Block) {
+	return func(d *decoder, v *T, b *hclsyntax.Block) {
+		before := d.load.Unknown
+		defer func() { d.load.Unknown = before }()
+		d.load.Unknown = unknown
+		decode(d, v, b)
+	}
 }
 
 // decodeBody reads a body's keys and blocks in the order they stand in.

@@ -1,8 +1,10 @@
 package config
 
 import (
+	"slices"
 	"time"
 
+	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 
 	"github.com/hooktape/hooktape/relay/expr"
@@ -38,7 +40,7 @@ var followSchema = schema[Follow]{
 		"every":   func(d *decoder, f *Follow, a *hclsyntax.Attribute) { d.duration(a, minTimeout, &f.Every) },
 		"for":     func(d *decoder, f *Follow, a *hclsyntax.Attribute) { d.duration(a, minTimeout, &f.For) },
 	},
-	blocks: map[string]func(*decoder, *Follow, *hclsyntax.Block){"ended_by": decodeEndedBy},
+	blocks: map[string]func(*decoder, *Follow, *hclsyntax.Block){"ended_by": after(unknownAtRequest, decodeEndedBy)},
 }
 
 var endedBySchema = schema[EndedBy]{
@@ -71,20 +73,29 @@ func decodeEndedBy(d *decoder, f *Follow, b *hclsyntax.Block) {
 	}
 	f.EndedBy = new(EndedBy)
 	decodeBody(d, f.EndedBy, b.Body, &endedBySchema)
+	if a := b.Body.Attributes["source"]; a != nil && f.EndedBy.Source != "" {
+		d.ends = append(d.ends, ending{f.EndedBy.Source, a.Expr.Range()})
+	}
 	if b.Body.Attributes["source"] == nil || b.Body.Attributes["key"] == nil {
 		d.fail(b.TypeRange, `ended_by needs "source", through which what ends it comes, and "key", over that request`)
 	}
 }
 
+// ending is the source of an ended_by block, and where it is named.
+type ending struct {
+	source string
+	at     hcl.Range
+}
+
 // checkFollows finds sources that end something and are not there.
 func (d *decoder) checkFollows(c *Config) {
+	var names []string
 	for _, s := range c.Sources {
-		for _, t := range s.Targets {
-			if t.Follow == nil || t.Follow.EndedBy == nil || t.Follow.EndedBy.Source == "" || c.Source(t.Follow.EndedBy.Source) != nil {
-				continue
-			}
-			at := d.seen["source "+s.Name]
-			d.fail(at, "target %q: there is no source %q to end what is followed", t.Name, t.Follow.EndedBy.Source)
+		names = append(names, s.Name)
+	}
+	for _, e := range d.ends {
+		if !slices.Contains(names, e.source) {
+			d.fail(e.at, "there is no source %q to end what is followed%s", e.source, didYouMean(e.source, names))
 		}
 	}
 }

@@ -99,10 +99,10 @@ var sourceSchema = schema[Source]{
 
 		"dedupe": decodeDedupe,
 		"ack":    decodeAck,
-		"status": decodeStatus,
+		"status": after(nil, decodeStatus),
 		"target": decodeTarget,
 
-		"subscribe": decodeSubscribe,
+		"subscribe": after(unknownAfterResponse, decodeSubscribe),
 	},
 }
 
@@ -144,8 +144,8 @@ var targetSchema = schema[Target]{
 	},
 	blocks: map[string]func(*decoder, *Target, *hclsyntax.Block){
 		"rewrite": decodeRewrite,
-		"expect":  decodeExpect,
-		"follow":  decodeFollow,
+		"expect":  after(unknownAfterResponse, decodeExpect),
+		"follow":  after(unknownAfterResponse, decodeFollow),
 		"retry": func(d *decoder, t *Target, b *hclsyntax.Block) {
 			d.unlabeled(b)
 			decodeBody(d, &t.Retry, b.Body, &retrySchema)

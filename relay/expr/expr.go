@@ -72,6 +72,9 @@ type Load struct {
 	Text []byte                            // the file that the expression is in
 	Env  func(name string) (string, error) // nil: env is refused
 	File func(name string) (string, error) // nil: file is refused
+	// Unknown are variables that nothing is known of yet where the expression is computed, which would be null for ever:
+	// they are refused. Nil: none.
+	Unknown []string
 }
 
 // Parse compiles a condition given on the command line or through the API. env and file are refused. The error is a
