@@ -36,6 +36,9 @@ type reply struct {
 	body   []byte // decoded; its first callMax bytes
 }
 
+// userAgent is how we call ourselves where nothing else is configured.
+const userAgent = "hooktape"
+
 // errNoControl is a text that would end the part of a head that it stands in.
 var errNoControl = errors.New("a line break or another control character is in the URL or a header")
 
@@ -45,7 +48,7 @@ func (c *call) head() (*wire.RequestHead, error) {
 	fmt.Fprintf(&b, "%s %s HTTP/1.1\r\nHost: %s\r\n", c.method, c.url.RequestURI(), c.url.Host)
 	fields := append(c.headers[:len(c.headers):len(c.headers)], wire.Field{Name: "Content-Length", Value: fmt.Sprint(len(c.body))})
 	if _, given := fields.Get("User-Agent"); !given {
-		fields = append(fields, wire.Field{Name: "User-Agent", Value: "hooktape"})
+		fields = append(fields, wire.Field{Name: "User-Agent", Value: userAgent})
 	}
 	for _, f := range fields {
 		if strings.ContainsAny(f.Name+f.Value, "\r\n\x00") {

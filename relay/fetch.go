@@ -172,6 +172,9 @@ func (f *fetcher) ask(ctx context.Context, url string, post []byte, known bool) 
 
 // answerTo is the body of the answer to a question. Only a 2xx is an answer.
 func answerTo(client *http.Client, r *http.Request) ([]byte, error) {
+	if r.Header.Get("User-Agent") == "" {
+		r.Header.Set("User-Agent", userAgent)
+	}
 	response, err := client.Do(r)
 	if failed, ok := errors.AsType[*neturl.Error](err); ok {
 		return nil, fmt.Errorf("ask %s: %w", r.URL.Host, failed.Err) // the rest of the URL may have a token in it

@@ -66,7 +66,8 @@ func TestAKeyIsAskedForAtStartAndWhenChecksBeginToFail(t *testing.T) {
 	now, ahead := heldClock()
 	r := startWith(t, filepath.Join(t.TempDir(), "tape.db"), Options{Now: now}, keyed(t, keys))
 	until(t, "the first question", func() bool { return len(keys.requests()) == 1 })
-	if q := keys.requests()[0]; !strings.HasPrefix(q, "GET /v5/keys/webhooks HTTP/1.1\r\n") || !strings.Contains(q, "Authorization: Bearer t0ken\r\n") {
+	if q := keys.requests()[0]; !strings.HasPrefix(q, "GET /v5/keys/webhooks HTTP/1.1\r\n") || !strings.Contains(q, "Authorization: Bearer t0ken\r\n") ||
+		!strings.Contains(q, "User-Agent: hooktape\r\n") {
 		t.Errorf("%q", q)
 	}
 	expect := func(what, request string, verdict store.Verdict, asked int) {
