@@ -280,16 +280,20 @@ func (d *decoder) number(a *hclsyntax.Attribute, least, most int, into *int) {
 
 // duration reads a duration of at least least.
 func (d *decoder) duration(a *hclsyntax.Attribute, least time.Duration, into *time.Duration) {
-	text, ok := d.text(a)
+	v, ok := d.constant(a.Name, a.Expr)
 	if !ok {
 		return
+	}
+	text := "" // a number without a unit could be anything
+	if !v.IsNull() && v.Type() == cty.String {
+		text = v.AsString()
 	}
 	t, err := ParseDuration(text)
 	switch {
 	case err != nil:
 		d.fail(a.Expr.Range(), "%q is no duration: %s", a.Name, err)
 	case t < least && least > 0:
-		d.fail(a.Expr.Range(), "%q must be %s or more", a.Name, least)
+		d.fail(a.Expr.Range(), "%q must be %s or more", a.Name, durationText(least))
 	case t < least:
 		d.fail(a.Expr.Range(), "%q must not be negative", a.Name)
 	default:
@@ -318,10 +322,8 @@ func (d *decoder) sizeFrom(a *hclsyntax.Attribute, least int64, into *int64) {
 	switch {
 	case err != nil:
 		d.fail(a.Expr.Range(), "%q is no size: %s", a.Name, err)
-	case n < least && least == 1:
-		d.fail(a.Expr.Range(), "%q must be 1 byte or more", a.Name)
 	case n < least:
-		d.fail(a.Expr.Range(), "%q must be %d bytes or more", a.Name, least)
+		d.fail(a.Expr.Range(), "%q must be %s or more", a.Name, sizeText(least))
 	default:
 		*into = n
 	}

@@ -57,7 +57,7 @@ var syntax = map[string]string{
 	"Missing newline after argument":           "a line end is expected here",
 	"Missing newline after block definition":   "a line end is expected here, behind the block",
 	"Unclosed configuration block":             `this block is not closed: a "}" is missing`,
-	"Unterminated template string":             "the text is not closed with a quote",
+	"Unterminated template string":             "the text is not closed: a quote is missing, or the line that ends what << began",
 }
 
 // ourWords is for the rest of them.

@@ -40,7 +40,7 @@ func readFile(path string) ([]byte, File, error) {
 		return nil, file, err
 	}
 	if len(b) > maxFile {
-		return nil, file, fmt.Errorf("it is larger than %d bytes", maxFile)
+		return nil, file, errors.New("it is larger than " + sizeText(maxFile))
 	}
 	file.Sum = sha256.Sum256(b)
 	return b, file, nil

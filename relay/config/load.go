@@ -62,7 +62,7 @@ func decode(text []byte, around *surroundings) (*Config, hcl.Diagnostics) {
 func parse(text []byte) (*hclsyntax.Body, hcl.Diagnostics) {
 	if bytes.IndexByte(text, 0) >= 0 {
 		at := hcl.Range{Start: hcl.InitialPos, End: hcl.InitialPos}
-		return nil, hcl.Diagnostics{{Severity: hcl.DiagError, Summary: "the file is not text", Subject: &at}}
+		return nil, hcl.Diagnostics{{Severity: hcl.DiagError, Summary: "the file is not text in UTF-8: save it as such", Subject: &at}}
 	}
 	file, diags := hclsyntax.ParseConfig(text, "", hcl.InitialPos)
 	if diags.HasErrors() {

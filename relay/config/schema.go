@@ -150,7 +150,7 @@ var targetSchema = schema[Target]{
 			d.unlabeled(b)
 			decodeBody(d, &t.Retry, b.Body, &retrySchema)
 			if t.Retry.Min > t.Retry.Max {
-				d.fail(b.TypeRange, `"min" must not be more than "max", which is %s`, t.Retry.Max)
+				d.fail(b.TypeRange, `"min" must not be more than "max", which is %s`, durationText(t.Retry.Max))
 			}
 		},
 	},

@@ -68,6 +68,28 @@ func ParseSize(s string) (int64, error) {
 	return 0, errSize
 }
 
+// durationText is a duration as ParseDuration reads it, without units that are zero.
+func durationText(d time.Duration) string {
+	text := d.String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
+}
+
+// sizeText is a number of bytes as ParseSize reads it, in the largest unit that is exact.
+func sizeText(n int64) string {
+	for _, unit := range sizeUnits {
+		if n%int64(unit.bytes) == 0 {
+			return strconv.FormatInt(n/int64(unit.bytes), 10) + unit.suffix
+		}
+	}
+	return strconv.FormatInt(n, 10)
+}
+
 // Rate is so many in a time. The zero Rate is no bound.
 type Rate struct {
 	Count int

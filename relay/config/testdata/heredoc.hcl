@@ -1,0 +1,4 @@
+source "a" {
+  path = <<END
+/a
+}
