@@ -481,6 +481,34 @@ source "keyless" {
 	}
 }
 
+func TestARepeatOfIikoDiffersInItsCorrelationIdAlone(t *testing.T) {
+	cfg, err := load(t, "source \"a\" {\n path = \"/\"\n provider = \"iiko\"\n dedupe {}\n}\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := func(body string) string {
+		k, err := cfg.Sources[0].Dedupe.Key.String(&expr.View{Record: new(store.Record), Body: func() ([]byte, error) { return []byte(body), nil }})
+		if err != nil || k == "" {
+			t.Errorf("%s: %q, %v", body, k, err)
+		}
+		return k
+	}
+	first := key(`{"transactionDetails": {"correlationId": "c-1", "organizationId": "o"}, "problem": null}`)
+	for _, id := range []string{`"c-2"`, `""`, `"a\"}b\\"`, `null`, `17`} {
+		if key(`{"transactionDetails": {"correlationId": `+id+`, "organizationId": "o"}, "problem": null}`) != first {
+			t.Errorf("%s makes it another one", id)
+		}
+	}
+	for _, update := range []string{
+		`{"transactionDetails": {"correlationId": "c-1", "organizationId": "p"}, "problem": null}`,
+		`{"transactionDetails": {"correlationId": "c-1", "organizationId": "o"}, "problem": "\"correlationId\": \"c-1\""}`,
+	} {
+		if key(update) == first {
+			t.Errorf("%s is taken for a repeat", update)
+		}
+	}
+}
+
 // TestTheExpressionsOfEveryProviderAreRight: what they say is compiled only where it is used.
 func TestTheExpressionsOfEveryProviderAreRight(t *testing.T) {
 	for _, p := range provider.All() {

@@ -12,7 +12,7 @@ var iiko = Provider{
 	// The first is of the Simple Order Injection API, the others are of the Cloud API, which sends several at once.
 	Event: `json.type != null ? json.type : json[*].eventType`,
 	// A repeat differs in this alone; an update of anything else is an event of its own.
-	Dedupe: `regexreplace(body, "\"correlationId\"\\s*:\\s*\"[^\"]*\"", "")`,
+	Dedupe: `regexreplace(body, "\"correlationId\"\\s*:\\s*(\"([^\"\\\\]|\\\\.)*\"|[^\"\\s,{}]+)", "")`,
 	Acks: []Ack{
 		{When: "json == null", Headers: jsonType, Body: `"{\"status\": \"ignored\"}"`, Ignore: true},
 		{Headers: jsonType, Body: `"{\"status\": \"OK\"}"`},
