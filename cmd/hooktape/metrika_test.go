@@ -416,6 +416,12 @@ func (m *metrika) refusesWhatIsBeyondItsLimits(t *testing.T) {
 		}
 	}
 
+	for _, date := range []string{"2025-13-01T12:30:00", "2025-07-32T12:30:00", "2025-07-01T24:30:00"} {
+		one := bytes.ReplaceAll(conversions(crm, 1, ""), []byte("2025-07-01T12:30:00"), []byte(date))
+		if status, _, body := m.send(one); status != 400 || !strings.Contains(string(body), `"field":"conversions[0].date_time"`) {
+			t.Errorf("%s: %d %s", date, status, body)
+		}
+	}
 	if status, _, body := m.send(conversions(crm, 1001, "")); status != 400 || !strings.Contains(string(body), `"field":"conversions"`) {
 		t.Errorf("1001 conversions: %d %s", status, body)
 	}
