@@ -60,6 +60,7 @@ A test of what came, for a CI job:
 	root.InitDefaultCompletionCmd()
 	wrapped := fmt.Sprintf("FlagUsagesWrapped %d", terminalWidth(e.stdout)) // 0: not at all
 	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), "FlagUsages", wrapped))
+	e.complete(root)
 	for _, c := range root.Commands() {
 		switch c.Name() {
 		case "http": // what other tools call it
