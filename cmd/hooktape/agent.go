@@ -43,6 +43,8 @@ func (f *agentFlags) register(c *cobra.Command, level string) {
 	c.Flags().StringVar(&f.logFormat, "log-format", "text", "of the log on stderr: text or json")
 	c.Flags().StringVar(&f.logLevel, "log-level", level, "of the log: debug, info, warn or error")
 	c.Flags().StringVar(&f.session, "session", "", "session that captures for as long as it runs; one of this name goes on")
+	completed(c, "log-format", "text, json")
+	completed(c, "log-level", "debug, info, warn, error")
 	c.Flags().StringVar(&f.grace, "grace", "10s", "for what is under way to finish when it is stopped; a second signal ends at once")
 }
 

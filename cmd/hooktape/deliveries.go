@@ -192,11 +192,8 @@ func (e *env) printDeliveries(doing string, chosen iter.Seq2[inspect.RecordDeliv
 	t.right = []int{5, 6}
 	t.long = 8
 	t.spare = []int{6, 5, 2}
-	l := listing[inspect.RecordDelivery]{t, e.deliveryCells, asJSON, func(err error) error { return apiError(doing, err) }}
-	if n, err = l.print(e, chosen); n == 0 && err == nil {
-		fmt.Fprintln(e.stderr, "no delivery is like that")
-	}
-	return n, err
+	l := listing[inspect.RecordDelivery]{t, e.deliveryCells, asJSON, func(err error) error { return apiError(doing, err) }, "no delivery is like that"}
+	return l.print(e, chosen)
 }
 
 func (e *env) deliveryCells(d inspect.RecordDelivery) []cell {

@@ -138,7 +138,7 @@ func (m *importing) open(path string) (file io.ReadCloser, all int64, err error)
 	}
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, 0, cannot("", "%s: %w", m.doing, err)
+		return nil, 0, cannot("hooktape export writes tape files", "%s: %w", m.doing, err)
 	}
 	switch info, err := f.Stat(); {
 	case err != nil:

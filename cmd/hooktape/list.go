@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"iter"
 	"slices"
 	"strings"
@@ -94,15 +93,12 @@ func (e *env) listRecords(records iter.Seq2[inspect.Record, error], filtered, as
 	t.right = []int{5, 6, 7}
 	t.long = 4
 	t.spare = []int{7, 6, 2}
-	l := listing[inspect.Record]{t, listCells, asJSON, func(err error) error { return apiError("list records", err) }}
-	n, err := l.print(e, records)
-	switch {
-	case n > 0 || err != nil || asJSON:
-	case filtered:
-		fmt.Fprintln(e.stderr, "no record is like that")
-	default:
-		fmt.Fprintln(e.stderr, "the tape is empty")
+	none := "the tape is empty"
+	if filtered {
+		none = "no record is like that"
 	}
+	l := listing[inspect.Record]{t, listCells, asJSON, func(err error) error { return apiError("list records", err) }, none}
+	_, err := l.print(e, records)
 	return err
 }
 

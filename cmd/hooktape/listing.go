@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 
 	"github.com/spf13/cobra"
@@ -35,6 +36,7 @@ type listing[T any] struct {
 	row    func(T) []cell
 	asJSON bool
 	failed func(error) error // makes an error of the agent that of the command
+	none   string            // what people are told when there is nothing
 }
 
 // print prints all there is, and says how much that was. What came before an error is shown.
@@ -55,8 +57,12 @@ func (l listing[T]) print(e *env, all iter.Seq2[T, error]) (n int, err error) {
 		}
 		n++
 	}
-	if n == 0 || l.asJSON {
-		return n, nil
+	switch {
+	case l.asJSON:
+	case n == 0:
+		fmt.Fprintln(e.stderr, l.none)
+	default:
+		err = l.flush()
 	}
-	return n, l.flush()
+	return n, err
 }

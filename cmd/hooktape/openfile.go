@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/hooktape/hooktape/relay/config"
 	"github.com/hooktape/hooktape/relay/inspect"
 	"github.com/hooktape/hooktape/store"
 )
@@ -54,9 +53,9 @@ func (e *env) furnish(t *tape) error {
 	if e.config == "" || t.store == nil {
 		return nil
 	}
-	cfg, err := config.Load(e.config, e.lookup)
+	cfg, err := e.loadConfig()
 	if err != nil {
-		return misused("", "%w", err)
+		return err
 	}
 	cfg = withMade(cfg, t.store)
 	t.server.Known = &inspect.Known{Sources: (&setup{tape: t.store, cfg: cfg}).sources(cfg), Mask: cfg.Mask}

@@ -215,17 +215,9 @@ func newSessionList(e *env) *cobra.Command {
 func (e *env) listSessions(ctx context.Context, t *tape, asJSON bool) error {
 	table := newTable(e.stdout, e.inkFor(e.stdout), "NAME", "CAPTURING", "RECORDS", "BYTES", "FIRST", "LAST")
 	table.right = []int{2, 3}
-	l := listing[inspect.Session]{table, sessionCells, asJSON, func(err error) error { return apiError("list sessions", err) }}
-	n, err := l.print(e, t.Sessions(ctx))
-	if err != nil {
+	l := listing[inspect.Session]{table, sessionCells, asJSON, func(err error) error { return apiError("list sessions", err) }, "there is no session"}
+	if n, err := l.print(e, t.Sessions(ctx)); n == 0 || err != nil || asJSON {
 		return err
-	}
-	if n == 0 {
-		fmt.Fprintln(e.stderr, "there is no session")
-		return nil
-	}
-	if asJSON {
-		return nil
 	}
 	room, err := t.Room(ctx)
 	if err != nil {

@@ -177,13 +177,9 @@ func (e *env) listSources(ctx context.Context, t *tape, asJSON bool) error {
 		listed = append(listed, s)
 		return sourceCells(s)
 	}
-	l := listing[inspect.ListedSource]{table, row, asJSON, func(err error) error { return sourceError("list sources", err) }}
-	n, err := l.print(e, t.ListSources(ctx))
-	if err != nil {
+	l := listing[inspect.ListedSource]{table, row, asJSON, func(err error) error { return sourceError("list sources", err) }, "the tape knows no source yet"}
+	if _, err := l.print(e, t.ListSources(ctx)); err != nil {
 		return err
-	}
-	if n == 0 {
-		fmt.Fprintln(e.stderr, "the tape knows no source yet")
 	}
 	return e.printRegistrations(listed)
 }

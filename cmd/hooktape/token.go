@@ -80,11 +80,8 @@ func newTokenList(e *env) *cobra.Command {
 func (e *env) listTokens(ctx context.Context, t *tape, asJSON bool) error {
 	table := newTable(e.stdout, e.inkFor(e.stdout), "NAME", "CREATED", "LAPTOP", "WAITING", "HASH")
 	table.right = []int{3}
-	l := listing[inspect.Token]{table, tokenCells, asJSON, func(err error) error { return tokenError("list tokens", err) }}
-	n, err := l.print(e, t.Tokens(ctx))
-	if n == 0 && err == nil {
-		fmt.Fprintln(e.stderr, "no token was made yet")
-	}
+	l := listing[inspect.Token]{table, tokenCells, asJSON, func(err error) error { return tokenError("list tokens", err) }, "no token was made yet"}
+	_, err := l.print(e, t.Tokens(ctx))
 	return err
 }
 

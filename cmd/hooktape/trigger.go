@@ -218,7 +218,7 @@ func sampleNamed(e *env, p *provider.Provider, event string) (*provider.Sample, 
 	if i := slices.IndexFunc(samples, func(s provider.Sample) bool { return s.Event == event }); i >= 0 {
 		return &samples[i], nil
 	}
-	hint := fmt.Sprintf("there is %s", strings.Join(eventNames(p.Name), ", "))
+	hint := "its samples: " + strings.Join(eventNames(p.Name), ", ")
 	if samples == nil {
 		hint = "hooktape trigger --list shows what there is"
 	}

@@ -194,9 +194,9 @@ func (v *verification) configured(ctx context.Context) (*config.Config, error) {
 	if v.env.config == "" {
 		return nil, nil
 	}
-	cfg, err := config.Load(v.env.config, v.env.lookup)
+	cfg, err := v.env.loadConfig()
 	if err != nil {
-		return nil, misused("", "%w", err)
+		return nil, err
 	}
 	t, err := v.env.openTape(ctx, toRead)
 	if err != nil {
