@@ -17,6 +17,7 @@ import (
 	"github.com/hooktape/hooktape/relay"
 	"github.com/hooktape/hooktape/relay/config"
 	"github.com/hooktape/hooktape/relay/inspect"
+	"github.com/hooktape/hooktape/relay/mask"
 	"github.com/hooktape/hooktape/relay/tunnel"
 	"github.com/hooktape/hooktape/relay/wire"
 	"github.com/hooktape/hooktape/store"
@@ -64,6 +65,9 @@ func (f *agentFlags) check() error {
 			return misused("give host and port, as in 127.0.0.1:7070", "%s %q: %w", name, value, err)
 		}
 	}
+	if err := checkPublicURL(&f.publicURL); err != nil {
+		return err
+	}
 	if f.logFormat != "text" && f.logFormat != "json" {
 		return misused("", "--log-format %q: it is text or json", f.logFormat)
 	}
@@ -75,6 +79,18 @@ func (f *agentFlags) check() error {
 	}
 	if d, err := config.ParseDuration(f.grace); err != nil || d < 0 {
 		return misused(`"10s" and "1m30s" are durations, "0s" waits for nothing`, "--grace %q is no duration", f.grace)
+	}
+	return nil
+}
+
+// checkPublicURL refuses what --public-url can't be. "": it is not given.
+func checkPublicURL(value *string) (err error) {
+	if *value == "" {
+		return nil
+	}
+	given := *value
+	if *value, err = config.ParsePublicURL(given); err != nil {
+		return misused("give it as in --public-url https://hooks.example.com", "--public-url %q %w", mask.Names(nil).Target(given), err)
 	}
 	return nil
 }

@@ -154,6 +154,8 @@ func apiError(doing string, err error) error {
 		return misused("give more letters of the id", "%s: %w%s", doing, err, candidates(problem.IDs))
 	case inspect.Unknown:
 		return &failure{exitNotSo, fmt.Errorf("%s: %w", doing, err), "hooktape list shows the records"}
+	case inspect.NoAttempt:
+		return &failure{exitNotSo, fmt.Errorf("%s: %w", doing, err), "hooktape show ID lists the attempts of a record"}
 	case inspect.NoSession:
 		return &failure{exitNotSo, fmt.Errorf("%s: %w", doing, err), "hooktape session list shows the sessions"}
 	}

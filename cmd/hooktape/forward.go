@@ -94,7 +94,7 @@ func (f *forwardFlags) forward(e *env, publicURL string) (*tunnel.Forward, error
 	forward.Moves = !f.chosen("ssh-port")
 	if publicURL != "" {
 		if forward.Public, err = url.Parse(publicURL); err != nil {
-			return nil, misused("give it as in --public-url https://hooks.example.com", "--public-url: %w", err)
+			return nil, err // agentFlags.check has let nothing else through
 		}
 	}
 	return forward, nil

@@ -96,9 +96,9 @@ func (f *senderFlags) sender() (*provider.Provider, *provider.Setting, error) {
 func (f *senderFlags) setting() (*provider.Setting, error) {
 	s := new(provider.Setting)
 	for _, path := range f.secretFiles {
-		secret, err := config.ReadSecret(path)
+		secret, err := secretIn(path, "--secret-file")
 		if err != nil {
-			return nil, misused("", "--secret-file: %w", err)
+			return nil, err
 		}
 		s.Secrets = append(s.Secrets, secret)
 	}
@@ -110,6 +110,15 @@ func (f *senderFlags) setting() (*provider.Setting, error) {
 		return nil, err
 	}
 	return s, nil
+}
+
+// secretIn reads the file that a flag names.
+func secretIn(path, flag string) (string, error) {
+	secret, err := config.ReadSecret(path)
+	if err != nil {
+		return "", misused("", "%s: %w", flag, err)
+	}
+	return secret, nil
 }
 
 // over has a source check what the flags say, if they say anything.

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 
@@ -129,7 +128,7 @@ func (f *sourceFlags) gather() error {
 		if !ok || name == "" {
 			return misused("write --param-file token=token.txt", "--param-file %q is not K=FILE", param)
 		}
-		value, err := readSecret(path)
+		value, err := secretIn(path, "--param-file")
 		if err != nil {
 			return err
 		}
@@ -139,7 +138,7 @@ func (f *sourceFlags) gather() error {
 		return f.checkSecret()
 	}
 	var err error
-	f.Secret, err = readSecret(f.secretFile)
+	f.Secret, err = secretIn(f.secretFile, "--secret-file")
 	return err
 }
 
@@ -150,19 +149,6 @@ func (f *sourceFlags) checkSecret() error {
 		return nil
 	}
 	return misused("give it with --secret-file FILE", "create source: the secret of %s is a key of its own", p.Title)
-}
-
-// readSecret reads a text from a file, without the line end that editors put behind it.
-func readSecret(path string) (string, error) {
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return "", misused("", "%w", err)
-	}
-	text := strings.TrimRight(string(b), "\r\n")
-	if text == "" {
-		return "", misused("", "file %s is empty", path)
-	}
-	return text, nil
 }
 
 func newSourceList(e *env) *cobra.Command {

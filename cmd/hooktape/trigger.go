@@ -47,6 +47,9 @@ The exit code is 0 when the answer was a 2xx, 1 when not, and 3 when none came.`
   hooktape trigger iiko CREATE --to http://localhost:3000/webhooks --secret-file iiko.token
   hooktape trigger stripe charge.succeeded --to http://localhost:3000 --set json.data.object.amount=50`,
 		RunE: func(c *cobra.Command, args []string) error {
+			if err := checkPublicURL(&f.publicURL); err != nil {
+				return err
+			}
 			if f.list {
 				return f.listSamples(e, args)
 			}

@@ -86,7 +86,7 @@ func (f *uplinkFlags) uplink(e *env) (*config.Uplink, error) {
 	}
 	token, given := e.lookup("HOOKTAPE_TOKEN")
 	if f.tokenFile != "" {
-		if token, err = readSecret(f.tokenFile); err != nil {
+		if token, err = secretIn(f.tokenFile, "--token-file"); err != nil {
 			return nil, err
 		}
 	} else if !given || token == "" {

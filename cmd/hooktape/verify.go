@@ -57,6 +57,9 @@ Exit codes: 0 the request is right, 1 it is not.`,
 			if err := sender.check(); err != nil {
 				return err
 			}
+			if err := checkPublicURL(&publicURL); err != nil {
+				return err
+			}
 			v := &verification{env: e, sender: &sender, source: source, publicURL: publicURL}
 			found, err := v.run(c.Context(), args[0])
 			if err != nil {

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"net"
 	"net/netip"
 	"net/url"
@@ -69,24 +70,31 @@ func (d *decoder) parseURL(a *hclsyntax.Attribute) (u *url.URL, ok bool) {
 	if !ok {
 		return nil, false
 	}
+	u, err := webURL(text)
+	if err != nil {
+		d.fail(a.Expr.Range(), "%q %s", a.Name, err)
+	}
+	return u, err == nil
+}
+
+// webURL reads a URL of the web. Its errors go behind the name of what has the text.
+func webURL(text string) (*url.URL, error) {
 	u, err := url.Parse(text)
 	switch {
 	case err != nil && !strings.Contains(text, "://"), err == nil && u.Scheme != "http" && u.Scheme != "https":
-		d.fail(a.Expr.Range(), "%q must begin with http:// or https://", a.Name)
+		return nil, errors.New("must begin with http:// or https://")
 	case err != nil:
-		d.fail(a.Expr.Range(), "%q is no URL", a.Name)
+		return nil, errors.New("is no URL")
 	case u.Hostname() == "":
-		d.fail(a.Expr.Range(), "%q needs a host", a.Name)
+		return nil, errors.New("needs a host")
 	case !validPort(u.Port()):
-		d.fail(a.Expr.Range(), "the port of %q must be from 1 to 65535", a.Name)
+		return nil, errors.New("must have a port from 1 to 65535")
 	case u.User != nil:
-		d.fail(a.Expr.Range(), "%q cannot have a user name and password in it", a.Name)
+		return nil, errors.New("cannot have a user name and password in it")
 	case u.Fragment != "":
-		d.fail(a.Expr.Range(), `%q cannot have a "#" in it`, a.Name)
-	default:
-		return u, true
+		return nil, errors.New(`cannot have a "#" in it`)
 	}
-	return nil, false
+	return u, nil
 }
 
 func validPort(port string) bool {
@@ -107,15 +115,28 @@ func (d *decoder) targetURL(a *hclsyntax.Attribute, into **url.URL) {
 }
 
 func (d *decoder) publicURL(a *hclsyntax.Attribute, into *string) {
-	u, ok := d.parseURL(a)
+	text, ok := d.text(a)
 	if !ok {
 		return
 	}
-	if u.RawQuery != "" || u.ForceQuery {
-		d.fail(a.Expr.Range(), `%q cannot have a "?" in it`, a.Name)
-		return
+	at, err := ParsePublicURL(text)
+	if err != nil {
+		d.fail(a.Expr.Range(), "%q %s", a.Name, err)
 	}
-	*into = strings.TrimRight(u.String(), "/")
+	*into = at
+}
+
+// ParsePublicURL reads a URL that senders see, to which paths are added; it has no slash at its end. Errors go behind the
+// name of what has the text.
+func ParsePublicURL(text string) (string, error) {
+	u, err := webURL(text)
+	if err != nil {
+		return "", err
+	}
+	if u.RawQuery != "" || u.ForceQuery {
+		return "", errors.New(`cannot have a "?" in it`)
+	}
+	return strings.TrimRight(u.String(), "/"), nil
 }
 
 // sourcePath reads a prefix of request paths.

@@ -124,7 +124,7 @@ func (s *Server) attempt(id store.ID, number int) (*store.Attempt, error) {
 	if err != nil {
 		return nil, err
 	}
-	return nil, refuse(Unknown, "record %s has no attempt %d", id, number)
+	return nil, refuse(NoAttempt, "record %s has no attempt %d", id, number)
 }
 
 // send streams bytes. A read that fails on the way breaks the stream, so that

@@ -283,7 +283,7 @@ func TestRefusalsSayWhatIsWrong(t *testing.T) {
 	}{
 		"unknown record": {func() error { _, err := d.Record(t.Context(), "ZZZZZZ", false); return err }, Unknown, "no record ZZZZZZ"},
 		"no answer":      {func() error { _, err := d.Answer(t.Context(), "last"); return err }, Unknown, "was not answered"},
-		"no attempt":     {func() error { _, err := d.Response(t.Context(), "last", 3); return err }, Unknown, "no attempt 3"},
+		"no attempt":     {func() error { _, err := d.Response(t.Context(), "last", 3); return err }, NoAttempt, "no attempt 3"},
 		"an expression": {func() error {
 			_, err := collect(d.Records(t.Context(), Query{Filter: Filter{Where: "metod == 1"}}))
 			return err

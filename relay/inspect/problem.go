@@ -22,7 +22,8 @@ type Kind string
 
 const (
 	Misused   Kind = "misused"    // the question is wrong: an expression, an id, a parameter
-	Unknown   Kind = "unknown"    // no such record, attempt or answer
+	Unknown   Kind = "unknown"    // no such record, or it has no answer
+	NoAttempt Kind = "no_attempt" // the record has no such attempt
 	Ambiguous Kind = "ambiguous"  // several records end like this
 	NoSession Kind = "no_session" // no such session
 	Taken     Kind = "taken"      // the name is another session's
@@ -35,6 +36,7 @@ func (p *Problem) Error() string { return p.Message }
 var statusOf = map[Kind]int{
 	Misused:   http.StatusBadRequest,
 	Unknown:   http.StatusNotFound,
+	NoAttempt: http.StatusNotFound,
 	Ambiguous: http.StatusConflict,
 	NoSession: http.StatusNotFound,
 	Taken:     http.StatusConflict,
