@@ -219,6 +219,17 @@ func TestTextIsIgnoredByWhatItSays(t *testing.T) {
 	}
 }
 
+// TestTextMayHaveItsSigns: what is left out as text may have a # in it, and a file the mark that some editors begin one with.
+func TestTextMayHaveItsSigns(t *testing.T) {
+	rules := rulesOf(t, "\ufefftext order #[0-9]+ # a comment\n")
+	if d := Compare(response(t, "your order #12, order book"), response(t, "your order #134, order book"), rules); d.Any() {
+		t.Error(changes(d))
+	}
+	if d := Compare(response(t, "order"), response(t, "no"), rules); !d.Any() {
+		t.Error("all of order is left out")
+	}
+}
+
 func TestAResponseThatWentToAFileIsLookedIntoAsWell(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 	body := func(line string) string {

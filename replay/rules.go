@@ -142,14 +142,15 @@ const maxRuleLine = 16 << 10
 
 // Read adds the rules of a file: a path to ignore on each line, or one behind the
 // word unordered, or an expression for IgnoreText behind the word text. Empty
-// lines, and what stands behind a # at the start of a line or behind a space, are
-// left out. An error names the line.
+// lines are left out, and so are comments: what stands behind a # at the start of a
+// line or behind a space; of an expression, which may look for #7, behind a # that
+// has spaces on both sides. An error names the line.
 func (r *Rules) Read(name string, text io.Reader) error {
 	lines := bufio.NewScanner(text)
 	lines.Buffer(nil, maxRuleLine)
 	n := 1
 	for ; lines.Scan(); n++ {
-		line := withoutComment(lines.Text())
+		line := withoutComment(strings.TrimPrefix(lines.Text(), "\ufeff"))
 		if line == "" {
 			continue
 		}
@@ -164,19 +165,26 @@ func (r *Rules) Read(name string, text io.Reader) error {
 }
 
 func (r *Rules) readLine(line, place string) error {
-	if pattern, ok := strings.CutPrefix(line, "text "); ok {
+	if pattern, ok := strings.CutPrefix(line, textRuleWord); ok {
 		return r.addText(strings.TrimSpace(pattern), place)
 	}
 	path, unordered := strings.CutPrefix(line, "unordered ")
 	return r.add(strings.TrimSpace(path), place, unordered)
 }
 
+// textRuleWord is what an expression stands behind.
+const textRuleWord = "text "
+
 func withoutComment(line string) string {
 	line = strings.TrimSpace(line)
 	if strings.HasPrefix(line, "#") {
 		return ""
 	}
-	for _, before := range []string{" #", "\t#"} {
+	behind := []string{" #", "\t#"}
+	if strings.HasPrefix(line, textRuleWord) {
+		behind = []string{" # ", "\t# "}
+	}
+	for _, before := range behind {
 		line, _, _ = strings.Cut(line, before)
 	}
 	return strings.TrimSpace(line)
