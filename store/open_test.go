@@ -186,3 +186,11 @@ func TestAnEmptyFileIsNoDatabaseYet(t *testing.T) {
 	}
 	keep(t, openStore(t, path, store.Options{}), fromIiko(), nil)
 }
+
+func TestAPathThatCanNotBeOpenedIsNamedOnce(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "no such tape")
+	_, err := store.Open(path, store.Options{ReadOnly: true})
+	if !errors.Is(err, fs.ErrNotExist) || strings.Count(err.Error(), path) != 1 {
+		t.Error(err)
+	}
+}

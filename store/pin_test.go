@@ -198,3 +198,21 @@ func TestALongSessionIsReadAFewRecordsAtATime(t *testing.T) {
 		t.Errorf("%d seen, %d at once", seen, most)
 	}
 }
+
+// Where there is no room for more its end is to be written down, and can't.
+func TestADamagedSessionKeepsNoRecordsFromTheTape(t *testing.T) {
+	s, _ := openTape(t)
+	noProblem(t, s.StartSession("qa", false))
+	row, _ := s.roster.find("qa")
+	noProblem(t, s.file.db.Update(func(tx *bolt.Tx) error {
+		if err := tx.Bucket(bucketSessions).Put(sessionRowKey(row.number), []byte("damaged")); err != nil {
+			return err
+		}
+		t := txn{Tx: tx, roster: s.roster, pinLooked: true, pinFull: true}
+		err := t.capture(&appendChange{}, counts{})
+		if err == nil && t.roster.rows[0].capturing {
+			err = errors.New("it captures on")
+		}
+		return err
+	}))
+}

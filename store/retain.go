@@ -46,6 +46,9 @@ const (
 	passFull = time.Second
 	// evictMin is how many records are evicted at once. While that is not enough, it doubles up to deleteMax.
 	evictMin = 128
+	// freeMuch is how many bytes of free pages make commits notably slower: their list is 1 MiB then, and a lone commit takes
+	// twice the time.
+	freeMuch = 1 << 30
 	// evictAhead is how many bytes more are evicted than are too many, and aheadShare bounds that: one in so many of
 	// MaxSize. Neighbours that go in one transaction share its cost: their pages are read, and written or freed, once.
 	evictAhead = 256 << 10
@@ -64,13 +67,14 @@ type evictor struct {
 	stopOnce  sync.Once
 	joined    chan struct{} // closed when its goroutine has returned
 
-	mu      sync.Mutex // held while records are looked for; guards what follows
-	paused  time.Time  // when nothing could be deleted: a damaged page must not disturb every commit
-	at      ID         // all records before it had to stay, the last time they were looked at
-	passed  time.Time  // when that began
-	passing time.Duration
-	warned  bool // that the records of sessions take most of what they may
-	ahead   [3]readahead
+	mu       sync.Mutex // held while records are looked for; guards what follows
+	paused   time.Time  // when nothing could be deleted: a damaged page must not disturb every commit
+	at       ID         // all records before it had to stay, the last time they were looked at
+	passed   time.Time  // when that began
+	passing  time.Duration
+	warned   bool // that the records of sessions take most of what they may
+	spacious bool // most of the file is free, and that was told
+	ahead    [3]readahead
 }
 
 func newEvictor(r Retention) *evictor {
@@ -164,6 +168,7 @@ func (s *Store) evictAll() {
 	}
 	s.judgeFull()
 	s.judgePins()
+	s.judgeFree()
 }
 
 func (e *evictor) stopped() bool {
@@ -197,6 +202,20 @@ func (s *Store) judgeFull() {
 			msg = "tape is full of records whose deliveries are pending, no more are taken"
 		}
 		s.options.Log(msg, "path", s.path, "used", e.used.Load(), "max-size", size)
+	}
+}
+
+// judgeFree tells once when most of a large tape has come to be free pages: bbolt writes the list of them with each commit.
+func (s *Store) judgeFree() {
+	e := s.evictor
+	used, free := e.used.Load(), e.free.Load()
+	switch {
+	case free < freeMuch/2:
+		e.spacious = false
+	case free >= freeMuch && free > used && !e.spacious:
+		e.spacious = true
+		s.options.Log("most of the tape's file is free, and the list of its free pages makes each commit slower; hooktape compact makes the file small again",
+			"path", s.path, "free", free, "used", used)
 	}
 }
 

@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -207,4 +208,21 @@ func TestATapeFullOfPendingDeliveriesTakesNoMoreUntilSomeEnd(t *testing.T) {
 		t.Errorf("it says that it takes none: %v", err)
 	}
 	answered(t, s, Accepted, 10)
+}
+
+func TestMuchFreeSpaceIsToldOnce(t *testing.T) {
+	s, h := openTape(t)
+	s.evictor.mu.Lock()
+	defer s.evictor.mu.Unlock()
+	for _, c := range []struct {
+		used, free int64
+		told       int
+	}{{2 * freeMuch, freeMuch, 0}, {freeMuch / 2, freeMuch, 1}, {freeMuch / 4, 2 * freeMuch, 1}, {freeMuch, 0, 1}, {0, freeMuch, 2}} {
+		s.evictor.used.Store(c.used)
+		s.evictor.free.Store(c.free)
+		s.judgeFree()
+		if told := strings.Count(h.all(), "is free"); told != c.told {
+			t.Errorf("%d bytes used and %d free: told %d times, want %d", c.used, c.free, told, c.told)
+		}
+	}
 }

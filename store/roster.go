@@ -2,7 +2,6 @@ package store
 
 import (
 	"encoding/binary"
-	"fmt"
 	"slices"
 
 	bolt "go.etcd.io/bbolt"
@@ -156,13 +155,13 @@ func (t *txn) capture(c *appendChange, count counts) error {
 
 // endFull ends the capturing of a session for want of room.
 func (t *txn) endFull(row rosterRow) error {
-	facts, err := readSessionRow(t.Tx, row.number)
-	if err != nil {
-		return fmt.Errorf("session %q: %w: %w", row.name, ErrDamaged, err)
-	}
 	row.capturing = false
 	t.roster = t.roster.with(row)
 	t.ended = append(t.ended, row.name)
+	facts, err := readSessionRow(t.Tx, row.number)
+	if err != nil {
+		return nil // damaged: it must not keep records from the tape, and captures nothing after the next start either
+	}
 	facts.Stopped, facts.Full = nanos(t.now()), true
 	return t.putSession(row.number, facts)
 }

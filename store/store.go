@@ -20,6 +20,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"runtime/debug"
 	"sync"
@@ -112,6 +113,9 @@ func Open(path string, o Options) (*Store, error) {
 	s := &Store{path: path, options: o, joined: make(chan struct{}), pending: map[string]int{}}
 	s.evictor = newEvictor(o.Retention)
 	last, err := s.begin()
+	if at, ok := err.(*fs.PathError); ok && at.Path == path {
+		err = at.Err // it is named once
+	}
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", path, err)
 	}

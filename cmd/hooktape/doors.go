@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"io/fs"
 	"net"
 	"strconv"
 	"syscall"
@@ -48,7 +49,11 @@ func (s *service) open(d *doors) (err error) {
 		return err
 	}
 	if d.control, err = inspect.Listen(s.data); err != nil {
-		return cannot("", "%w", err)
+		hint := ""
+		if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) {
+			hint = "it lies beside the tape: let the agent write into that folder, or choose another with --data PATH"
+		}
+		return cannot(hint, "%w", err)
 	}
 	d.plain, err = s.listenPlain()
 	return err
