@@ -219,9 +219,11 @@ func (r *reception) finish(s sent, o store.Outcome) {
 		r.owed.Attempts = 1
 	}
 	s.describe(&r.owed)
-	r.owed.State = store.Failed                                              // the sender was told, and owns the retry
-	if took(s.attempt.Status, s.unmet != nil) || s.attempt.Status/100 == 3 { // which sends the sender on, or has nothing new for it
+	switch {
+	case took(s.attempt.Status, s.unmet != nil), s.attempt.Status/100 == 3: // which sends the sender on, or has nothing new for it
 		r.owed.State = store.Delivered
+	default: // the sender was told, and owns the retry
+		r.owed.State = store.Failed
 	}
 	o.Deliveries = s.deliveries(r.owed)
 	committed := r.store.Settle(r.rec.ID, o)

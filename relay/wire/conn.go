@@ -298,7 +298,7 @@ func cutShort(err error) error {
 // A cutError is an io.ErrUnexpectedEOF with its cause.
 type cutError struct{ cause error }
 
-func (e *cutError) Error() string        { return "connection lost: " + e.cause.Error() }
+func (e *cutError) Error() string        { return "connection lost: " + plain(e.cause) }
 func (e *cutError) Unwrap() error        { return e.cause }
 func (e *cutError) Is(target error) bool { return target == io.ErrUnexpectedEOF }
 

@@ -167,14 +167,14 @@ func (x *Exchange) CloseAfter() { x.last = true }
 
 // Write sends bytes of the answer as they are. The error is
 // os.ErrDeadlineExceeded when the sender takes none of them for
-// Limits.WriteTimeout.
+// Limits.WriteTimeout, and else wraps io.ErrUnexpectedEOF: it has left.
 func (x *Exchange) Write(p []byte) (int, error) {
 	x.wrote = true
 	n, err := x.conn.stream.Write(p)
 	if err != nil {
 		x.failed = true
 	}
-	return n, err
+	return n, cutShort(err)
 }
 
 // Within runs do, and says whether that was over in time. When it was not, late is

@@ -36,7 +36,7 @@ var inTime = map[Phase]string{
 // plain is an error without the connection and the call that it is about.
 func plain(err error) string {
 	if lost, ok := errors.AsType[*cutError](err); ok {
-		return "connection lost: " + plain(lost.cause)
+		return lost.Error()
 	}
 	if of, ok := errors.AsType[*net.OpError](err); ok {
 		err = of.Err
