@@ -270,7 +270,10 @@ func (p *page) tried() {
 			kind += ", edited"
 		}
 		result := cell{text: a.Error, paint: ink.red}
-		if a.Error == "" {
+		switch {
+		case a.Error != "" && a.Status != 0:
+			result.text = statusText(a.Status) + "  " + a.Error
+		case a.Error == "":
 			result.text = statusText(a.Status) + "  " + size(max(0, a.Size-int64(a.HeadSize)))
 			result.paint = func(i ink, s string) string { return i.status(a.Status, s) }
 		}

@@ -64,6 +64,13 @@ var shownPages = map[string]func(*testing.T, *store.Store) store.ID{
 	"cut": func(t *testing.T, s *store.Store) store.ID {
 		return put(t, s, store.Record{Verdict: store.Incomplete, Reason: "the sender went away"}, "POST / HTTP/1.1\nHost: x\nContent-Length: 100\n\nhalf")
 	},
+	"cut-response": func(t *testing.T, s *store.Store) store.ID {
+		id := put(t, s, store.Record{Source: "shop"}, "GET / HTTP/1.1\nHost: x\n\n")
+		tried(t, s, id, store.Attempt{
+			Source: "shop", Target: "app", URL: "http://127.0.0.1:3000", Status: 200, Error: "read the response: the connection was closed before its end",
+		}, "HTTP/1.1 200 OK\nContent-Length: 100\n\nhalf")
+		return id
+	},
 }
 
 func TestPages(t *testing.T) {
