@@ -216,26 +216,8 @@ func (a *Agent) Apply(cfg *config.Config) {
 		if cs.Template {
 			continue
 		}
-		s := &source{Source: cs, limiter: limiterFor(cs.Rate, a.limiters[cs.Name]), setting: cs.Setting.Prepared()}
-		s.setting.Fetch = a.keys.get
-		s.key = a.keyFor(&cs)
-		s.setting.Path, s.publicURL = cs.Path, cmp.Or(cs.PublicURL, cfg.PublicURL)
+		s := a.newSource(cs, cfg.PublicURL, kept)
 		limiters[cs.Name] = s.limiter
-		for _, ct := range cs.Targets {
-			key := targetKey{cs.Name, ct.Name}
-			t := a.target(key)
-			to := newAim(cs, ct)
-			if ct.Follow != nil {
-				to.follower = a.target(targetKey{cs.Name, ct.Name + followSuffix})
-				to.follower.aim.Store(newFollower(cs, ct))
-				to.follower.gone.Store(false)
-				kept[to.follower.key] = to.follower
-			}
-			t.aim.Store(to)
-			t.gone.Store(false)
-			kept[key] = t
-			s.targets = append(s.targets, t)
-		}
 		sources = append(sources, s)
 	}
 	for key, t := range a.targets {
@@ -262,6 +244,30 @@ func (a *Agent) Apply(cfg *config.Config) {
 	}
 }
 
+// newSource makes a configured source ready to take requests, and has its targets in kept. Callers hold mu.
+func (a *Agent) newSource(cs config.Source, publicURL string, kept map[targetKey]*target) *source {
+	s := &source{
+		Source: cs, limiter: limiterFor(cs.Rate, a.limiters[cs.Name]), key: a.keyFor(&cs),
+		setting: cs.Setting.Prepared(), publicURL: cmp.Or(cs.PublicURL, publicURL),
+	}
+	s.setting.Fetch, s.setting.Path = a.keys.get, cs.Path
+	aimed := func(name string, to *aim) *target {
+		t := a.target(targetKey{cs.Name, name})
+		t.aim.Store(to)
+		t.gone.Store(false)
+		kept[t.key] = t
+		return t
+	}
+	for _, ct := range cs.Targets {
+		to := newAim(cs, ct)
+		if ct.Follow != nil {
+			to.follower = aimed(ct.Name+followSuffix, newFollower(cs, ct))
+		}
+		s.targets = append(s.targets, aimed(ct.Name, to))
+	}
+	return s
+}
+
 // target is that of a key, with what it knows from before, or a new one. Callers hold mu.
 func (a *Agent) target(key targetKey) *target {
 	if t := a.targets[key]; t != nil {
@@ -280,42 +286,13 @@ func (a *Agent) target(key targetKey) *target {
 func (a *Agent) Run(ctx context.Context, listeners ...net.Listener) error {
 	working, stopWorkers := context.WithCancel(ctx)
 	defer stopWorkers()
-	a.mu.Lock()
-	a.running = working
-	for _, t := range a.targets {
-		t.start(working)
-	}
-	a.mu.Unlock()
-	a.sending.Go(func() { a.seeToOrphans(working) })
-	a.sending.Go(func() { a.keepSubscribed(working) })
-	a.sending.Go(func() { a.keepKeys(working) })
-	a.sending.Go(func() { a.rollUp(working) })
-	a.sending.Go(func() { a.seeToOutages(working) })
-	if a.server.TLS != nil {
-		a.keeper.Restore()
-		a.sending.Go(func() { a.keeper.Keep(working) })
-	}
-
-	serving := len(listeners) + 2
-	failed := make(chan error, serving)
-	run := func(s *wire.Server, l net.Listener) {
-		if l == nil {
-			serving--
-			return
-		}
-		go func() { failed <- s.Run(l) }()
-	}
-	for _, l := range listeners {
-		run(a.server, l)
-	}
-	run(a.inner, a.uplink)
-	run(a.asked, a.plain)
+	a.startWorkers(working)
+	serving, ended := a.serveOn(listeners)
 	var cause error
-	ended := 0
 	select {
 	case <-ctx.Done():
-	case cause = <-failed:
-		ended++
+	case cause = <-ended:
+		serving--
 	}
 
 	a.mu.Lock()
@@ -329,8 +306,8 @@ func (a *Agent) Run(ctx context.Context, listeners ...net.Listener) error {
 	defer cancel()
 	defer context.AfterFunc(grace, a.stop)()
 	a.shutDown(grace)
-	for ; ended < serving; ended++ {
-		if err := <-failed; cause == nil && !errors.Is(err, wire.ErrServerClosed) {
+	for ; serving > 0; serving-- {
+		if err := <-ended; cause == nil && !errors.Is(err, wire.ErrServerClosed) {
 			cause = err
 		}
 	}
@@ -342,6 +319,41 @@ func (a *Agent) Run(ctx context.Context, listeners ...net.Listener) error {
 	a.client.Close()
 	a.tellStopped(began)
 	return cause
+}
+
+// startWorkers starts what goes on beside requests, until ctx ends. a.sending waits for it.
+func (a *Agent) startWorkers(ctx context.Context) {
+	a.mu.Lock()
+	a.running = ctx
+	for _, t := range a.targets {
+		t.start(ctx)
+	}
+	a.mu.Unlock()
+	workers := []func(context.Context){a.seeToOrphans, a.keepSubscribed, a.keepKeys, a.rollUp, a.seeToOutages}
+	if a.server.TLS != nil {
+		a.keeper.Restore()
+		workers = append(workers, a.keeper.Keep)
+	}
+	for _, work := range workers {
+		a.sending.Go(func() { work(ctx) })
+	}
+}
+
+// serveOn has the servers take what comes in on the listeners. ended gets the error of each, of which there are serving.
+func (a *Agent) serveOn(listeners []net.Listener) (serving int, ended <-chan error) {
+	errs := make(chan error, len(listeners)+2)
+	run := func(s *wire.Server, l net.Listener) {
+		if l != nil {
+			serving++
+			go func() { errs <- s.Run(l) }()
+		}
+	}
+	for _, l := range listeners {
+		run(a.server, l)
+	}
+	run(a.inner, a.uplink)
+	run(a.asked, a.plain)
+	return serving, errs
 }
 
 // shutDown ends the servers. What they cut off at the end of the grace is on the tape.
