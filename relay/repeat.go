@@ -122,10 +122,9 @@ func (r *reception) repeat() {
 // firstAnswer is the answer of the first, its head as this connection needs it, or the ack where that would not fit.
 func (r *reception) firstAnswer() (head string, body io.ReadCloser, err error) {
 	rec, err := r.store.Get(r.first)
-	if err != nil {
-		return "", nil, err
-	}
 	switch {
+	case err != nil:
+		return "", nil, err
 	case rec.Answer == nil:
 		return "", nil, fmt.Errorf("record %s has no answer", r.first)
 	case rec.Answer.Status/100 != 2, // it was refused at first, and judged again
@@ -133,26 +132,18 @@ func (r *reception) firstAnswer() (head string, body io.ReadCloser, err error) {
 		ack := wire.AppendResponse(nil, r.fit(r.acknowledgement(r.ack())))
 		return string(ack), io.NopCloser(http.NoBody), nil
 	}
-	f := r.store.Open(rec.Answer.Raw)
-	start := make([]byte, min(rec.Answer.Raw.Size, answerHeadMax))
-	_, err = io.ReadFull(f, start)
-	var h *wire.ResponseHead
-	if err == nil {
-		h, err = wire.ParseResponseHead(start, r.x.Head.Method)
-	}
-	behind := int64(0)
-	if err == nil {
-		behind = int64(len(h.Raw))
-	}
-	if n := rec.Answer.FromAttempt; err == nil && n > 0 {
-		f.Close()
-		f, behind, err = r.attemptBody(n)
-	}
-	if err == nil {
-		_, err = f.Seek(behind, io.SeekStart)
-	}
+	h, err := r.answerHead(rec.Answer)
 	if err != nil {
-		f.Close()
+		return "", nil, err
+	}
+	raw, behind := rec.Answer.Raw, int64(len(h.Raw))
+	if n := rec.Answer.FromAttempt; n > 0 {
+		if raw, behind, err = r.attemptBody(n); err != nil {
+			return "", nil, err
+		}
+	}
+	f, err := r.Agent.open(raw, behind)
+	if err != nil {
 		return "", nil, err
 	}
 	head, passing := h.ForSender(r.x.Head.Proto, r.x.KeepAlive())
@@ -171,16 +162,27 @@ func (r *reception) firstAnswer() (head string, body io.ReadCloser, err error) {
 // answerHeadMax bounds the head of an answer: that of a response, which the client bounds, without some fields.
 const answerHeadMax = 256 << 10
 
+// answerHead is the head of an answer that is on the tape.
+func (r *reception) answerHead(a *store.Answer) (*wire.ResponseHead, error) {
+	f := r.store.Open(a.Raw)
+	defer f.Close()
+	start := make([]byte, min(a.Raw.Size, answerHeadMax))
+	if _, err := io.ReadFull(f, start); err != nil {
+		return nil, err
+	}
+	return wire.ParseResponseHead(start, r.x.Head.Method)
+}
+
 // attemptBody is the response of an attempt of the first, and where its body begins.
-func (r *reception) attemptBody(number int) (f *store.RawReader, body int64, err error) {
+func (r *reception) attemptBody(number int) (response store.Raw, body int64, err error) {
 	attempts, err := r.store.Attempts(r.first)
 	for _, a := range attempts {
 		if a.Number == number {
-			return r.store.Open(a.Response), int64(a.HeadSize), nil
+			return a.Response, int64(a.HeadSize), nil
 		}
 	}
 	if err == nil {
 		err = fmt.Errorf("record %s has no attempt %d", r.first, number)
 	}
-	return r.store.Open(store.Raw{}), 0, err
+	return store.Raw{}, 0, err
 }
