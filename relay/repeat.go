@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"net/http"
@@ -156,7 +157,25 @@ func (r *reception) firstAnswer() (head string, body io.ReadCloser, err error) {
 			io.Closer
 		}{wire.NewBodyReader(h.Framing, f), f}, nil
 	}
-	return head, f, nil
+	return head, &keptBody{f, wire.NewFramer(h.Framing)}, nil
+}
+
+// keptBody reads the body of an answer as it was sent. Where it broke off then the error is io.ErrUnexpectedEOF, or a
+// *wire.SyntaxError where its framing is wrong: whoever gets it again must not wait for more of it.
+type keptBody struct {
+	io.ReadCloser
+	framer *wire.Framer
+}
+
+func (b *keptBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if _, wrong := b.framer.Scan(p[:n]); wrong != nil {
+		return n, wrong
+	}
+	if err == io.EOF {
+		err = cmp.Or(b.framer.EOF(), err)
+	}
+	return n, err
 }
 
 // answerHeadMax bounds the head of an answer: that of a response, which the client bounds, without some fields.

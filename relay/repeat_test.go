@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -92,6 +93,60 @@ func TestADuplicateThatAsksForTheHeadAloneLeavesTheConnectionInStep(t *testing.T
 			t.Errorf("%d duplicates", n)
 		}
 	}
+}
+
+// Half an answer must not be taken for a whole one the second time either, nor what follows for its rest.
+func TestADuplicateOfHalfAnAnswerEndsTheConnection(t *testing.T) {
+	for name, half := range map[string]string{
+		"of known length": "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf",
+		"in chunks":       "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			src := deduping(passing(startApp(t, nil), time.Minute))
+			src.Targets[0].URL = breaksOff(t, half)
+			r := start(t, src)
+			for range 2 {
+				c, err := net.Dial("tcp", r.addr)
+				if err != nil {
+					t.Fatal(err)
+				}
+				_ = c.SetDeadline(time.Now().Add(patienceOfTests))
+				if _, err := io.WriteString(c, event("1")+event("2")); err != nil {
+					t.Fatal(err)
+				}
+				if got, err := io.ReadAll(c); err != nil || strings.Count(string(got), "HTTP/1.1 ") != 1 || !strings.HasSuffix(strings.TrimSpace(string(got)), "half") {
+					t.Errorf("got %q, %v", got, err)
+				}
+				_ = c.Close()
+			}
+			if n := r.verdicts()[store.Duplicate]; n != 1 {
+				t.Errorf("%d duplicates", n)
+			}
+		})
+	}
+}
+
+// breaksOff is the URL of an app that closes its connections behind an answer.
+func breaksOff(t *testing.T, answer string) *url.URL {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			if q, err := http.ReadRequest(bufio.NewReader(c)); err == nil {
+				_, _ = io.Copy(io.Discard, q.Body)
+				_, _ = io.WriteString(c, answer)
+			}
+			_ = c.Close()
+		}
+	}()
+	return &url.URL{Scheme: "http", Host: l.Addr().String()}
 }
 
 func TestADuplicateIsAnsweredLikeTheFirstAndNotDelivered(t *testing.T) {
