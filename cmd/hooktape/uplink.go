@@ -185,7 +185,7 @@ func logUplink(log hclog.Logger, at *url.URL) func(tunnel.Change) {
 		case c.Up:
 			log.Info("link to the edge is back", "edge", at.Redacted(), "away", c.Away.String(), "waiting", c.Welcome.Waiting)
 		case c.First:
-			log.Warn("edge can't be reached, will try again", "edge", at.Redacted(), "error", c.Err)
+			log.Warn("no link to the edge yet, will try again", "edge", at.Redacted(), "error", c.Err)
 		default:
 			log.Warn("link to the edge is lost, will try again", "edge", at.Redacted(), "error", c.Err)
 		}
@@ -205,7 +205,7 @@ func (s *screen) uplink(c tunnel.Change) {
 	case c.Up:
 		s.note("the edge is back after %s, %s waited there", c.Away.Round(time.Second), counted(c.Welcome.Waiting, "request"))
 	case c.First:
-		s.note("the edge can't be reached, trying on: %s", clean(c.Err.Error()))
+		s.note("no link to the edge yet, trying on: %s", clean(c.Err.Error()))
 	default:
 		s.note("the link to the edge is lost since %s, requests wait there: %s", time.Now().Format(time.TimeOnly), clean(c.Err.Error()))
 	}
