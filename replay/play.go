@@ -29,8 +29,11 @@ type TestingT[T any] interface {
 
 // PlayOptions say what Play plays a tape at, and what is right.
 type PlayOptions struct {
-	Handler http.Handler  // the app: it is served on a port of this machine meanwhile
-	URL     string        // in its place: where the app is; a path goes before the recorded ones
+	Handler http.Handler // the app: it is served on a port of this machine meanwhile
+	URL     string       // in its place: where the app is
+	// Path takes the place of the source's path at the beginning of the recorded ones, as that of a target does; it is put
+	// behind URL. Where neither has one, requests come at the recorded paths.
+	Path    string
 	Rules   *Rules        // what does not count when responses are compared; nil: what IgnoreFile says, in the folder of the test
 	Timeout time.Duration // of each response, to its last byte; 0: a minute
 	// Update makes the responses that come the ones that are right from now on: the file is written anew with them, masked
@@ -52,6 +55,11 @@ type PlayOptions struct {
 // A recording that got no response then, and a tape that has nothing to play, fail.
 func Play[T TestingT[T]](t T, path string, o PlayOptions) {
 	t.Helper()
+	if o.Update {
+		if err := tape.Appendable(path); err != nil {
+			t.Fatalf("%s can't be updated: %v", path, err)
+		}
+	}
 	read, err := OpenTape(path)
 	if err != nil {
 		t.Fatalf("%v", err)
@@ -133,6 +141,7 @@ func newPlayer(o PlayOptions) (*player, error) {
 		}()
 		text = "http://" + l.Addr().String()
 	}
+	text += o.Path
 	var err error
 	if p.to, err = url.Parse(text); err != nil || p.to.Host == "" {
 		p.close()
@@ -197,7 +206,11 @@ func (p *player) send(ctx context.Context, r *tape.Recording) (*Result, error) {
 		return nil, err
 	}
 	wait := cmp.Or(p.o.Timeout, playTimeout)
-	result, err := p.sender.Send(ctx, request, Aim{Route: wire.Route{URL: p.to}, Timeouts: wire.Timeouts{Write: wait, FirstByte: wait, Total: wait}})
+	route := wire.Route{Prefix: r.Base + r.Path, URL: p.to}
+	if p.to.EscapedPath() == "" {
+		route.Prefix = r.Base // the recorded path stays
+	}
+	result, err := p.sender.Send(ctx, request, Aim{Route: route, Timeouts: wire.Timeouts{Write: wait, FirstByte: wait, Total: wait}})
 	if err == nil && result.Err != nil {
 		err = errors.Join(result.Err, result.Kept.Close())
 	}

@@ -105,6 +105,32 @@ func TestRequestsCanBeChosenAndChangedBeforeTheyAreSent(t *testing.T) {
 	}
 }
 
+// TestTheAppGetsRequestsWhereItGotThemThen: the source of a tape may have another path than the app behind it.
+func TestTheAppGetsRequestsWhereItGotThemThen(t *testing.T) {
+	path := orders(t)
+	if err := tape.Rewrite(path, func(_ int, r *tape.Recording) error { r.Path = "/orders"; return nil }); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	app := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got = append(got, r.Method+" "+r.URL.Path) })
+	server := httptest.NewServer(app)
+	defer server.Close()
+	for _, c := range []struct {
+		o    replay.PlayOptions
+		want string
+	}{
+		{replay.PlayOptions{Handler: app}, "GET /orders/7, GET /orders/7, POST /orders"},
+		{replay.PlayOptions{Handler: app, Path: "/in"}, "GET /in/7, GET /in/7, POST /in"},
+		{replay.PlayOptions{URL: server.URL + "/in"}, "GET /in/7, GET /in/7, POST /in"},
+	} {
+		got = nil
+		played(t, path, c.o)
+		if text := strings.Join(got, ", "); text != c.want {
+			t.Errorf("%+v: %s, want %s", c.o, text, c.want)
+		}
+	}
+}
+
 func TestWhatCanNotBePlayedFails(t *testing.T) {
 	path := orders(t)
 	text, err := os.ReadFile(path)
@@ -119,6 +145,10 @@ func TestWhatCanNotBePlayedFails(t *testing.T) {
 	if err := tape.Rewrite(unanswered, func(_ int, r *tape.Recording) error { r.Attempts = nil; return nil }); err != nil {
 		t.Fatal(err)
 	}
+	har := filepath.Join(t.TempDir(), "orders.har")
+	if err := os.WriteFile(har, []byte(`{"log":{"entries":[]}}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	app := answersWith(`{"id":1}`)
 	for name, c := range map[string]struct {
 		path string
@@ -128,6 +158,7 @@ func TestWhatCanNotBePlayedFails(t *testing.T) {
 		"no file":     {path + "x", replay.PlayOptions{Handler: app}, "no such file"},
 		"damaged":     {cut, replay.PlayOptions{Handler: app}, "is damaged in 1 places"},
 		"nothing":     {path, replay.PlayOptions{Handler: app, Wants: func(*tape.Recording) bool { return false }}, "has nothing to play"},
+		"update HAR":  {har, replay.PlayOptions{Handler: app, Update: true}, "can't be updated: only WARC files"},
 		"nowhere":     {path, replay.PlayOptions{}, "neither a handler nor a URL"},
 		"no baseline": {unanswered, replay.PlayOptions{Handler: app}, "no response of the app was recorded"},
 		"no app":      {path, replay.PlayOptions{URL: "http://127.0.0.1:1"}, "connect"},
