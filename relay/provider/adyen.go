@@ -70,15 +70,15 @@ func (adyenScheme) one(item gjson.Result) *signed {
 }
 
 // Verifier implements Scheme.
-func (c adyenScheme) Verifier(r *Request, s *Setting) Verifier { return &adyenVerifier{r, s} }
+func (c adyenScheme) Verifier(r *Request, s *Setting) Verifier {
+	return &adyenVerifier{request: r, setting: s}
+}
 
 type adyenVerifier struct {
+	wholeBody
 	request *Request
 	setting *Setting
 }
-
-func (v *adyenVerifier) Write(p []byte) (int, error) { return len(p), nil }
-func (v *adyenVerifier) Whole() bool                 { return true }
 
 // Verify implements Verifier: every item has to be right.
 func (v *adyenVerifier) Verify() *Failure {

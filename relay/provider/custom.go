@@ -27,7 +27,7 @@ type Custom struct {
 // Provider returns the provider "hmac" of that description. The error says which part of it can't be.
 func (c Custom) Provider() (*Provider, error) {
 	if c.Header == "" {
-		return nil, fmt.Errorf("header is not set: the field that has the signature")
+		return nil, errors.New("header is not set: the field that has the signature")
 	}
 	hash, ok := hashes[c.Algorithm]
 	if !ok {
