@@ -94,6 +94,9 @@ func parse(src string, compile func(hcl.Expression, *Load) (*Expr, hcl.Diagnosti
 	if len(src) > maxSource {
 		return nil, &SyntaxError{Message: fmt.Sprintf("the expression is longer than %d bytes", maxSource)}
 	}
+	if !utf8.ValidString(src) {
+		return nil, &SyntaxError{Message: "the expression is not UTF-8"}
+	}
 	text := []byte(src)
 	parsed, diags := hclsyntax.ParseExpression(text, "", hcl.InitialPos)
 	if diags.HasErrors() {

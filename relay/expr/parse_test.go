@@ -38,7 +38,7 @@ func TestMistakesAreShownWithTheirPlace(t *testing.T) {
 		`status == "200"`, `verified == "true"`, `id.x == 1`, `response.stats == 200`, `upper("a", "b") == ""`, `try() == 1`, `env("TOKEN") == "x"`, `file("/etc/passwd") == "x"`,
 		`range(5) == []`, `setproduct([1]) == []`, `hmac("k") == ""`, `1e999999999 > 1`, `"a" + 1 == 2`, `[for x in json : y] == []`, "\tsource ==\n\tevnt", `тело == "x"`,
 		`{a.b = 1} == {}`, `json.a == "` + strings.Repeat("x", 300) + `" && jsn`, `json[null] == 1`, `try(json.a, json.b...) == 1`,
-		`jsno.a == 1`, `evetn == "x"`, `regex("(", body) == "x"`, `regexreplace(body, "a{1001}", "") == "x"`, `[for x in json : regexall("\\p{Kot}", x)] == []`,
+		"event == \"\xff\"", `jsno.a == 1`, `evetn == "x"`, `regex("(", body) == "x"`, `regexreplace(body, "a{1001}", "") == "x"`, `[for x in json : regexall("\\p{Kot}", x)] == []`,
 	} {
 		_, err := Parse(src)
 		if err == nil {
