@@ -121,7 +121,7 @@ source "orders" {
   # checks who sends only verified requests count.
   dedupe {
     key    = json.eventId                     # null or empty: this request is one of its own; not given: the provider's
-    window = "24h"                            # for how long the first is remembered
+    window = "24h"                            # for how long the first is remembered: short where the same may be sent again and meant
   }
 
   # Acks are the answers of hooktape's own: at once with respond = "ack", and when it takes over for a target that is down.

@@ -6,8 +6,10 @@ source "iiko" {
   secrets  = [env("SECRET"), file("kazan.token")]
   trace    = coalesce(json.iikoOrderDetails.iikoOrderId, json[0].eventInfo.id) # the order: calls about it belong to it
 
+  # An update has no number and no time: a problem that comes and goes leaves an order as it was before, and what tells of
+  # that looks like a repeat. Repeats come within minutes, so nothing is held for one for longer.
   dedupe {
-    window = "24h"
+    window = "10m"
   }
 
   # Each organization has a login and a token of its own. They are registered at every start, and when the public URL changes.
