@@ -239,7 +239,7 @@ func (c *Config) planCopy(t Tunnel, want store.Copy) (*Source, Target, error) {
 		return s, target, nil
 	}
 	var err error
-	if target.When, err = expr.Parse(want.Where); err != nil {
+	if target.When, err = expr.ParseWhere(want.Where); err != nil {
 		return nil, Target{}, fmt.Errorf("the expression for source %q is none: %w", want.Source, err)
 	}
 	return s, target, nil

@@ -79,7 +79,7 @@ func newCopy(source string, where *expr.Expr) store.Copy {
 
 // CheckWhere says what is wrong with an expression that is sent to an edge.
 func CheckWhere(text string) error {
-	if _, err := expr.Parse(text); err != nil {
+	if _, err := expr.ParseWhere(text); err != nil {
 		return fmt.Errorf("the expression is none: %w", err)
 	}
 	return nil

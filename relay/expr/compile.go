@@ -132,7 +132,7 @@ func (c *compiler) traversal(e *hclsyntax.ScopeTraversalExpr) term {
 		return c.fail(e.Traversal[0].SourceRange(), "unknown variable %q%s", name, didYouMean(name, known))
 	}
 	if slices.Contains(c.load.Unknown, name) {
-		return c.fail(e.Traversal[0].SourceRange(), "there is no %s yet where this is computed", name)
+		return c.fail(e.Traversal[0].SourceRange(), "there is no %s where this is computed", name)
 	}
 	path, ok := c.path(e.Traversal[1:])
 	if !ok {

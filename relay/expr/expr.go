@@ -81,13 +81,18 @@ type Load struct {
 // *SyntaxError.
 func Parse(src string) (*Expr, error) { return parse(src, CompileCondition) }
 
+// ParseWhere is Parse for what chooses among requests: there is neither a response nor a delivery to look at.
+func ParseWhere(src string) (*Expr, error) {
+	return parse(src, CompileCondition, "response", "delivery")
+}
+
 // ParseText is Parse for what is to be text.
 func ParseText(src string) (*Expr, error) { return parse(src, CompileText) }
 
 // ParseValue is Parse for what may be anything.
 func ParseValue(src string) (*Expr, error) { return parse(src, Compile) }
 
-func parse(src string, compile func(hcl.Expression, *Load) (*Expr, hcl.Diagnostics)) (*Expr, error) {
+func parse(src string, compile func(hcl.Expression, *Load) (*Expr, hcl.Diagnostics), unknown ...string) (*Expr, error) {
 	if strings.TrimSpace(src) == "" {
 		return nil, &SyntaxError{Message: "the expression is empty"}
 	}
@@ -102,7 +107,7 @@ func parse(src string, compile func(hcl.Expression, *Load) (*Expr, hcl.Diagnosti
 	if diags.HasErrors() {
 		return nil, newSyntaxError(text, diags)
 	}
-	e, diags := compile(parsed, &Load{Text: text})
+	e, diags := compile(parsed, &Load{Text: text, Unknown: unknown})
 	if diags.HasErrors() {
 		return nil, newSyntaxError(text, diags)
 	}

@@ -163,7 +163,7 @@ func (s *Server) choose(f Filter) (*choice, error) {
 	if strings.TrimSpace(f.Where) == "" {
 		return c, nil
 	}
-	where, err := expr.Parse(f.Where)
+	where, err := expr.ParseWhere(f.Where)
 	if err != nil {
 		return nil, refuse(Misused, "%s", err)
 	}
