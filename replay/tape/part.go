@@ -48,15 +48,7 @@ func (p *warcPart) isContent(name string) bool { return sameType(p.get(fieldCont
 
 // sameType says whether two content types are the same, whatever their case and spaces.
 func sameType(a, b string) bool {
-	for {
-		if a, b = strings.TrimLeft(a, " "), strings.TrimLeft(b, " "); a == "" || b == "" {
-			return a == b
-		}
-		if a[0] != b[0] && !strings.EqualFold(a[:1], b[:1]) {
-			return false
-		}
-		a, b = a[1:], b[1:]
-	}
+	return a == b || strings.EqualFold(strings.ReplaceAll(a, " ", ""), strings.ReplaceAll(b, " ", ""))
 }
 
 // isHTTP says whether the block is a message. WARC files also have DNS lookups and the like.

@@ -425,3 +425,16 @@ func TestFilesOfOtherToolsAreRead(t *testing.T) {
 		})
 	}
 }
+
+func TestContentTypesAreTheSameWhateverTheirCaseAndSpaces(t *testing.T) {
+	for _, other := range []string{typeRequest, "Application/HTTP; MsgType=Request", " application / http;msgtype=request "} {
+		if !sameType(other, typeRequest) {
+			t.Errorf("%q is another", other)
+		}
+	}
+	for _, other := range []string{"", typeResponse, "application/http", typeRequest + "s"} {
+		if sameType(other, typeRequest) {
+			t.Errorf("%q is the same", other)
+		}
+	}
+}
