@@ -71,8 +71,8 @@ type clockedShot struct {
 
 func (s *clockedShot) Recorded() (time.Time, string) { return s.at, "" }
 
-func (s *clockedShot) Send(ctx context.Context, due time.Time) error {
-	result, err := s.send(ctx)
+func (s *clockedShot) Send(_ context.Context, due time.Time) error {
+	result, err := s.send()
 	if err != nil {
 		return err
 	}
