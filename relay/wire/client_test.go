@@ -241,35 +241,47 @@ func usedLinks(t *testing.T, c *Client, u *url.URL, n int) (links []*link) {
 	return links
 }
 
+// A request may come when the app has decided to close the connection, and reads no more.
+func TestClientSendsAgainWhatAnAppHasLeftUnread(t *testing.T) {
+	came := make(chan bool)
+	u := app(t, func(c *net.TCPConn, n int) {
+		take(c)
+		_, _ = io.WriteString(c, okAnswer)
+		if n == 1 {
+			raw, _ := c.SyscallConn()
+			_ = raw.Read(func(uintptr) bool { return peek(c) == nil || !peek(c)() }) // closed with that unread
+			close(came)
+		}
+	})
+	c := newClient(t)
+	fetch(t, c, get(u))
+	if got, reused := fetch(t, c, get(u)); got != okAnswer || reused {
+		t.Errorf("got %q, reused %v", got, reused)
+	}
+	<-came
+}
+
 // An app that dies of a request must not get it again at once, and have its other processes die of it, too.
 func TestClientSendsNothingAgainThatAnAppMayHaveHad(t *testing.T) {
-	for name, end := range map[string]func(*net.TCPConn){
-		"closed": func(*net.TCPConn) {},
-		"reset":  func(c *net.TCPConn) { _ = c.SetLinger(0) },
-	} {
-		t.Run(name, func(t *testing.T) {
-			var requests atomic.Int32
-			u := app(t, func(c *net.TCPConn, _ int) {
-				take(c)
-				_, _ = io.WriteString(c, okAnswer)
-				if _, more := take(c); more {
-					requests.Add(1)
-				}
-				end(c)
-			})
-			c := newClient(t)
-			for _, l := range usedLinks(t, c, u, 2) {
-				c.pool.put(l, 2, nil, time.Minute)
-			}
-			r, err := c.Do(t.Context(), get(u))
-			if err == nil {
-				_ = r.Close()
-			}
-			e, is := errors.AsType[*SendError](err)
-			if !is || e.Phase != PhaseWait || !errors.Is(err, io.ErrUnexpectedEOF) || requests.Load() != 1 {
-				t.Errorf("got %v after %d requests", err, requests.Load())
-			}
-		})
+	var requests atomic.Int32
+	u := app(t, func(c *net.TCPConn, _ int) {
+		take(c)
+		_, _ = io.WriteString(c, okAnswer)
+		if _, more := take(c); more {
+			requests.Add(1)
+		}
+	})
+	c := newClient(t)
+	for _, l := range usedLinks(t, c, u, 2) {
+		c.pool.put(l, 2, nil, time.Minute)
+	}
+	r, err := c.Do(t.Context(), get(u))
+	if err == nil {
+		_ = r.Close()
+	}
+	e, is := errors.AsType[*SendError](err)
+	if !is || e.Phase != PhaseWait || !errors.Is(err, io.ErrUnexpectedEOF) || requests.Load() != 1 {
+		t.Errorf("got %v after %d requests", err, requests.Load())
 	}
 }
 

@@ -125,12 +125,14 @@ func (r *Response) abandon(err error) error {
 	return e
 }
 
-// cantBeWhole says that the app can't have had the whole request when it ended the
-// connection: not all could be written, or the end had been on its way when it was.
-// Of a connection that was reset that can't be told, nor of one that ended behind
-// what the app's system had confirmed: the app may have died of this request.
+// cantBeWhole says that the app can't have read the whole request when it ended the
+// connection: not all could be written; or it was reset, as systems do with one that
+// is closed while something on it is unread (RFC 9293, section 3.6); or its end had
+// been on its way already. One that ended behind what the app's system had confirmed
+// is not like that: the app may have died of this request.
 func (r *Response) cantBeWhole(end error) bool {
-	return r.sendErr != nil || end == io.ErrUnexpectedEOF && unconfirmed(r.link.sock.Conn)
+	reset := end != io.ErrUnexpectedEOF // but a kind of it
+	return r.sendErr != nil || reset || unconfirmed(r.link.sock.Conn)
 }
 
 // readHead reads up to the end of the head of the final response.
