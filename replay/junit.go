@@ -36,9 +36,9 @@ func NewJUnit(to io.WriteSeeker, name string, began time.Time) (*JUnit, error) {
 
 // head is the beginning of the file. It is as long whatever the counts are.
 func (j *JUnit) head(took time.Duration) string {
-	const width = 64 // room for numbers of any size
+	const width = 128 // room for numbers of any size
 	counts := fmt.Sprintf(`tests="%d" failures="%d" errors="%d" skipped="0" time="%.3f"`, j.n.tests, j.n.failures, j.n.errors, took.Seconds())
-	counts += fmt.Sprintf("%*s", max(0, width+64-len(counts)), "")
+	counts += fmt.Sprintf("%*s", max(0, width-len(counts)), "")
 	return fmt.Sprintf("%s<testsuites>\n<testsuite name=%s timestamp=%q %s>\n",
 		xml.Header, quoted(j.name), j.began.UTC().Format("2006-01-02T15:04:05"), counts)
 }

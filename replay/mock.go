@@ -35,7 +35,7 @@ type Mock struct {
 // MockOptions are what a Mock does. The zero MockOptions answer at once.
 type MockOptions struct {
 	Match []string // parts by which requests are told apart, as NewMatching takes them
-	Rules *Rules   // what does not count
+	Rules *Rules   // what does not count, beside what a masked tape hides; nil: nothing
 	// Latency is how much of the time that the first byte of a response took then it takes now: 1 is all, 0 none.
 	Latency float64
 	// Told, unless it is nil, is told of each request once it is answered.
