@@ -250,7 +250,7 @@ func (r *replayer) openTape(ctx context.Context) (*tape, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.filter.Session, r.damaged = of.Session, of.Damaged > 0
+	r.filter.Session, r.damaged, r.tooLarge = of.Session, of.Damaged > 0, of.Large > 0
 	if !r.named {
 		r.all = int64(of.Records)
 	}
@@ -282,6 +282,8 @@ type replayer struct {
 	timeout time.Duration // of each response; 0: the target's own
 	targets *awaiting
 	damaged bool // of a tape file not all could be read
+
+	tooLarge bool // some of that only because it is larger than what is taken
 
 	sources []inspect.Source
 

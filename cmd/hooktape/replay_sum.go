@@ -47,6 +47,9 @@ func (r *replayer) sum() error {
 		return cannot("hooktape list shows what there is; refused records are sent with --verdict only", "replay: no record is like that, nothing was sent")
 	case s.Sent() == 0:
 		return cannot("", "replay: nothing could be sent")
+	case r.tooLarge:
+		return cannot("what could be read of it was sent; hooktape import --max-record SIZE takes larger records, and replay --session sends them",
+			"replay: %s has records that are too large", r.flags.file)
 	case r.damaged:
 		return cannot("what could be read of it was sent", "replay: %s is damaged", r.flags.file)
 	case s.Bad() > 0:

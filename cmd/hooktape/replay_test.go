@@ -170,6 +170,21 @@ func TestReplaySendsWhatFlagsChooseInTheOrderItCame(t *testing.T) {
 	}
 }
 
+func TestOfARecordThatIsTooLargeItIsToldWhatTakesIt(t *testing.T) {
+	app := newAnswering(t, status(200, "ok"))
+	d := newDeck(t)
+	file := filepath.Join(t.TempDir(), "large.har")
+	const exchange = `{"request":{"method":"POST","url":"http://x/a","headers":[]},"response":{"status":200,"headers":[],"content":{"text":"ok"}},"_more":[%s{}]}`
+	text := fmt.Sprintf(`{"log":{"entries":[`+exchange+`,`+exchange+`]}}`, "", strings.Repeat("{},", 300_000))
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out := d.hooktape("replay", "--file", file, "--to", app.URL, "--compare", "none")
+	if out.code != exitCannot || app.got() != "POST /a" || !strings.Contains(out.stderr, "hint: what could be read of it was sent; hooktape import --max-record SIZE") {
+		t.Errorf("%+v, the app got %s", out, app.got())
+	}
+}
+
 func TestReplayLeavesNoTraceWhenAsked(t *testing.T) {
 	app := newAnswering(t, status(200, "ok"))
 	d := newDeck(t)
