@@ -173,11 +173,7 @@ func (c *Client) Tail(ctx context.Context, q TailQuery) iter.Seq2[TailLine, erro
 
 // Delete takes records off the tape, by their whole ids.
 func (c *Client) Delete(ctx context.Context, ids []store.ID) (Deleted, error) {
-	question, err := json.Marshal(ids)
-	if err != nil {
-		return Deleted{}, err
-	}
-	return object[Deleted](c.do(ctx, http.MethodPost, "/v1/delete", "application/json", bytes.NewReader(question)))
+	return object[Deleted](c.post(ctx, "/v1/delete", ids))
 }
 
 // Sign says what to change of a request so that it is as the sender of a source
@@ -243,13 +239,7 @@ func (c *Client) DropDeliveries(ctx context.Context, q DeliveryQuery) iter.Seq2[
 }
 
 func (c *Client) changeDeliveries(ctx context.Context, verb string, q DeliveryQuery) iter.Seq2[RecordDelivery, error] {
-	return lines[RecordDelivery](func() (*http.Response, error) {
-		question, err := json.Marshal(q)
-		if err != nil {
-			return nil, err
-		}
-		return c.do(ctx, http.MethodPost, "/v1/deliveries/"+verb, "application/json", bytes.NewReader(question))
-	})
+	return lines[RecordDelivery](func() (*http.Response, error) { return c.post(ctx, "/v1/deliveries/"+verb, q) })
 }
 
 func recordPath(name, rest string) string { return "/v1/records/" + url.PathEscape(name) + rest }
@@ -259,6 +249,15 @@ func (c *Client) get(ctx context.Context, path string, query url.Values) (*http.
 		path += "?" + query.Encode()
 	}
 	return c.do(ctx, http.MethodGet, path, "", nil)
+}
+
+// post asks a question that is JSON.
+func (c *Client) post(ctx context.Context, path string, question any) (*http.Response, error) {
+	text, err := json.Marshal(question)
+	if err != nil {
+		return nil, err
+	}
+	return c.do(ctx, http.MethodPost, path, "application/json", bytes.NewReader(text))
 }
 
 // do asks, and makes an error of a refusal.
@@ -307,7 +306,8 @@ func object[T any](response *http.Response, err error) (v T, _ error) {
 		return v, err
 	}
 	defer response.Body.Close()
-	return v, json.NewDecoder(response.Body).Decode(&v)
+	err = json.NewDecoder(response.Body).Decode(&v)
+	return v, err
 }
 
 // lines reads NDJSON, and the error that may stand behind it.

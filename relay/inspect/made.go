@@ -1,7 +1,6 @@
 package inspect
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"crypto/rand"
@@ -301,11 +300,7 @@ func (c *Client) ListSources(ctx context.Context) iter.Seq2[ListedSource, error]
 
 // CreateSource makes a source. It works when this returns, if an agent runs.
 func (c *Client) CreateSource(ctx context.Context, q NewSource) (MadeSource, error) {
-	question, err := json.Marshal(q)
-	if err != nil {
-		return MadeSource{}, err
-	}
-	return object[MadeSource](c.do(ctx, http.MethodPost, "/v1/sources", "application/json", bytes.NewReader(question)))
+	return object[MadeSource](c.post(ctx, "/v1/sources", q))
 }
 
 // EnableSource lets a source that was made at run time take requests again.

@@ -2,8 +2,6 @@ package inspect
 
 import (
 	"encoding/json"
-	"errors"
-	"fmt"
 	"net/http"
 	"slices"
 
@@ -29,18 +27,7 @@ func SaveMask(s *store.Store, names mask.Names) error {
 
 // loadMask reads what SaveMask wrote; none when there was no agent yet.
 func loadMask(s *store.Store) (mask.Names, error) {
-	text, err := s.Meta(maskKey)
-	if errors.Is(err, store.ErrNotFound) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	var names mask.Names
-	if err := json.Unmarshal(text, &names); err != nil {
-		return nil, fmt.Errorf("read the names of what is masked on the tape: %w", err)
-	}
-	return names, nil
+	return remembered[mask.Names](s, maskKey)
 }
 
 // names are what is masked beside the defaults. They are read for every question: a reload changes them. With an error

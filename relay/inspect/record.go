@@ -125,6 +125,9 @@ func (t Time) MarshalJSON() ([]byte, error) {
 // the microsecond.
 type Milliseconds time.Duration
 
+// Duration is m as a duration.
+func (m Milliseconds) Duration() time.Duration { return time.Duration(m) }
+
 // MarshalJSON gives the number.
 func (m Milliseconds) MarshalJSON() ([]byte, error) {
 	us := time.Duration(m).Microseconds()

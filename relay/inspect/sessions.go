@@ -1,7 +1,6 @@
 package inspect
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -248,10 +247,6 @@ func (c *Client) DeleteSession(ctx context.Context, name string, q SessionChange
 }
 
 func (c *Client) changeSession(ctx context.Context, name, verb string, f Filter, q SessionChange) (ChangedSession, error) {
-	question, err := json.Marshal(q)
-	if err != nil {
-		return ChangedSession{}, err
-	}
 	path := fmt.Sprintf("/v1/sessions/%s/%s?%s", url.PathEscape(name), verb, f.values().Encode())
-	return object[ChangedSession](c.do(ctx, http.MethodPost, path, "application/json", bytes.NewReader(question)))
+	return object[ChangedSession](c.post(ctx, path, q))
 }

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/hooktape/hooktape/relay/mask"
 	"github.com/hooktape/hooktape/relay/wire"
@@ -55,18 +54,22 @@ func SaveSources(s *store.Store, sources []Source) error {
 
 // LoadSources reads what SaveSources wrote; none when there was no agent yet.
 func LoadSources(s *store.Store) ([]Source, error) {
-	text, err := s.Meta(sourcesKey)
-	if errors.Is(err, store.ErrNotFound) || err == nil && len(text) == 0 {
-		return nil, nil
+	return remembered[[]Source](s, sourcesKey)
+}
+
+// remembered reads what is kept as JSON under a key on the tape; the zero value when nothing is.
+func remembered[T any](s *store.Store, key string) (v T, err error) {
+	text, err := s.Meta(key)
+	if errors.Is(err, store.ErrNotFound) {
+		return v, nil
 	}
 	if err != nil {
-		return nil, err
+		return v, err
 	}
-	var sources []Source
-	if err := json.Unmarshal(text, &sources); err != nil {
-		return nil, fmt.Errorf("read the sources on the tape: %w", err)
+	if err = json.Unmarshal(text, &v); err != nil {
+		return v, fmt.Errorf("read %q on the tape: %w", key, err)
 	}
-	return sources, nil
+	return v, nil
 }
 
 // Known is what a configuration says of sources, and what is masked beside the defaults.
@@ -103,6 +106,3 @@ func added(t Target, rec *store.Record) wire.Fields {
 	}
 	return add
 }
-
-// Duration is m as a duration.
-func (m Milliseconds) Duration() time.Duration { return time.Duration(m) }

@@ -1,7 +1,6 @@
 package inspect
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -144,11 +143,7 @@ func (s *Server) importTape(w http.ResponseWriter, r *http.Request) error {
 // and without digests. It ends with io.EOF only when it is whole, and with a *Problem when records could not be read. The
 // caller closes it.
 func (c *Client) Export(ctx context.Context, names []string, f Filter) (io.ReadCloser, error) {
-	question, err := json.Marshal(names)
-	if err != nil {
-		return nil, err
-	}
-	response, err := c.do(ctx, http.MethodPost, "/v1/export?"+f.values().Encode(), "application/json", bytes.NewReader(question))
+	response, err := c.post(ctx, "/v1/export?"+f.values().Encode(), names)
 	if err != nil {
 		return nil, err
 	}

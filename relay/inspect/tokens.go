@@ -1,7 +1,6 @@
 package inspect
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"iter"
@@ -121,11 +120,7 @@ func (c *Client) Tokens(ctx context.Context) iter.Seq2[Token, error] {
 
 // NewToken makes a token. It works when this returns, if an agent runs.
 func (c *Client) NewToken(ctx context.Context, name string) (NewToken, error) {
-	question, err := json.Marshal(map[string]string{"name": name})
-	if err != nil {
-		return NewToken{}, err
-	}
-	return object[NewToken](c.do(ctx, http.MethodPost, "/v1/tokens", "application/json", bytes.NewReader(question)))
+	return object[NewToken](c.post(ctx, "/v1/tokens", map[string]string{"name": name}))
 }
 
 // RevokeToken forgets a token.
