@@ -47,7 +47,7 @@ func Salvage(from, to string, o Options) (Salvaged, error) {
 	defer into.Close()
 	s := &salvage{into: into}
 	err = s.copy(f, size)
-	if err == nil && s.done.Lost > 0 {
+	if err == nil && (s.led || s.done.Lost > 0) {
 		err = s.putRight()
 	}
 	if err == nil {
@@ -68,7 +68,7 @@ type salvage struct {
 	done  Salvaged
 	rows  []salvagedRow // that are to be written
 	bytes int
-	stray []salvagedRow // with a number in the key, of a bucket that is not known yet
+	led   bool // some rows were found in another bucket than theirs
 	err   error
 }
 
@@ -95,7 +95,6 @@ func (s *salvage) copy(f *os.File, size int64) error {
 	if s.done.Lost > 0 {
 		s.astray(w, free)
 	}
-	s.sortStray()
 	s.flush()
 	return s.err
 }
@@ -108,19 +107,23 @@ func (s *salvage) row(bucket string, k, v []byte) {
 		}
 		return
 	}
-	r := salvagedRow{[]byte(bucket), bytes.Clone(k), bytes.Clone(v)}
-	switch by := bucketOf(k); {
-	case by == nil && len(k) == numberedKey && (bucket == string(bucketAttempts) || bucket == string(bucketPieces)):
-	case by == nil: // the way to it led astray
-		s.stray = append(s.stray, r)
-		return
-	default:
-		r.bucket = by
+	by := bucketOf(k)
+	switch {
+	case by != nil:
+	case bucket == string(bucketAttempts) || bucket == string(bucketPieces):
+		by = []byte(bucket)
+	default: // the way to it led astray: it is put right when all records are known
+		by, s.led = bucketPieces, true
 	}
-	s.take(r)
+	s.take(by, k, v)
 }
 
-func (s *salvage) take(r salvagedRow) {
+// take takes a row into a bucket, unless its key is none of ours.
+func (s *salvage) take(bucket, k, v []byte) {
+	if bucketOf(k) == nil && len(k) != numberedKey {
+		return
+	}
+	r := salvagedRow{bucket, bytes.Clone(k), bytes.Clone(v)}
 	s.rows = append(s.rows, r)
 	if s.bytes += len(r.key) + len(r.value); s.bytes > salvageGroup {
 		s.flush()
@@ -158,10 +161,26 @@ func bucketToFill(tx *bolt.Tx, name []byte) (*bolt.Bucket, error) {
 	return tx.Bucket(name), nil
 }
 
-// astray looks through the leaves that the walk did not come to; one that another page says to go on over may be one of
-// them. What bucket a row is of shows in its key and in the
-// checksum of both; of attempts and pieces, which look alike, when all records are known.
+// astray takes the rows of leaves that the walk did not come to. What bucket a row is of shows in its key and in the
+// checksum of both; of attempts and pieces, which look alike, when all records are known: they may be more than the memory
+// can hold, so the leaves are read once more.
 func (s *salvage) astray(w *pageWalk, free map[uint64]bool) {
+	strays(w, free, func(k, v []byte) {
+		if bucket := bucketOf(k); bucket != nil {
+			s.take(bucket, k, v)
+		}
+	})
+	s.flush()
+	strays(w, free, func(k, v []byte) {
+		if bucketOf(k) == nil {
+			s.take(s.bucketOfNumbered(k), k, v)
+		}
+	})
+}
+
+// strays visits the rows whose checksums hold on leaves that the walk did not come to; one that another page says to go on
+// over may be one of them.
+func strays(w *pageWalk, free map[uint64]bool, visit func(k, v []byte)) {
 	for id := uint64(2); id < w.meta.high; id++ {
 		if w.seen[id] || free[id] {
 			continue
@@ -171,15 +190,8 @@ func (s *salvage) astray(w *pageWalk, free map[uint64]bool) {
 			continue
 		}
 		for i := range g.count {
-			k, v := g.key(i), g.value(i)
-			if _, err := verify(k, v); err != nil || g.isBucket(i) {
-				continue
-			}
-			switch r := (salvagedRow{bucketOf(k), bytes.Clone(k), bytes.Clone(v)}); {
-			case r.bucket != nil:
-				s.take(r)
-			case len(k) == numberedKey:
-				s.stray = append(s.stray, r)
+			if _, err := verify(g.key(i), g.value(i)); err == nil && !g.isBucket(i) {
+				visit(g.key(i), g.value(i))
 			}
 		}
 	}
@@ -241,19 +253,16 @@ func move(from, to *bolt.Bucket, elsewhere func(k []byte) bool) error {
 	return nil
 }
 
-// sortStray takes the attempts of records that are there, and everything else as pieces: no id names both.
-func (s *salvage) sortStray() {
-	s.flush()
-	for _, r := range s.stray {
-		r.bucket = bucketPieces
-		// A store that can't be read fails in flush too.
-		_ = s.into.view(func(tx *bolt.Tx) error {
-			if tx.Bucket(bucketRecords).Get(r.key[:len(ID{})]) != nil {
-				r.bucket = bucketAttempts
-			}
-			return nil
-		})
-		s.take(r)
-	}
-	s.stray = nil
+// bucketOfNumbered is that of the attempts for those of records that are there, and everything else is a piece: no id
+// names both.
+func (s *salvage) bucketOfNumbered(k []byte) (bucket []byte) {
+	bucket = bucketPieces
+	// A store that can't be read fails in flush too.
+	_ = s.into.view(func(tx *bolt.Tx) error {
+		if len(k) == numberedKey && tx.Bucket(bucketRecords).Get(k[:len(ID{})]) != nil {
+			bucket = bucketAttempts
+		}
+		return nil
+	})
+	return bucket
 }

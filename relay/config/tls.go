@@ -83,7 +83,7 @@ func checkCertificate(text []byte) error {
 			return nil
 		}
 	}
-	return errors.New(`there is no certificate in it: it begins with "-----BEGIN CERTIFICATE-----"`)
+	return errors.New(`there is no certificate in it: look for a line "-----BEGIN CERTIFICATE-----"`)
 }
 
 func checkKey(text []byte) error {
@@ -95,7 +95,7 @@ func checkKey(text []byte) error {
 			return nil
 		}
 	}
-	return errors.New(`there is no private key in it: it begins with "-----BEGIN PRIVATE KEY-----"`)
+	return errors.New(`there is no private key in it: look for a line "-----BEGIN PRIVATE KEY-----"`)
 }
 
 // Names are what the certificate is for: host names and addresses, or else its subject. With an acme block, what there
