@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/url"
 	"strconv"
 	"strings"
@@ -149,7 +148,7 @@ type laptop struct {
 }
 
 func (l *laptop) greet(at addresses) error {
-	if loops(at.receiving, l.target) {
+	if config.LeadsTo(at.receiving, l.target) {
 		return misused("give the port that your app listens on", "%s is where hooktape itself receives", l.target)
 	}
 	public := l.recognition.command + " --ssh you@your-server (or --edge, which loses nothing while you are away)"
@@ -231,19 +230,6 @@ func appURL(arg string) (*url.URL, error) {
 		}
 	}
 	return u, nil
-}
-
-// loops says whether requests would come back to where they came in.
-func loops(listen string, target *url.URL) bool {
-	host, port, err := net.SplitHostPort(listen)
-	if err != nil || port != target.Port() || port == "0" {
-		return false
-	}
-	here := func(h string) bool {
-		ip := net.ParseIP(h)
-		return h == "localhost" || h == "" || ip != nil && (ip.IsLoopback() || ip.IsUnspecified())
-	}
-	return here(host) && here(target.Hostname())
 }
 
 // screen shows a developer what happens.

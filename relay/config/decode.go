@@ -43,6 +43,7 @@ type decoder struct {
 	places []placeNames // for hints
 	diags  hcl.Diagnostics
 	seen   map[string]hcl.Range // what may stand once only, by a key of the one who asks
+	urls   map[string]hcl.Range // of targets, by the names of source and target
 	ends   []ending             // of ended_by blocks: sources, which may come further down
 }
 
@@ -52,6 +53,7 @@ func newDecoder(text []byte, around *surroundings) *decoder {
 		load:   &expr.Load{Text: text, Env: around.env, File: around.file, Unknown: unknownAtRequest},
 		places: places(),
 		seen:   map[string]hcl.Range{},
+		urls:   map[string]hcl.Range{},
 	}
 }
 

@@ -285,6 +285,8 @@ func decodeTarget(d *decoder, s *Source, b *hclsyntax.Block) {
 		d.checkTunnel(b)
 	case b.Body.Attributes["url"] == nil:
 		d.fail(b.DefRange(), "a target needs a url, or a tunnel")
+	default:
+		d.urls[s.Name+" "+name] = b.Body.Attributes["url"].Expr.Range()
 	}
 	if a := b.Body.Attributes["full"]; a != nil && b.Body.Attributes["max_pending"] == nil {
 		d.fail(a.NameRange, `"full" says what happens beyond "max_pending", which is not given`)
@@ -304,6 +306,7 @@ func decodeTarget(d *decoder, s *Source, b *hclsyntax.Block) {
 // checkConfig checks and completes what only shows when all of the file is known.
 func (d *decoder) checkConfig(c *Config) {
 	d.checkFollows(c)
+	d.checkLoops(c)
 	d.checkEdge(c)
 	d.checkACME(c)
 	for i := range c.Sources {
