@@ -42,7 +42,7 @@ data    = "hooktape.db"                       # the tape; beside this file, unle
 # uplink {                                    # this agent is the far end of a tunnel: requests come through the edge, as well as to listen
 #   edge      = "https://hooks.example.com"
 #   token     = "t0ken"                       # better file("...") or env("..."): as hooktape token new gave it at the edge
-#   take_over = false                         # true: also when another agent has the tunnel, which then loses it
+#   take_over = false                         # true: at its start also when another agent has the tunnel, which then loses it
 #   backlog   = "deliver"                     # what has waited at the edge; "hold": it goes on waiting, "drop": nobody wants it
 #   copy "orders" {                           # of a source of the edge: its requests come here, too
 #     where = json.test                       # only those for which this holds; not given: all

@@ -111,7 +111,15 @@ func TestAStuckLineIsNotWaitedForBeyondTheContext(t *testing.T) {
 			}
 			break
 		}
-		writing.Go(func() { _, _ = s.Write(make([]byte, 256<<10)) })
+		taken := make(chan struct{})
+		writing.Go(func() {
+			defer close(taken)
+			_, _ = s.Write(make([]byte, 256<<10))
+		})
+		select {
+		case <-taken:
+		case <-time.After(100 * time.Millisecond): // the line is stuck, or just slow: then the next stream opens, too
+		}
 	}
 	_ = at.Close()
 	writing.Wait()
