@@ -21,6 +21,7 @@ func (e *env) complete(root *cobra.Command) {
 		"recheck": recordNames, "delete": recordNames, "export": recordNames,
 		"session start": sessionNames, "session stop": sessionNames, "session delete": sessionNames,
 		"source enable": sourceNames, "source disable": sourceNames, "source delete": sourceNames,
+		"deliveries list": recordNames, "deliveries retry": recordNames, "deliveries drop": recordNames,
 		"subscribe": sourceNames, "unsubscribe": sourceNames,
 		"token revoke": tokenNames,
 	}
