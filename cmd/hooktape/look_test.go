@@ -145,7 +145,8 @@ func TestADamagedQuestionIsAMistakeOfUsage(t *testing.T) {
 	for args, part := range map[string]string{
 		"list|--where|json.n >":           "json.n >",
 		"list|--where|metod == \"GET\"":   "^^^^^",
-		"list|--verdict|excepted":         "accepted, handshake",
+		"list|--verdict|excepted":         "did you mean accepted?",
+		"list|--verdict|good":             "accepted, handshake",
 		"list|--since|yesterday":          "--since",
 		"list|-n|-1":                      "--limit",
 		"list|last":                       "takes no argument",
