@@ -83,13 +83,13 @@ func (c *conn) run() {
 
 // serve serves requests once the connection is ready for them, then closes it: unless it goes on elsewhere.
 func (c *conn) serve(ready func() bool) {
-	var x *Exchange // the last one
+	x := new(Exchange) // the last one, and then the next
 	defer func() {
 		v := recover()
 		if v != nil && c.server.Panicked != nil {
 			c.server.Panicked(v, debug.Stack())
 		}
-		if x == nil || !x.left {
+		if !x.left {
 			c.end(v != nil)
 		}
 	}()
@@ -100,7 +100,7 @@ func (c *conn) serve(ready func() bool) {
 			return
 		}
 		c.giveBack()
-		x = newExchange(c, head)
+		x.begin(c, head)
 		if c.server.Serve(x); x.left {
 			return
 		}

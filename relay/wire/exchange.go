@@ -33,12 +33,12 @@ type Exchange struct {
 	left   bool // it goes on elsewhere: Left
 }
 
-func newExchange(c *conn, head *RequestHead) *Exchange {
-	x := &Exchange{
+// begin makes x the exchange of the request that has come on c.
+func (x *Exchange) begin(c *conn, head *RequestHead) {
+	*x = Exchange{
 		Head: head, Time: c.began, Remote: c.remote, Local: c.local, TLS: c.secure, Conn: c.sock.Conn, conn: c,
 	}
 	x.framer.Reset(head.Framing)
-	return x
 }
 
 // Read reads the body as it is on the wire, chunk framing and trailers included.
