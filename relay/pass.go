@@ -147,7 +147,8 @@ func (r *reception) takeOver(flying bool) (land func(sent)) {
 
 // passOn gives the sender the response of the target as the target gave it, and records it.
 func (r *reception) passOn(s sent) {
-	defer r.telling.begin(r.rec.ID)()
+	r.telling.begin(r.rec.ID)
+	defer r.telling.end(r.rec.ID)
 	r.target.reached()
 	kept := r.store.Spool()
 	defer kept.Discard()
@@ -236,7 +237,8 @@ func (r *reception) finish(s sent, o store.Outcome) {
 
 // unreached answers for a target that could not be reached, where hooktape is not to take over.
 func (r *reception) unreached(s sent) {
-	defer r.telling.begin(r.rec.ID)()
+	r.telling.begin(r.rec.ID)
+	defer r.telling.end(r.rec.ID)
 	f := finding{status: http.StatusBadGateway, reason: fmt.Sprintf("no answer from target %q", r.target.key.name)}
 	switch {
 	case s.full:

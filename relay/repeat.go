@@ -91,7 +91,8 @@ func underWay() finding {
 
 // repeat answers a duplicate like the first, or as the first would have been answered, and records that.
 func (r *reception) repeat() {
-	defer r.telling.begin(r.rec.ID)()
+	r.telling.begin(r.rec.ID)
+	defer r.telling.end(r.rec.ID)
 	head, body, err := r.firstAnswer()
 	if err != nil { // it was deleted in this moment
 		r.log.Warn("answer of the first can't be read, the duplicate gets 200", "record", r.rec.ID, "first", r.first, "error", err)

@@ -159,7 +159,8 @@ func (a *Agent) send(ctx context.Context, t *target, m message) (s sent) {
 	if err == nil {
 		s.attempt.Head = out.Head
 		if !aim.outbound {
-			defer a.ties.begin(m.rec.ID)()
+			a.ties.begin(m.rec.ID)
+			defer a.ties.end(m.rec.ID)
 		}
 		s.response, err = a.client.Do(ctx, out)
 	}

@@ -12,7 +12,7 @@ import (
 // comes, and written down behind its last byte. The zero value has none.
 type telling struct {
 	mu    sync.Mutex // guards under, for moments
-	under map[store.ID]*told
+	under map[store.ID]told
 }
 
 // told is an answer that a sender is getting.
@@ -28,23 +28,24 @@ const (
 	endsNow = 50 * time.Millisecond
 )
 
-// begin is called before the first byte of an answer is written, and end when the answer is in the queue of the store.
-func (t *telling) begin(id store.ID) (end func()) {
+// begin is called before the first byte of an answer is written.
+func (t *telling) begin(id store.ID) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.under == nil {
-		t.under = make(map[store.ID]*told)
+		t.under = make(map[store.ID]told)
 	}
-	now := new(told)
-	t.under[id] = now
-	return func() {
-		t.mu.Lock()
-		defer t.mu.Unlock()
-		if now.ended != nil {
-			close(now.ended)
-		}
-		delete(t.under, id)
+	t.under[id] = told{}
+}
+
+// end is called when the answer is in the queue of the store.
+func (t *telling) end(id store.ID) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if ended := t.under[id].ended; ended != nil {
+		close(ended)
 	}
+	delete(t.under, id)
 }
 
 // wait is for the end of an answer, until a time.
@@ -57,9 +58,10 @@ type wait struct {
 func (t *telling) waits(now time.Time) (all []wait) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for _, one := range t.under {
+	for id, one := range t.under {
 		if one.ended == nil {
 			one.ended, one.until = make(chan struct{}), now.Add(endsSoon)
+			t.under[id] = one
 		}
 		all = append(all, wait{one.ended, later(one.until, now.Add(endsNow))})
 	}

@@ -14,27 +14,28 @@ func TestWhoAsksWaitsForAnswersThatAreBeingTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := new(Agent)
 		a.Told(t.Context())
-		first, second := a.telling.begin(store.ID{1}), a.telling.begin(store.ID{2})
+		a.telling.begin(store.ID{1})
+		a.telling.begin(store.ID{2})
 		told := make(chan struct{})
 		go func() {
 			a.Told(t.Context())
 			close(told)
 		}()
 		synctest.Wait()
-		later := a.telling.begin(store.ID{3})
-		first()
+		a.telling.begin(store.ID{3})
+		a.telling.end(store.ID{1})
 		synctest.Wait()
 		select {
 		case <-told:
 			t.Error("it did not wait for the second")
 		default:
 		}
-		second()
+		a.telling.end(store.ID{2})
 		<-told
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		a.Told(ctx)
-		later()
+		a.telling.end(store.ID{3})
 		a.Told(t.Context())
 	})
 }
@@ -43,8 +44,8 @@ func TestWhoAsksWaitsForAnswersThatAreBeingTold(t *testing.T) {
 func TestWhoAsksDoesNotWaitForAnAnswerThatGoesOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := new(Agent)
-		defer a.telling.begin(store.ID{1})()
-		defer a.telling.begin(store.ID{2})()
+		a.telling.begin(store.ID{1})
+		a.telling.begin(store.ID{2})
 		for _, most := range []time.Duration{endsSoon, endsNow} {
 			asked := time.Now()
 			if a.Told(t.Context()); time.Since(asked) != most {

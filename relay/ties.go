@@ -44,20 +44,21 @@ func (t *ties) note(trace string, id store.ID) {
 	}
 }
 
-// begin notes that an inbound record is being worked on by an app, until the returned func is called.
-func (t *ties) begin(id store.ID) (end func()) {
+// begin notes that an inbound record is being worked on by an app, and end that it is no more.
+func (t *ties) begin(id store.ID) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.working == nil {
 		t.working = make(map[store.ID]int)
 	}
 	t.working[id]++
-	return func() {
-		t.mu.Lock()
-		defer t.mu.Unlock()
-		if t.working[id]--; t.working[id] == 0 {
-			delete(t.working, id)
-		}
+}
+
+func (t *ties) end(id store.ID) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.working[id]--; t.working[id] == 0 {
+		delete(t.working, id)
 	}
 }
 
