@@ -51,26 +51,32 @@ func freeBuffer(b *bytes.Buffer) {
 	}
 }
 
-// pack encodes facts and raw bytes into a value that lacks only its checksum.
-func pack(facts any, raw []byte) (*bytes.Buffer, error) {
-	b := beginValue(raw)
-	if err := encode(b, facts); err != nil {
+// pack encodes facts into a value that lacks only its checksum.
+func pack(facts any) (*bytes.Buffer, error) {
+	b := beginValue(nil)
+	if err := encMode.MarshalToBuffer(facts, b); err != nil {
 		freeBuffer(b)
 		return nil, err
 	}
+	return endFacts(b, nil)
+}
+
+// packFields is pack for facts that write their fields themselves, with raw bytes behind them. Appended is their appendTo: the
+// compiler knows it, so that they need not be on the heap.
+func packFields(appended func(fields) fields, raw []byte) (*bytes.Buffer, error) {
+	b := beginValue(raw)
+	b.Write(appended(openFields(b.AvailableBuffer())).close())
 	return endFacts(b, raw)
 }
 
-// packRecord is pack for all of a record.
+// packRecord packs all of a record.
 func packRecord(r *Record) (*bytes.Buffer, error) {
 	facts := newRecordFacts(r)
 	if r.Answer != nil {
 		answer := newAnswerFacts(r.Answer)
 		facts.Answer = &answer
 	}
-	b := beginValue(r.Raw.Inline)
-	b.Write(facts.appendTo(openFields(b.AvailableBuffer())).close())
-	return endFacts(b, r.Raw.Inline)
+	return packFields(facts.appendTo, r.Raw.Inline)
 }
 
 // beginValue is a value without its facts, with room for them and for raw.
@@ -90,16 +96,6 @@ func endFacts(b *bytes.Buffer, raw []byte) (*bytes.Buffer, error) {
 		return nil, fmt.Errorf("%d bytes in one value: %w", b.Len(), ErrTooLarge)
 	}
 	return b, nil
-}
-
-// encode puts facts in CBOR behind b.
-func encode(b *bytes.Buffer, facts any) error {
-	f, ok := facts.(fielded)
-	if !ok {
-		return encMode.MarshalToBuffer(facts, b)
-	}
-	b.Write(appendFields(b.AvailableBuffer(), f))
-	return nil
 }
 
 // seal puts the checksum behind a packed value.

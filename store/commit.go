@@ -139,8 +139,8 @@ func (s *Store) transact(group []*Commit) error {
 			return s.countFailure(err)
 		}
 	}
-	t := txn{skew: s.skew, roster: s.roster, pinMax: s.evictor.pinMax(), used: s.evictor.used.Load(), now: s.options.Now, short: s.short.Load(), settled: s.settled}
-	defer func() { s.settled = reuse(t.settled) }()
+	t := txn{skew: s.skew, roster: s.roster, pinMax: s.evictor.pinMax(), used: s.evictor.used.Load(), now: s.options.Now, short: s.short.Load(), settled: s.settled, values: s.values}
+	defer func() { s.settled, s.values = reuse(t.settled), t.values[:0] }()
 	began := time.Now()
 	txid, err := s.file.update(func(tx *bolt.Tx) error {
 		t.Tx = tx
@@ -174,6 +174,9 @@ func (s *Store) transact(group []*Commit) error {
 	}
 	return s.countFailure(err)
 }
+
+// valuesRoom is how many bytes of values without raw bytes most groups have at most.
+const valuesRoom = 32 << 10
 
 // reuse is a slice as long as none, which keeps nothing alive.
 func reuse[T any](s []T) []T {
@@ -263,6 +266,7 @@ type txn struct {
 	*bolt.Tx
 	cursors            map[string]*bolt.Cursor // of seek, by bucket
 	key                []byte                  // scratch: bbolt copies keys
+	values             []byte                  // room for values: bbolt keeps what it is given until the transaction ends
 	pending            map[string]int          // change of deliveries in state Pending, by target key
 	counts             counts                  // change of what is on the tape
 	skew               skew
@@ -341,6 +345,19 @@ func (t *txn) delete(bucket, key []byte) error {
 		return nil
 	}
 	return t.cursors[string(bucket)].Delete()
+}
+
+// keep is a copy of v that lasts as long as the transaction.
+func (t *txn) keep(v []byte) []byte {
+	if len(v) > valuesRoom/8 {
+		return bytes.Clone(v)
+	}
+	if cap(t.values)-len(t.values) < len(v) { // what is in the old room stays there
+		t.values = make([]byte, 0, valuesRoom)
+	}
+	at := len(t.values)
+	t.values = append(t.values, v...)
+	return t.values[at:len(t.values):len(t.values)]
 }
 
 // tail is a bucket whose keys only grow, or nearly: pages are filled to the brim.

@@ -175,7 +175,7 @@ func (c *appendChange) duplicate(first ID) (recordRow, error) {
 		return recordRow{}, err
 	}
 	facts.Verdict, facts.Reason, facts.Answer = Duplicate, DuplicateOf(first), nil
-	value, err := pack(&facts, raw)
+	value, err := packFields(facts.appendTo, raw)
 	if err != nil {
 		return recordRow{}, err
 	}

@@ -22,7 +22,8 @@ type deliveryRow struct {
 
 func (r *deliveryRow) encode(d Delivery) error {
 	r.Delivery = withDefaults(d)
-	value, err := pack(newDeliveryFacts(&r.Delivery), nil)
+	facts := newDeliveryFacts(&r.Delivery)
+	value, err := packFields(facts.appendTo, nil)
 	if err != nil {
 		return err
 	}
@@ -126,15 +127,15 @@ func (t *txn) addDelivery(r *deliveryRow) error {
 // putDelivery writes a delivery that may be there already; with from, only one that is there in this state. It says
 // whether it did.
 func (t *txn) putDelivery(d Delivery, from State) (put bool, err error) {
-	key := deliveryKey(nil, &d)
-	old, err := readDelivery(key, t.get(bucketDeliveries, key))
+	t.key = deliveryKey(t.key[:0], &d)
+	old, err := readDelivery(t.key, t.get(bucketDeliveries, t.key))
 	if err != nil || from != "" && (old == nil || old.State != from) {
 		return false, err
 	}
 	if from == Pending && old.Attempts > d.Attempts {
 		d.catchUp(old)
 	}
-	return true, t.replaceDelivery(key, old, d)
+	return true, t.replaceDelivery(old, d)
 }
 
 // catchUp gives a delivery that was looked at before another attempt ended what that attempt came to.
@@ -145,8 +146,8 @@ func (d *Delivery) catchUp(newer *Delivery) {
 	}
 }
 
-// replaceDelivery writes a delivery in the place of the one that is there under its key; nil: of none.
-func (t *txn) replaceDelivery(key []byte, old *Delivery, d Delivery) error {
+// replaceDelivery writes a delivery in the place of the one that is there under its key, which t.key is; nil: of none.
+func (t *txn) replaceDelivery(old *Delivery, d Delivery) error {
 	if old != nil {
 		d.Key = old.Key
 		if d.Created.IsZero() {
@@ -154,7 +155,8 @@ func (t *txn) replaceDelivery(key []byte, old *Delivery, d Delivery) error {
 		}
 	}
 	d = withDefaults(d)
-	if err := t.putFacts(t.tail(bucketDeliveries), key, newDeliveryFacts(&d)); err != nil {
+	facts := newDeliveryFacts(&d)
+	if err := t.putFields(t.tail(bucketDeliveries), t.key, facts.appendTo); err != nil {
 		return err
 	}
 	if d.State != Pending && (old == nil || old.State != d.State) {

@@ -161,8 +161,8 @@ func (v *sentFacts) appendTo(f fields) fields {
 	return f.bytes(1, v.Inline).bytes(2, v.Pieces).number(3, v.Size)
 }
 
-func newAttemptFacts(a *Attempt) *attemptFacts {
-	f := &attemptFacts{
+func newAttemptFacts(a *Attempt) attemptFacts {
+	f := attemptFacts{
 		Source: a.Source, Target: a.Target, Replay: a.Replay, Accepted: a.Accepted, Edited: a.Edited, URL: a.URL, Time: nanos(a.Time),
 		Head: a.Head, Status: a.Status, Error: a.Error, Finding: a.Finding, FirstByte: int64(a.FirstByte), Duration: int64(a.Duration),
 		HeadSize: a.HeadSize, Pieces: piecesOf(&a.Response), Size: a.Response.Size,
@@ -211,8 +211,8 @@ func (v *deliveryFacts) appendTo(f fields) fields {
 		text(5, v.Key).number(6, v.Created).number(7, v.Due).text(8, v.Finding)
 }
 
-func newDeliveryFacts(d *Delivery) *deliveryFacts {
-	return &deliveryFacts{
+func newDeliveryFacts(d *Delivery) deliveryFacts {
+	return deliveryFacts{
 		State: d.State, Attempts: d.Attempts, Status: d.Status, Error: d.Error, Finding: d.Finding, Key: d.Key,
 		Created: nanos(d.Created), Due: nanos(d.Due),
 	}

@@ -8,6 +8,11 @@ import (
 	"pgregory.net/rapid"
 )
 
+// fielded are facts that write their fields themselves.
+type fielded interface{ appendTo(fields) fields }
+
+func appendFields(b []byte, v fielded) []byte { return v.appendTo(openFields(b)).close() }
+
 // TestFieldsAreThoseOfTheTags: facts that write their fields themselves give the bytes that their tags ask for, whatever
 // is in them. A field that is forgotten is found here.
 func TestFieldsAreThoseOfTheTags(t *testing.T) {

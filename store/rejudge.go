@@ -122,7 +122,7 @@ func (c *rejudgeChange) write(t *txn, facts recordFacts, raw []byte, to Judgemen
 	facts.Verified, facts.Event, facts.Events = to.Verified, to.Event, to.Events
 	facts.Overruled = to.Verdict == Accepted
 	t.counts.add(newCounts(facts.Verdict, facts.Size, answer))
-	packed, err := pack(&facts, raw)
+	packed, err := packFields(facts.appendTo, raw)
 	if err != nil {
 		return fmt.Errorf("encode: %w", err)
 	}

@@ -1,7 +1,9 @@
 package store
 
 import (
+	"bytes"
 	"encoding/binary"
+	"fmt"
 	"slices"
 
 	bolt "go.etcd.io/bbolt"
@@ -98,7 +100,13 @@ func (t *txn) makeSessionBuckets() error {
 }
 
 func (t *txn) putSession(number uint32, f *sessionFacts) error {
-	return t.putFacts(t.Bucket(bucketSessions), sessionRowKey(number), f)
+	value, err := pack(f)
+	if err != nil {
+		return fmt.Errorf("encode: %w", err)
+	}
+	defer freeBuffer(value)
+	key := sessionRowKey(number)
+	return t.Bucket(bucketSessions).Put(key, bytes.Clone(seal(key, value)))
 }
 
 // forgetSession takes a session's name. Its members are swept later: there may be a million.

@@ -70,7 +70,8 @@ func newSettleChange(id ID, o *Outcome) (*settleChange, error) {
 			}
 			o.Attempt.Sent = &c.sent.raw
 		}
-		if c.attemptValue, err = pack(newAttemptFacts(o.Attempt), c.response.raw.Inline); err != nil {
+		facts := newAttemptFacts(o.Attempt)
+		if c.attemptValue, err = packFields(facts.appendTo, c.response.raw.Inline); err != nil {
 			return c, err
 		}
 	}
@@ -181,7 +182,7 @@ func (c *settleChange) applyAnswer(t *txn, number int, more bool) error {
 	}
 	t.counts.replies += facts.Size
 	t.key = appendNumbered(t.key[:0], c.id, lateAnswer)
-	return t.putFacts(t.tail(bucketAttempts), t.key, &facts)
+	return t.putFields(t.tail(bucketAttempts), t.key, facts.appendTo)
 }
 
 func (c *settleChange) release(err error) {
@@ -223,13 +224,12 @@ func numberOf(key []byte, id ID) (uint32, bool) {
 	return binary.BigEndian.Uint32(key[len(id):]), true
 }
 
-// putFacts writes a value that has no raw bytes. The buffer is needed for the next one, while bbolt keeps
-// what it is given until the transaction ends.
-func (t *txn) putFacts(b *bolt.Bucket, key []byte, facts any) error {
-	value, err := pack(facts, nil)
+// putFields writes a value that has no raw bytes. Appended is as packFields has it.
+func (t *txn) putFields(b *bolt.Bucket, key []byte, appended func(fields) fields) error {
+	value, err := packFields(appended, nil)
 	if err != nil {
 		return fmt.Errorf("encode: %w", err)
 	}
 	defer freeBuffer(value)
-	return b.Put(key, bytes.Clone(seal(key, value)))
+	return b.Put(key, t.keep(seal(key, value)))
 }

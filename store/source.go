@@ -49,7 +49,7 @@ func (s *Store) PutSource(src Source) error {
 		ID: src.ID, Provider: src.Provider, Template: src.Template, Path: src.Path, To: src.To, Secret: src.Secret,
 		Params: src.Params, Disabled: src.Disabled, Created: nanos(src.Created),
 	}
-	value, err := pack(facts, nil)
+	value, err := pack(facts)
 	if err != nil {
 		return fmt.Errorf("source %q: %w", src.Name, err)
 	}

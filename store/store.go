@@ -91,6 +91,7 @@ type Store struct {
 	sweepMu  sync.Mutex   // held while deleted sessions are swept
 	aside    atomic.Int64 // damaged databases that were set aside
 	settled  []Delivery   // room for those of a transaction. Committer only
+	values   []byte       // the same
 	top      int64        // where the pages that bbolt uses end, as of the last commit. Committer only
 	spoiled  int          // appends in a row that bbolt could not make, though it had just opened the file. Committer only
 	reopened atomic.Int64 // times that the file was or is about to be closed: a backup must not hold that up
