@@ -119,10 +119,12 @@ func flagError(c *cobra.Command, err error) error {
 			hint = "did you mean --" + near + "?"
 		}
 	}
-	if wrong, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
-		if _, isNumber := errors.AsType[*strconv.NumError](err); isNumber {
-			return misused(hint, "--%s %q is no whole number", wrong.GetFlag().Name, wrong.GetValue())
+	if wrong, ok := errors.AsType[*pflag.InvalidValueError](err); ok && errors.Is(err, strconv.ErrSyntax) {
+		what := "no whole number"
+		if wrong.GetFlag().Value.Type() == "bool" {
+			what = "neither true nor false"
 		}
+		return misused(hint, "--%s %q is %s", wrong.GetFlag().Name, wrong.GetValue(), what)
 	}
 	return misused(hint, "%w", err)
 }

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -30,20 +31,26 @@ func readFile(path string) ([]byte, File, error) {
 	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() { // a pipe would keep Open waiting for who writes
 		return nil, file, errors.New("it is not a file")
 	}
-	f, err := os.Open(path)
+	b, err := readSmall(path)
 	if err != nil {
 		return nil, file, err
-	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	if err != nil {
-		return nil, file, err
-	}
-	if len(b) > maxFile {
-		return nil, file, errors.New("it is larger than " + sizeText(maxFile))
 	}
 	file.Sum = sha256.Sum256(b)
 	return b, file, nil
+}
+
+// readSmall reads all there is, up to maxFile.
+func readSmall(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err == nil && len(b) > maxFile {
+		err = errors.New("it is larger than " + sizeText(maxFile))
+	}
+	return b, err
 }
 
 // sum is what File.Sum would be now.
@@ -100,14 +107,15 @@ func (s *surroundings) file(name string) (string, error) {
 	return textOfFile(name, b)
 }
 
-// ReadSecret reads a file as file() does in a configuration: its text without one line end at its end, which editors
-// put there. The error says what is wrong with the file, and that it is empty.
+// ReadSecret reads a file that a flag names: its text without line ends at its end, which editors put there. Other than
+// file() in a configuration it waits for a pipe, so that a shell's <(pass show token) is such a file. The error says what is
+// wrong with the file, and that it is empty.
 func ReadSecret(path string) (string, error) {
-	b, _, err := readFile(path)
+	b, err := readSmall(path)
 	if err != nil {
 		return "", fmt.Errorf("cannot read file %q: %w", path, plainError(err))
 	}
-	return textOfFile(path, b)
+	return textOfFile(path, bytes.TrimRight(b, "\r\n"))
 }
 
 func textOfFile(name string, b []byte) (string, error) {

@@ -3,6 +3,7 @@
 package config
 
 import (
+	"os"
 	"path/filepath"
 	"syscall"
 	"testing"
@@ -27,5 +28,22 @@ func TestAPipeIsRefusedAtOnce(t *testing.T) {
 		}
 	case <-time.After(patient):
 		t.Fatal("it is waited for")
+	}
+}
+
+// A secret need not be in a file at all: --token-file <(pass show token).
+func TestASecretMayComeThroughAPipe(t *testing.T) {
+	pipe := filepath.Join(t.TempDir(), "token")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	written := make(chan error, 1)
+	go func() { written <- os.WriteFile(pipe, []byte("t0ken\r\n\n"), 0o600) }()
+	secret, err := ReadSecret(pipe)
+	if err != nil || secret != "t0ken" {
+		t.Fatalf("%q, %v", secret, err)
+	}
+	if err := <-written; err != nil {
+		t.Error(err)
 	}
 }
