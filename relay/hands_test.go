@@ -2,10 +2,14 @@ package relay
 
 import (
 	"context"
+	"io"
 	"net"
+	"runtime"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/hooktape/hooktape/relay/wire"
 	"github.com/hooktape/hooktape/store"
@@ -83,4 +87,50 @@ func TestAnAttemptThatPanicsIsMadeAgain(t *testing.T) {
 			until(t, "delivered", func() bool { return r.delivery(r.last().ID).State == store.Delivered })
 		})
 	}
+}
+
+// Nor may a fault where hooktape takes over keep from being delivered what it owns already.
+func TestATakeOverThatPanicsHoldsNothing(t *testing.T) {
+	for in, want := range map[string]map[store.State]int{"takeOver": {}, "wrote": {store.Delivered: 1}} {
+		t.Run(in, func(t *testing.T) {
+			var left atomic.Int32
+			left.Store(1)
+			release := make(chan bool)
+			app := startApp(t, func(int, string) string { <-release; return ok })
+			r := startWith(t, tapeIn(t), Options{Now: func() time.Time {
+				if calledBy(in) && left.Add(-1) == 0 {
+					panic("a fault")
+				}
+				return time.Now()
+			}}, passing(app, 20*time.Millisecond))
+			c, err := net.Dial("tcp", r.addr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			_ = c.SetDeadline(time.Now().Add(patienceOfTests))
+			if _, err := io.WriteString(c, post); err != nil {
+				t.Fatal(err)
+			}
+			_, _ = io.Copy(io.Discard, c) // until the fault ends the connection
+			close(release)
+			until(t, "no attempt is under way", func() bool { return r.attemptsUnderWay() == 0 && r.exchanges.Load() == 0 })
+			all := r.memory.Load().small
+			until(t, "the memory is free", func() bool { return all.left.TryAcquire(all.size) })
+			r.untilStates(want)
+		})
+	}
+}
+
+// calledBy says whether a method of that name is among those that wait for the caller.
+func calledBy(name string) bool {
+	callers := make([]uintptr, 32)
+	frames := runtime.CallersFrames(callers[:runtime.Callers(1, callers)])
+	for more := true; more; {
+		var f runtime.Frame
+		if f, more = frames.Next(); strings.HasSuffix(f.Function, "."+name) {
+			return true
+		}
+	}
+	return false
 }

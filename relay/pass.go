@@ -77,6 +77,7 @@ func (r *reception) attempt(m message, over time.Time) (s sent, inTime bool) {
 	inTime = r.x.Within(time.Until(over), func() { s = r.send(r.ctx, r.target, m) }, func() {
 		defer r.end()
 		defer r.decided.Done()
+		r.land = r.leaveOff // should it panic
 		r.land = r.takeOver(true)
 	})
 	if inTime {
@@ -138,11 +139,15 @@ func (r *reception) takeOver(flying bool) (land func(sent)) {
 			t.settle(r.owed, s)
 			return
 		}
-		if s.response != nil {
-			s.response.Close()
-		}
-		s.discard()
+		s.abandon()
 	}
+}
+
+// leaveOff forgets what an attempt came to. The delivery, if there is one, is left to the worker of the target.
+func (r *reception) leaveOff(s sent) {
+	s.abandon()
+	r.raw.Discard()
+	r.target.land(r.rec.ID)
 }
 
 // passOn gives the sender the response of the target as the target gave it, and records it.

@@ -88,6 +88,14 @@ func (t *target) wakeFollower(s *sent) {
 	}
 }
 
+// abandon lets go of an attempt of which nothing is written down.
+func (s *sent) abandon() {
+	if s.response != nil {
+		s.response.Close()
+	}
+	s.discard()
+}
+
 // discard lets go of what was kept of the attempt; it is on the tape then, or is to be forgotten.
 func (s *sent) discard() {
 	if s.body != nil {
