@@ -59,7 +59,7 @@ func Run(ctx context.Context, shots iter.Seq2[Shot, error], o Options) error {
 	r.turn <- struct{}{}
 	var all, watching sync.WaitGroup
 	watching.Go(func() { <-ctx.Done(); r.plan.stop() })
-	all.Go(func() { r.read(shots) })
+	all.Go(func() { r.read(ctx, shots) })
 	for range preparers() {
 		all.Go(func() { r.prepare(ctx) })
 	}
@@ -101,10 +101,13 @@ type run struct {
 }
 
 // read reads shots ahead.
-func (r *run) read(shots iter.Seq2[Shot, error]) {
+func (r *run) read(ctx context.Context, shots iter.Seq2[Shot, error]) {
 	defer r.plan.end()
 	var at step
 	for range max(1, r.o.Loops) {
+		if ctx.Err() != nil { // shots that know of it end without a word, in each loop
+			return
+		}
 		for shot, err := range shots {
 			if err != nil {
 				r.unread = err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"math"
 	"slices"
 	"sync"
 	"testing"
@@ -310,5 +311,26 @@ func TestAsFastAsItGoesEachIsSentOnceBehindThoseOfItsKey(t *testing.T) {
 				t.Errorf("of %d keys, those of %d came as %v", keys, k, *of.(*[]int))
 			}
 		}
+	}
+}
+
+func TestNoLoopBeginsWhenTheRunIsOver(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	over := make(chan error, 1)
+	go func() {
+		over <- Run(ctx, func(yield func(Shot, error) bool) {
+			if ctx.Err() == nil { // as a tape ends that nobody waits for
+				cancel()
+				yield(&countedShot{}, nil)
+			}
+		}, Options{Loops: math.MaxInt})
+	}()
+	select {
+	case err := <-over:
+		if !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+	case <-time.After(30 * time.Second):
+		t.Fatal("it goes on")
 	}
 }
