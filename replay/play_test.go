@@ -211,7 +211,7 @@ func TestAnAppThatHangsFails(t *testing.T) {
 		}),
 		Timeout: 50 * time.Millisecond,
 	})
-	if !failed || strings.Count(text, "not complete in time\n") != 3 {
+	if !failed || strings.Count(text, " in time\n") != 3 { // a slow machine may not come as far as the head
 		t.Errorf("%s", text)
 	}
 }
