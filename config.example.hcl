@@ -152,7 +152,7 @@ source "orders" {
     primary     = false                       # respond = "target": true for the one that answers; not given: the first
     # when      = event == "UPDATE"           # only records for which this holds; not given: all
     # order_by  = json.orderId                # records of one key go one after another; not given: in no order
-    # id_header = "X-Hooktape-Id"             # the field that the record's id is sent in; not given: none
+    # id_header = "X-Hooktape-Id"             # the field that the record's id is sent in, or that at the edge which it came through; not given: none
     hold        = "168h"                      # how long deliveries wait while the target is away; then they expire
     # max_pending = 100000                    # how many may wait at most; not given: any number
     # full      = "reject"                    # beyond max_pending: the sender gets 503; "drop": the oldest that waits expires

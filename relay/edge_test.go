@@ -715,3 +715,38 @@ func TestThePublicURLIsToldWhenARequestHasComeRound(t *testing.T) {
 		t.Errorf("what a stranger asks for makes %d records", n)
 	}
 }
+
+// An app that keeps count of what it has done knows a request again by its id. A laptop makes a record of its own for each time
+// that one comes.
+func TestARequestThatComesAgainThroughTheTunnelHasTheSameIDForTheApp(t *testing.T) {
+	a := startApp(t, func(n int, _ string) string {
+		if n == 1 {
+			return "HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n"
+		}
+		return ok
+	})
+	src := config.DefaultSource("orders", "/")
+	to := target1(a)
+	to.Name, to.Tunnel = "alice", "alice"
+	src.Targets = []config.Target{to}
+	edge := startEdge(t, tapeIn(t), edgeConfig(time.Minute, src))
+	naming := passing(a, time.Minute)
+	naming.Targets[0].IDHeader = "X-Id"
+	laptop := startLaptop(t, edge.addr, tapeIn(t), naming)
+	laptop.hears("up", up)
+	edge.send(post)
+	until(t, "the app has it", func() bool { return len(a.requests()) == 2 })
+	id := edge.last().ID
+	for _, got := range a.requests() {
+		if !strings.Contains(got, "\r\nX-Id: "+id.String()+"\r\n") {
+			t.Errorf("of %s the app got %q", id, got)
+		}
+	}
+	made := laptop.records()
+	if len(made) != 2 {
+		t.Fatalf("the laptop has %d records", len(made))
+	}
+	if found, err := laptop.store.Find(id.String()); err != nil || found != made[1].ID {
+		t.Errorf("by it the laptop finds %s: %v", found, err)
+	}
+}

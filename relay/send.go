@@ -122,7 +122,7 @@ func (a *aim) outgoing(m message) (*wire.Outgoing, error) {
 		route.Add = append(route.Add, wire.Forwarded(m.rec.Peer(), m.rec.Host, m.rec.TLS)...)
 	}
 	if a.IDHeader != "" {
-		route.Add = append(route.Add, wire.Field{Name: a.IDHeader, Value: m.rec.ID.String()})
+		route.Add = append(route.Add, wire.Field{Name: a.IDHeader, Value: m.rec.IDForApp().String()})
 	}
 	head, err := route.Head(m.head)
 	if err != nil {

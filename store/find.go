@@ -2,6 +2,7 @@ package store
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -19,9 +20,9 @@ const (
 	idLetters = 26
 )
 
-// Find returns the id of the record that is named: by its whole id, by an ending of at least four letters that no
-// other has, in either case, or by "last" and "last~2": the newest and the second before it. The error is an
-// *AmbiguousError or wraps ErrNotFound.
+// Find returns the id of the record that is named: by its whole id, by that of its edge, by an ending of at
+// least four letters that no other has, in either case, or by "last" and "last~2": the newest and the second before it. The
+// error is an *AmbiguousError or wraps ErrNotFound.
 func (s *Store) Find(name string) (ID, error) {
 	if back, ok := strings.CutPrefix(name, "last"); ok {
 		return s.findLast(name, back)
@@ -39,12 +40,29 @@ func (s *Store) Find(name string) (ID, error) {
 	if len(name) < idLetters {
 		return s.findEnding(name, id)
 	}
-	return id, s.view(func(tx *bolt.Tx) error {
-		if tx.Bucket(bucketRecords).Get(id[:]) == nil {
-			return fmt.Errorf("record %s: %w", id, ErrNotFound)
-		}
+	known := false
+	err = s.view(func(tx *bolt.Tx) error {
+		known = tx.Bucket(bucketRecords).Get(id[:]) != nil
 		return nil
 	})
+	if known || err != nil {
+		return id, err
+	}
+	return s.findFromEdge(id)
+}
+
+// findFromEdge is the newest record of the request that an edge, and an app here, knows by that id. It looks through all.
+func (s *Store) findFromEdge(edge ID) (ID, error) {
+	for rec, err := range s.Records(Query{Newest: true, NoRaw: true}) {
+		switch {
+		case errors.Is(err, ErrDamaged):
+		case err != nil:
+			return ID{}, err
+		case rec.Edge != "" && rec.Verdict != Duplicate && rec.IDForApp() == edge:
+			return rec.ID, nil
+		}
+	}
+	return ID{}, fmt.Errorf("record %s: %w", edge, ErrNotFound)
 }
 
 // findLast counts back from the newest record.

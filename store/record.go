@@ -133,6 +133,15 @@ const (
 	ByKey   CauseBy = "key"   // it waited for the outcome that the record tells
 )
 
+// IDForApp is the id that an app is told: that of the edge, where the request came through a tunnel. When it comes again from
+// there it makes another record here.
+func (r *Record) IDForApp() ID {
+	if id, err := ParseID(r.Edge); err == nil {
+		return id
+	}
+	return r.ID
+}
+
 // Peer is the address, without its port, of who brought the request to the agent: the proxy, or else the sender.
 func (r *Record) Peer() string {
 	at := cmp.Or(r.Proxy, r.Remote)

@@ -102,7 +102,7 @@ func added(t Target, rec *store.Record) wire.Fields {
 		add = wire.Forwarded(rec.Peer(), rec.Host, rec.TLS)
 	}
 	if t.IDHeader != "" {
-		add = append(add, wire.Field{Name: t.IDHeader, Value: rec.ID.String()})
+		add = append(add, wire.Field{Name: t.IDHeader, Value: rec.IDForApp().String()})
 	}
 	return add
 }
