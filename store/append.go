@@ -158,8 +158,11 @@ func (c *appendChange) size() int {
 }
 
 func (c *appendChange) apply(t *txn) error {
-	if t.short {
+	switch {
+	case t.short:
 		return &refusal{ErrDiskFull}
+	case t.gone:
+		return &refusal{ErrGone}
 	}
 	if err := t.checkSessions(c.sessions); err != nil {
 		return err

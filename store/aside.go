@@ -30,11 +30,11 @@ func (s *Store) setAside(before fs.FileInfo, cause error) error {
 	if err == nil {
 		err = s.options.rename(s.path, aside)
 	}
-	if err == nil {
-		err = create(s.path, s.options)
-	}
 	if err != nil {
 		return errors.Join(cause, err)
+	}
+	if err := create(s.path, s.options); err != nil { // the disk is full, perhaps: it is tried again
+		return errors.Join(cause, err, RenameNew(aside, s.path))
 	}
 	s.aside.Add(1)
 	s.options.Log("tape is damaged and was set aside, recording goes on in a new one; hooktape salvage copies what can be read", "path", s.path, "aside", aside, "error", cause)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"os"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -139,7 +140,8 @@ func (s *Store) transact(group []*Commit) error {
 			return s.countFailure(err)
 		}
 	}
-	t := txn{skew: s.skew, roster: s.roster, pinMax: s.evictor.pinMax(), used: s.evictor.used.Load(), now: s.options.Now, short: s.short.Load(), settled: s.settled, values: s.values}
+	s.seeToFile()
+	t := txn{skew: s.skew, roster: s.roster, pinMax: s.evictor.pinMax(), used: s.evictor.used.Load(), now: s.options.Now, short: s.short.Load(), gone: s.gone.Load(), settled: s.settled, values: s.values}
 	defer func() { s.settled, s.values = reuse(t.settled), t.values[:0] }()
 	began := time.Now()
 	txid, err := s.file.update(func(tx *bolt.Tx) error {
@@ -186,17 +188,17 @@ func reuse[T any](s []T) []T {
 
 // heal opens the database again after a commit failed. When the disk has the commit nevertheless, only its last sync
 // can have failed: another commit that succeeds makes it durable, and then it has not failed. A database that takes the
-// place of one that was set aside has none of it, whatever the number of its last transaction is; nor has any
-// what was not even begun, whose number is 0.
+// place of one that was set aside, moved or removed has none of it, whatever the number of its last transaction is; nor has
+// any what was not even begun, whose number is 0.
 func (s *Store) heal(txid int, cause error) error {
-	aside := s.aside.Load()
+	aside, failed := s.aside.Load(), s.file.info
 	if err := s.reopen(); err != nil {
 		return errors.Join(cause, err)
 	}
 	s.countMu.Lock()
 	s.tally.reopened++
 	s.countMu.Unlock()
-	if s.aside.Load() > aside || txid == 0 {
+	if s.aside.Load() > aside || !os.SameFile(failed, s.file.info) || txid == 0 {
 		return cause
 	}
 	there := 0
@@ -273,7 +275,8 @@ type txn struct {
 	skewed             bool
 	settled            []Delivery // that came to a state other than Pending
 	passed             []unreadable
-	short              bool // no records can be taken
+	short              bool // no records can be taken: the disk is full
+	gone               bool // the same: the file is not at its path
 	roster             roster
 	sessions           map[uint32]sessionCount // change of what is in each session
 	pins               int64                   // change of what all records in sessions weigh

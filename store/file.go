@@ -56,8 +56,9 @@ var metaFormat = []byte("format")
 type file struct {
 	db    *bolt.DB
 	os    *os.File
-	page  int64 // how large a page is: the tape may be older than pageSize
-	stuck bool  // a transaction could not be ended: db.Close would wait for it for ever
+	info  fs.FileInfo // says which file it is
+	page  int64       // how large a page is: the tape may be older than pageSize
+	stuck bool        // a transaction could not be ended: db.Close would wait for it for ever
 
 	ahead int64 // the file has its blocks up to there, as far as is known. Committer only
 }
@@ -149,8 +150,8 @@ func mapBolt(path string, o Options, size int) (*file, error) {
 	if err == nil {
 		return f.atPath(path)
 	}
-	if f.os != nil {
-		f.os.Close() // bbolt did, unless it panicked
+	if f.os != nil { // bbolt closed it, unless it panicked: then it is still mapped, which alone would keep the lock
+		_ = errors.Join(unlock(f.os), f.os.Close())
 	}
 	switch {
 	case errors.Is(err, berrors.ErrTimeout):
@@ -177,8 +178,7 @@ func invalid(path string, cause error) error {
 func (f *file) atPath(path string) (*file, error) {
 	named, err := os.Stat(path)
 	if err == nil {
-		var info fs.FileInfo
-		if info, err = f.os.Stat(); err == nil && os.SameFile(named, info) {
+		if f.info, err = f.os.Stat(); err == nil && os.SameFile(named, f.info) {
 			return f, nil
 		}
 	}
@@ -190,7 +190,7 @@ func (f *file) atPath(path string) (*file, error) {
 }
 
 // seeToFile finds out whether the file is still what its path names. Where it is not, what is recorded would be lost as soon
-// as it is closed.
+// as it is closed. So it is asked before each commit too.
 func (s *Store) seeToFile() {
 	s.fileMu.RLock()
 	defer s.fileMu.RUnlock()
@@ -203,6 +203,7 @@ func (s *Store) seeToFile() {
 	}
 	msg := "tape is in its place again, records are taken"
 	if gone {
+		s.evictor.rouse() // to look more often
 		msg = "tape was moved or removed while it is open, no more records are taken: put it back, or write it there anew with hooktape backup and start again"
 	}
 	s.options.Log(msg, "path", s.path)
@@ -214,8 +215,7 @@ func (f *file) isGone(path string) bool {
 	if err != nil {
 		return errors.Is(err, fs.ErrNotExist)
 	}
-	info, err := f.os.Stat()
-	return err == nil && !os.SameFile(named, info)
+	return !os.SameFile(named, f.info)
 }
 
 // mmapSize is how much to map when opening. A reader has nobody who grows the file beside it, and Windows would make

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -106,6 +107,10 @@ func TestALostFileIsNotReplacedInSilence(t *testing.T) {
 	if err := os.Rename(s.path, moved); err != nil {
 		t.Fatal(err)
 	}
+	s.seeToFile() // that is over as soon as it is closed
+	if err := s.PutMeta("key", []byte("value")); err == nil {
+		t.Error("a value was kept that is nowhere")
+	}
 	if _, c := appendBytes(s, []byte("bytes")); c.Wait() == nil {
 		t.Error("an append was acknowledged that is nowhere")
 	}
@@ -134,7 +139,6 @@ func TestATapeThatIsMovedWhileItIsOpenTakesNoRecords(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		s.seeToFile()
 		if _, c := appendBytes(s, []byte("bytes")); !errors.Is(c.Wait(), ErrGone) {
 			t.Errorf("a record that nobody would find came to %v", c.Wait())
 		}
@@ -364,6 +368,26 @@ func TestARenderThatPanicsHoldsUpNobody(t *testing.T) {
 	}
 }
 
+// Another tape has the path by the time that the commit fails, and it has more transactions.
+func TestACommitIsNotTakenForThereInAFileThatCameInItsPlace(t *testing.T) {
+	s, _ := openTape(t)
+	o, _ := openTape(t)
+	for range 30 {
+		mustAppend(t, o)
+	}
+	noProblem(t, o.Close())
+	var moved error
+	ch := &lateFailure{change: &metaChange{key: []byte("key")}, also: func() { moved = os.Rename(o.path, s.path) }}
+	c, err := s.queue.enter(0)
+	noProblem(t, err)
+	s.queue.fill(c, ch, 0, nil)
+	if err := c.Wait(); moved != nil {
+		t.Skip(moved) // Windows
+	} else if err == nil {
+		t.Error("a commit counts as done that this tape has not")
+	}
+}
+
 func TestAFullQueuePushesBack(t *testing.T) {
 	s, _ := openTape(t)
 	first, err := s.queue.enter(queueMax)
@@ -440,6 +464,33 @@ func TestAFileThatBboltCanNotCloseIsGivenBack(t *testing.T) {
 		f.stuck = stuck
 		if err := f.close(); err != nil {
 			t.Fatal(err)
+		}
+	}
+}
+
+// What panicked in bbolt's opening left the file mapped too.
+func TestATapeThatCouldNotBeOpenedCanBeOnceItIsWhole(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "tape.db")
+	noProblem(t, create(path, Options{}))
+	whole, err := os.ReadFile(path)
+	noProblem(t, err)
+	p, err := openPages(bytes.NewReader(whole), int64(len(whole)))
+	noProblem(t, err)
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	noProblem(t, err)
+	defer f.Close()
+	list := whole[p.meta.freelist*pageSize:][:pageSize]
+	for i, page := range [][]byte{make([]byte, pageSize), list} {
+		_, err := f.WriteAt(page, int64(p.meta.freelist)*pageSize)
+		noProblem(t, err)
+		again, err := openFile(path, Options{Timeout: defaultTimeout})
+		if err == nil {
+			err = again.close()
+		} else if !panicked(err) {
+			t.Fatal(err)
+		}
+		if damaged := i == 0; damaged != (err != nil) {
+			t.Errorf("damaged: %v, but: %v", damaged, err)
 		}
 	}
 }

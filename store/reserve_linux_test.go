@@ -160,3 +160,30 @@ func TestATapeOnAFullDiskOpens(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// The damaged tape was given its other name, and then there was none, even when the disk had room again.
+func TestADamagedTapeOnAFullDiskIsReplacedWhenThereIsRoom(t *testing.T) {
+	dir := smallDisk(t, 4<<20)
+	s, err := Open(filepath.Join(dir, "tape.db"), Options{SetAside: true})
+	noProblem(t, err)
+	defer s.Close()
+	mustAppend(t, s)
+	filler, err := os.Create(filepath.Join(dir, "filler"))
+	noProblem(t, err)
+	defer filler.Close()
+	for err == nil {
+		_, err = filler.Write(make([]byte, 4<<10))
+	}
+	_, err = s.file.os.WriteAt(make([]byte, 2*pageSize), 0)
+	noProblem(t, err)
+	for range 2 {
+		if _, c := appendBytes(s, []byte("bytes")); !errors.Is(c.Wait(), ErrDamaged) {
+			t.Errorf("a record for which there is neither tape nor room came to %v", c.Wait())
+		}
+	}
+	noProblem(t, filler.Truncate(0))
+	mustAppend(t, s)
+	if aside, err := SetAside(s.path); err != nil || len(aside) != 1 {
+		t.Errorf("set aside: %v, %v", aside, err)
+	}
+}

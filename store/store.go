@@ -237,6 +237,7 @@ func (s *Store) reopen() error {
 		}
 		s.file = nil
 	}
+	s.gone.Store(false) // what is opened is what the path names
 	if _, err := s.load(); err != nil {
 		s.closed = fmt.Errorf("database could not be opened again: %w", err)
 		return s.closed
