@@ -5,6 +5,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"io"
+	"net"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -65,7 +67,7 @@ func TestAKeyIsAskedForAtStartAndWhenChecksBeginToFail(t *testing.T) {
 	keys := startKeyServer(t, "first")
 	now, ahead := heldClock()
 	r := startWith(t, filepath.Join(t.TempDir(), "tape.db"), Options{Now: now}, keyed(t, keys))
-	until(t, "the first question", func() bool { return len(keys.requests()) == 1 })
+	until(t, "the first answer", func() bool { return r.routes.Load().named("asna").key.current() == "first" })
 	if q := keys.requests()[0]; !strings.HasPrefix(q, "GET /v5/keys/webhooks HTTP/1.1\r\n") || !strings.Contains(q, "Authorization: Bearer t0ken\r\n") ||
 		!strings.Contains(q, "User-Agent: hooktape\r\n") {
 		t.Errorf("%q", q)
@@ -95,6 +97,35 @@ func TestAKeyIsAskedForAtStartAndWhenChecksBeginToFail(t *testing.T) {
 	keys.key.Store("")
 	expect("while the key can't be had", signedByASNA("fourth", "{}"), store.Unverified, 3+keyBurst)
 	expect("under the last that was had", signedByASNA("third", "{}"), store.Accepted, 3+keyBurst)
+}
+
+// A sender can begin while no key is known, and end when one is.
+func TestWhatBeganBeforeTheKeyCameIsCheckedWithIt(t *testing.T) {
+	for by, want := range map[string]store.Verdict{"key": store.Accepted, "wrong": store.InvalidSignature} {
+		keys := startKeyServer(t, "")
+		now, ahead := heldClock()
+		r := startWith(t, filepath.Join(t.TempDir(), "tape.db"), Options{Now: now}, keyed(t, keys))
+		until(t, "the first question", func() bool { return len(keys.requests()) == 1 })
+		c, err := net.Dial("tcp", r.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		early := signedByASNA(by, "{}")
+		_, _ = io.WriteString(c, early[:len(early)-1])
+		until(t, "its head has come", func() bool { return r.exchanges.Load() == 1 })
+		keys.key.Store("key")
+		ahead.Add(int64(keyPause))
+		r.send(signedByASNA("key", "{ }"))
+		if rec := r.wait(Answered).Record; !rec.Verified {
+			t.Fatalf("with the key: %s (%s)", rec.Verdict, rec.Reason)
+		}
+		_, _ = io.WriteString(c, early[len(early)-1:])
+		if rec := r.wait(Answered).Record; rec.Verdict != want || rec.Verified != (want == store.Accepted) {
+			t.Errorf("signed under %q: %s (%s), verified %v", by, rec.Verdict, rec.Reason, rec.Verified)
+		}
+		r.end()
+	}
 }
 
 func TestWithoutAKeyNothingIsAccepted(t *testing.T) {

@@ -73,7 +73,7 @@ func (q *inquiry) conclude() (*provider.Failure, error) {
 // again checks once more, with the secret that the provider hands out now; failure is what came of the check under the
 // one from before. When it can't be had, that check says nothing.
 func (q *inquiry) again(failure *provider.Failure) (*provider.Failure, error) {
-	used := q.src.key.current()
+	used := "" // one that came since was not
 	if len(q.setting.Secrets) > 0 {
 		used = q.setting.Secrets[0]
 	}
