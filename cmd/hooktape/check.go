@@ -46,7 +46,7 @@ checked at any time. Damage is printed, and the exit code is 1.`,
 }
 
 func (e *env) check() error {
-	cfg, err := e.loadConfig()
+	cfg, err := e.loadConfigToRun("")
 	if err != nil {
 		return err
 	}

@@ -39,7 +39,7 @@ nothing.`,
 
 // run runs the agent of a config file.
 func (e *env) run(ctx context.Context, flags *agentFlags) error {
-	cfg, err := e.loadConfig()
+	cfg, err := e.loadConfigToRun(flags.listen)
 	if err != nil {
 		return err
 	}
@@ -67,10 +67,21 @@ func (e *env) run(ctx context.Context, flags *agentFlags) error {
 
 // loadConfig reads the file that -c names.
 func (e *env) loadConfig() (*config.Config, error) {
+	return e.loadConfigWith(config.Load)
+}
+
+// loadConfigToRun is loadConfig for an agent that receives at listen; "": where the file says.
+func (e *env) loadConfigToRun(listen string) (*config.Config, error) {
+	return e.loadConfigWith(func(path string, lookup func(string) (string, bool)) (*config.Config, error) {
+		return config.LoadToRun(path, listen, lookup)
+	})
+}
+
+func (e *env) loadConfigWith(load func(string, func(string) (string, bool)) (*config.Config, error)) (*config.Config, error) {
 	if e.config == "" {
 		return nil, misused("give it with --config FILE; config.example.hcl shows every key", "no config file is given")
 	}
-	cfg, err := config.Load(e.config, e.lookup)
+	cfg, err := load(e.config, e.lookup)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, misused("--config FILE names it; config.example.hcl shows every key", "%w", err)
 	}
@@ -90,7 +101,7 @@ type reloader struct {
 
 // reload is called by config.Watch, one call at a time. It returns the files to watch from now on.
 func (r *reloader) reload() []config.File {
-	cfg, err := config.Load(r.env.config, r.env.lookup)
+	cfg, err := config.LoadToRun(r.env.config, r.flags.listen, r.env.lookup)
 	if err != nil {
 		r.refuse(err)
 		if diags, ok := errors.AsType[*config.Diagnostics](err); ok {

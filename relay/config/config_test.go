@@ -59,7 +59,7 @@ func TestProblemsAreShownWithTheirPlace(t *testing.T) {
 	}
 	for _, file := range files {
 		t.Run(filepath.Base(file), func(t *testing.T) {
-			_, err := Load(file, environment)
+			_, err := LoadToRun(file, "", environment)
 			diags, ok := errors.AsType[*Diagnostics](err)
 			if !ok {
 				t.Fatalf("%v (%T)", err, err)
@@ -80,6 +80,19 @@ func TestProblemsAreShownWithTheirPlace(t *testing.T) {
 				t.Errorf("messages differ (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+func TestALoopIsOneOnlyWhereTheAgentReceives(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "hooktape.hcl")
+	write(t, path, "source \"a\" {\n  path = \"/a\"\n  target \"app\" {\n    url = \"http://localhost:7070/a\"\n  }\n}\n")
+	for listen, refused := range map[string]bool{"": true, "0.0.0.0:7070": true, "127.0.0.1:7080": false} {
+		if _, err := LoadToRun(path, listen, environment); (err != nil) != refused {
+			t.Errorf("received at %q: %v", listen, err)
+		}
+	}
+	if _, err := Load(path, environment); err != nil {
+		t.Errorf("who only reads it: %v", err)
 	}
 }
 

@@ -64,6 +64,8 @@ type surroundings struct {
 	dir    string // of the config file: other files are relative to it
 	lookup func(string) (string, bool)
 	files  []File // read so far
+	runs   bool   // an agent is to run by it,
+	listen string // which receives here; "": where the file says
 }
 
 func (s *surroundings) env(name string) (string, error) {

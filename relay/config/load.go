@@ -2,6 +2,7 @@ package config
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -13,13 +14,22 @@ import (
 // Load reads a config file; env looks up what env() asks for. The error is *Diagnostics when the file could be read but
 // is not right.
 func Load(path string, env func(string) (string, bool)) (*Config, error) {
+	return loadFor(path, &surroundings{lookup: env})
+}
+
+// LoadToRun is Load for an agent that is to receive at listen, or where the file says if that is "". It refuses targets whose
+// requests would come back to their source.
+func LoadToRun(path, listen string, env func(string) (string, bool)) (*Config, error) {
+	return loadFor(path, &surroundings{lookup: env, runs: true, listen: listen})
+}
+
+func loadFor(path string, around *surroundings) (*Config, error) {
 	text, file, err := readFile(path)
 	if err != nil {
 		return nil, &LoadError{Path: path, Err: err, File: file}
 	}
 	text = bytes.TrimPrefix(text, []byte("\uFEFF"))
-	dir := filepath.Dir(file.Path)
-	around := &surroundings{dir: dir, lookup: env, files: []File{file}}
+	around.dir, around.files = filepath.Dir(file.Path), []File{file}
 	cfg, diags := decode(text, around)
 	if diags.HasErrors() {
 		return nil, &Diagnostics{Problems: problems(path, text, diags), Files: around.files}
@@ -55,6 +65,10 @@ func decode(text []byte, around *surroundings) (*Config, hcl.Diagnostics) {
 	cfg.Blank = len(body.Attributes) == 0 && len(body.Blocks) == 0
 	decodeBody(d, cfg, body, &topSchema)
 	d.checkConfig(cfg)
+	if around.runs {
+		cfg.Listen = cmp.Or(around.listen, cfg.Listen)
+		d.checkLoops(cfg)
+	}
 	return cfg, d.diags
 }
 

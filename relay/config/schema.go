@@ -306,7 +306,6 @@ func decodeTarget(d *decoder, s *Source, b *hclsyntax.Block) {
 // checkConfig checks and completes what only shows when all of the file is known.
 func (d *decoder) checkConfig(c *Config) {
 	d.checkFollows(c)
-	d.checkLoops(c)
 	d.checkEdge(c)
 	d.checkACME(c)
 	for i := range c.Sources {
