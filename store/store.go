@@ -71,7 +71,8 @@ type Store struct {
 	// error or closed. The committer reads file without it: nobody else changes it before the committer is gone.
 	fileMu sync.RWMutex
 	file   *file
-	closed error // why file is nil
+	opened fs.FileInfo // the last file that was one of ours
+	closed error       // why file is nil
 
 	observer atomic.Pointer[Observer] // nil: nobody
 
@@ -165,6 +166,9 @@ func (s *Store) begin() (last ID, err error) {
 func (s *Store) load() (last ID, err error) {
 	before, statErr := os.Stat(s.path)
 	last, err = s.loadFile()
+	if errors.Is(err, ErrNoTape) && statErr == nil && s.opened != nil && os.SameFile(before, s.opened) {
+		err = fmt.Errorf("%w: what was a tape is %w", ErrDamaged, err) // it was cut, and written ahead of
+	}
 	if statErr != nil || !s.options.SetAside || !errors.Is(err, ErrDamaged) {
 		return last, err
 	}
@@ -202,7 +206,7 @@ func (s *Store) loadFile() (last ID, err error) {
 	s.countMu.Lock()
 	s.pending, s.skew, s.roster = pending, lag, sessions
 	s.countMu.Unlock()
-	s.file, s.closed = f, nil
+	s.file, s.opened, s.closed = f, f.info, nil
 	return last, nil
 }
 
