@@ -6,6 +6,7 @@ import (
 	stdjson "encoding/json"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -120,7 +121,7 @@ func newHARExchange(r *Recording) (*harExchange, error) {
 	x := &harExchange{
 		Started: r.Time.UTC().Format(harTime),
 		Request: &harRequest{
-			Method: r.Method, URL: r.uri(), Version: r.Proto, Cookies: []struct{}{}, Headers: pairsOf(m.fields), Query: queryOf(r.Target),
+			Method: r.Method, URL: harURL(r), Version: r.Proto, Cookies: []struct{}{}, Headers: pairsOf(m.fields), Query: queryOf(r.Target),
 			HeadersSize: float64(len(m.head)), BodySize: float64(len(m.raw)),
 		},
 		Response: harResponse{Version: r.Proto, Cookies: []struct{}{}, Headers: []harPair{}, HeadersSize: -1, BodySize: -1},
@@ -141,6 +142,38 @@ func newHARExchange(r *Recording) (*harExchange, error) {
 		x.Response, err = newHARResponse(a, methodOf(r))
 	}
 	return x, err
+}
+
+// nowhere is the host in URLs of requests that named none, or what is none: nobody has it (RFC 6761).
+const nowhere = "host.invalid"
+
+// harURL is where a request went. HAR wants a URL there, and readers want a host in it that may be one: over a single other
+// one mitmproxy refuses the file.
+func harURL(r *Recording) string {
+	uri := r.uri()
+	if u, err := url.Parse(uri); err == nil && mayBeHost(u.Host) {
+		return uri
+	}
+	scheme, host := "http://", nowhere
+	if r.TLS {
+		scheme = "https://"
+	}
+	if mayBeHost(r.Host) {
+		host = r.Host
+	}
+	return cleanURI(scheme + host + "/" + strings.TrimPrefix(r.Target, "/"))
+}
+
+var hostPattern = regexp.MustCompile(`^(?:[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*\.?|\[[0-9A-Fa-f:.]+\])(?::([0-9]+))?$`)
+
+// mayBeHost says whether a text is the name or address of a host, and a port where there is one.
+func mayBeHost(text string) bool {
+	found := hostPattern.FindStringSubmatch(text)
+	if found == nil || len(text) > 255 {
+		return false
+	}
+	_, err := strconv.ParseUint(found[1], 10, 16)
+	return found[1] == "" || err == nil
 }
 
 // newHARPost is a body as postData. It has no encoding there: what is no text is said to be base64 in the words that other
@@ -334,6 +367,9 @@ func (x *harExchange) recording() (*Recording, error) {
 	}
 	started, _ := time.Parse(time.RFC3339Nano, x.Started) // without a time it is imported all the same
 	r := &Recording{URL: x.Request.URL, Time: Time{started.UTC()}, Request: Bytes(x.Request.bytes())}
+	if hostOf(r.URL) == nowhere {
+		r.URL = "" // it is none
+	}
 	if x.Hooktape != nil && x.Hooktape.Request != nil {
 		r.Request = Bytes(x.Hooktape.Request)
 	}
