@@ -105,10 +105,9 @@ func (r *run) read(ctx context.Context, shots iter.Seq2[Shot, error]) {
 	defer r.plan.end()
 	var at step
 	for range max(1, r.o.Loops) {
-		if ctx.Err() != nil { // shots that know of it end without a word, in each loop
-			return
-		}
+		some := false
 		for shot, err := range shots {
+			some = true
 			if err != nil {
 				r.unread = err
 				return
@@ -118,6 +117,9 @@ func (r *run) read(ctx context.Context, shots iter.Seq2[Shot, error]) {
 			if !r.plan.add(slot{Shot: shot, key: key, due: at.due}) {
 				return
 			}
+		}
+		if !some || ctx.Err() != nil { // none come in the next loop either, or end without a word in each
+			return
 		}
 	}
 }

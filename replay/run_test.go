@@ -314,6 +314,16 @@ func TestAsFastAsItGoesEachIsSentOnceBehindThoseOfItsKey(t *testing.T) {
 	}
 }
 
+func TestOfNothingThereIsOneLoop(t *testing.T) {
+	looked := 0
+	err := Run(t.Context(), func(func(Shot, error) bool) {
+		looked++
+	}, Options{Loops: 1000})
+	if err != nil || looked != 1 {
+		t.Errorf("looked %d times: %v", looked, err)
+	}
+}
+
 func TestNoLoopBeginsWhenTheRunIsOver(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	over := make(chan error, 1)
