@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"time"
 
@@ -92,24 +93,40 @@ func (r *replayer) varied() bool { return r.flags.vary.file != "" }
 type row struct {
 	status, size, took string
 	values             []string // of the shown expressions
+	shown              []string // the same as people see them
 }
 
 // rowOf reads a response; nil: none came.
 func (r *replayer) rowOf(p *played, response *replay.Response, took time.Duration) row {
-	of := row{"-", "-", "-", make([]string, len(r.shown))}
+	of := row{"-", "-", "-", make([]string, len(r.shown)), make([]string, len(r.shown))}
 	if response == nil {
 		return of
 	}
 	of.status, of.size, of.took = statusText(response.Status), size(response.Size), milliseconds(took)
 	view := p.request.View(recordOf(p.rec), response)
 	for i, x := range r.shown {
-		if value, err := x.String(view); err == nil {
-			of.values[i] = cut(value, longestCell)
-		} else {
-			of.values[i] = "-"
+		value, err := x.String(view)
+		if err != nil {
+			value = "-"
 		}
+		of.values[i], of.shown[i] = value, cut(r.masked(x, value), longestCell)
 	}
 	return of
+}
+
+// memberPattern finds the name of the part that an expression ends with.
+var memberPattern = regexp.MustCompile(`(?:\.|\[")([\w-]+)(?:"\])?\s*$`)
+
+// masked is the value of an expression as people see it.
+func (r *replayer) masked(x *expr.Expr, value string) string {
+	if r.flags.reveal {
+		return value
+	}
+	name := ""
+	if found := memberPattern.FindStringSubmatch(x.Source()); found != nil {
+		name = found[1]
+	}
+	return string(r.names.Body("", []byte(r.names.Field(name, value))))
 }
 
 // variedJSON is what --json tells beside the rest of a send that is one of several variations.
@@ -161,7 +178,7 @@ func (r *reporter) vary(p *played) *varied {
 		v.Unlike = append(v.Unlike, "size")
 	}
 	for i, x := range r.of.shown {
-		v.Shown[x.Source()] = v.row.values[i]
+		v.Shown[x.Source()] = v.row.shown[i]
 		if v.row.values[i] != like.values[i] {
 			v.Unlike = append(v.Unlike, x.Source())
 		}
@@ -250,7 +267,7 @@ func (v *varied) marks(shown []*expr.Expr) []bool {
 // cells are those of the table: marked ones are yellow, and have a star for those who see no colour.
 func (of *row) cells(record, name string, marks []bool, note string) []cell {
 	cells := []cell{{record, ink.dim}, {text: name}}
-	for i, text := range append([]string{of.status, of.size, of.took}, of.values...) {
+	for i, text := range append([]string{of.status, of.size, of.took}, of.shown...) {
 		c := cell{text: text}
 		if marks != nil && marks[i] {
 			c = cell{text + " *", ink.yellow}
