@@ -192,7 +192,7 @@ func (f *replayFlags) replayer(e *env, args []string) (*replayer, error) {
 	}
 	r := &replayer{
 		env: e, flags: f, filter: filter, options: options, sender: replay.Sender{Client: new(wire.Client)},
-		accepted: accepted, many: len(args) != 1, named: len(args) > 0, all: int64(len(args)), began: e.now(), early: semaphore.NewWeighted(earlyBytes),
+		accepted: accepted, verdicts: make(map[store.Verdict]bool), many: len(args) != 1, named: len(args) > 0, all: int64(len(args)), began: e.now(), early: semaphore.NewWeighted(earlyBytes),
 	}
 	if r.wait, err = someTime("--wait", f.wait); err != nil {
 		return nil, err
@@ -289,8 +289,11 @@ type replayer struct {
 
 	unresolved error // why the name of a target leads nowhere, so that nothing is sent; nil: they all lead somewhere
 
-	found   int // records, so far
-	left    leftOut
+	found int // records, so far
+	left  leftOut
+
+	verdicts map[store.Verdict]bool // of what was left out as not accepted
+
 	passed  atomic.Int64        // records that were left out, in all loops
 	all     int64               // records that are to be sent, as far as that is known; else 0
 	reached atomic.Bool         // a target was

@@ -4,6 +4,7 @@ import (
 	"context"
 	"iter"
 	"slices"
+	"strings"
 
 	"github.com/hooktape/hooktape/relay/inspect"
 	"github.com/hooktape/hooktape/replay"
@@ -69,6 +70,7 @@ func (r *replayer) leavesOut(rec *inspect.Playable, into *leftOut) bool {
 		return false
 	case r.accepted && rec.Verdict != store.Accepted:
 		into.Unaccepted++
+		r.verdicts[rec.Verdict] = true
 		return true
 	case rec.Outbound && r.flags.session() && r.filter.Source == "":
 		into.Outbound++
@@ -78,6 +80,16 @@ func (r *replayer) leavesOut(rec *inspect.Playable, into *leftOut) bool {
 		return true
 	}
 	return false
+}
+
+// refused are the verdicts of what was left out as not accepted, as --verdict takes them.
+func (r *replayer) refused() string {
+	var all []string
+	for verdict := range r.verdicts {
+		all = append(all, string(verdict))
+	}
+	slices.Sort(all)
+	return strings.Join(all, ",")
 }
 
 // hasTargets says whether a source is known to have targets.

@@ -68,7 +68,7 @@ func (r *reporter) line(p *played) sendJSON {
 	if p.now.Response != nil {
 		s.Now = &responseJSON{p.now.Response.Status, inspect.Milliseconds(p.now.Duration), p.now.Response.Size}
 	}
-	if !r.of.varied() {
+	if !r.of.varied() && s.Error == "" { // half a response is like none
 		s.Differs = r.of.judge.compare(then, p.now.Response)
 	}
 	if s.Now == nil || s.Error != "" {

@@ -38,7 +38,7 @@ func (r *replayer) sum() error {
 	case r.found == 0 && r.left.Outbound > 0:
 		return cannot("--source NAME sends those of one source", "replay: these records are calls that the app made to others, nothing was sent")
 	case r.found == 0 && r.left.Unaccepted > 0:
-		return cannot("--verdict no_source and the like sends them", "replay: none of these records was accepted, nothing was sent")
+		return cannot("--verdict "+r.refused()+" sends them", "replay: none of these records was accepted, nothing was sent")
 	case r.found == 0 && r.flags.file != "":
 		return cannot("", "replay: no record of %s is like that, nothing was sent", clean(r.flags.file))
 	case r.found == 0 && r.flags.session():
@@ -70,7 +70,7 @@ func (r *replayer) notes() {
 		fmt.Fprintf(r.env.stderr, "%s left out that the config meant for no target: --undelivered sends them\n", count(n, "record was", "records were"))
 	}
 	if n := r.left.Unaccepted; n > 0 {
-		fmt.Fprintf(r.env.stderr, "%s left out as not accepted: --verdict no_source and the like sends them\n", count(n, "record was", "records were"))
+		fmt.Fprintf(r.env.stderr, "%s left out as not accepted: --verdict %s sends them\n", count(n, "record was", "records were"), r.refused())
 	}
 	if n := r.report.unanswered; n > 0 {
 		fmt.Fprintf(r.env.stderr, "%s nothing to be compared with: --accept makes what came the baseline, --expect says what is right\n", count(n, "request has", "requests have"))
@@ -98,7 +98,7 @@ func (r *reporter) finish(interrupted bool, err error) error {
 		}{r.asJSON(took, interrupted, err)}))
 	}
 	if r.summary.All() > 1 {
-		fmt.Fprint(r.of.env.stderr, r.sums(r.of.env.inkFor(r.of.env.stderr), took))
+		fmt.Fprint(r.of.env.stderr, r.sums(r.of.env.inkFor(r.of.env.stderr), took, interrupted))
 	}
 	if idle := r.of.judge.rules.Idle(); idle != nil && r.of.many && r.compared > 0 {
 		fmt.Fprintf(r.of.env.stderr, "nothing was left out at %s\n", clean(strings.Join(idle, ", ")))
@@ -120,7 +120,7 @@ func brokenOff(interrupted bool, err error) string {
 
 func (r *reporter) asJSON(took time.Duration, interrupted bool, err error) summaryJSON {
 	j := summaryJSON{
-		Records: r.of.found, Sent: r.summary.Sent(), Outcomes: map[replay.Outcome]int{}, Statuses: map[string]int{}, Places: map[string]int{},
+		Records: r.records(), Sent: r.summary.Sent(), Outcomes: map[replay.Outcome]int{}, Statuses: map[string]int{}, Places: map[string]int{},
 		Duration: inspect.Milliseconds(took), LeftOut: r.of.left, Interrupted: interrupted,
 		Idle:     r.of.judge.rules.Idle(),
 		Response: quantiles(&r.summary.Took), Waited: quantiles(&r.summary.Waited), Late: quantiles(&r.summary.Late),
@@ -150,11 +150,17 @@ func quantiles(s *replay.Spread) map[string]inspect.Milliseconds {
 	return m
 }
 
+// records is how many records there were: where the replay was broken off, without those that were read ahead.
+func (r *reporter) records() int { return min(r.of.found, int(r.begun)) }
+
 // sums are the sums as people are told them.
-func (r *reporter) sums(i ink, took time.Duration) string {
+func (r *reporter) sums(i ink, took time.Duration, interrupted bool) string {
 	s := &r.summary
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s, %d sent in %s", counted(r.of.found, "record"), s.Sent(), milliseconds(took))
+	fmt.Fprintf(&b, "%s, %d sent in %s", counted(r.records(), "record"), s.Sent(), milliseconds(took))
+	if interrupted {
+		b.WriteString(i.yellow(", then interrupted"))
+	}
 	var parts []string
 	for _, t := range s.ByOutcome() {
 		text := fmt.Sprintf("%d %s", t.N, strings.ReplaceAll(string(t.Of), "_", " "))

@@ -471,7 +471,7 @@ func TestAnInterruptedReplayIsReportedAndOnTheTape(t *testing.T) {
 				t.Errorf("exit %d: %s", code, stderr.String())
 			}
 			sent := strings.Count(stdout.String(), `"record":`)
-			if sent < 3 || sent > 400 || !strings.Contains(stdout.String(), `"interrupted":true`) {
+			if sent < 3 || sent > 400 || !strings.Contains(stdout.String(), fmt.Sprintf(`{"summary":{"records":%d,"sent":%[1]d,`, sent)) || !strings.Contains(stdout.String(), `"interrupted":true`) {
 				t.Errorf("%d sent, %s", sent, stdout.String())
 			}
 			if text, err := os.ReadFile(report); err != nil || !strings.Contains(string(text), fmt.Sprintf(`tests="%d"`, sent+1)) { // and that it was broken off
