@@ -40,10 +40,11 @@ type edge struct {
 
 var (
 	// errAbsent is why nothing can be sent through a tunnel: its laptop is not there.
-	errAbsent   = errors.New("the laptop of this tunnel is not connected")
-	errReplaced = errors.New("another link has taken its place")
-	errRevoked  = errors.New("its token is not valid any more")
-	errStopping = errors.New("the edge is being stopped")
+	errAbsent    = errors.New("the laptop of this tunnel is not connected")
+	errReplaced  = errors.New("another link has taken its place")
+	errTakenOver = errors.New("another laptop has taken the tunnel over")
+	errRevoked   = errors.New("its token is not valid any more")
+	errStopping  = errors.New("the edge is being stopped")
 )
 
 // takesTunnel answers a request that asks for a tunnel, and says whether it is one. It is no record, but its refusals are

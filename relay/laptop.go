@@ -190,8 +190,13 @@ func (a *Agent) claim(l *laptop, takeOver bool) (other *laptop, err error) {
 		if err != nil {
 			return nil, err
 		}
-		if was == before {
+		switch {
+		case was != before:
+		case before.instance == l.instance:
 			before.link.Cut(errReplaced)
+			return nil, nil
+		default:
+			before.link.Dismiss(errTakenOver, fmt.Sprintf("tunnel %q was taken over, from %s", l.name, l.remote))
 			return nil, nil
 		}
 	}

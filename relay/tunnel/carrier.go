@@ -21,6 +21,12 @@ const (
 	messageMost = 1 << 20
 	// writeTime is how long one message may take to be written: at this pace a line carries 4 KiB a second.
 	writeTime = time.Minute
+	// closeTaken is the code of a close that tells a laptop that another one has its tunnel now (RFC 6455, section 7.4.2: of
+	// those that are free), and dismissTime how long that may take, and the laptop to hang up: who takes over waits for it.
+	closeTaken  = 4001
+	dismissTime = 3 * time.Second
+	// reasonMax is how many bytes of text a close can have behind its code (RFC 6455, section 5.5).
+	reasonMax = 123
 )
 
 var (
@@ -62,6 +68,7 @@ func newCarrier(ws *websocket.Conn, timing Timing) *carrier {
 	alive := func(string) error { return c.alive() }
 	ws.SetPingHandler(alive) // a pong would say no more than our own pings do
 	ws.SetPongHandler(alive)
+	ws.SetCloseHandler(func(int, string) error { return nil }) // an answer would have a write under way fail before it is told
 	c.running.Go(c.write)
 	c.running.Go(c.ping)
 	return c
@@ -138,6 +145,8 @@ func (c *carrier) plain(err error) error {
 		return nil
 	case ok && closed.Code == websocket.CloseAbnormalClosure:
 		return errHungUp
+	case ok && closed.Code == closeTaken:
+		return &RefusedError{Taken, closed.Text}
 	case ok:
 		return fmt.Errorf("the other end closed it: %w", closed)
 	case isTimeout(err):
@@ -235,6 +244,12 @@ func (c *carrier) ping() {
 			_ = c.ws.WriteControl(websocket.PingMessage, nil, time.Now().Add(writeTime)) // behind which nothing can be written any more
 		}
 	}
+}
+
+// dismiss tells the laptop that its tunnel is another's, where the line takes that at once. Nothing more is written.
+func (c *carrier) dismiss(reason string) {
+	message := websocket.FormatCloseMessage(closeTaken, reason[:min(len(reason), reasonMax)])
+	_ = c.ws.WriteControl(websocket.CloseMessage, message, time.Now().Add(dismissTime))
 }
 
 // Close ends everything. yamux calls it once.

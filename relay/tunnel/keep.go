@@ -77,7 +77,7 @@ func (s *standing) note(c Change) {
 type way interface {
 	// connect opens a line, and gives what is to be told of it beside Up, First and Away.
 	connect(ctx context.Context) (line, Change, error)
-	// final says whether it makes no sense to try again behind that error of connect.
+	// final says whether it makes no sense to try again behind that error, of connect or of a line.
 	final(err error) bool
 	// wait says for how long to wait behind that many tries, of which the last has failed so.
 	wait(try int, err error) time.Duration
@@ -92,7 +92,7 @@ type line interface {
 	cut(cause error)
 }
 
-// keep keeps a line open until ctx ends, and returns nil then, or the error of connect that was final.
+// keep keeps a line open until ctx ends, and returns nil then, or the error that was final.
 func keep(ctx context.Context, clock wall, w way) error {
 	var lost time.Time // when the last line was; zero: there was none
 	told := false      // of what is in the way
@@ -119,6 +119,9 @@ func keep(ctx context.Context, clock wall, w way) error {
 			err = attend(ctx, clock, l)
 			if ctx.Err() != nil {
 				return nil
+			}
+			if w.final(err) {
+				return err
 			}
 			lost, told = time.Now(), true
 			w.tell(Change{Err: err})

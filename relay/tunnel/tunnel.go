@@ -248,6 +248,18 @@ func (l *Link) Cut(cause error) {
 	l.running.Wait()
 }
 
+// Dismiss is Cut for a laptop whose tunnel another one has from now on. The laptop is told the reason, as a RefusedError that
+// it was taken, and does not come back; one that does not hear it in time is refused when it does.
+func (l *Link) Dismiss(cause error, reason string) {
+	l.end(cause)
+	l.carrier.dismiss(reason)
+	select {
+	case <-l.done: // it hangs up
+	case <-time.After(dismissTime):
+	}
+	l.Cut(cause)
+}
+
 // Done is closed when the link has ended.
 func (l *Link) Done() <-chan struct{} { return l.done }
 

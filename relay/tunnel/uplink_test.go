@@ -82,6 +82,23 @@ func TestWhatWaitedIsDroppedAlthoughTheLinkBreaksAtThatMoment(t *testing.T) {
 	}
 }
 
+func TestALaptopWhoseTunnelIsTakenOverHearsByWhomAndDoesNotComeBack(t *testing.T) {
+	e := newEdge(t, Timing{})
+	u := NewUplink(Dialer{URL: e.url, Token: "token"})
+	ran := make(chan error, 1)
+	go func() { ran <- u.Run(t.Context()) }()
+	link, _ := e.welcomes(t, Welcome{})
+	cause := errors.New("another one has it")
+	link.Dismiss(cause, "taken over, from 192.0.2.1")
+	err := receive(t, ran)
+	if refused, ok := errors.AsType[*RefusedError](err); !ok || *refused != (RefusedError{Taken, "taken over, from 192.0.2.1"}) {
+		t.Errorf("it heard %v", err)
+	}
+	if err := link.Err(); err != cause {
+		t.Errorf("the edge noted %v", err)
+	}
+}
+
 func TestAQuestionAboutTheBacklogOutlastsItsLink(t *testing.T) {
 	e := newEdge(t, Timing{})
 	asked, answer := make(chan Welcome, 1), make(chan Backlog)
