@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strconv"
 	"strings"
@@ -58,8 +59,7 @@ A test of what came, for a CI job:
 	root.SetHelpCommandGroupID("More")
 	root.SetCompletionCommandGroupID("More")
 	root.InitDefaultCompletionCmd()
-	wrapped := fmt.Sprintf("FlagUsagesWrapped %d", terminalWidth(e.stdout)) // 0: not at all
-	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), "FlagUsages", wrapped))
+	root.SetUsageFunc(wrappedUsage(root.UsageFunc(), terminalWidth(e.stdout)))
 	e.complete(root)
 	for _, c := range root.Commands() {
 		switch c.Name() {
@@ -72,6 +72,24 @@ A test of what came, for a CI job:
 		}
 	}
 	return root
+}
+
+// wrappedUsage is the usage of a command with the lines of its flags wrapped; 0: not at all. A usage template would do the
+// same, but with it the whole of text/template, and every exported method that it might call, is in the program.
+func wrappedUsage(usual func(*cobra.Command) error, width int) func(*cobra.Command) error {
+	return func(c *cobra.Command) error {
+		out := c.OutOrStderr()
+		var text strings.Builder
+		c.SetOut(&text)
+		err := usual(c)
+		c.SetOut(out)
+		usage := text.String()
+		for _, flags := range []*pflag.FlagSet{c.LocalFlags(), c.InheritedFlags()} {
+			usage = strings.Replace(usage, flags.FlagUsages(), flags.FlagUsagesWrapped(width), 1)
+		}
+		_, werr := io.WriteString(out, usage)
+		return errors.Join(err, werr)
+	}
 }
 
 // addGroup adds commands that the help shows together, under a title.
