@@ -72,9 +72,7 @@ func (d *decoder) params(a *hclsyntax.Attribute, into *map[string]string) {
 			d.fail(item.KeyExpr.Range(), "the name of a param is a word")
 			continue
 		}
-		if value, ok := d.textOf(key.AsString(), item.ValueExpr); ok {
-			params[key.AsString()] = value
-		}
+		params[key.AsString()], _ = d.textOf(key.AsString(), item.ValueExpr) // "": what is wrong with it has been told
 	}
 	*into = params
 }

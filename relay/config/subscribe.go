@@ -180,12 +180,15 @@ func decodeEach(d *decoder, s *Subscription, a *hclsyntax.Attribute) {
 	for _, item := range object.Items {
 		name := hcl.ExprAsKeyword(item.KeyExpr)
 		var values []string
+		told := len(d.diags)
 		d.texts(&hclsyntax.Attribute{Name: cmp.Or(name, a.Name), Expr: item.ValueExpr}, func(text string, _ hcl.Range) {
 			values = append(values, text)
 		})
-		if len(values) == 0 {
+		if len(values) == 0 && len(d.diags) == told {
 			d.fail(item.ValueExpr.Range(), "no value for %q: then there is nothing to register", name)
-			return
+		}
+		if len(values) == 0 {
+			values = []string{""} // it is given: nobody is to say that it is not
 		}
 		var more []map[string]string
 		for _, one := range all {
@@ -248,10 +251,11 @@ func (d *decoder) adoptSubscription(sub *Subscription, p *provider.Provider, at 
 	defaults := make(map[string]string)
 	for _, param := range its.Params {
 		_, each := sub.Each[0][param.Name]
+		_, given := sub.Params[param.Name]
 		switch {
 		case param.Default != "":
 			defaults[param.Name] = param.Default
-		case param.Required && sub.Params[param.Name] == "" && !each:
+		case param.Required && !given && !each:
 			d.fail(at, "%s wants a param %q to subscribe: params = { %s = \"...\" }", p.Title, param.Name, param.Name)
 		}
 	}

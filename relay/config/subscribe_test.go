@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -170,5 +171,19 @@ func TestSubscriptionsThatAreNotRight(t *testing.T) {
 	_, err := load(t, "source \"s\" {\n path = \"/s\"\n subscribe \"x\" {\n}\n}\n")
 	if err == nil || !strings.Contains(err.Error(), "how to subscribe is not known of this provider") {
 		t.Error(err)
+	}
+}
+
+// TestAValueThatCantBeHadIsOneProblem: nobody says beside it that it is not given.
+func TestAValueThatCantBeHadIsOneProblem(t *testing.T) {
+	for _, block := range []string{
+		`params = { token = env("NOT_SET"), event = "e", client = "c" }`,
+		"params = { token = \"T\", event = \"e\" }\n each = { client = [env(\"NOT_SET\")] }",
+	} {
+		_, err := load(t, "source \"s\" {\n path = \"/s\"\n provider = \"asna\"\n secrets = [\"s\"]\n subscribe \"x\" {\n"+block+"\n}\n}\n")
+		problems, ok := errors.AsType[*Diagnostics](err)
+		if !ok || len(problems.Problems) != 1 {
+			t.Errorf("%s: %v", block, err)
+		}
 	}
 }
