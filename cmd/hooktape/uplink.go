@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hooktape/hooktape/relay/config"
+	"github.com/hooktape/hooktape/relay/mask"
 	"github.com/hooktape/hooktape/relay/tunnel"
 	"github.com/hooktape/hooktape/store"
 )
@@ -79,10 +80,8 @@ func (f *uplinkFlags) uplink(e *env) (*config.Uplink, error) {
 	const hint = "give it as in --edge https://hooks.example.com"
 	at, err := url.Parse(f.edge)
 	switch {
-	case err != nil:
-		return nil, misused(hint, "--edge: %w", err)
-	case at.Scheme != "https" && at.Scheme != "http" || at.Hostname() == "" || at.User != nil || at.RawQuery != "":
-		return nil, misused(hint, "--edge %q is not the URL of an agent", f.edge)
+	case err != nil, at.Scheme != "https" && at.Scheme != "http" || at.Hostname() == "" || at.User != nil || at.RawQuery != "":
+		return nil, misused(hint, "--edge %q is not the URL of an agent", mask.Names(nil).Target(f.edge))
 	}
 	token, given := e.lookup("HOOKTAPE_TOKEN")
 	if f.tokenFile != "" {

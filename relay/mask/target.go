@@ -31,12 +31,7 @@ func (n masking) target(target string) string {
 // maskPath hides secrets in a path, which may have a scheme and authority before it.
 func (n masking) maskPath(path string) string {
 	authority := ""
-	if i := strings.Index(path, "://"); i >= 0 {
-		start := i + len("://")
-		end := len(path)
-		if slash := strings.IndexByte(path[start:], '/'); slash >= 0 {
-			end = start + slash
-		}
+	if start, end, ok := authorityIn(path); ok {
 		authority, path = path[:end], path[end:]
 		if at := strings.LastIndexByte(authority, '@'); at >= start {
 			authority = authority[:start] + n.hide("password", authority[start:at], asUser) + authority[at:]
@@ -51,6 +46,22 @@ func (n masking) maskPath(path string) string {
 		segments[i] = n.segment(before, s)
 	}
 	return authority + strings.Join(segments, "/")
+}
+
+// authorityIn says where the authority of a URL is. Where somebody typed a URL without a scheme, a user name tells it.
+func authorityIn(path string) (start, end int, ok bool) {
+	i := strings.Index(path, "://")
+	switch {
+	case i >= 0:
+		start = i + len("://")
+	case strings.HasPrefix(path, "//"):
+		start = len("//")
+	}
+	end = len(path)
+	if slash := strings.IndexByte(path[start:], '/'); slash >= 0 {
+		end = start + slash
+	}
+	return start, end, i >= 0 || strings.Contains(path[start:end], "@")
 }
 
 func (n masking) segment(before, s string) string {
