@@ -25,8 +25,8 @@ func newDelete(e *env) *cobra.Command {
 		Short: "Delete records",
 		Long: `Deletes the records that are named or that all the given flags choose, with
 everything that belongs to them: bodies, answers, attempts and deliveries. Those
-that were pending will never be made. It shows the records and asks, unless
---yes is given.
+that were pending will never be made. It shows the records, the first 50 of many or
+with --json all, and asks, unless --yes is given.
 
 The records are gone for every command at once. Their bytes stay in free pages
 of the file until these are written over; hooktape compact erases them. Backups
@@ -111,7 +111,7 @@ func chosenRecords(ctx context.Context, c *inspect.Client, names []string, f ins
 	}
 }
 
-// show prints the records that are to be deleted, and gathers their ids.
+// show prints the records that are to be deleted, to a person as many as list does, and gathers the ids of all.
 func (d *deletion) show(records iter.Seq2[inspect.Record, error]) (ids []store.ID, err error) {
 	seen := map[store.ID]bool{}
 	each := func(yield func(inspect.Record, error) bool) {
@@ -123,12 +123,18 @@ func (d *deletion) show(records iter.Seq2[inspect.Record, error]) (ids []store.I
 				seen[r.ID] = true
 				ids = append(ids, r.ID)
 			}
+			if err == nil && len(ids) > defaultLimit && !d.asJSON {
+				continue
+			}
 			if !yield(r, err) {
 				return
 			}
 		}
 	}
 	err = d.listRecords(each, true, d.asJSON)
+	if more := len(ids) - defaultLimit; more > 0 && !d.asJSON {
+		fmt.Fprintf(d.stderr, "and %s\n", count(more, "more record", "more records"))
+	}
 	return ids, err
 }
 
