@@ -31,7 +31,7 @@ func readSSHHost(file, home, alias string) (h sshHost, err error) {
 	if err != nil {
 		return h, err
 	}
-	legible, passed := legibleSSHConfig(string(text))
+	legible, passed := legibleSSHConfig(string(text), alias)
 	h.passed = passed
 	config, err := ssh_config.Decode(strings.NewReader(legible))
 	if err != nil {
@@ -41,7 +41,7 @@ func readSSHHost(file, home, alias string) (h sshHost, err error) {
 		value, _ := config.Get(alias, key) // fails for what Decode does not make
 		return strings.Trim(value, `"`)
 	}
-	h.name = strings.NewReplacer("%h", alias, "%%", "%").Replace(get("HostName"))
+	h.name = sshHostName(config, alias)
 	h.user, h.port = get("User"), get("Port")
 	for _, key := range []string{"ProxyJump", "ProxyCommand"} {
 		if value := get(key); value != "" && !strings.EqualFold(value, "none") {
@@ -55,9 +55,15 @@ func readSSHHost(file, home, alias string) (h sshHost, err error) {
 	return h, nil
 }
 
+// sshHostName is the name that a host is given; "": its alias is its name.
+func sshHostName(config *ssh_config.Config, alias string) string {
+	name, _ := config.Get(alias, "HostName") // fails for what Decode does not make
+	return strings.NewReplacer("%h", alias, "%%", "%").Replace(strings.Trim(name, `"`))
+}
+
 // legibleSSHConfig is a configuration as its parser takes it, which knows no quotes around hosts and no tabs between them, and
 // of Match only that it may name hosts. A block for no host takes the place of one under another Match, whose line is passed.
-func legibleSSHConfig(text string) (legible string, passed []string) {
+func legibleSSHConfig(text, alias string) (legible string, passed []string) {
 	var out strings.Builder
 	for line := range strings.Lines(text) {
 		words := sshWords(line)
@@ -68,8 +74,10 @@ func legibleSSHConfig(text string) (legible string, passed []string) {
 		case !strings.EqualFold(words[0], "Match"):
 		case len(words) == 2 && strings.EqualFold(words[1], "all"):
 			line = sshBlock([]string{"*"})
-		case len(words) == 3 && slices.Contains([]string{"host", "originalhost"}, strings.ToLower(words[1])):
+		case len(words) == 3 && strings.EqualFold(words[1], "originalhost"):
 			line = sshBlock(strings.Split(words[2], ","))
+		case len(words) == 3 && strings.EqualFold(words[1], "host"):
+			line = sshBlock(sshMatch(strings.Split(words[2], ","), out.String(), alias))
 		default:
 			passed = append(passed, strings.TrimSpace(line))
 			line = sshBlock(nil)
@@ -77,6 +85,25 @@ func legibleSSHConfig(text string) (legible string, passed []string) {
 		out.WriteString(line)
 	}
 	return out.String(), passed
+}
+
+// sshMatch is a pattern for every host where those of a "Match host" take the name that the lines before it give a host, and
+// otherwise none.
+func sshMatch(patterns []string, before, alias string) []string {
+	config, err := ssh_config.Decode(strings.NewReader(before))
+	if err != nil { // which shows again with the whole
+		return nil
+	}
+	var block ssh_config.Host
+	for _, text := range patterns {
+		if p, err := ssh_config.NewPattern(text); err == nil {
+			block.Patterns = append(block.Patterns, p)
+		}
+	}
+	if !block.Matches(cmp.Or(sshHostName(config, alias), alias)) {
+		return nil
+	}
+	return []string{"*"}
 }
 
 // sshBlock is the line that begins a block for hosts, if any. No host that --ssh takes has a blank in its name.
