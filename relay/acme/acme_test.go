@@ -446,6 +446,23 @@ func TestNoOrderIsMadeUnderSettingsOfBefore(t *testing.T) {
 	}
 }
 
+func TestAnotherAddressReachesTheAccountThatThereIs(t *testing.T) {
+	r := newRig(t, true, false)
+	s := r.settings(t.TempDir())
+	for _, email := range []string{"ops@example.com", "new@example.com", "new@example.com"} {
+		s.Email = email
+		r.client = nil // as behind a restart
+		client, err := r.account(t.Context(), s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		account, err := client.GetReg(t.Context(), "")
+		if want := []string{"mailto:" + email}; err != nil || !slices.Equal(account.Contact, want) {
+			t.Errorf("the account has %+v, %v, not %q", account, err, want)
+		}
+	}
+}
+
 func TestWithoutANameTheFirstCertificateIsShown(t *testing.T) {
 	k := New(Options{})
 	if _, err := k.Certificate(&tls.ClientHelloInfo{}); err == nil {

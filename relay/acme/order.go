@@ -44,16 +44,28 @@ func (k *Keeper) account(ctx context.Context, s Settings) (*acme.Client, error) 
 		Key: key, DirectoryURL: s.Directory, UserAgent: "hooktape", RetryBackoff: backOff,
 		HTTPClient: &http.Client{Transport: k.o.CA, Timeout: answerTime},
 	}}
-	var contact []string
-	if s.Email != "" {
-		contact = []string{"mailto:" + s.Email}
-	}
-	_, err = c.Register(ctx, &acme.Account{Contact: contact}, acme.AcceptTOS)
-	if err != nil && !errors.Is(err, acme.ErrAccountAlreadyExists) {
+	if err := c.register(ctx); err != nil {
 		return nil, err
 	}
 	k.client = c
 	return c.Client, nil
+}
+
+// register makes the account, or tells the CA where it writes to from now on where it has one.
+func (c *client) register(ctx context.Context) error {
+	var account acme.Account
+	if c.of.Email != "" {
+		account.Contact = []string{"mailto:" + c.of.Email}
+	}
+	_, err := c.Register(ctx, &account, acme.AcceptTOS)
+	switch {
+	case !errors.Is(err, acme.ErrAccountAlreadyExists):
+		return err
+	case account.Contact == nil:
+		return nil
+	}
+	_, err = c.UpdateReg(ctx, &account)
+	return err
 }
 
 // backOff is how long acme.Client waits before it sends a request again that failed. One who says that there were too many
