@@ -58,7 +58,7 @@ func (r *replayer) aims(rec *inspect.Playable) ([]aim, error) {
 // goThrough aims at the laptop of a tunnel, to which the agent at its edge leads.
 func (r *replayer) goThrough(a *aim, rec *inspect.Playable) {
 	if r.flags.file != "" {
-		a.unfit = fmt.Sprintf("target %q is a tunnel, and its edge has only what is on its own tape: name another place with --to URL", a.target)
+		a.unfit = fmt.Sprintf("target %q is a tunnel, whose edge sends what is on its own tape: put it there with hooktape import, or name another place with --to URL", a.target)
 		return
 	}
 	a.Dial = func(ctx context.Context) (net.Conn, error) {
