@@ -146,7 +146,8 @@ func (s *Store) copyInto(path string) error {
 		err = guard(into.db.Sync)
 	}
 	if panicked(err) {
-		into.stuck = true
+		into.lose()
+		s.file.lose()
 	}
 	return errors.Join(err, into.close())
 }

@@ -53,11 +53,11 @@ var metaFormat = []byte("format")
 // file is an open bbolt database, and the file below it, so that the lock can be given back whatever state a panic
 // left bbolt in.
 type file struct {
-	db    *bolt.DB
-	os    *os.File
-	info  fs.FileInfo // says which file it is
-	page  int64       // how large a page is: the tape may be older than pageSize
-	stuck bool        // a transaction could not be ended: db.Close would wait for it for ever
+	db   *bolt.DB
+	os   *os.File
+	info fs.FileInfo // says which file it is
+	page int64       // how large a page is: the tape may be older than pageSize
+	locks
 
 	ahead int64 // the file has its blocks up to there, as far as is known. Committer only
 }
@@ -125,7 +125,7 @@ func openBolt(path string, o Options) (*file, error) {
 
 // mapBolt opens path with bbolt. Its errors and panics become ours.
 func mapBolt(path string, o Options, size int) (*file, error) {
-	f := &file{}
+	f := &file{locks: newLocks()}
 	err := guard(func() (err error) {
 		f.db, err = bolt.Open(path, 0o600, &bolt.Options{
 			Timeout:         o.Timeout,
@@ -137,7 +137,9 @@ func mapBolt(path string, o Options, size int) (*file, error) {
 			InitialMmapSize: size,
 			OpenFile: func(name string, flag int, mode os.FileMode) (*os.File, error) {
 				var err error
-				f.os, err = os.OpenFile(name, flag&^os.O_CREATE, mode)
+				if f.os, err = os.OpenFile(name, flag&^os.O_CREATE, mode); err == nil {
+					f.info, err = f.os.Stat()
+				}
 				return f.os, err
 			},
 		})
@@ -156,10 +158,16 @@ func mapBolt(path string, o Options, size int) (*file, error) {
 	case errors.Is(err, berrors.ErrTimeout):
 		pid, command := lockHolder(path)
 		return nil, &LockedError{PID: pid, Command: command}
-	case errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrChecksum), errors.Is(err, berrors.ErrVersionMismatch):
+	case errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrChecksum), errors.Is(err, berrors.ErrVersionMismatch), f.isCutShort():
 		return nil, invalid(path, err)
 	}
 	return nil, err
+}
+
+// isCutShort says whether the file ends within its two meta pages, or too close behind them for any tape. bbolt has no error of
+// its own for that.
+func (f *file) isCutShort() bool {
+	return f.info != nil && 0 < f.info.Size() && f.info.Size() < newPages*slices.Min(pageSizes[:])
 }
 
 // invalid is the error about a file that bbolt does not take for a database: it is damaged, or another thing.
@@ -177,14 +185,12 @@ func invalid(path string, cause error) error {
 func (f *file) atPath(path string) (*file, error) {
 	named, err := os.Stat(path)
 	if err == nil {
-		if f.info, err = f.os.Stat(); err == nil && os.SameFile(named, f.info) {
+		if os.SameFile(named, f.info) {
 			return f, nil
 		}
-	}
-	f.close()
-	if err == nil {
 		err = &LockedError{} // by the one who replaced it, a moment ago
 	}
+	f.close()
 	return nil, err
 }
 
@@ -225,50 +231,6 @@ func mmapSize(readOnly bool) int {
 	}
 	size := initialMmapSize
 	return int(size)
-}
-
-// view runs fn in a read transaction.
-func (f *file) view(fn func(*bolt.Tx) error) error {
-	return guard(func() error {
-		if err := f.hasMeta(); err != nil {
-			return err
-		}
-		return f.db.View(fn)
-	})
-}
-
-// hasMeta is asked before each transaction: where bbolt finds no meta page it panics, and keeps locks that everybody who
-// comes later would wait for.
-func (f *file) hasMeta() error {
-	p := pages{from: f.os, page: f.page}
-	for id := range int64(2) {
-		if _, ok := p.readMeta(id); ok {
-			return nil
-		}
-	}
-	return fmt.Errorf("%w: %w", ErrDamaged, errNoMeta)
-}
-
-// update runs fn in a read-write transaction that is then committed. It returns the transaction's number too.
-func (f *file) update(fn func(*bolt.Tx) error) (txid int, err error) {
-	var tx *bolt.Tx
-	err = guard(func() (err error) {
-		if err = f.hasMeta(); err != nil {
-			return err
-		}
-		if tx, err = f.db.Begin(true); err != nil {
-			return err
-		}
-		txid = tx.ID()
-		if err = fn(tx); err != nil {
-			return errors.Join(err, tx.Rollback())
-		}
-		return tx.Commit()
-	})
-	if panicked(err) {
-		f.stuck = tx == nil || panicked(guard(tx.Rollback))
-	}
-	return txid, err
 }
 
 // whyNotLarger is the error of a commit that failed, or the reason why the file may not grow, if that is why: of that
@@ -338,7 +300,7 @@ func (f *file) writeAhead(top int64) {
 }
 
 func (f *file) close() error {
-	if f.stuck { // still mapped, which alone would keep the lock
+	if f.areLost() { // still mapped, which alone would keep the lock
 		return errors.Join(unlock(f.os), f.os.Close())
 	}
 	return guard(f.db.Close)

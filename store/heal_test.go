@@ -418,6 +418,7 @@ func TestATapeThatLosesItsMetaPagesWhileItIsOpenIsReplaced(t *testing.T) {
 	damages := map[string]func(*os.File) error{
 		"zeroed":    func(f *os.File) error { _, err := f.WriteAt(make([]byte, 2*pageSize), 0); return err },
 		"truncated": func(f *os.File) error { return f.Truncate(0) },
+		"cut":       func(f *os.File) error { return f.Truncate(4096) }, // in the middle of the first page
 		"truncated, and written ahead of": func(f *os.File) error {
 			cut := f.Truncate(0)
 			_, err := f.WriteAt(make([]byte, pageSize), 64*pageSize)
@@ -466,7 +467,9 @@ func TestAFileThatBboltCanNotCloseIsGivenBack(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		f.stuck = stuck
+		if stuck {
+			f.lose()
+		}
 		if err := f.close(); err != nil {
 			t.Fatal(err)
 		}

@@ -60,10 +60,15 @@ func openPages(from io.ReaderAt, size int64) (*pages, error) {
 		p.meta.high = uint64(size / p.page)
 		return p, errNoMeta
 	}
-	if int64(p.meta.high) > size/p.page {
-		return p, fmt.Errorf("it ends at byte %d, but has pages up to %d", size, int64(p.meta.high)*p.page)
+	return p, checkEnd(size, int64(p.meta.high)*p.page)
+}
+
+// checkEnd makes sure that a file is large enough for its pages.
+func checkEnd(size, pages int64) error {
+	if size < pages {
+		return fmt.Errorf("it ends at byte %d, but has pages up to %d", size, pages)
 	}
-	return p, nil
+	return nil
 }
 
 // readMetas says whether there is a meta page of a database whose pages have that size.

@@ -19,7 +19,7 @@ func TestMain(m *testing.M) {
 	if child() {
 		return
 	}
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/hooktape/hooktape/store.(*file).unlessLost.func1"))
 }
 
 // tape is a path for a database that is not there yet.
