@@ -2,7 +2,9 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -83,5 +85,35 @@ func TestShowShowsWhatIsNotDamaged(t *testing.T) {
 	}
 	if out := d.hooktape("show", "last", "--raw"); out.code != exitDone || !strings.HasPrefix(out.stdout, "POST /orders") {
 		t.Errorf("--raw: exit %d\n%s%s", out.code, out.stdout, out.stderr)
+	}
+}
+
+// What of a damaged tape can be read is exported in every form, and the record that can't is named.
+func TestExportLeavesOutWhatIsDamaged(t *testing.T) {
+	d := newDeck(t)
+	var ids []store.ID
+	large := strings.Repeat("0123456789abcdef", 10_000)
+	d.write(func(s *store.Store) {
+		for _, body := range []string{"first", large + "spoilt", large, "last"} {
+			ids = append(ids, put(t, s, store.Record{Source: "shop"}, fmt.Sprintf("POST /orders HTTP/1.1\nHost: x\nContent-Length: %d\n\n%s", len(body), body)))
+		}
+	})
+	content, err := os.ReadFile(d.path)
+	if err == nil {
+		err = os.WriteFile(d.path, bytes.ReplaceAll(content, []byte("spoilt"), []byte("spoxlt")), 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, how := range []string{"--verbatim -o a.warc", "--mask -o a.warc.gz", "-o a.har"} {
+		file := filepath.Join(t.TempDir(), how[strings.LastIndex(how, " ")+1:])
+		how = strings.Replace(how, filepath.Base(file), file, 1)
+		out := d.hooktape(append([]string{"export", "--where", "true"}, strings.Fields(how)...)...)
+		if out.code != exitCannot || !strings.Contains(out.stdout, ": 3 records, ") || strings.Count(out.stderr, ids[1].String()) != 1 || strings.Contains(out.stderr, ids[2].String()) {
+			t.Errorf("%s: exit %d\n%s%s", how, out.code, out.stdout, out.stderr)
+		}
+		if other := newDeck(t); !strings.Contains(other.ok("import", file), ": 3 records, ") {
+			t.Errorf("%s: not all of it is there", how)
+		}
 	}
 }

@@ -199,8 +199,9 @@ func (x *export) run(ctx context.Context) error {
 	if x.masker != nil {
 		defer x.masker.Close()
 	}
-	if err := x.write(ctx, from); err != nil {
-		return err
+	lost := x.write(ctx, from)
+	if lost != nil && !x.isThere(lost) {
+		return lost
 	}
 	x.tellMasked()
 	if x.har != nil && x.har.Left > 0 {
@@ -210,10 +211,16 @@ func (x *export) run(ctx context.Context) error {
 	if x.path != "-" {
 		fmt.Fprintf(x.stdout, "%s: %s, %s\n", clean(x.path), counted(int(x.records), "record"), size(x.bytes))
 	}
-	if x.left > 0 {
+	if x.left > 0 && lost == nil {
 		return &failure{code: exitCannot, hint: "the rest of it was exported; WARC with --verbatim takes them too"}
 	}
-	return nil
+	return lost
+}
+
+// isThere says whether the file is there though err came of writing it: with all that could be read.
+func (x *export) isThere(err error) bool {
+	_, damaged := errors.AsType[*inspect.Problem](err)
+	return damaged && x.records > 0
 }
 
 // mayWrite says whether the file may be made.
@@ -241,7 +248,7 @@ func (x *export) write(ctx context.Context, from io.Reader) error {
 	var lost error
 	fill := func(to *os.File) error {
 		lost = x.copy(ctx, to, from)
-		if _, damaged := errors.AsType[*inspect.Problem](lost); damaged && x.records > 0 {
+		if x.isThere(lost) {
 			return nil
 		}
 		return lost

@@ -39,6 +39,13 @@ func (f tapeFiles) Write(to io.Writer, session store.Session, records iter.Seq[*
 		if recording == nil {
 			continue
 		}
+		switch lost := recording.Readable(); { // half of it would take what comes behind it for its own
+		case lost == nil:
+		case damaged(lost) != nil:
+			return lost
+		default:
+			continue
+		}
 		recording.Path = cmp.Or(recording.Path, paths[recording.Source])
 		if err := w.Write(recording); err != nil {
 			return err

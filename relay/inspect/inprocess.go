@@ -46,6 +46,9 @@ func (a *pipedAnswer) serve(h http.Handler, r *http.Request) {
 	defer func() {
 		cause := recover()
 		a.WriteHeader(http.StatusOK)
+		if cause == http.ErrAbortHandler { // over a socket nobody is told more either
+			cause = "not all of it can be read"
+		}
 		if cause != nil {
 			a.in.CloseWithError(fmt.Errorf("the answer broke off: %v", cause))
 			return

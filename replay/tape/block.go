@@ -82,6 +82,14 @@ func (b Block) writeTo(w io.Writer) error {
 	return err
 }
 
+// check says why not all of the bytes can be had.
+func (b Block) check() error {
+	if b.open == nil {
+		return nil
+	}
+	return b.writeTo(io.Discard)
+}
+
 // wholeReader gives exactly so many bytes.
 type wholeReader struct {
 	io.ReadCloser

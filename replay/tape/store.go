@@ -47,6 +47,30 @@ func Of(s *store.Store, rec *store.Record) (*Recording, error) {
 	return r, errors.Join(err, lost)
 }
 
+// Readable says why not all bytes of a recording can be read; nil: they can.
+func (r *Recording) Readable() error {
+	if err := r.Request.check(); err != nil {
+		return fmt.Errorf("record %s: %s: %w", r.ID, partRequest, err)
+	}
+	if a := r.Answer; a != nil && a.FromAttempt == 0 { // else its bytes are the attempt's
+		if err := a.Response.check(); err != nil {
+			return fmt.Errorf("record %s: %s: %w", r.ID, partAnswer, err)
+		}
+	}
+	for i := range r.Attempts {
+		a := &r.Attempts[i]
+		if a.Sent != nil {
+			if err := a.Sent.check(); err != nil {
+				return fmt.Errorf("record %s: %s %d: %w", r.ID, partSent, a.Number, err)
+			}
+		}
+		if err := a.Response.check(); err != nil {
+			return fmt.Errorf("record %s: %s %d: %w", r.ID, partResponse, a.Number, err)
+		}
+	}
+	return nil
+}
+
 // blockOf reads raw bytes from where they are.
 func blockOf(s *store.Store, raw store.Raw) Block {
 	if raw.Pieces == (store.ID{}) {
