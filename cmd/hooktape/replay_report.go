@@ -58,6 +58,9 @@ const (
 	unreportedBytes = 64 << 20
 	// batch is how many attempts are put on the tape at once: one commit for all of them.
 	batch = 128
+	// batchWait is how long the first of them waits for others: less than anybody notices, and long enough for many where a
+	// commit costs more than a send.
+	batchWait = 5 * time.Millisecond
 )
 
 // newReporter begins the reports that are asked for.
@@ -116,12 +119,22 @@ func (r *reporter) run() {
 	}
 }
 
-// gather waits for an outcome and takes those with it that have come meanwhile. It is nil behind the last.
+// gather waits for an outcome and takes those with it that come soon. It is nil behind the last.
 func (r *reporter) gather() []played {
-	var some []played
-	for p := range r.came {
-		if some = append(some, p); len(some) == batch || len(r.came) == 0 {
-			break
+	first, more := <-r.came
+	if !more {
+		return nil
+	}
+	some := []played{first}
+	for enough := time.After(batchWait); len(some) < batch; {
+		select {
+		case p, more := <-r.came:
+			if !more {
+				return some
+			}
+			some = append(some, p)
+		case <-enough:
+			return some
 		}
 	}
 	return some
