@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"runtime/debug"
 	"sync"
 	"testing"
 	"time"
@@ -19,6 +20,7 @@ const replayPer = 200
 // responses read and compared with those of then, against as many raw connections that write prebuilt bytes and read the
 // responses to their ends, which they look for in the Content-Length.
 func BenchmarkReplay(b *testing.B) {
+	defer debug.SetGCPercent(debug.SetGCPercent(GCPercent)) // as the command has it
 	for _, senders := range []int{1, 16, 64} {
 		b.Run(fmt.Sprintf("senders=%d", senders), func(b *testing.B) {
 			peer, recorded := wiretest.Start(b), wiretest.Request()

@@ -44,6 +44,11 @@ const (
 	lead = time.Second
 )
 
+// GCPercent is how rarely a program that goes through a tape should have its memory collected (runtime/debug.SetGCPercent).
+// It soon drops nearly all that it makes, and keeps a few megabytes: with the usual 100 it would collect these dozens of
+// times a second.
+const GCPercent = 400
+
 // Run sends all shots, in their order, each when it is due. It returns when all
 // are sent, or nothing is under way any more: the error is the first of shots, of
 // a Prepare or of a Send, or the cause of ctx. Shots that came before an error of

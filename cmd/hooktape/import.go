@@ -38,7 +38,10 @@ else is imported, and the exit code is 3.`,
 			}
 			return nil
 		},
-		RunE: func(c *cobra.Command, args []string) error { return m.run(c.Context(), args[0]) },
+		RunE: func(c *cobra.Command, args []string) error {
+			e.goesThroughTape()
+			return m.run(c.Context(), args[0])
+		},
 	}
 	flags := c.Flags()
 	flags.StringVar(&m.session, "session", "", "name of the session that is made")

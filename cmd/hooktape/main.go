@@ -10,9 +10,12 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/hooktape/hooktape/replay"
 )
 
 func main() {
@@ -29,6 +32,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	e := &env{
 		stdin: stdin, stdout: stdout, stderr: stderr,
 		lookup: os.LookupEnv, getwd: os.Getwd, executable: os.Executable, now: time.Now, hangups: hangups,
+		rarely: collectRarely,
 	}
 	return e.execute(ctx, args)
 }
@@ -41,6 +45,23 @@ func hangups() (signals <-chan os.Signal, stop func()) {
 	return c, func() { signal.Stop(c) }
 }
 
+// collectRarely has memory collected as rarely as is good for a command that goes through a tape, unless the user has said
+// how it is. With much of it in use it is collected as often as ever.
+func collectRarely() {
+	const most = 512 << 20 // bytes: where memory is scarce, as in CI, there is that much
+	if os.Getenv("GOGC")+os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetGCPercent(replay.GCPercent)
+		debug.SetMemoryLimit(most)
+	}
+}
+
+// goesThroughTape is what a command says that handles record after record, and ends behind the last.
+func (e *env) goesThroughTape() {
+	if e.rarely != nil {
+		e.rarely()
+	}
+}
+
 // env is the outside world as a command sees it, and the flags that all
 // commands share.
 type env struct {
@@ -51,6 +72,7 @@ type env struct {
 	executable     func() (string, error) // the path of this program
 	now            func() time.Time
 	hangups        func() (signals <-chan os.Signal, stop func())
+	rarely         func() // has memory collected more rarely; nil: nothing does
 
 	data   string // --data, or HOOKTAPE_DATA
 	name   string // --name

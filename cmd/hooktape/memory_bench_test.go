@@ -9,12 +9,14 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"runtime/metrics"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/hooktape/hooktape/replay"
 	tapefile "github.com/hooktape/hooktape/replay/tape"
 	"github.com/hooktape/hooktape/store"
 )
@@ -77,6 +79,7 @@ func BenchmarkSessionCommands(b *testing.B) {
 			}
 		})
 	}
+	defer debug.SetGCPercent(debug.SetGCPercent(replay.GCPercent)) // as the commands that follow have it
 	b.Run("import", func(b *testing.B) {
 		b.SetBytes(info.Size())
 		for b.Loop() {

@@ -88,6 +88,7 @@ func newReplay(e *env) *cobra.Command {
   hooktape replay last --set json.order.id=17 --expect 'response.status == 200'
   hooktape replay last --vary variations.hcl --show 'length(response.json.data)'`,
 		RunE: func(c *cobra.Command, args []string) error {
+			e.goesThroughTape()
 			if f.session() && !c.Flags().Changed("limit") {
 				f.chosen.limit = 0 // a session is sent whole
 			}
