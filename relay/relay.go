@@ -302,10 +302,10 @@ func (a *Agent) Run(ctx context.Context, listeners ...net.Listener) error {
 	close(a.stopping)
 	began := a.now()
 	a.tellStopping()
-	grace, cancel := context.WithTimeout(context.Background(), a.grace)
+	defer time.AfterFunc(a.grace, a.stop).Stop()
+	last, cancel := context.WithTimeout(context.Background(), a.grace+lastAnswers)
 	defer cancel()
-	defer context.AfterFunc(grace, a.stop)()
-	a.shutDown(grace)
+	a.shutDown(last)
 	for ; serving > 0; serving-- {
 		if err := <-ended; cause == nil && !errors.Is(err, wire.ErrServerClosed) {
 			cause = err
@@ -356,11 +356,15 @@ func (a *Agent) serveOn(listeners []net.Listener) (serving int, ended <-chan err
 	return serving, errs
 }
 
-// shutDown ends the servers. What they cut off at the end of the grace is on the tape.
-func (a *Agent) shutDown(grace context.Context) {
+// lastAnswers is how much longer senders have for their answers when the grace is over and no attempt goes on: hooktape
+// takes over, and says so. It takes a commit; docker kills two seconds behind the grace of the container file.
+const lastAnswers = time.Second
+
+// shutDown ends the servers. What they cut off when ctx ends is on the tape.
+func (a *Agent) shutDown(ctx context.Context) {
 	var all sync.WaitGroup
 	for _, s := range []*wire.Server{a.server, a.inner, a.asked} {
-		all.Go(func() { _ = s.Shutdown(grace) })
+		all.Go(func() { _ = s.Shutdown(ctx) })
 	}
 	all.Wait()
 }

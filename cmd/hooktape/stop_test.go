@@ -75,6 +75,42 @@ func TestWhatDoesNotFinishWithinTheGraceStaysPending(t *testing.T) {
 	}
 }
 
+// Whose request is with the app when the grace is over hears that hooktape delivers it, and need not send it again. A
+// machine that stands still for a second keeps it from that, but not each time.
+func TestSendersAreAnsweredWhenTheGraceIsOver(t *testing.T) {
+	t.Parallel()
+	for range 5 {
+		if bytes.HasPrefix(answerOfAStop(t), []byte("HTTP/1.1 200 ")) {
+			return
+		}
+	}
+	t.Error("senders got no answer")
+}
+
+// answerOfAStop is what a sender gets whose app gives no answer, when the agent stops. Its delivery stays pending.
+func answerOfAStop(t *testing.T) []byte {
+	app := startApp(t)
+	app.hold()
+	defer app.letGo()
+	u := newUser(t)
+	agent := u.start("run", "--config", u.writes("hooktape.hcl", passingOn(app.addr)), "--grace", "50ms")
+	answered := make(chan []byte, 1)
+	go func() {
+		answers, _ := exchange(agent.addr, mustRead(t, "../../testdata/http/form-body.http"), inOneWrite)
+		answered <- bytes.Join(answers, nil)
+	}()
+	if _, err := app.await(1); err != nil {
+		t.Fatal(err)
+	}
+	if err := agent.stop(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if out := u.run("deliveries", "list", "--json"); !bytes.Contains(out, []byte(`"state":"pending"`)) {
+		t.Errorf("after the stop: %s", out)
+	}
+	return <-answered
+}
+
 // startStopping starts an agent, has a request come that the app does not answer, and tells the agent to stop. What it
 // gives is closed when the sender has an answer, or none is to come.
 func (u *user) startStopping(app *rawApp) (agent *agentProcess, answered <-chan struct{}) {
