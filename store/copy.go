@@ -80,12 +80,12 @@ func (o *Options) rename(from, to string) error {
 	return Rename(from, to)
 }
 
-// syncFolder is syncFolder where syncs are done.
+// syncFolder is SyncFolder where syncs are done.
 func (o *Options) syncFolder(folder string) error {
 	if o.NoSync {
 		return nil
 	}
-	return syncFolder(folder)
+	return SyncFolder(folder)
 }
 
 // Rename gives a file that is synced its name, in the place of another one if there is one, so that the name survives
@@ -94,7 +94,7 @@ func Rename(from, to string) error {
 	if err := os.Rename(from, to); err != nil {
 		return err
 	}
-	return syncFolder(filepath.Dir(to))
+	return SyncFolder(filepath.Dir(to))
 }
 
 // RenameNew is Rename to a name that nobody has: the error wraps fs.ErrExist where somebody has it, however late they
@@ -113,7 +113,7 @@ func RenameNew(from, to string) error {
 	if err != nil {
 		return err
 	}
-	return syncFolder(filepath.Dir(to))
+	return SyncFolder(filepath.Dir(to))
 }
 
 // reserveName makes an empty file beside path that only its owner can read.

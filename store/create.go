@@ -37,7 +37,7 @@ func create(path string, o Options) error {
 	if err := place(temp.Name(), path); err != nil || o.NoSync {
 		return err
 	}
-	return syncFolder(folder)
+	return SyncFolder(folder)
 }
 
 // place gives a new file its name, unless another process was faster. Some file systems can't link.
@@ -63,11 +63,11 @@ func makeFolder(folder string) error {
 	if err := os.Mkdir(folder, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	return syncFolder(parent)
+	return SyncFolder(parent)
 }
 
-// syncFolder makes sure that the names in a folder survive a power cut. Windows has no such call.
-func syncFolder(folder string) error {
+// SyncFolder makes sure that the names in a folder survive a power cut. Windows has no such call.
+func SyncFolder(folder string) error {
 	if runtime.GOOS == "windows" {
 		return nil
 	}

@@ -5,7 +5,10 @@ import (
 	"errors"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
+
+	"github.com/hooktape/hooktape/store"
 )
 
 // Append puts a recording behind all others of the WARC file at path, compressed where the file is, whatever its name
@@ -31,7 +34,10 @@ func appendTo(file *os.File, info Info, r *Recording) error {
 	if err := errors.Join(endRecord(file, w, end), w.Write(r), w.Close(), file.Sync()); err != nil {
 		return errors.Join(err, file.Truncate(end)) // half a WARC record would swallow what comes behind it
 	}
-	return nil
+	if end > 0 {
+		return nil
+	}
+	return store.SyncFolder(filepath.Dir(file.Name())) // its name may be as new
 }
 
 // endRecord ends half a WARC record: one that was being appended when the process was killed. Of one that is compressed,
