@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -568,6 +570,32 @@ func TestALaptopThatIsReplacedLeavesTheCopiesOfItsSuccessor(t *testing.T) {
 	}
 	if copies, err := edge.store.Copies(); err != nil || !slices.Equal(copies["alice"], wanted) {
 		t.Errorf("copies %v, %v", copies, err)
+	}
+}
+
+func TestTunnelsNeedTLSBeyondThisMachine(t *testing.T) {
+	e := new(edge)
+	e.apply(edgeConfig(time.Minute).Edge)
+	r := &http.Request{Header: http.Header{
+		"Sec-Websocket-Protocol": {"hooktape.1"}, "Authorization": {"Bearer " + tokenOfTests},
+	}}
+	for _, tt := range []struct {
+		from sender
+		no   *notAdmitted // but for what is said
+	}{
+		{sender{remote: "127.0.0.1:4000"}, nil},
+		{sender{remote: "[::1]:4000"}, nil},
+		{sender{remote: "192.0.2.1:4000"}, &notAdmitted{kind: forPlain, status: http.StatusForbidden, tell: true}},
+		{sender{remote: "[2001:db8::1]:4000"}, &notAdmitted{kind: forPlain, status: http.StatusForbidden, tell: true}},
+		{sender{remote: "192.0.2.1:4000", tls: true}, nil}, // also where a trusted proxy says so
+	} {
+		_, no := e.admit(r, tt.from, time.Now())
+		if no != nil {
+			no.reason = ""
+		}
+		if !reflect.DeepEqual(no, tt.no) {
+			t.Errorf("%+v: %+v, not %+v", tt.from, no, tt.no)
+		}
 	}
 }
 

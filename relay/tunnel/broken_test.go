@@ -55,7 +55,7 @@ func TestABrokenLaptopIsCutOff(t *testing.T) {
 		{"no frame", binaryMessage, []byte("GET / HTTP/1.1\r\n\r\n"), errNonsense},
 		{"a ping, of which a flood costs a goroutine each", binaryMessage, frame(kindPing, flagSYN, 0, nil), errNonsense},
 		{"that nothing may be opened", binaryMessage, frame(kindGoAway, 0, 0, nil), errNonsense},
-		{"a message that is too large", binaryMessage, make([]byte, messageMost+1), nil},
+		{"a message that is too large", binaryMessage, make([]byte, messageMost+1), errTooLarge},
 		{"a second stream", binaryMessage, append(open(1), open(3)...), errUninvited},
 		{"more than the window of a stream", binaryMessage, append(open(1), frame(kindData, 0, 1, make([]byte, 300<<10))...), nil},
 		{"an endless hello", binaryMessage, append(open(1), frame(kindData, 0, 1, []byte{0xff, 0xff, 0xff, 0xff})...), errTalk},

@@ -33,6 +33,7 @@ var (
 	errSilent   = errors.New("nothing came any more")
 	errStuck    = errors.New("nothing could be written any more")
 	errText     = fmt.Errorf("%w: it sent a message of text", ErrBroken)
+	errTooLarge = fmt.Errorf("%w: it sent a message of more than %d bytes", ErrBroken, messageMost)
 	errNonsense = fmt.Errorf("%w: it sent a frame that is none", ErrBroken)
 	errEnded    = errors.New("it was ended")
 	errHungUp   = errors.New("the other end closed the connection")
@@ -149,6 +150,8 @@ func (c *carrier) plain(err error) error {
 		return &RefusedError{Taken, closed.Text}
 	case ok:
 		return fmt.Errorf("the other end closed it: %w", closed)
+	case errors.Is(err, websocket.ErrReadLimit):
+		return errTooLarge
 	case isTimeout(err):
 		return fmt.Errorf("%w for %s", errSilent, c.timing.Silence)
 	}
