@@ -257,7 +257,7 @@ func (s *Store) evictable(r Retention, now time.Time, n int) (ids []ID, stay kee
 		}
 		if !(owing && owed(tx, &deliveries, id)) && !(pins && members.some(tx, id, anyRow)) {
 			ids = append(ids, id) // the committer looks closer
-			over -= int64(len(v))
+			over -= weight(k, v)
 		}
 		s.evictor.at, _ = step(id, 1)
 		return len(ids) == n && w.end()
@@ -267,6 +267,19 @@ func (s *Store) evictable(r Retention, now time.Time, n int) (ids []ID, stay kee
 		}
 	}
 	return ids, stays(now, release == 0), nil
+}
+
+// weight is about what a record takes in the file: its row, or what it has in pieces, whichever is more.
+func weight(k, v []byte) int64 {
+	var facts removalFacts
+	if _, err := unpack(k, v, &facts); err != nil {
+		return int64(len(v))
+	}
+	taken := facts.Size
+	if facts.Answer != nil {
+		taken += facts.Answer.Size
+	}
+	return max(taken, int64(len(v)))
 }
 
 // evictableRefused finds the oldest refused records, when all of them weigh more than budget.

@@ -126,6 +126,19 @@ func TestTheOldestGoWhenTheTapeIsTooLarge(t *testing.T) {
 	}
 }
 
+// TestOnlyAsManyLargeRecordsGoAsAreTooMuch: what is in pieces weighs what it takes.
+func TestOnlyAsManyLargeRecordsGoAsAreTooMuch(t *testing.T) {
+	const size = 8 << 20
+	s, _ := bounded(t, Retention{MaxSize: size})
+	for n := range int64(20) {
+		answered(t, s, Accepted, 1<<20)
+		s.evictAll()
+		if st := s.Stats(); st.Used > size || st.Records < min(n+1, 5) {
+			t.Fatalf("behind record %d there are %d, which take %d", n+1, st.Records, st.Used)
+		}
+	}
+}
+
 func TestPendingAndUnansweredRecordsStay(t *testing.T) {
 	s, now := bounded(t, Retention{MaxAge: time.Minute})
 	owed := answered(t, s, Accepted, 10, Delivery{Target: "app"})
