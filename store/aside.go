@@ -33,12 +33,18 @@ func (s *Store) setAside(before fs.FileInfo, cause error) error {
 	if err != nil {
 		return errors.Join(cause, err)
 	}
-	if err := create(s.path, s.options); err != nil { // the disk is full, perhaps: it is tried again
+	fill := func(tx *bolt.Tx) error {
+		if err := layOut(tx); err != nil {
+			return err
+		}
+		return carryMeta(tx, aside)
+	}
+	if err := create(s.path, s.options, fill); err != nil { // the disk is full, perhaps: it is tried again
 		return errors.Join(cause, err, RenameNew(aside, s.path))
 	}
 	s.aside.Add(1)
 	s.options.Log("tape is damaged and was set aside, recording goes on in a new one; hooktape salvage copies what can be read", "path", s.path, "aside", aside, "error", cause)
-	return s.carryMeta(aside)
+	return nil
 }
 
 // freeName is name, or name with a number when there is such a file already.
@@ -56,7 +62,7 @@ func freeName(name string) (string, error) {
 
 // carryMeta copies what PutMeta has put into the database set aside, the sources, and the sessions that capture, as far
 // as it can be read.
-func (s *Store) carryMeta(aside string) error {
+func carryMeta(tx *bolt.Tx, aside string) error {
 	f, err := os.Open(aside)
 	if err != nil {
 		return nil // then there is nothing to carry
@@ -70,31 +76,27 @@ func (s *Store) carryMeta(aside string) error {
 	if err != nil {
 		return nil
 	}
-	into, err := openFile(s.path, s.options)
+	var errs []error
+	w := &pageWalk{pages: p, only: []string{string(bucketMeta), string(bucketSources), string(bucketSessions)}, damaged: func(error) {}, seen: map[uint64]bool{}}
+	w.row = func(bucket string, k, v []byte) {
+		if _, err := verify(k, v); err == nil && checksummed(bucket, k) {
+			errs = append(errs, carryRow(tx, bucket, k, v))
+		}
+	}
+	w.all()
+	return errors.Join(errs...)
+}
+
+// carryRow copies a row of one of those buckets.
+func carryRow(tx *bolt.Tx, bucket string, k, v []byte) error {
+	if bucket == string(bucketSessions) {
+		return carrySession(tx, k, v)
+	}
+	b, err := bucketToFill(tx, []byte(bucket))
 	if err != nil {
 		return err
 	}
-	_, err = into.update(func(tx *bolt.Tx) error {
-		var errs []error
-		w := &pageWalk{pages: p, only: []string{string(bucketMeta), string(bucketSources), string(bucketSessions)}, damaged: func(error) {}, seen: map[uint64]bool{}}
-		w.row = func(bucket string, k, v []byte) {
-			if _, err := verify(k, v); err != nil || !checksummed(bucket, k) {
-				return
-			}
-			if bucket == string(bucketSessions) {
-				errs = append(errs, carrySession(tx, k, v))
-				return
-			}
-			b, err := bucketToFill(tx, []byte(bucket))
-			if err == nil {
-				err = b.Put(bytes.Clone(k), bytes.Clone(v))
-			}
-			errs = append(errs, err)
-		}
-		w.all()
-		return errors.Join(errs...)
-	})
-	return errors.Join(err, into.close())
+	return b.Put(bytes.Clone(k), bytes.Clone(v))
 }
 
 // carrySession makes a session of another tape anew in this one, without its records, when it captures.

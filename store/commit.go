@@ -167,7 +167,9 @@ func (s *Store) transact(group []*Commit) error {
 	if t.applied && s.file != nil {
 		err = s.file.whyNotLarger(err)
 	}
-	s.spoil(group, err)
+	if s.aside.Load() == aside { // else it was not in the file that is open now
+		s.spoil(group, err)
+	}
 	if s.aside.Load() > aside && s.file != nil {
 		return s.transact(group) // into the new database
 	}

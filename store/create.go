@@ -10,9 +10,9 @@ import (
 	bolt "go.etcd.io/bbolt"
 )
 
-// create makes a database with its buckets where there is none: under another name first, so that a power cut never
-// leaves half of one.
-func create(path string, o Options) error {
+// create makes a database where there is none, with what fill puts into it: under another name first, so that neither a power
+// cut nor a full disk leaves half of one.
+func create(path string, o Options, fill func(*bolt.Tx) error) error {
 	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
@@ -30,7 +30,7 @@ func create(path string, o Options) error {
 	if err != nil {
 		return err
 	}
-	_, err = f.update(layOut)
+	_, err = f.update(fill)
 	if err := errors.Join(err, f.close()); err != nil {
 		return err
 	}

@@ -331,6 +331,21 @@ func TestACommitThatIsThereAfterAllEndsARowOfFailures(t *testing.T) {
 	}
 }
 
+func TestTheTapeThatTookTheDamagedOnesPlaceIsKept(t *testing.T) {
+	s, err := Open(filepath.Join(t.TempDir(), "tape.db"), Options{SetAside: true, NoSync: true})
+	noProblem(t, err)
+	defer s.Close()
+	mustAppend(t, s)
+	noProblem(t, s.Sync())
+	s.spoiled = spoiledMax - 1
+	_, err = s.file.os.WriteAt(make([]byte, 2*pageSize), 0)
+	noProblem(t, err)
+	mustAppend(t, s)
+	if n := s.aside.Load(); n != 1 {
+		t.Errorf("%d were set aside", n)
+	}
+}
+
 // TestACommitIsNotTakenForThereInAnotherDatabase: the young tape that it went into is set aside, and the new one has as many
 // transactions.
 func TestACommitIsNotTakenForThereInAnotherDatabase(t *testing.T) {
@@ -459,7 +474,7 @@ func TestATapeThatLosesItsMetaPagesWhileItIsOpenIsReplaced(t *testing.T) {
 // Its mapped memory keeps the file open, and with it the lock.
 func TestAFileThatBboltCanNotCloseIsGivenBack(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "tape.db")
-	if err := create(path, Options{}); err != nil {
+	if err := create(path, Options{}, layOut); err != nil {
 		t.Fatal(err)
 	}
 	for _, stuck := range []bool{true, false} {
@@ -479,7 +494,7 @@ func TestAFileThatBboltCanNotCloseIsGivenBack(t *testing.T) {
 // What panicked in bbolt's opening left the file mapped too.
 func TestATapeThatCouldNotBeOpenedCanBeOnceItIsWhole(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "tape.db")
-	noProblem(t, create(path, Options{}))
+	noProblem(t, create(path, Options{}, layOut))
 	whole, err := os.ReadFile(path)
 	noProblem(t, err)
 	p, err := openPages(bytes.NewReader(whole), int64(len(whole)))

@@ -142,7 +142,7 @@ func (s *Store) begin() (last ID, err error) {
 	if s.options.ReadOnly {
 		return s.load()
 	}
-	if err := create(s.path, s.options); err != nil {
+	if err := create(s.path, s.options, layOut); err != nil {
 		return ID{}, err
 	}
 	if last, err = s.load(); err != nil {
