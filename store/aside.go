@@ -73,9 +73,10 @@ func carryMeta(tx *bolt.Tx, aside string) error {
 		return nil
 	}
 	p, err := openPages(f, info.Size())
-	if err != nil {
-		return nil
+	if errors.Is(err, errNoMeta) {
+		return nil // nothing leads to it
 	}
+	p.meta.high = min(p.meta.high, uint64(p.size/p.page)) // it may have been cut
 	var errs []error
 	w := &pageWalk{pages: p, only: []string{string(bucketMeta), string(bucketSources), string(bucketSessions)}, damaged: func(error) {}, seen: map[uint64]bool{}}
 	w.row = func(bucket string, k, v []byte) {

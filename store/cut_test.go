@@ -93,6 +93,27 @@ func TestATapeThatIsCutWhileManyUseItHoldsUpNobody(t *testing.T) {
 	}
 }
 
+// TestWhatACutTapeKnewIsInTheNewOne: what leads to it is in the half that is left.
+func TestWhatACutTapeKnewIsInTheNewOne(t *testing.T) {
+	s, err := Open(filepath.Join(t.TempDir(), "tape.db"), Options{SetAside: true, NoSync: true})
+	noProblem(t, err)
+	defer s.Close()
+	noProblem(t, s.PutToken(Token{Name: "laptop"}))
+	_, c := appendBytes(s, make([]byte, 1<<20))
+	noProblem(t, c.Wait())
+	half := s.file.top() / 2
+	for p := (&pages{}); int64(p.meta.root)*pageSize >= half || p.meta.root == 0; { // until it is in a page that was free
+		noProblem(t, s.PutMeta("key", []byte("value")))
+		p, err = s.file.pages()
+		noProblem(t, err)
+	}
+	noProblem(t, s.file.os.Truncate(half))
+	mustAppend(t, s)
+	if tokens, err := s.Tokens(); err != nil || len(tokens) != 1 || s.aside.Load() != 1 {
+		t.Errorf("tokens %v, %v; %d were set aside", tokens, err, s.aside.Load())
+	}
+}
+
 // alsoChange does something else when it is applied for the first time.
 type alsoChange struct {
 	change
