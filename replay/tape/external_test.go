@@ -161,6 +161,8 @@ func oddRequests(t testing.TB) (all []*Recording) {
 		"GET /odd-host HTTP/1.1\r\nHost: a..b\r\n\r\n",
 		"GET /odd-port HTTP/1.1\r\nHost: shop.test:70000\r\n\r\n",
 		"GET /address HTTP/1.1\r\nHost: [2001:db8::1]:8080\r\n\r\n",
+		"GET /odd-address HTTP/1.1\r\nHost: [192.0.2.1]\r\n\r\n",
+		"GET /no-address HTTP/1.1\r\nHost: [::::]:80\r\n\r\n",
 		"OPTIONS * HTTP/1.1\r\nHost: shop.test\r\n\r\n",
 		"GET http://shop.test/absolute?%zz HTTP/1.1\r\nHost: shop.test\r\n\r\n",
 		"GET /\xd0\xb6\xff|{} HTTP/1.1\r\nHost: shop_1.test:80\r\nX-Latin: caf\xe9\r\n\r\n",
@@ -209,7 +211,8 @@ for x in log["entries"]:
 	got := output(t, "python3", "-c", script, name)
 	for _, want := range []string{
 		"POST https://shop.test/in?a=b%20c&token=x 200 6f6b\n", "GET http://host.invalid/no-host 0 ", "GET http://host.invalid/odd-host 0 ",
-		"GET http://host.invalid/odd-port 0 ", "GET http://[2001:db8::1]:8080/address 0 ", "OPTIONS http://shop.test/* 0 ",
+		"GET http://host.invalid/odd-port 0 ", "GET http://[2001:db8::1]:8080/address 0 ", "GET http://host.invalid/odd-address 0 ",
+		"GET http://host.invalid/no-address 0 ", "OPTIONS http://shop.test/* 0 ",
 		"GET http://shop_1.test:80/%D0%B6%FF%7C%7B%7D 0 ",
 	} {
 		if !strings.Contains(got, want) {

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	stdjson "encoding/json"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"regexp"
 	"strconv"
@@ -164,7 +165,7 @@ func harURL(r *Recording) string {
 	return cleanURI(scheme + host + "/" + strings.TrimPrefix(r.Target, "/"))
 }
 
-var hostPattern = regexp.MustCompile(`^(?:[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*\.?|\[[0-9A-Fa-f:.]+\])(?::([0-9]+))?$`)
+var hostPattern = regexp.MustCompile(`^(?:[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*\.?|\[([0-9A-Fa-f:.]+)\])(?::([0-9]+))?$`)
 
 // mayBeHost says whether a text is the name or address of a host, and a port where there is one.
 func mayBeHost(text string) bool {
@@ -172,8 +173,12 @@ func mayBeHost(text string) bool {
 	if found == nil || len(text) > 255 {
 		return false
 	}
-	_, err := strconv.ParseUint(found[1], 10, 16)
-	return found[1] == "" || err == nil
+	address, port := found[1], found[2]
+	if ip, err := netip.ParseAddr(address); address != "" && (err != nil || !ip.Is6()) {
+		return false
+	}
+	_, err := strconv.ParseUint(port, 10, 16)
+	return port == "" || err == nil
 }
 
 // newHARPost is a body as postData. It has no encoding there: what is no text is said to be base64 in the words that other
