@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -114,19 +115,27 @@ func (r *replayer) rowOf(p *played, response *replay.Response, took time.Duratio
 	return of
 }
 
-// memberPattern finds the name of the part that an expression ends with.
-var memberPattern = regexp.MustCompile(`(?:\.|\[")([\w-]+)(?:"\])?\s*$`)
+// memberPattern finds the names of what an expression reads, with indexes behind them.
+var memberPattern = regexp.MustCompile(`(?:\.|\[")([\w-]+)(?:"\])?(?:\[(?:\d+|\*)\]|\.\*|\s)*`)
 
-// masked is the value of an expression as people see it.
+// factPattern finds what functions and comparisons tell of a secret: its length, or whether it is there.
+var factPattern = regexp.MustCompile(`^(?:true|false|-|\d{1,5})$`)
+
+// masked is the value of an expression as people see it. What a function makes of a secret is one, too.
 func (r *replayer) masked(x *expr.Expr, value string) string {
 	if r.flags.reveal {
 		return value
 	}
-	name := ""
-	if found := memberPattern.FindStringSubmatch(x.Source()); found != nil {
-		name = found[1]
+	source := x.Source()
+	for _, at := range memberPattern.FindAllStringSubmatchIndex(source, -1) {
+		rest := source[at[1]:]
+		switch {
+		case strings.HasPrefix(rest, "."), strings.HasPrefix(rest, `["`): // what is in it has a name of its own
+		case rest == "", !factPattern.MatchString(value):
+			value = r.names.Field(source[at[2]:at[3]], value)
+		}
 	}
-	return string(r.names.Body("", []byte(r.names.Field(name, value))))
+	return string(r.names.Body("", []byte(r.names.Field("", value))))
 }
 
 // variedJSON is what --json tells beside the rest of a send that is one of several variations.
