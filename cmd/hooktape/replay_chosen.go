@@ -70,7 +70,9 @@ func (r *replayer) leavesOut(rec *inspect.Playable, into *leftOut) bool {
 		return false
 	case r.accepted && rec.Verdict != store.Accepted:
 		into.Unaccepted++
-		r.verdicts[rec.Verdict] = true
+		if slices.Contains(verdicts, rec.Verdict) { // a tape file may say anything
+			r.verdicts[rec.Verdict] = true
+		}
 		return true
 	case rec.Outbound && r.flags.session() && r.filter.Source == "":
 		into.Outbound++
@@ -82,14 +84,17 @@ func (r *replayer) leavesOut(rec *inspect.Playable, into *leftOut) bool {
 	return false
 }
 
-// refused are the verdicts of what was left out as not accepted, as --verdict takes them.
+// refused says how what was left out as not accepted is sent; "": it has no verdict that --verdict takes.
 func (r *replayer) refused() string {
 	var all []string
 	for verdict := range r.verdicts {
 		all = append(all, string(verdict))
 	}
+	if all == nil {
+		return ""
+	}
 	slices.Sort(all)
-	return strings.Join(all, ",")
+	return "--verdict " + strings.Join(all, ",") + " sends them"
 }
 
 // hasTargets says whether a source is known to have targets.

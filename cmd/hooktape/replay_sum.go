@@ -38,7 +38,7 @@ func (r *replayer) sum() error {
 	case r.found == 0 && r.left.Outbound > 0:
 		return cannot("--source NAME sends those of one source", "replay: these records are calls that the app made to others, nothing was sent")
 	case r.found == 0 && r.left.Unaccepted > 0:
-		return cannot("--verdict "+r.refused()+" sends them", "replay: none of these records was accepted, nothing was sent")
+		return cannot(r.refused(), "replay: none of these records was accepted, nothing was sent")
 	case r.found == 0 && r.flags.file != "":
 		return cannot("", "replay: no record of %s is like that, nothing was sent", clean(r.flags.file))
 	case r.found == 0 && r.flags.session():
@@ -70,7 +70,11 @@ func (r *replayer) notes() {
 		fmt.Fprintf(r.env.stderr, "%s left out that the config meant for no target: --undelivered sends them\n", count(n, "record was", "records were"))
 	}
 	if n := r.left.Unaccepted; n > 0 {
-		fmt.Fprintf(r.env.stderr, "%s left out as not accepted: --verdict %s sends them\n", count(n, "record was", "records were"), r.refused())
+		how := r.refused()
+		if how != "" {
+			how = ": " + how
+		}
+		fmt.Fprintf(r.env.stderr, "%s left out as not accepted%s\n", count(n, "record was", "records were"), how)
 	}
 	if n := r.report.unanswered; n > 0 {
 		fmt.Fprintf(r.env.stderr, "%s nothing to be compared with: --accept makes what came the baseline, --expect says what is right\n", count(n, "request has", "requests have"))

@@ -549,3 +549,23 @@ func TestAnInterruptIsInTheReportAndTheExitCodeOrInNeither(t *testing.T) {
 		t.Errorf("%v", told)
 	}
 }
+
+// A tape file may say of a record what it likes: that is no verdict to ask for, and nothing for a terminal.
+func TestWhatIsNoVerdictIsNotToldAsOne(t *testing.T) {
+	d := newDeck(t)
+	d.write(func(s *store.Store) {
+		if err := s.CreateSession("odd", false); err != nil {
+			t.Fatal(err)
+		}
+		for _, verdict := range []store.Verdict{"\x1b[31m", store.Malformed} {
+			id := put(t, s, store.Record{Verdict: verdict}, "GET / HTTP/1.1\nHost: x\n\n")
+			if err := s.AddToSession("odd", id); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+	out := d.hooktape("replay", "--session", "odd", "--to", "http://127.0.0.1:1")
+	if out.code != exitCannot || !strings.Contains(out.stderr, "hint: --verdict malformed sends them\n") || strings.Contains(out.stderr, "31m") {
+		t.Errorf("exit %d\n%q", out.code, out.stderr)
+	}
+}
