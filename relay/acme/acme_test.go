@@ -461,6 +461,10 @@ func TestAnotherAddressReachesTheAccountThatThereIs(t *testing.T) {
 			t.Errorf("the account has %+v, %v, not %q", account, err, want)
 		}
 	}
+	s.Email, r.client = "no address", nil
+	if _, err := r.account(t.Context(), s); err != nil {
+		t.Errorf("an address that the CA refuses stands in the way of certificates: %v", err)
+	}
 }
 
 func TestWithoutANameTheFirstCertificateIsShown(t *testing.T) {

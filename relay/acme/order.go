@@ -51,21 +51,21 @@ func (k *Keeper) account(ctx context.Context, s Settings) (*acme.Client, error) 
 	return c.Client, nil
 }
 
-// register makes the account, or tells the CA where it writes to from now on where it has one.
+// register makes the account, or tells the CA where it writes to from now on where it has one. One that does not take
+// that makes certificates all the same.
 func (c *client) register(ctx context.Context) error {
 	var account acme.Account
 	if c.of.Email != "" {
 		account.Contact = []string{"mailto:" + c.of.Email}
 	}
 	_, err := c.Register(ctx, &account, acme.AcceptTOS)
-	switch {
-	case !errors.Is(err, acme.ErrAccountAlreadyExists):
+	if !errors.Is(err, acme.ErrAccountAlreadyExists) {
 		return err
-	case account.Contact == nil:
-		return nil
 	}
-	_, err = c.UpdateReg(ctx, &account)
-	return err
+	if account.Contact != nil {
+		_, _ = c.UpdateReg(ctx, &account)
+	}
+	return nil
 }
 
 // backOff is how long acme.Client waits before it sends a request again that failed. One who says that there were too many
