@@ -2,6 +2,7 @@ package tape
 
 import (
 	"bytes"
+	"errors"
 	"io"
 )
 
@@ -105,4 +106,53 @@ func (r *wholeReader) Read(p []byte) (int, error) {
 		err = io.ErrUnexpectedEOF
 	}
 	return n, err
+}
+
+// joined is two blocks as one.
+func joined(a, b Block) Block {
+	if b.Size == 0 {
+		return a
+	}
+	first, ok := a.Inline()
+	if second, both := b.Inline(); ok && both {
+		return Bytes(append(bytes.Clone(first), second...))
+	}
+	return Opened(a.Size+b.Size, func() (io.ReadCloser, error) {
+		x, err := a.Open()
+		if err != nil {
+			return nil, err
+		}
+		y, err := b.Open()
+		if err != nil {
+			x.Close()
+			return nil, err
+		}
+		return &joinedReader{io.MultiReader(x, y), x, y}, nil
+	})
+}
+
+type joinedReader struct {
+	io.Reader
+	a, b io.Closer
+}
+
+func (j *joinedReader) Close() error { return errors.Join(j.a.Close(), j.b.Close()) }
+
+// behindHead is a block without its first n bytes.
+func behindHead(b Block, n int) Block {
+	n = int(min(int64(n), b.Size))
+	if all, ok := b.Inline(); ok {
+		return Bytes(all[n:])
+	}
+	return Opened(b.Size-int64(n), func() (io.ReadCloser, error) {
+		r, err := b.Open()
+		if err != nil {
+			return nil, err
+		}
+		if _, err := io.CopyN(io.Discard, r, int64(n)); err != nil {
+			r.Close()
+			return nil, err
+		}
+		return r, nil
+	})
 }
