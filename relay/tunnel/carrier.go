@@ -207,6 +207,9 @@ func (c *carrier) write() {
 		}
 		_ = c.ws.SetWriteDeadline(time.Now().Add(writeTime))
 		if err := c.ws.WriteMessage(websocket.BinaryMessage, message); err != nil {
+			if err == websocket.ErrCloseSent {
+				return // dismissed: to close the connection while the laptop sends could cost it the reason (RFC 9112, section 9.6)
+			}
 			if isTimeout(err) { // which streams must not take for one of their own
 				err = fmt.Errorf("%w for %s", errStuck, writeTime)
 			}

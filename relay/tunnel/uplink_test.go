@@ -3,6 +3,8 @@ package tunnel
 import (
 	"context"
 	"errors"
+	"io"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -97,6 +99,57 @@ func TestALaptopWhoseTunnelIsTakenOverHearsByWhomAndDoesNotComeBack(t *testing.T
 	if err := link.Err(); err != cause {
 		t.Errorf("the edge noted %v", err)
 	}
+}
+
+func TestALaptopThatIsSendingHearsTooWhoHasItsTunnel(t *testing.T) {
+	e := newEdge(t, Timing{})
+	u := NewUplink(Dialer{URL: e.url, Token: "token"})
+	ran := make(chan error, 1)
+	go func() { ran <- u.Run(t.Context()) }()
+	link, _ := e.welcomes(t, Welcome{})
+	preface, err := (&Preface{Record: "1"}).Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const streams = 8
+	var sending sync.WaitGroup
+	defer sending.Wait()
+	defer link.Close()
+	flowing := make(chan struct{}, streams)
+	for range streams {
+		s, err := link.Open(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Write(preface); err != nil {
+			t.Fatal(err)
+		}
+		c, err := u.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		sending.Go(func() { _, _ = io.Copy(c, zeros{}) })
+		sending.Go(func() { // which gives the laptop new windows, one after another
+			_, _ = io.CopyN(io.Discard, s, 1<<20)
+			flowing <- struct{}{}
+			_, _ = io.Copy(io.Discard, s)
+		})
+	}
+	for range streams {
+		receive(t, flowing)
+	}
+	link.Dismiss(errors.New("another one has it"), "taken over")
+	if refused, ok := errors.AsType[*RefusedError](receive(t, ran)); !ok || refused.Reason != "taken over" {
+		t.Errorf("it heard %v", refused)
+	}
+}
+
+// zeros never end.
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) {
+	clear(p)
+	return len(p), nil
 }
 
 func TestAQuestionAboutTheBacklogOutlastsItsLink(t *testing.T) {
