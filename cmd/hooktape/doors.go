@@ -50,7 +50,10 @@ func (s *service) open(d *doors) (err error) {
 	}
 	if d.control, err = inspect.Listen(s.data); err != nil {
 		hint := ""
-		if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) {
+		switch {
+		case errors.Is(err, inspect.ErrNoPlace):
+			hint = "the path of the tape is too long for a socket beside it: set XDG_RUNTIME_DIR to a folder of yours, or choose a shorter --data PATH"
+		case errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS):
 			hint = "it lies beside the tape: let the agent write into that folder, or choose another with --data PATH"
 		}
 		return cannot(hint, "%w", err)

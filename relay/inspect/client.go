@@ -35,12 +35,17 @@ type Client struct {
 // Dial reaches the agent of a database over its socket; ErrNoAgent when there
 // is none.
 func Dial(ctx context.Context, database string) (*Client, error) {
-	paths, err := socketPaths(database, runtimeDirs())
+	all, err := places(database, runtimeDirs())
 	if err != nil {
 		return nil, err
 	}
-	for _, path := range paths {
-		dial := func(ctx context.Context) (net.Conn, error) { return new(net.Dialer).DialContext(ctx, "unix", path) }
+	for _, p := range all {
+		if !p.trusted() {
+			continue
+		}
+		dial := func(ctx context.Context) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "unix", p.socket)
+		}
 		c := newClient(&http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx) }})
 		c.dial = dial
 		if err = c.hello(ctx); err == nil {
@@ -48,7 +53,7 @@ func Dial(ctx context.Context, database string) (*Client, error) {
 		}
 		c.Close()
 		if !nobodyThere(err) {
-			return nil, fmt.Errorf("ask the agent on %s: %w", path, err)
+			return nil, fmt.Errorf("ask the agent on %s: %w", p.socket, err)
 		}
 	}
 	return nil, ErrNoAgent

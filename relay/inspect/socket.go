@@ -9,47 +9,60 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 )
 
 // longestSocketPath is what every system takes in a sockaddr_un: macOS has 104
 // bytes with the final NUL, Linux and Windows 108.
 const longestSocketPath = 103
 
-// socketPath is where the agent of a database listens: beside the database, or
-// where that path is too long for a socket, in a private folder of the runtime
-// directory under a name made of the path's hash. One database has one socket,
-// by whatever path it is named.
-func socketPath(database string) (string, error) {
-	paths, err := socketPaths(database, runtimeDirs())
-	if err != nil {
-		return "", err
-	}
-	return paths[0], nil
+// place is where an agent may listen.
+type place struct {
+	socket string // path
+	folder string // of this user alone, in a directory that may be everybody's; "": it is beside the database
 }
 
-// socketPaths are the places to look for the agent, the one to listen on
-// first. A service manager may have started the agent with another runtime
-// directory than the user's shell has.
-func socketPaths(database string, runtimeDirs []string) ([]string, error) {
+// ErrNoPlace says that a database's path is too long for a socket beside it,
+// and that no runtime directory has room for one.
+var ErrNoPlace = errors.New("no place for the control socket")
+
+// places are where the agent of a database may listen: beside the database, or
+// where that path is too long for a socket, in a private folder of a runtime
+// directory under a name made of the path's hash. It listens in the first that
+// can be used; a service manager may have started it with another runtime
+// directory than the user's shell has. One database has the same places by
+// whatever path it is named.
+func places(database string, runtimeDirs []string) ([]place, error) {
 	whole, err := realPath(database)
 	if err != nil {
 		return nil, fmt.Errorf("find the socket of %s: %w", database, err)
 	}
 	if beside := whole + ".sock"; len(beside) <= longestSocketPath {
-		return []string{beside}, nil
+		return []place{{socket: beside}}, nil
 	}
 	sum := sha256.Sum256([]byte(whole))
 	name := hex.EncodeToString(sum[:8]) + ".sock"
-	var paths []string
+	var all []place
 	for _, dir := range runtimeDirs {
-		if path := filepath.Join(dir, ownFolder(), name); len(path) <= longestSocketPath {
-			paths = append(paths, path)
+		folder := filepath.Join(dir, ownFolder())
+		if p := (place{filepath.Join(folder, name), folder}); len(p.socket) <= longestSocketPath {
+			all = append(all, p)
 		}
 	}
-	if paths == nil {
-		return nil, fmt.Errorf("no path for the socket of %s is short enough: set XDG_RUNTIME_DIR", database)
+	if all == nil {
+		return nil, fmt.Errorf("%w: each path for that of %s is too long", ErrNoPlace, database)
 	}
-	return paths, nil
+	return all, nil
+}
+
+// trusted says whether nobody else can have put a socket there.
+func (p place) trusted() bool {
+	if p.folder == "" {
+		return true
+	}
+	info, err := os.Lstat(p.folder)
+	return err == nil && info.IsDir() && owned(info)
 }
 
 // realPath is an absolute path without symbolic links. The file itself need
@@ -73,7 +86,7 @@ func runtimeDirs() []string {
 	if dir := os.Getenv("XDG_RUNTIME_DIR"); filepath.IsAbs(dir) {
 		dirs = append(dirs, dir)
 	}
-	return append(dirs, os.TempDir(), "/tmp")
+	return slices.Compact(append(dirs, os.TempDir(), "/tmp"))
 }
 
 // ownFolder is the name of this user's folder in a runtime directory.
@@ -88,14 +101,13 @@ var ErrNoAgent = errors.New("no agent is running")
 // Close the listener before the database: after that another agent may have
 // put its own socket there, and closing removes the file.
 func Listen(database string) (net.Listener, error) {
-	path, err := socketPath(database)
+	all, err := places(database, runtimeDirs())
 	if err != nil {
 		return nil, err
 	}
-	if filepath.Base(filepath.Dir(path)) == ownFolder() {
-		if err := privateFolder(filepath.Dir(path)); err != nil {
-			return nil, err
-		}
+	path, err := usable(all)
+	if err != nil {
+		return nil, err
 	}
 	if err := removeStale(path); err != nil {
 		return nil, err
@@ -111,6 +123,23 @@ func Listen(database string) (net.Listener, error) {
 	return l, nil
 }
 
+// usable is the socket of the first place whose folder is there or can be made.
+// A runtime directory that is missing is passed over: it is the system's to make.
+func usable(all []place) (string, error) {
+	var why []string
+	for _, p := range all {
+		if p.folder == "" {
+			return p.socket, nil
+		}
+		err := privateFolder(p.folder)
+		if err == nil {
+			return p.socket, nil
+		}
+		why = append(why, err.Error())
+	}
+	return "", fmt.Errorf("%w: %s", ErrNoPlace, strings.Join(why, "; "))
+}
+
 // privateFolder makes a folder that nobody else can look into, or makes sure
 // that the one which is there is ours and private: in a shared temporary
 // directory anybody may have made it.
@@ -118,12 +147,8 @@ func privateFolder(dir string) error {
 	if err := os.Mkdir(dir, 0o700); err == nil || !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	info, err := os.Lstat(dir)
-	if err != nil {
-		return err
-	}
-	if !info.IsDir() || !owned(info) {
-		return fmt.Errorf("%s is not a folder of yours with mode 0700: remove it, or set XDG_RUNTIME_DIR", dir)
+	if !(place{folder: dir}).trusted() {
+		return fmt.Errorf("%s is not a folder of yours with mode 0700", dir)
 	}
 	return nil
 }

@@ -33,6 +33,28 @@ func serveOn(t testing.TB, database string, h http.Handler) {
 	})
 }
 
+// socketPath is the path that an agent takes where nothing stands in the way.
+func socketPath(database string) (string, error) {
+	all, err := places(database, runtimeDirs())
+	if err != nil {
+		return "", err
+	}
+	return all[0].socket, nil
+}
+
+// shortDir makes a folder with a short path for a variable of the environment, and sets it.
+func shortDir(t *testing.T, variable string) string {
+	t.Helper()
+	t.TempDir() // before TMPDIR is another one
+	dir, err := os.MkdirTemp("/tmp", "ht")
+	if err != nil {
+		notOnUnix(t, err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	t.Setenv(variable, dir)
+	return dir
+}
+
 // testClient is a client whose server answers every question the same.
 type testClient struct{ *Client }
 
@@ -80,31 +102,26 @@ func TestTheSocketIsReachedByEveryNameOfTheDatabase(t *testing.T) {
 
 func TestAPathTooLongForASocketGetsAShortOne(t *testing.T) {
 	database := filepath.Join(t.TempDir(), strings.Repeat("long", 40), "tape.db")
-	paths, err := socketPaths(database, []string{"/run/user/1", "/tmp", "/" + strings.Repeat("x", 100)})
-	if err != nil || len(paths) != 2 {
-		t.Fatalf("%v %v", paths, err)
+	all, err := places(database, []string{"/run/user/1", "/tmp", "/" + strings.Repeat("x", 100)})
+	if err != nil || len(all) != 2 {
+		t.Fatalf("%v %v", all, err)
 	}
-	for _, path := range paths {
-		if len(path) > longestSocketPath || filepath.Base(filepath.Dir(path)) != ownFolder() {
-			t.Errorf("path %s", path)
+	for _, p := range all {
+		if len(p.socket) > longestSocketPath || filepath.Dir(p.socket) != p.folder || filepath.Base(p.folder) != ownFolder() {
+			t.Errorf("%+v", p)
 		}
 	}
-	other, err := socketPaths(database+"2", []string{"/run/user/1"})
-	if err != nil || other[0] == paths[0] {
-		t.Errorf("two databases share %s (%v)", paths[0], err)
+	other, err := places(database+"2", []string{"/run/user/1"})
+	if err != nil || other[0] == all[0] {
+		t.Errorf("two databases share %+v (%v)", all[0], err)
 	}
-	if _, err := socketPaths(database, nil); err == nil {
-		t.Error("no runtime directory is short enough, and no error")
+	if _, err := places(database, nil); !errors.Is(err, ErrNoPlace) {
+		t.Errorf("no runtime directory is short enough: %v", err)
 	}
 }
 
 func TestALongDatabasePathWorksEndToEnd(t *testing.T) {
-	runtimeDir, err := os.MkdirTemp("/tmp", "ht")
-	if err != nil {
-		notOnUnix(t, err)
-	}
-	t.Cleanup(func() { os.RemoveAll(runtimeDir) })
-	t.Setenv("XDG_RUNTIME_DIR", runtimeDir)
+	shortDir(t, "XDG_RUNTIME_DIR")
 	folder := filepath.Join(t.TempDir(), strings.Repeat("l", 120))
 	if err := os.Mkdir(folder, 0o700); err != nil {
 		t.Fatal(err)
@@ -118,6 +135,44 @@ func TestALongDatabasePathWorksEndToEnd(t *testing.T) {
 	defer client.Close()
 	if status, err := client.Status(t.Context()); err != nil || status.Version != "9" {
 		t.Errorf("%+v %v", status, err)
+	}
+}
+
+func TestARuntimeDirectoryThatIsMissingIsPassedOver(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("NOT TESTED HERE: windows has no /tmp")
+	}
+	shortDir(t, "TMPDIR")
+	t.Setenv("XDG_RUNTIME_DIR", "/run/no-such-user")
+	folder := filepath.Join(t.TempDir(), strings.Repeat("l", 120))
+	if err := os.Mkdir(folder, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	database := filepath.Join(folder, "tape.db")
+	serveOn(t, database, (&Server{Version: "9"}).Handler())
+	client, err := Dial(t.Context(), database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	if _, err := os.Stat("/run/no-such-user"); !errors.Is(err, fs.ErrNotExist) {
+		t.Error("it made a runtime directory, which is the system's to make")
+	}
+}
+
+func TestASocketInAFolderOfOthersIsNotAsked(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("NOT TESTED HERE: windows has no modes")
+	}
+	runtimeDir := shortDir(t, "XDG_RUNTIME_DIR")
+	database := filepath.Join(t.TempDir(), strings.Repeat("l", 120), "tape.db")
+	serveOn(t, database, (&Server{Version: "9"}).Handler())
+	if err := os.Chmod(filepath.Join(runtimeDir, ownFolder()), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if client, err := Dial(t.Context(), database); !errors.Is(err, ErrNoAgent) {
+		client.Close()
+		t.Errorf("anybody could have put this socket there, and it was asked: %v", err)
 	}
 }
 
