@@ -19,32 +19,106 @@ import (
 // asideMark is between the name of a database and when it was set aside.
 const asideMark = ".damaged-"
 
-// setAside gives the database that could not be opened another name and makes a new one. before is the file that was
+// nextMark is behind the name of a database in that of the one that is to take its place, while that is made.
+const nextMark = ".next"
+
+// setAside gives the database that could not be opened another name, and its own to a new one. before is the file that was
 // tried: another process may have done the same.
 func (s *Store) setAside(before fs.FileInfo, cause error) error {
-	now, err := os.Stat(s.path)
-	if err != nil || !os.SameFile(before, now) {
+	aside, err := s.replace(before)
+	if err != nil { // the disk is full, perhaps: it is tried again
 		return errors.Join(cause, err)
-	}
-	aside, err := freeName(s.path + asideMark + s.options.Now().UTC().Format("20060102T150405Z"))
-	if err == nil {
-		err = s.options.rename(s.path, aside)
-	}
-	if err != nil {
-		return errors.Join(cause, err)
-	}
-	fill := func(tx *bolt.Tx) error {
-		if err := layOut(tx); err != nil {
-			return err
-		}
-		return carryMeta(tx, aside)
-	}
-	if err := create(s.path, s.options, fill); err != nil { // the disk is full, perhaps: it is tried again
-		return errors.Join(cause, err, RenameNew(aside, s.path))
 	}
 	s.aside.Add(1)
 	s.options.Log("tape is damaged and was set aside, recording goes on in a new one; hooktape salvage copies what can be read", "path", s.path, "aside", aside, "error", cause)
-	return nil
+	s.renamed = true
+	return s.keepName()
+}
+
+// keepName makes sure that the new tape still has its name after a power cut: what it gets would go with it.
+func (s *Store) keepName() error {
+	if !s.renamed {
+		return nil
+	}
+	err := s.options.syncFolder(filepath.Dir(s.path))
+	s.renamed = err != nil
+	return err
+}
+
+// errReplaced says that another process was faster.
+var errReplaced = errors.New("another tape has taken its place meanwhile")
+
+// replace puts a new tape in the place of the damaged one when all that it takes over is in it, and on the disk: one of the two
+// is at the path at any instant, and whoever is killed before the end has it done by the next Open.
+func (s *Store) replace(damaged fs.FileInfo) (aside string, err error) {
+	release, err := hold(s.path)
+	if err != nil {
+		return "", err
+	}
+	defer release()
+	if now, err := os.Stat(s.path); err != nil || !os.SameFile(damaged, now) {
+		return "", firstError(err, errReplaced)
+	}
+	next := s.path + nextMark
+	defer os.Remove(next)
+	if err := s.makeNext(next); err != nil {
+		return "", err
+	}
+	return s.nameAside(damaged, next)
+}
+
+// makeNext makes the tape that is to take the place of the damaged one. What is there was left by one who was killed.
+func (s *Store) makeNext(next string) error {
+	f, err := os.OpenFile(next, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err == nil {
+		err = f.Close()
+	}
+	if err != nil {
+		return err
+	}
+	return build(next, s.options, func(tx *bolt.Tx) error {
+		if err := layOut(tx); err != nil {
+			return err
+		}
+		return carryMeta(tx, s.path)
+	})
+}
+
+// nameAside gives the damaged tape another name beside its own, unless it has one since an earlier try, and then its own to the
+// next one. Where files can't have two names there is none at the path for a moment.
+func (s *Store) nameAside(damaged fs.FileInfo, next string) (aside string, err error) {
+	aside, has, err := s.asideName(damaged)
+	if err != nil {
+		return "", err
+	}
+	if has || os.Link(s.path, aside) == nil {
+		if err := s.options.syncFolder(filepath.Dir(s.path)); err != nil {
+			return "", err
+		}
+		return aside, os.Rename(next, s.path)
+	}
+	if err := s.options.rename(s.path, aside); err != nil {
+		return "", err
+	}
+	if err := place(next, s.path); err != nil {
+		return "", errors.Join(err, RenameNew(aside, s.path))
+	}
+	return aside, nil
+}
+
+// asideName is the name for the damaged tape, and whether it has it.
+func (s *Store) asideName(damaged fs.FileInfo) (name string, has bool, err error) {
+	named, err := SetAside(s.path)
+	if err != nil {
+		return "", false, err
+	}
+	for _, name := range named {
+		if info, err := os.Stat(name); err == nil && os.SameFile(info, damaged) {
+			return name, true, nil
+		}
+	}
+	name, err = freeName(s.path + asideMark + s.options.Now().UTC().Format("20060102T150405Z"))
+	return name, false, err
 }
 
 // freeName is name, or name with a number when there is such a file already.
@@ -60,10 +134,10 @@ func freeName(name string) (string, error) {
 	}
 }
 
-// carryMeta copies what PutMeta has put into the database set aside, the sources, and the sessions that capture, as far
+// carryMeta copies what PutMeta has put into the damaged database, the sources, and the sessions that capture, as far
 // as it can be read.
-func carryMeta(tx *bolt.Tx, aside string) error {
-	f, err := os.Open(aside)
+func carryMeta(tx *bolt.Tx, damaged string) error {
+	f, err := os.Open(damaged)
 	if err != nil {
 		return nil // then there is nothing to carry
 	}

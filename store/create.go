@@ -10,9 +10,9 @@ import (
 	bolt "go.etcd.io/bbolt"
 )
 
-// create makes a database where there is none, with what fill puts into it: under another name first, so that neither a power
-// cut nor a full disk leaves half of one.
-func create(path string, o Options, fill func(*bolt.Tx) error) error {
+// create makes an empty tape where there is none: under another name first, so that neither a power cut nor a full disk leaves
+// half of one.
+func create(path string, o Options) error {
 	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
@@ -20,24 +20,28 @@ func create(path string, o Options, fill func(*bolt.Tx) error) error {
 	if err := makeFolder(folder); err != nil {
 		return err
 	}
-	temp, err := os.CreateTemp(folder, filepath.Base(path)+".new-*")
+	temp, err := reserveName(path, ".new-*")
 	if err != nil {
 		return err
 	}
-	temp.Close()
-	defer os.Remove(temp.Name())
-	f, err := openBolt(temp.Name(), o)
+	defer os.Remove(temp)
+	if err := build(temp, o, layOut); err != nil {
+		return err
+	}
+	if err := place(temp, path); err != nil {
+		return err
+	}
+	return o.syncFolder(folder)
+}
+
+// build makes a database of an empty file. When it returns, what fill put into it is on the disk.
+func build(path string, o Options, fill func(*bolt.Tx) error) error {
+	f, err := openBolt(path, o)
 	if err != nil {
 		return err
 	}
 	_, err = f.update(fill)
-	if err := errors.Join(err, f.close()); err != nil {
-		return err
-	}
-	if err := place(temp.Name(), path); err != nil || o.NoSync {
-		return err
-	}
-	return SyncFolder(folder)
+	return errors.Join(err, f.close())
 }
 
 // place gives a new file its name, unless another process was faster. Some file systems can't link.

@@ -162,7 +162,7 @@ func TestWhoIsCaughtInALostTapeIsLetGo(t *testing.T) {
 // A writer that maps the file anew waits for readers to end, and whoever begins meanwhile waits for it.
 func TestATapeIsMappedAnewWhileItIsRead(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "tape.db")
-	noProblem(t, create(path, Options{NoSync: true}, layOut))
+	noProblem(t, create(path, Options{NoSync: true}))
 	f, err := mapBolt(path, Options{NoSync: true}, 0)
 	noProblem(t, err)
 	var ended atomic.Bool

@@ -56,6 +56,12 @@ func (e *LockedError) Error() string {
 	return fmt.Sprintf("it is in use by process %d (%s)", e.PID, e.Command)
 }
 
+// lockedError names whoever holds the lock on path, if it is known.
+func lockedError(path string) *LockedError {
+	pid, command := lockHolder(path)
+	return &LockedError{PID: pid, Command: command}
+}
+
 // NewerError says that a later hooktape wrote the database, in a format that this one does not know.
 type NewerError struct {
 	Format, Know int

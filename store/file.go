@@ -156,8 +156,7 @@ func mapBolt(path string, o Options, size int) (*file, error) {
 	}
 	switch {
 	case errors.Is(err, berrors.ErrTimeout):
-		pid, command := lockHolder(path)
-		return nil, &LockedError{PID: pid, Command: command}
+		return nil, lockedError(path)
 	case errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrChecksum), errors.Is(err, berrors.ErrVersionMismatch), f.isCutShort():
 		return nil, invalid(path, err)
 	}

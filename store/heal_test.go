@@ -474,7 +474,7 @@ func TestATapeThatLosesItsMetaPagesWhileItIsOpenIsReplaced(t *testing.T) {
 // Its mapped memory keeps the file open, and with it the lock.
 func TestAFileThatBboltCanNotCloseIsGivenBack(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "tape.db")
-	if err := create(path, Options{}, layOut); err != nil {
+	if err := create(path, Options{}); err != nil {
 		t.Fatal(err)
 	}
 	for _, stuck := range []bool{true, false} {
@@ -494,7 +494,7 @@ func TestAFileThatBboltCanNotCloseIsGivenBack(t *testing.T) {
 // What panicked in bbolt's opening left the file mapped too.
 func TestATapeThatCouldNotBeOpenedCanBeOnceItIsWhole(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "tape.db")
-	noProblem(t, create(path, Options{}, layOut))
+	noProblem(t, create(path, Options{}))
 	whole, err := os.ReadFile(path)
 	noProblem(t, err)
 	p, err := openPages(bytes.NewReader(whole), int64(len(whole)))

@@ -95,6 +95,7 @@ type Store struct {
 	values   []byte       // the same
 	top      int64        // where the pages that bbolt uses end, as of the last commit. Committer only
 	spoiled  int          // appends in a row that bbolt could not make, though it had just opened the file. Committer only
+	renamed  bool         // a new tape took the place of a damaged one, and a power cut may undo that. Committer only
 	reopened atomic.Int64 // times that the file was or is about to be closed: a backup must not hold that up
 }
 
@@ -142,12 +143,13 @@ func (s *Store) begin() (last ID, err error) {
 	if s.options.ReadOnly {
 		return s.load()
 	}
-	if err := create(s.path, s.options, layOut); err != nil {
+	if err := create(s.path, s.options); err != nil {
 		return ID{}, err
 	}
 	if last, err = s.load(); err != nil {
 		return ID{}, err
 	}
+	_ = os.Remove(s.path + nextMark) // left by one who was killed: whoever makes one has the lock that is ours now
 	swept, err := s.file.sweep()
 	if diskFull(err) { // then pieces that nobody reads are the least trouble
 		s.runShort(err)
@@ -164,6 +166,9 @@ func (s *Store) begin() (last ID, err error) {
 
 // load opens the file and builds what is kept in memory. It returns the newest id.
 func (s *Store) load() (last ID, err error) {
+	if err := s.keepName(); err != nil {
+		return ID{}, err
+	}
 	before, statErr := os.Stat(s.path)
 	last, err = s.loadFile()
 	if errors.Is(err, ErrNoTape) && statErr == nil && s.opened != nil && os.SameFile(before, s.opened) {

@@ -1,0 +1,115 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+)
+
+// traced runs a test of this binary again, as a process behind strace. What strace saw is its result.
+func traced(t *testing.T, env string, use ...string) (trace string, ran error) {
+	t.Helper()
+	if _, err := exec.LookPath("strace"); err != nil {
+		if os.Getenv("HOOKTAPE_ALL_TESTS") == "1" {
+			t.Fatal("HOOKTAPE_ALL_TESTS=1: strace is not installed")
+		}
+		t.Skip("NOT TESTED HERE: strace is not installed")
+	}
+	to := filepath.Join(t.TempDir(), "trace")
+	cmd := exec.CommandContext(t.Context(), "strace", append(append([]string{"-f", "-o", to}, use...), os.Args[0], "-test.run", "^"+t.Name()+"$")...)
+	cmd.Env = append(os.Environ(), env)
+	out, ran := cmd.CombinedOutput()
+	seen, err := os.ReadFile(to)
+	if err != nil {
+		t.Fatalf("%v: %s", errors.Join(err, ran), out)
+	}
+	return string(seen), ran
+}
+
+// stepsAside are the calls that change what names there are, and that make it last.
+var stepsAside = []string{"link", "rename", "unlink", "fsync"}
+
+// Wherever it ends, the one that starts next has what the damaged tape knew, and the damaged tape has a name.
+func TestSettingAsideEndsWellWhereverItIsBrokenOff(t *testing.T) {
+	const asideEnv = "HOOKTAPE_TEST_ASIDE" // names the tape, in the process that is broken off
+	if path := os.Getenv(asideEnv); path != "" {
+		runtime.LockOSThread() // strace counts the calls of each thread
+		s, err := Open(path, Options{SetAside: true})
+		if err == nil {
+			err = s.Close()
+		}
+		noProblem(t, err)
+		return
+	}
+	damaged := damagedTape(t)
+	of := func(call string) string { return "/^(" + call + ")(at2?)?$" }
+	begin := func() (path string) {
+		path = filepath.Join(t.TempDir(), "tape.db")
+		noProblem(t, os.WriteFile(path, damaged, 0o600))
+		return path
+	}
+	path := begin()
+	clean, err := traced(t, asideEnv+"="+path, "-e", "trace="+of(strings.Join(stepsAside, "|")))
+	noProblem(t, err)
+	checkWentOn(t, "clean", path)
+	for _, call := range stepsAside {
+		for n := 1; n <= strings.Count(clean, " "+call); n++ {
+			for _, fault := range []string{"signal=KILL", "error=EIO"} {
+				path, what := begin(), fmt.Sprintf("%s, %s %d", fault, call, n)
+				_, err := traced(t, asideEnv+"="+path, "-e", fmt.Sprintf("inject=%s:%s:when=%d", of(call), fault, n))
+				if fault == "signal=KILL" && n == 1 && err == nil { // other calls may be other threads'
+					t.Errorf("%s: was not killed", what)
+				}
+				checkWentOn(t, what, path)
+			}
+		}
+	}
+}
+
+// damagedTape is a tape with a record, and with all that a new one takes over, which can't be opened.
+func damagedTape(t *testing.T) []byte {
+	t.Helper()
+	s, err := Open(filepath.Join(t.TempDir(), "tape.db"), Options{NoSync: true})
+	noProblem(t, err)
+	noProblem(t, s.PutToken(Token{Name: "laptop"}))
+	noProblem(t, s.PutMeta("key", []byte("value")))
+	noProblem(t, s.ResumeSession("checkout"))
+	mustAppend(t, s)
+	p, err := s.file.pages()
+	noProblem(t, err)
+	noProblem(t, s.Close())
+	all, err := os.ReadFile(s.path)
+	noProblem(t, err)
+	clear(all[p.meta.freelist*pageSize:][:pageSize])
+	return all
+}
+
+// checkWentOn opens a tape whose setting aside was broken off.
+func checkWentOn(t *testing.T, what, path string) {
+	t.Helper()
+	s, err := Open(path, Options{SetAside: true, NoSync: true})
+	if err != nil {
+		t.Errorf("%s: %v", what, err)
+		return
+	}
+	mustAppend(t, s)
+	tokens, err1 := s.Tokens()
+	value, err2 := s.Meta("key")
+	session, err3 := s.Session("checkout")
+	if err := errors.Join(err1, err2, err3, s.Close()); err != nil || len(tokens) != 1 || string(value) != "value" || !session.Capturing() {
+		t.Errorf("%s: tokens %v, value %q, session %+v: %v", what, tokens, value, session, err)
+	}
+	names, err := filepath.Glob(path + "*")
+	if err != nil || len(names) != 2 || !strings.HasPrefix(names[1], path+asideMark) {
+		t.Errorf("%s: left are %q, %v", what, names, err)
+		return
+	}
+	if done, err := Salvage(names[1], path+".salvaged", Options{NoSync: true}); err != nil || done.Records != 1 {
+		t.Errorf("%s: salvaged %+v, %v", what, done, err)
+	}
+}
