@@ -109,13 +109,17 @@ func (m *Matching) part(s *saying, names []string) (uint64, error) {
 	case "json":
 		return m.json(s, names), nil
 	case "form":
-		f, ok := s.body.form(s.plain)
-		if !ok {
-			f = readForm("form", string(s.plain))
-		}
-		return m.form(f, names), nil
+		return m.form(s.form(), names), nil
 	}
 	return m.whole(s), nil
+}
+
+// form is the body as a form, whatever it says that it is.
+func (s *saying) form() formValues {
+	if f, ok := s.body.form(s.plain); ok {
+		return f
+	}
+	return readForm("form", string(s.plain))
 }
 
 // text is a part that is taken as it is.
@@ -173,12 +177,15 @@ func (m *Matching) form(f formValues, names []string) uint64 {
 
 // covers says whether a place in a request, as Change.Where has it, is in one of the parts.
 func (m *Matching) covers(where string) bool {
-	return slices.ContainsFunc(m.parts, func(names []string) bool {
-		if names[0] == "body" {
-			return !slices.ContainsFunc([]string{"method", "path", "query", "header"}, func(part string) bool { return within(where, part) })
-		}
-		return within(where, expr.FormatPath(names...))
-	})
+	return slices.ContainsFunc(m.parts, func(names []string) bool { return covers(names, where) })
+}
+
+// covers says whether a place is in a part.
+func covers(names []string, where string) bool {
+	if names[0] == "body" {
+		return !slices.ContainsFunc([]string{"method", "path", "query", "header"}, func(part string) bool { return within(where, part) })
+	}
+	return within(where, expr.FormatPath(names...))
 }
 
 // within says whether a path is another one, or below it.

@@ -95,13 +95,14 @@ func (m *Mock) miss(r *Request, print []uint64) error {
 	names, reveal := m.o.Rules.masking()
 	m.mu.Lock()
 	miss := &Miss{Method: r.Head.Method, Path: shownTarget(names, reveal, r.Head.Target), Recordings: len(m.ids), Nearest: []Near{}}
-	var nearest []store.ID
-	for _, t := range m.index.nearest(print, lineOf(r), nearestTold) {
-		nearest = append(nearest, m.ids[t.recordings[0]])
+	nearest := m.index.nearest(print, lineOf(r), nearestTold)
+	ids := make([]store.ID, len(nearest))
+	for i, t := range nearest {
+		ids[i] = m.ids[t.recordings[0]]
 	}
 	m.mu.Unlock()
-	for _, id := range nearest {
-		recording, err := m.tape.recording(id)
+	for i, t := range nearest {
+		recording, err := m.tape.recording(ids[i])
 		if err != nil {
 			return err
 		}
@@ -109,12 +110,10 @@ func (m *Mock) miss(r *Request, print []uint64) error {
 		if err != nil {
 			return err
 		}
-		differs, err := CompareRequests(then, r, m.o.Rules)
-		if err != nil {
+		near := Near{ID: recording.ID, Time: recording.Time.Time, Method: recording.Method, Path: shownTarget(names, reveal, recording.Target)}
+		if near.Differs, err = m.index.differs(then, r, t.print, print); err != nil {
 			return err
 		}
-		near := Near{ID: recording.ID, Time: recording.Time.Time, Method: recording.Method, Path: shownTarget(names, reveal, recording.Target)}
-		near.Differs = m.index.within(differs)
 		miss.Nearest = append(miss.Nearest, near)
 	}
 	return miss
@@ -125,6 +124,60 @@ func shownTarget(names mask.Names, reveal bool, target string) string {
 		return target
 	}
 	return names.Target(target)
+}
+
+// differs says in which of the matched parts two requests differ. a and b are their prints.
+func (m *Matching) differs(then, now *Request, a, b []uint64) (Difference, error) {
+	found, err := CompareRequests(then, now, m.rules)
+	if err != nil {
+		return Difference{}, err
+	}
+	c := &comparison{m.within(found), m.rules}
+	before, after := saying{Request: then}, saying{Request: now}
+	for i, names := range m.parts {
+		told := slices.ContainsFunc(c.Changes, func(one Change) bool { return covers(names, one.Where) })
+		if a[i] == b[i] || told {
+			continue
+		}
+		if err := errors.Join(before.look(m.rules), after.look(m.rules)); err != nil {
+			return Difference{}, err
+		}
+		c.part(names, &before, &after)
+	}
+	return c.Difference, nil
+}
+
+// part adds a matched part of which the comparison of the whole requests says nothing: a field that it passes over, or a
+// value in a body that it tells as a whole, as when one of them is JSON and the other is a form.
+func (c *comparison) part(names []string, then, now *saying) {
+	switch names[0] {
+	case "header":
+		c.Headers = append(c.Headers, names[1])
+		value := func(of *saying) *string { return joined(c.shownFields(names[1], of.Head.Fields.Values(names[1]))) }
+		c.change(words(expr.FormatPath(names...)), value(then), value(now))
+	case "json":
+		c.unlike(jsonPlace(path{names: names}), then.value(names[1:]), now.value(names[1:]))
+	case "form":
+		c.forms(then.form(), now.form(), func(at place, then, now *string) {
+			if covers(names, at.where()) {
+				c.unlike(at, then, now)
+			}
+		})
+	case "body": // the same bytes, which were a form and now don't say so, or the other way round
+		c.part([]string{"header", "content-type"}, then, now)
+	}
+}
+
+// value is a value of the body; nil where there is none.
+func (s *saying) value(names []string) *string {
+	if s.tree == nil {
+		return nil
+	}
+	n, ok := s.tree.find(names)
+	if !ok {
+		return nil
+	}
+	return text(compact(s.tree.raw(n)))
 }
 
 // within is a difference in those parts alone that are matched.

@@ -152,6 +152,28 @@ func TestAMissNamesTheNearest(t *testing.T) {
 	}
 }
 
+// What is matched may be in no comparison of the whole requests: a value of a body that is JSON in one of them alone, a field
+// of the connection.
+func TestAMissSaysOfEachMatchedPartWhatDiffers(t *testing.T) {
+	form := "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 3\r\n\r\na=1"
+	json := "Content-Type: application/json\r\nContent-Length: 7\r\n\r\n{\"a\":2}"
+	for _, c := range []struct {
+		match, recorded, now, want string
+	}{
+		{"json.a", form, json, "json.a: recorded nothing, now 2"},
+		{"json.a", json, form, "json.a: recorded 2, now nothing"},
+		{"json", form, json, `json: recorded nothing, now {"a":2}`},
+		{"form.a", form, json, "form.a: recorded 1, now nothing"},
+		{"body", form, "Content-Length: 3\r\n\r\na=1", "header.content-type: recorded application/x-www-form-urlencoded, now nothing"},
+		{"header.connection", "Connection: close\r\n" + form, form, "header.connection: recorded close, now nothing"},
+	} {
+		m := mockOf(t, MockOptions{Match: []string{c.match}}, recordingOf(t, "POST /x HTTP/1.1\r\nHost: h\r\n"+c.recorded, anOrder))
+		if text := served(t, m, "POST /x HTTP/1.1\r\nHost: h\r\n"+c.now); !strings.Contains(text, "    "+c.want+"\n") {
+			t.Errorf("%s: no %q in %q", c.match, c.want, text)
+		}
+	}
+}
+
 // Bodies are from strangers: whatever they are and say that they are, there is an answer.
 func TestEveryBodyIsAnswered(t *testing.T) {
 	recorded := "POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 7\r\n\r\n{\"a\":1}"
