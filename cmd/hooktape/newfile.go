@@ -55,10 +55,8 @@ func (f newFile) failed(err error) error {
 // write has the file written, for its owner only. Where fill fails, nothing is left of it.
 func (f newFile) write(fill func(temp *os.File) error) error {
 	path := f.path
-	if f.force { // what a link leads to is replaced, and not the link
-		if real, err := filepath.EvalSymlinks(path); err == nil {
-			path = real
-		}
+	if f.force {
+		path = followed(path)
 	}
 	temp, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".new-*")
 	if err != nil {
@@ -83,6 +81,14 @@ func (f newFile) write(fill func(temp *os.File) error) error {
 		return f.failed(err)
 	}
 	return nil
+}
+
+// followed is what a link leads to: that is replaced, and not the link.
+func followed(path string) string {
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		return real
+	}
+	return path
 }
 
 // isTape says whether there is the tape.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"time"
@@ -80,7 +81,7 @@ func (f *reportFiles) unsent(err error) error {
 	return f.end(new(replay.Summary), f.env.now().Sub(f.began), cmp.Or(brokenOff(interrupted, err), declined))
 }
 
-// junitFile is a report that gets its name when it is whole.
+// junitFile is a report that gets its name when it is whole. A pipe or a device stays one, and gets all of it at the end.
 type junitFile struct {
 	*replay.JUnit
 	file *os.File
@@ -88,10 +89,18 @@ type junitFile struct {
 }
 
 func newJUnitFile(name string, began time.Time) (*junitFile, error) {
+	const stdout = "-"
+	if name == stdout {
+		return nil, misused("name a file: on stdout are the sends", "--junit - is no file")
+	}
 	if info, err := os.Stat(name); err == nil && info.IsDir() {
 		return nil, misused("name a file in it", "--junit: %s is a folder", name)
 	}
-	file, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+"-*")
+	folder := filepath.Dir(followed(name))
+	if isSink(name) {
+		folder = os.TempDir()
+	}
+	file, err := os.CreateTemp(folder, "."+filepath.Base(name)+"-*")
 	if err != nil {
 		return nil, misused("name a file in a folder that can be written to", "--junit: %w", err)
 	}
@@ -104,15 +113,29 @@ func newJUnitFile(name string, began time.Time) (*junitFile, error) {
 
 // close ends the report and gives it its name.
 func (j *junitFile) close(now time.Time, brokenOff string) error {
+	if isSink(j.name) {
+		return errors.Join(j.Close(now, brokenOff), j.copy(), j.discard())
+	}
 	const everybody = 0o644 // reports are read by others; secrets in them are masked
 	err := errors.Join(j.Close(now, brokenOff), j.file.Chmod(everybody), j.file.Close())
 	if err == nil {
-		err = os.Rename(j.file.Name(), j.name)
+		err = os.Rename(j.file.Name(), followed(j.name))
 	}
 	if err != nil {
 		return errors.Join(err, os.Remove(j.file.Name()))
 	}
 	return nil
+}
+
+// copy writes the report to what is no file.
+func (j *junitFile) copy() error {
+	if _, err := j.file.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	return newFile{doing: "write", path: j.name}.writeSink(func(to *os.File) error {
+		_, err := io.Copy(to, j.file)
+		return err
+	})
 }
 
 func (j *junitFile) discard() error { return errors.Join(j.file.Close(), os.Remove(j.file.Name())) }

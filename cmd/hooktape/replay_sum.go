@@ -101,7 +101,7 @@ func (r *reporter) finish(interrupted bool, err error) error {
 			Summary summaryJSON `json:"summary"`
 		}{r.asJSON(took, interrupted, err)}))
 	}
-	if r.summary.All() > 1 {
+	if r.summary.All() > 1 || interrupted && r.of.many { // of one send its own lines say all
 		fmt.Fprint(r.of.env.stderr, r.sums(r.of.env.inkFor(r.of.env.stderr), took, interrupted))
 	}
 	if idle := r.of.judge.rules.Idle(); idle != nil && r.of.many && r.compared > 0 {
@@ -173,7 +173,10 @@ func (r *reporter) sums(i ink, took time.Duration, interrupted bool) string {
 		}
 		parts = append(parts, text)
 	}
-	fmt.Fprintf(&b, ": %s\n", strings.Join(parts, ", "))
+	if parts != nil {
+		fmt.Fprintf(&b, ": %s", strings.Join(parts, ", "))
+	}
+	b.WriteString("\n")
 	parts = nil
 	for _, t := range s.ByStatus() {
 		parts = append(parts, fmt.Sprintf("%s ×%d", i.status(t.Of, strconv.Itoa(t.Of)), t.N))

@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -489,6 +490,21 @@ func TestAnInterruptedReplayIsReportedAndOnTheTape(t *testing.T) {
 				t.Errorf("%d sent, %d on the tape", sent, kept)
 			}
 		})
+	}
+}
+
+// Else nobody would know how far it came.
+func TestAReplayThatIsInterruptedAtItsFirstSendIsSummedUp(t *testing.T) {
+	ctx, interrupt := context.WithCancel(t.Context())
+	defer interrupt()
+	app := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { interrupt() }))
+	defer app.Close()
+	d := newDeck(t)
+	d.clocked(app.URL, make([]time.Duration, 2)...)
+	var stdout, stderr bytes.Buffer
+	code := d.execute(ctx, &stdout, &stderr, "replay", "--where", "true", "--to", app.URL, "--rate", "1/h", "--quiet")
+	if code != exitInterrupted || !regexp.MustCompile(`(?m)^1 record, 1 sent in .*, then interrupted: 1 `).MatchString(stderr.String()) {
+		t.Errorf("exit %d: %s%s", code, stdout.String(), stderr.String())
 	}
 }
 
