@@ -33,14 +33,36 @@ const defaultLimit = 50
 
 func (f *filterFlags) add(c *cobra.Command) {
 	flags := c.Flags()
-	flags.StringVar(&f.where, "where", "", `records for which this expression holds: 'method == "POST" && json.amount > 10'`)
-	flags.StringVar(&f.source, "source", "", "records of this source")
-	flags.StringVar(&f.session, "session", "", "records of this session")
+	flags.Var(filled{&f.where}, "where", `records for which this expression holds: 'method == "POST" && json.amount > 10'`)
+	flags.Var(filled{&f.source}, "source", "records of this source")
+	flags.Var(filled{&f.session}, "session", "records of this session")
 	flags.StringSliceVar(&f.verdicts, "verdict", nil, "records with one of these verdicts: accepted, no_source, ...")
-	flags.StringVar(&f.since, "since", "", "records from then on: 1h, 2d, 2026-01-31, 2026-01-31T15:04:05Z")
-	flags.StringVar(&f.until, "until", "", "records from before then, written like --since")
+	flags.Var(filled{&f.since}, "since", "records from then on: 1h, 2d, 2026-01-31, 2026-01-31T15:04:05Z")
+	flags.Var(filled{&f.until}, "until", "records from before then, written like --since")
 	completed(c, "verdict", verdictNames())
 }
+
+// filled is a text that is not empty. A variable that a script forgot to set would choose everything.
+type filled struct{ text *string }
+
+var errEmpty = errors.New("it is empty")
+
+// emptyHint says how it comes to that.
+const emptyHint = "a variable of the shell may be empty"
+
+// Set implements pflag.Value.
+func (f filled) Set(text string) error {
+	if text == "" {
+		return errEmpty
+	}
+	*f.text = text
+	return nil
+}
+
+func (f filled) String() string { return *f.text }
+
+// Type implements pflag.Value.
+func (filled) Type() string { return "string" }
 
 // completed lets the shell complete a flag's value.
 func completed(c *cobra.Command, flag, values string) {
@@ -69,6 +91,9 @@ func (f *filterFlags) filter(now time.Time) (inspect.Filter, error) {
 	}
 	if f.limit < 0 {
 		return inspect.Filter{}, misused("0 means all", "--limit %d is less than 0", f.limit)
+	}
+	if f.verdicts != nil && len(f.verdicts) == 0 {
+		return inspect.Filter{}, misused(emptyHint, "--verdict is empty")
 	}
 	chosen := inspect.Filter{Where: f.where, Source: f.source, Session: f.session, Since: since, Until: until}
 	for _, name := range f.verdicts {

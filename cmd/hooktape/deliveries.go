@@ -40,13 +40,13 @@ type deliveryFlags struct {
 
 func (f *deliveryFlags) add(c *cobra.Command) {
 	flags := c.Flags()
-	flags.StringVar(&f.session, "session", "", "deliveries of the records of this session")
-	flags.StringVar(&f.where, "where", "", `deliveries of the records for which this expression holds: 'json.order == 515'`)
-	flags.StringVar(&f.since, "since", "", "deliveries of the records from then on: 1h, 2d, 2026-01-31, 2026-01-31T15:04:05Z")
-	flags.StringVar(&f.until, "until", "", "deliveries of the records from before then, written like --since")
-	flags.StringVar(&f.source, "source", "", "deliveries of this source")
-	flags.StringVar(&f.target, "target", "", "deliveries to this target")
-	flags.StringVar(&f.state, "state", "", "deliveries in this state: "+stateNames())
+	flags.Var(filled{&f.session}, "session", "deliveries of the records of this session")
+	flags.Var(filled{&f.where}, "where", `deliveries of the records for which this expression holds: 'json.order == 515'`)
+	flags.Var(filled{&f.since}, "since", "deliveries of the records from then on: 1h, 2d, 2026-01-31, 2026-01-31T15:04:05Z")
+	flags.Var(filled{&f.until}, "until", "deliveries of the records from before then, written like --since")
+	flags.Var(filled{&f.source}, "source", "deliveries of this source")
+	flags.Var(filled{&f.target}, "target", "deliveries to this target")
+	flags.Var(filled{&f.state}, "state", "deliveries in this state: "+stateNames())
 	completed(c, "state", stateNames())
 	jsonFlag(c, &f.asJSON)
 }

@@ -47,7 +47,13 @@ A test of what came, for a CI job:
 	f.StringVar(&e.data, "data", "", "the tape: path of the database file (HOOKTAPE_DATA)")
 	f.StringVar(&e.name, "name", "", "the tape NAME.db in the state directory (default: one for the working directory)")
 	f.StringVarP(&e.config, "config", "c", "", "config file; its data is the tape")
-	root.PersistentPreRun = func(*cobra.Command, []string) { e.started = true }
+	root.PersistentPreRunE = func(c *cobra.Command, args []string) error {
+		e.started = true
+		if completing := c.Name() == cobra.ShellCompRequestCmd; !completing && slices.Contains(args, "") {
+			return misused(emptyHint, "an argument is empty")
+		}
+		return nil
+	}
 
 	addGroup(root, "Receive", newHTTP(e), newRun(e), newCheck(e))
 	addGroup(root, "Look at what came", newList(e), newShow(e), newTail(e), newDiff(e), newVerify(e))
@@ -137,7 +143,11 @@ func flagError(c *cobra.Command, err error) error {
 			hint = "did you mean --" + near + "?"
 		}
 	}
-	if wrong, ok := errors.AsType[*pflag.InvalidValueError](err); ok && errors.Is(err, strconv.ErrSyntax) {
+	wrong, ok := errors.AsType[*pflag.InvalidValueError](err)
+	switch {
+	case ok && errors.Is(err, errEmpty):
+		return misused(emptyHint, "--%s is empty", wrong.GetFlag().Name)
+	case ok && errors.Is(err, strconv.ErrSyntax):
 		what := "no whole number"
 		if wrong.GetFlag().Value.Type() == "bool" {
 			what = "neither true nor false"

@@ -186,7 +186,7 @@ func (c *Client) Delete(ctx context.Context, ids []store.ID) (Deleted, error) {
 // source, it is signed as in the tape file that the record came from; "": there is
 // no record.
 func (c *Client) Sign(ctx context.Context, source, record string, head *wire.RequestHead, body []byte) (*provider.Signature, error) {
-	path := "/v1/sources/" + url.PathEscape(source) + "/signature?" + url.Values{"record": {record}}.Encode()
+	path := "/v1/sources/" + segment(source) + "/signature?" + url.Values{"record": {record}}.Encode()
 	g, err := object[provider.Signature](c.do(ctx, http.MethodPost, path, "application/octet-stream", message(head, body)))
 	return &g, err
 }
@@ -198,7 +198,7 @@ func (c *Client) Verify(ctx context.Context, source string, head *wire.RequestHe
 	if !at.IsZero() {
 		v.Set("time", at.UTC().Format(time.RFC3339Nano))
 	}
-	path := "/v1/sources/" + url.PathEscape(source) + "/verification?" + v.Encode()
+	path := "/v1/sources/" + segment(source) + "/verification?" + v.Encode()
 	return object[Verified](c.do(ctx, http.MethodPost, path, "application/octet-stream", message(head, body)))
 }
 
@@ -247,7 +247,15 @@ func (c *Client) changeDeliveries(ctx context.Context, verb string, q DeliveryQu
 	return lines[RecordDelivery](func() (*http.Response, error) { return c.post(ctx, "/v1/deliveries/"+verb, q) })
 }
 
-func recordPath(name, rest string) string { return "/v1/records/" + url.PathEscape(name) + rest }
+// segment is a name as a segment of a path. Dots alone stay a name, and lead nowhere else.
+func segment(name string) string {
+	if strings.Trim(name, ".") == "" {
+		return strings.ReplaceAll(name, ".", "%2E")
+	}
+	return url.PathEscape(name)
+}
+
+func recordPath(name, rest string) string { return "/v1/records/" + segment(name) + rest }
 
 func (c *Client) get(ctx context.Context, path string, query url.Values) (*http.Response, error) {
 	if len(query) > 0 {

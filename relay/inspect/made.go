@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"iter"
 	"net/http"
-	"net/url"
 	"slices"
 
 	"github.com/hooktape/hooktape/relay/mask"
@@ -319,5 +318,5 @@ func (c *Client) DeleteSource(ctx context.Context, name string) (ListedSource, e
 }
 
 func (c *Client) changeSource(ctx context.Context, name, verb string) (ListedSource, error) {
-	return object[ListedSource](c.do(ctx, http.MethodPost, "/v1/sources/"+url.PathEscape(name)+"/"+verb, "", nil))
+	return object[ListedSource](c.do(ctx, http.MethodPost, "/v1/sources/"+segment(name)+"/"+verb, "", nil))
 }

@@ -52,7 +52,7 @@ func (s *Server) rewrite(w http.ResponseWriter, r *http.Request) error {
 
 // Rewrite says what a target of a source gets in the place of a request of a record. body has no chunk framing.
 func (c *Client) Rewrite(ctx context.Context, source, target, record string, head *wire.RequestHead, body []byte) (*Rewriting, error) {
-	path := "/v1/sources/" + url.PathEscape(source) + "/rewriting?" + url.Values{"target": {target}, "record": {record}}.Encode()
+	path := "/v1/sources/" + segment(source) + "/rewriting?" + url.Values{"target": {target}, "record": {record}}.Encode()
 	made, err := object[Rewriting](c.do(ctx, http.MethodPost, path, "application/octet-stream", message(head, body)))
 	return &made, err
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"iter"
 	"net/http"
-	"net/url"
 
 	"github.com/hooktape/hooktape/store"
 )
@@ -247,6 +246,6 @@ func (c *Client) DeleteSession(ctx context.Context, name string, q SessionChange
 }
 
 func (c *Client) changeSession(ctx context.Context, name, verb string, f Filter, q SessionChange) (ChangedSession, error) {
-	path := fmt.Sprintf("/v1/sessions/%s/%s?%s", url.PathEscape(name), verb, f.values().Encode())
+	path := fmt.Sprintf("/v1/sessions/%s/%s?%s", segment(name), verb, f.values().Encode())
 	return object[ChangedSession](c.post(ctx, path, q))
 }

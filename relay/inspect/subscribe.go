@@ -4,7 +4,6 @@ import (
 	"context"
 	"iter"
 	"net/http"
-	"net/url"
 
 	"github.com/hooktape/hooktape/store"
 )
@@ -58,6 +57,6 @@ func (c *Client) Unsubscribe(ctx context.Context, source string) iter.Seq2[store
 
 func (c *Client) changeSubscription(ctx context.Context, source, verb string) iter.Seq2[store.Registration, error] {
 	return lines[store.Registration](func() (*http.Response, error) {
-		return c.do(ctx, http.MethodPost, "/v1/sources/"+url.PathEscape(source)+"/"+verb, "", nil)
+		return c.do(ctx, http.MethodPost, "/v1/sources/"+segment(source)+"/"+verb, "", nil)
 	})
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"iter"
 	"net/http"
-	"net/url"
 	"slices"
 
 	"github.com/hooktape/hooktape/store"
@@ -125,5 +124,5 @@ func (c *Client) NewToken(ctx context.Context, name string) (NewToken, error) {
 
 // RevokeToken forgets a token.
 func (c *Client) RevokeToken(ctx context.Context, name string) (Token, error) {
-	return object[Token](c.do(ctx, http.MethodPost, "/v1/tokens/"+url.PathEscape(name)+"/revoke", "", nil))
+	return object[Token](c.do(ctx, http.MethodPost, "/v1/tokens/"+segment(name)+"/revoke", "", nil))
 }
