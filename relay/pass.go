@@ -24,7 +24,7 @@ const (
 // asked again at once, but hooktape takes over. Those of a key (order_by) go one at a time, behind what waits for the target
 // under it. Pass discards r.raw when no attempt needs it any more.
 func (r *reception) pass() {
-	m := message{rec: r.rec, head: r.x.Head, raw: r.rec.Raw}
+	m := message{rec: r.rec, head: r.x.Head, raw: r.rec.Raw, interim: r.passOnInterim}
 	over := time.Now().Add(r.src.Patience)
 	hasty := r.src.Patience == 0 // then the first failure is the answer
 	if !r.comesFirst() {
@@ -148,6 +148,16 @@ func (r *reception) leaveOff(s sent) {
 	s.abandon()
 	r.raw.Discard()
 	r.target.land(r.rec.ID)
+}
+
+// passOnInterim gives the sender an interim response of the target, as a proxy must (RFC 9110, section 15.2). 100 Continue
+// says nothing new: the request is here in whole, and its sender was told to go on where it waited for that.
+func (r *reception) passOnInterim(h *wire.ResponseHead) {
+	if h.Status == http.StatusContinue {
+		return
+	}
+	head, _ := h.ForSender(r.x.Head.Proto, true)
+	r.x.Interim(head)
 }
 
 // passOn gives the sender the response of the target as the target gave it, and records it.

@@ -167,6 +167,31 @@ func TestARedirectionThatIsTheAnswerIsDelivered(t *testing.T) {
 	}
 }
 
+// Interim responses are passed on (RFC 9110, section 15.2), but for 100 Continue: the request is here in whole.
+func TestWhatTheAppSaysBeforeItsResponseIsPassedOn(t *testing.T) {
+	const hints = "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
+	before := "HTTP/1.1 100 Continue\r\n\r\n" + strings.Replace(hints, "Link", "Connection: close\r\nLink", 1) + "HTTP/1.1 102 Processing\r\n\r\n"
+	a := startApp(t, always(before+ok))
+	direct := start(t, passing(a, time.Minute))
+	edge := startEdge(t, tapeIn(t), edgeConfig(time.Minute))
+	startLaptop(t, edge.addr, tapeIn(t), passing(a, 0)).hears("up", up)
+	until(t, "the laptop takes requests", func() bool { return edge.edge.at("alice") != nil })
+	closing := strings.Replace(ok, "Content-Length: 2", "Content-Length: 2\r\nConnection: close", 1)
+	for at, r := range map[string]*rig{"h": direct, "alice.edge.test": edge} {
+		for proto, want := range map[string]string{"HTTP/1.1": hints + "HTTP/1.1 102 Processing\r\n\r\n" + closing, "HTTP/1.0": ok} {
+			request := strings.NewReplacer("host: h", "host: "+at+"\r\nConnection: close", "HTTP/1.1", proto).Replace(post)
+			if got := r.sendLast(request); got != want {
+				t.Errorf("%s by %s: the sender got %q", at, proto, got)
+			}
+			id := r.last().ID
+			until(t, "the attempt is on the tape", func() bool { return len(r.attempts(id)) == 1 })
+			if attempt := r.attempts(id)[0]; attempt.Status != 201 || !strings.HasPrefix(r.raw(attempt.Response), "HTTP/1.1 201 ") {
+				t.Errorf("%s by %s: on the tape is %+v", at, proto, attempt)
+			}
+		}
+	}
+}
+
 // Nobody listens to a stream of events any more when its sender has left: the app learns it, and the tape tells it.
 func TestAStreamEndsBehindItsSender(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -28,7 +28,8 @@ type message struct {
 	head *wire.RequestHead
 	raw  store.Raw // its bytes, those of the head first
 
-	attempt int // that is to be made of it, from 1; 0: not known
+	attempt int                      // that is to be made of it, from 1; 0: not known
+	interim func(*wire.ResponseHead) // is shown what the target says before its response (1xx); nil: nobody is
 }
 
 // bodyAt is where the body begins in the message's bytes.
@@ -157,7 +158,7 @@ func (a *Agent) send(ctx context.Context, t *target, m message) (s sent) {
 	}}
 	out, err := a.prepare(aim, m, &s)
 	if err == nil {
-		s.attempt.Head = out.Head
+		s.attempt.Head, out.Interim = out.Head, m.interim
 		if !aim.outbound {
 			a.ties.begin(m.rec.ID)
 			defer a.ties.end(m.rec.ID)

@@ -73,6 +73,10 @@ type Outgoing struct {
 	// and Close wait for it.
 	Body func() (io.ReadCloser, error)
 
+	// Interim is shown the interim responses (1xx) before the response, by Do: at
+	// most maxInterim, never 101. They are not to be changed. Nil: nobody is.
+	Interim func(*ResponseHead)
+
 	Timeouts Timeouts
 }
 

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -134,6 +135,22 @@ func TestClientKeepsTheBytesOfAResponse(t *testing.T) {
 				t.Errorf("sent %q", got)
 			}
 		})
+	}
+}
+
+func TestClientShowsInterimResponses(t *testing.T) {
+	u := app(t, func(c *net.TCPConn, _ int) {
+		_, _ = take(c)
+		_, _ = io.WriteString(c, "HTTP/1.1 100 Continue\r\n\r\n"+earlyHints+okAnswer)
+	})
+	var shown []string
+	o := get(u)
+	o.Interim = func(h *ResponseHead) { shown = append(shown, h.Raw) }
+	if got, _ := fetch(t, newClient(t), o); got != okAnswer {
+		t.Errorf("the response is %q", got)
+	}
+	if want := []string{"HTTP/1.1 100 Continue\r\n\r\n", earlyHints}; !slices.Equal(shown, want) {
+		t.Errorf("before it came %q", shown)
 	}
 }
 

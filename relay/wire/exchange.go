@@ -3,6 +3,7 @@ package wire
 import (
 	"io"
 	"net"
+	"sync"
 	"time"
 )
 
@@ -31,6 +32,11 @@ type Exchange struct {
 	last   bool // the connection must close after this exchange
 	told   bool // that the connection closes: what KeepAlive has said
 	left   bool // it goes on elsewhere: Left
+
+	// mu guards late, and is held while Interim writes: what goes on elsewhere
+	// comes behind it.
+	mu   sync.Mutex
+	late bool // it has gone on elsewhere
 }
 
 // begin makes x the exchange of the request that has come on c.
@@ -177,6 +183,23 @@ func (x *Exchange) Write(p []byte) (int, error) {
 	return n, cutShort(err)
 }
 
+// Interim sends an interim response (1xx) as it is. It is no answer yet. Senders of
+// HTTP/1.0 get none (RFC 9110, section 15.2). Unlike the other methods it may be called
+// by what Within runs although that took too long: then it sends nothing.
+func (x *Exchange) Interim(head string) {
+	if x.Head.Proto == "HTTP/1.0" {
+		return
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.late {
+		return
+	}
+	if _, err := io.WriteString(x.conn.stream, head); err != nil {
+		x.failed = true
+	}
+}
+
 // Within runs do, and says whether that was over in time. When it was not, late is
 // run in the meantime on another goroutine, where the exchange is over when it
 // returns, and the connection goes on: Serve must not use it any more. A time that
@@ -190,6 +213,9 @@ func (x *Exchange) Within(limit time.Duration, do, late func()) (inTime bool) {
 	timer := time.AfterFunc(limit, func() {
 		defer c.running.Done()
 		c.serve(func() bool {
+			x.mu.Lock()
+			x.late = true
+			x.mu.Unlock()
 			late()
 			return x.over()
 		})

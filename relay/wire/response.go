@@ -13,8 +13,8 @@ import (
 const (
 	// maxResponseHead bounds the head of a response.
 	maxResponseHead = 256 << 10
-	// maxInformational bounds the 1xx responses before the final one.
-	maxInformational = 16
+	// maxInterim bounds the interim responses (1xx) before the final one.
+	maxInterim = 16
 )
 
 // ErrUpgraded is the cause when the app answers 101 to a request that asked for
@@ -138,7 +138,7 @@ func (r *Response) cantBeWhole(end error) bool {
 // readHead reads up to the end of the head of the final response.
 func (r *Response) readHead() error {
 	in := &r.link.in
-	for range maxInformational {
+	for range maxInterim {
 		head, err := r.readOneHead()
 		if err != nil {
 			return err
@@ -153,8 +153,11 @@ func (r *Response) readHead() error {
 			r.framer.Reset(head.Framing)
 			return nil
 		}
+		if r.out.Interim != nil {
+			r.out.Interim(head)
+		}
 	}
-	return refuse(http.StatusBadGateway, "more than %d informational responses", maxInformational)
+	return refuse(http.StatusBadGateway, "more than %d informational responses", maxInterim)
 }
 
 func (r *Response) readOneHead() (*ResponseHead, error) {

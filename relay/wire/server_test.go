@@ -283,6 +283,27 @@ func TestContinueIsSentWhenTheBodyIsRead(t *testing.T) {
 	}
 }
 
+const earlyHints = "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
+
+func TestInterimResponsesComeBeforeTheAnswer(t *testing.T) {
+	addr := listen(t, &Server{Serve: func(x *Exchange) {
+		x.Interim(earlyHints)
+		if x.Head.Path() != "/nothing-else" {
+			x.Interim(earlyHints)
+			echo(x)
+		}
+	}})
+	for request, want := range map[string]string{
+		"GET /a HTTP/1.1\r\nHost: h\r\n\r\nGET /b HTTP/1.1\r\nHost: h\r\n\r\n": earlyHints + earlyHints + says("200 OK", "GET /a ") + earlyHints + earlyHints + says("200 OK", "GET /b "),
+		"GET /a HTTP/1.0\r\n\r\n":                       says("200 OK", "GET /a "), // which knows none
+		"GET /nothing-else HTTP/1.1\r\nHost: h\r\n\r\n": earlyHints,
+	} {
+		if got := talk(t, addr, request); got != want {
+			t.Errorf("to %q came %q, want %q", request, got, want)
+		}
+	}
+}
+
 func TestShutdownIsGraceful(t *testing.T) {
 	entered, release := make(chan bool), make(chan bool)
 	s := &Server{Serve: func(x *Exchange) {

@@ -3,6 +3,7 @@ package wire
 import (
 	"io"
 	"net"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -88,5 +89,23 @@ func TestAPanicWithinTheTimeClosesTheConnection(t *testing.T) {
 	}
 	if v := <-told; v != "oh" {
 		t.Errorf("told of %v", v)
+	}
+}
+
+// What the app says before its response is of no use any more once its sender has another answer.
+func TestNothingIsSaidBeforeAnAnswerThatIsLate(t *testing.T) {
+	hold := make(chan bool)
+	s := &Server{Serve: func(x *Exchange) {
+		x.Within(time.Millisecond, func() {
+			x.Interim(earlyHints)
+			<-hold
+			x.Interim(earlyHints)
+		}, func() {
+			_, _ = io.WriteString(x, saidLate)
+			close(hold)
+		})
+	}}
+	if got := strings.TrimPrefix(talk(t, listen(t, s), slow), earlyHints); got != saidLate { // which may come first
+		t.Errorf("got %q", got)
 	}
 }
