@@ -177,44 +177,53 @@ func baseline(r *tape.Recording) int {
 	return found
 }
 
-// find is what was recorded of a request. The error is a *Miss when that is nothing.
-func (m *Mock) find(r *Request) (recordedAnswer, error) {
+// answer is what a request gets, when it is time for that: what was recorded of it, or what comes of passing it on. missing
+// says that nothing was; the error is a *Miss when nothing else came of it either.
+func (m *Mock) answer(ctx context.Context, r *Request, kept *Kept, began time.Time) (found recordedAnswer, missing bool, err error) {
 	print, err := m.index.print(r)
 	if err != nil {
-		return recordedAnswer{}, err
+		return found, false, err
 	}
-	m.mu.Lock()
-	t := m.index.find(print)
-	var id store.ID
-	if t != nil {
-		id = m.ids[t.take()]
+	if id, ok := m.turn(print); ok {
+		recording, err := m.tape.recording(id)
+		if err != nil {
+			return found, false, err
+		}
+		found, _ = responseOf(recording)
+		return found, false, m.wait(ctx, found.wait, began)
 	}
-	m.mu.Unlock()
-	if t == nil {
-		return recordedAnswer{}, m.miss(r, print)
+	if m.o.Missing != nil {
+		found, err = m.pass(ctx, r, kept, began)
+		if !errors.Is(err, wire.ErrOutsidePrefix) {
+			return found, true, err
+		}
 	}
-	recording, err := m.tape.recording(id)
-	if err != nil {
-		return recordedAnswer{}, err
-	}
-	found, _ := responseOf(recording)
-	return found, nil
+	return found, true, m.miss(r, print)
 }
 
-// answer is find, when it is time to answer.
-func (m *Mock) answer(ctx context.Context, r *Request, began time.Time) (recordedAnswer, error) {
-	found, err := m.find(r)
-	if err != nil || m.o.Latency == 0 {
-		return found, err
+// turn is the recording whose turn it is to answer; ok is false where there is none.
+func (m *Mock) turn(print []uint64) (id store.ID, ok bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	t := m.index.find(print)
+	if t == nil {
+		return id, false
 	}
-	wait := time.Until(began.Add(time.Duration(float64(found.wait) * m.o.Latency)))
-	timer := time.NewTimer(wait)
+	return m.ids[t.take()], true
+}
+
+// wait waits as long as a response took to begin, counted from when its request came now.
+func (m *Mock) wait(ctx context.Context, recorded time.Duration, began time.Time) error {
+	if m.o.Latency == 0 {
+		return nil
+	}
+	timer := time.NewTimer(time.Until(began.Add(seconds(recorded.Seconds() * m.o.Latency))))
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-		return found, nil
+		return nil
 	case <-ctx.Done():
-		return found, context.Cause(ctx)
+		return context.Cause(ctx)
 	}
 }
 

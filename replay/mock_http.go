@@ -79,10 +79,7 @@ func (m *Mock) answerHTTP(r *http.Request, began time.Time, told *Told) (found r
 	if err != nil {
 		return found, fmt.Errorf("read the request: %w", err)
 	}
-	found, err = m.answer(r.Context(), request, began)
-	if told.Missing = missOf(err) != nil; told.Missing && m.o.Missing != nil {
-		return m.passOr(r.Context(), err, request, kept, began)
-	}
+	found, told.Missing, err = m.answer(r.Context(), request, kept, began)
 	return found, err
 }
 

@@ -29,16 +29,13 @@ func (m *Mock) Serve(ctx context.Context, x *wire.Exchange) {
 		m.say(x, &told, http.StatusBadRequest, "text/plain; charset=utf-8", []byte("the request can't be read\n"))
 		return
 	}
-	found, err := m.answer(ctx, request, x.Time)
-	miss := missOf(err)
-	if told.Missing = miss != nil; told.Missing && m.o.Missing != nil {
-		found, err = m.passOr(ctx, err, request, kept, x.Time)
-	}
-	switch {
+	found, missing, err := m.answer(ctx, request, kept, x.Time)
+	told.Missing = missing
+	switch miss := missOf(err); {
 	case err == nil:
 		told.ID = found.id
 		told.Err = m.send(x, &told, &found)
-	case missOf(err) != nil:
+	case miss != nil:
 		accept, _ := x.Head.Fields.Get("Accept")
 		contentType, body := miss.wording(accept)
 		m.say(x, &told, notRecorded, contentType, body)
@@ -122,15 +119,6 @@ func (b *checkedBody) end() error {
 		return b.broken
 	}
 	return b.framer.EOF()
-}
-
-// passOr is pass for requests that are meant for there; the error of others is that they are missing.
-func (m *Mock) passOr(ctx context.Context, missing error, r *Request, kept *Kept, began time.Time) (recordedAnswer, error) {
-	found, err := m.pass(ctx, r, kept, began)
-	if errors.Is(err, wire.ErrOutsidePrefix) {
-		err = missing
-	}
-	return found, err
 }
 
 // pass sends a request that was not recorded to where it is meant for, and takes what comes back onto the tape.
