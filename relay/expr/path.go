@@ -68,6 +68,10 @@ func firstStep(src string) (first, rest string) {
 	return src, ""
 }
 
+// plainMax is how many bytes a name may have that is written without quotes. Names come from strangers, and to look whether
+// one is an identifier takes a hundred times its size.
+const plainMax = 255
+
 // FormatPath writes a path as ParsePath reads it. Names of digits are written as indexes, which are the same.
 func FormatPath(names ...string) string {
 	var b strings.Builder
@@ -78,7 +82,7 @@ func FormatPath(names ...string) string {
 			b.WriteString(name)
 		case counts:
 			b.WriteString("[" + name + "]")
-		case hclsyntax.ValidIdentifier(name):
+		case len(name) <= plainMax && hclsyntax.ValidIdentifier(name):
 			b.WriteString("." + name)
 		default:
 			b.WriteString(`["` + quoteName(name) + `"]`)

@@ -1,6 +1,7 @@
 package expr
 
 import (
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -60,5 +61,17 @@ func TestPatternsHaveStars(t *testing.T) {
 		if got, err := ParsePattern(src); err == nil {
 			t.Errorf("%q is a pattern: %q", src, got)
 		}
+	}
+}
+
+// Names come from strangers: as tokens of HCL, of which each brace is one, a name takes a hundred times its size.
+func TestALongNameTakesNoMoreMemoryThanAFewOfIt(t *testing.T) {
+	name := strings.Repeat("(", 1<<20)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	FormatPath("form", name)
+	runtime.ReadMemStats(&after)
+	if took := after.TotalAlloc - before.TotalAlloc; took > 16*uint64(len(name)) {
+		t.Errorf("a name of %d bytes took %d", len(name), took)
 	}
 }
