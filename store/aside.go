@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	bolt "go.etcd.io/bbolt"
 )
@@ -16,18 +17,41 @@ import (
 // A database that is damaged where every commit has to pass is no place for records. It gets another name, for Salvage,
 // and a new one takes its place. Damage elsewhere is an error of what is there only.
 
-// asideMark is between the name of a database and when it was set aside.
-const asideMark = ".damaged-"
+// asideMark is between the name of a database and when it was set aside, which is a time of this form.
+const asideMark, asideTime = ".damaged-", "20060102T150405Z"
 
 // nextMark is behind the name of a database in that of the one that is to take its place, while that is made.
 const nextMark = ".next"
+
+// damage is what was wrong with a file that could not be opened. Nor is it tried again for a while as long as it is the same:
+// what bbolt has mapped of it when it panics stays mapped. The zero value is none.
+type damage struct {
+	file  fs.FileInfo
+	cause error
+	found time.Time
+}
+
+// damageEvery is how often a damaged file that can't be set aside is tried again: the disk may have been the cause.
+const damageEvery = time.Minute
+
+// of is the cause if file has the damage, else nil.
+func (d *damage) of(file fs.FileInfo, now time.Time) error {
+	switch {
+	case d.file == nil || file == nil || !os.SameFile(d.file, file):
+	case d.file.Size() != file.Size() || !d.file.ModTime().Equal(file.ModTime()):
+	case now.Sub(d.found).Abs() >= damageEvery:
+	default:
+		return d.cause
+	}
+	return nil
+}
 
 // setAside gives the database that could not be opened another name, and its own to a new one. before is the file that was
 // tried: another process may have done the same.
 func (s *Store) setAside(before fs.FileInfo, cause error) error {
 	aside, err := s.replace(before)
 	if err != nil { // the disk is full, perhaps: it is tried again
-		return errors.Join(cause, err)
+		return errors.Join(cause, fmt.Errorf("it could not be set aside: %w", err))
 	}
 	s.aside.Add(1)
 	s.options.Log("tape is damaged and was set aside, recording goes on in a new one; hooktape salvage copies what can be read", "path", s.path, "aside", aside, "error", cause)
@@ -117,7 +141,7 @@ func (s *Store) asideName(damaged fs.FileInfo) (name string, has bool, err error
 			return name, true, nil
 		}
 	}
-	name, err = freeName(s.path + asideMark + s.options.Now().UTC().Format("20060102T150405Z"))
+	name, err = freeName(s.path + asideMark + s.options.Now().UTC().Format(asideTime))
 	return name, false, err
 }
 
@@ -226,5 +250,8 @@ func SetAside(path string) ([]string, error) {
 		return r
 	}, path+asideMark)
 	all, err := filepath.Glob(pattern + "*")
-	return slices.DeleteFunc(all, func(name string) bool { return !strings.HasPrefix(name, path+asideMark) }), err
+	return slices.DeleteFunc(all, func(name string) bool {
+		when, aside := strings.CutPrefix(name, path+asideMark)
+		return !aside || strings.Contains(when, ".") // what was salvaged of one is beside it
+	}), err
 }

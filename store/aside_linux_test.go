@@ -71,6 +71,29 @@ func TestSettingAsideEndsWellWhereverItIsBrokenOff(t *testing.T) {
 	}
 }
 
+// What bbolt has mapped of a damaged tape stays mapped when it panics over it: it is not tried with every request.
+func TestADamagedTapeThatCanNotBeSetAsideIsNotMappedAgainAndAgain(t *testing.T) {
+	s, err := Open(filepath.Join(t.TempDir(), "tape.db"), Options{SetAside: true, NoSync: true}) // nothing is written ahead beside the damage
+	noProblem(t, err)
+	defer s.Close()
+	mustAppend(t, s)
+	inTheWay := s.path + nextMark
+	noProblem(t, os.MkdirAll(filepath.Join(inTheWay, "folder"), 0o700))
+	noProblem(t, s.file.os.Truncate(3*pageSize))
+	for range 50 {
+		if _, c := appendBytes(s, []byte("bytes")); !errors.Is(c.Wait(), ErrDamaged) {
+			t.Fatalf("an append came to %v", c.Wait())
+		}
+	}
+	maps, err := os.ReadFile("/proc/self/maps")
+	noProblem(t, err)
+	if n := strings.Count(string(maps), s.path); n > 2 {
+		t.Errorf("mapped %d times", n)
+	}
+	noProblem(t, os.RemoveAll(inTheWay))
+	mustAppend(t, s)
+}
+
 // damagedTape is a tape with a record, and with all that a new one takes over, which can't be opened.
 func damagedTape(t *testing.T) []byte {
 	t.Helper()

@@ -95,6 +95,7 @@ type Store struct {
 	values   []byte       // the same
 	top      int64        // where the pages that bbolt uses end, as of the last commit. Committer only
 	spoiled  int          // appends in a row that bbolt could not make, though it had just opened the file. Committer only
+	damage   damage       // that was found last. Committer only
 	renamed  bool         // a new tape took the place of a damaged one, and a power cut may undo that. Committer only
 	reopened atomic.Int64 // times that the file was or is about to be closed: a backup must not hold that up
 }
@@ -170,14 +171,21 @@ func (s *Store) load() (last ID, err error) {
 		return ID{}, err
 	}
 	before, statErr := os.Stat(s.path)
-	last, err = s.loadFile()
-	if errors.Is(err, ErrNoTape) && statErr == nil && s.opened != nil && os.SameFile(before, s.opened) {
-		err = fmt.Errorf("%w: what was a tape is %w", ErrDamaged, err) // it was cut, and written ahead of
+	cause := s.damage.of(before, s.options.Now())
+	if cause == nil {
+		last, err = s.loadFile()
+		if errors.Is(err, ErrNoTape) && statErr == nil && s.opened != nil && os.SameFile(before, s.opened) {
+			err = fmt.Errorf("%w: what was a tape is %w", ErrDamaged, err) // it was cut, and written ahead of
+		}
+		if statErr != nil || !errors.Is(err, ErrDamaged) {
+			return last, err
+		}
+		cause, s.damage = err, damage{before, err, s.options.Now()}
 	}
-	if statErr != nil || !s.options.SetAside || !errors.Is(err, ErrDamaged) {
-		return last, err
+	if !s.options.SetAside {
+		return ID{}, cause
 	}
-	if err := s.setAside(before, err); err != nil {
+	if err := s.setAside(before, cause); err != nil {
 		return ID{}, err
 	}
 	return s.loadFile()
