@@ -40,6 +40,7 @@ var (
 	descQueueBytes = desc("queue_bytes", "Bytes that they keep in memory.")
 	descCommitFail = desc("commit_failures_total", "Transactions that failed.")
 	descReopened   = desc("database_reopened_total", "Times that the database was opened again after a failure.")
+	descSetAside   = desc("tape_set_aside_total", "Damaged tapes that were set aside: hooktape salvage copies what can be read of them.")
 
 	descRecords    = desc("tape_records", "Records on the tape.")
 	descTapeBytes  = desc("tape_bytes", "Bytes of requests, answers and responses on the tape, as they were on the wire.")
@@ -62,7 +63,7 @@ func (g *gauges) Describe(to chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		descRequests, descBytes, descAnswers, descLast, descFailures, descRolledUp, descTurned, descReady, descLost,
 		descAttempts, descOff, descSettled, descPending, descOldest, descAway,
-		descQueue, descQueueBytes, descCommitFail, descReopened,
+		descQueue, descQueueBytes, descCommitFail, descReopened, descSetAside,
 		descRecords, descTapeBytes, descTapeFile, descTapeUsed, descTapePinned, descTapeOldest, descEvicted,
 		descExpires, descMissing, descOrders,
 		descTunnelUp, descTunnelLinks, descTunnelSeen, descTunnelStreams, descTunnelRequests, descTunnelSent, descTunnelReceived,
@@ -198,6 +199,7 @@ func (f figures) tape(st store.Stats) {
 	f.gauge(descQueueBytes, float64(st.QueuedBytes))
 	f.count(descCommitFail, uint64(st.Failures))
 	f.count(descReopened, uint64(st.Reopened))
+	f.count(descSetAside, uint64(st.SetAside))
 	f.gauge(descRecords, float64(st.Records))
 	f.gauge(descTapeBytes, float64(st.Bytes))
 	f.gauge(descTapeFile, float64(st.File))

@@ -375,7 +375,11 @@ func (t *target) write(d store.Delivery, o store.Outcome) bool {
 	if err == nil {
 		return true
 	}
-	a.complain("can't write what became of an attempt, the record will be sent again", t.key, err, "record", d.Record)
+	phrase := "can't write what became of an attempt, the record will be sent again"
+	if errors.Is(err, store.ErrNotFound) { // it was deleted, or is on a damaged tape that was set aside
+		phrase = "what became of an attempt is not written, its record is not on the tape any more"
+	}
+	a.complain(phrase, t.key, err, "record", d.Record)
 	a.pause(settleRetry)
 	return false
 }

@@ -176,7 +176,7 @@ func invalid(path string, cause error) error {
 		return err
 	}
 	f.Close()
-	return fmt.Errorf("%w: %w; move it aside to begin a new one", ErrDamaged, cause)
+	return fmt.Errorf("%w: %w", ErrDamaged, cause)
 }
 
 // atPath makes sure that f is still what path names: while we waited for its lock, compacting may have put another file
