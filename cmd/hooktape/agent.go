@@ -39,14 +39,14 @@ type agentFlags struct {
 func (f *agentFlags) register(c *cobra.Command, level string) {
 	f.chosen = c.Flags().Changed
 	c.Flags().StringVar(&f.listen, "listen", "", "host:port to receive on (default 127.0.0.1:7070)")
-	c.Flags().StringVar(&f.inspect, "inspect", "", "host:port of health checks and metrics (default 127.0.0.1:7071)")
+	c.Flags().StringVar(&f.inspect, "inspect", "", "host:port for health checks and metrics (default 127.0.0.1:7071)")
 	c.Flags().StringVar(&f.publicURL, "public-url", "", "the URL that providers see")
-	c.Flags().StringVar(&f.logFormat, "log-format", "text", "of the log on stderr: text or json")
-	c.Flags().StringVar(&f.logLevel, "log-level", level, "of the log: debug, info, warn or error")
-	c.Flags().StringVar(&f.session, "session", "", "session that captures for as long as it runs; one of this name goes on")
+	c.Flags().StringVar(&f.logFormat, "log-format", "text", "format of the log on stderr: text or json")
+	c.Flags().StringVar(&f.logLevel, "log-level", level, "level of the log: debug, info, warn or error")
+	c.Flags().StringVar(&f.session, "session", "", "session to capture to while it runs; an existing one is continued")
 	completed(c, "log-format", "text, json")
 	completed(c, "log-level", "debug, info, warn, error")
-	c.Flags().StringVar(&f.grace, "grace", "10s", "for what is under way to finish when it is stopped; a second signal ends at once")
+	c.Flags().StringVar(&f.grace, "grace", "10s", "time for requests under way to finish after a stop signal; a second signal ends at once")
 }
 
 // over puts the flags in the place of what the configuration says.

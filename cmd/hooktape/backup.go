@@ -15,13 +15,13 @@ func newBackup(e *env) *cobra.Command {
 	var force bool
 	c := &cobra.Command{
 		Use:   "backup FILE",
-		Short: "Copy the tape, while the agent runs or not",
-		Long: `Copies the whole tape to FILE, as it is at one moment: every record that was
-acknowledged before is in it. FILE is a tape itself, for your eyes only (0600);
-it gets its name when it is complete and on the disk.
+		Short: "Copy the tape, with the agent running or not",
+		Long: `Copies the whole tape to FILE, as it is at one moment: it contains every record
+acknowledged before that. FILE is a tape itself, readable only by you (0600);
+it gets its name once it is complete and on disk.
 
-It is a copy of the file: bytes of deleted records that compact has not erased
-yet are in it too.`,
+It is a copy of the file: the bytes of deleted records that hooktape compact
+has not erased are in it too.`,
 		Example: `  hooktape backup /backup/hooktape.db
   hooktape list --data /backup/hooktape.db`,
 		Args: func(c *cobra.Command, args []string) error {
@@ -32,7 +32,7 @@ yet are in it too.`,
 		},
 		RunE: func(c *cobra.Command, args []string) error { return e.backup(c.Context(), args[0], force) },
 	}
-	c.Flags().BoolVar(&force, "force", false, "replace FILE if it is there")
+	c.Flags().BoolVar(&force, "force", false, "replace FILE if it exists")
 	return c
 }
 

@@ -24,13 +24,13 @@ func newCheck(e *env) *cobra.Command {
 	return &cobra.Command{
 		Use:   "check --config FILE | --data PATH",
 		Short: "Check a config file and what it needs, or a tape",
-		Long: `With --config it checks the config file, the environment variables and files
-that it names, the addresses it listens on and the place of its tape. Nothing is
+		Long: `With --config, checks the config file, the environment variables and files that
+it names, the addresses it listens on and the folder of its tape. Nothing is
 started or changed.
 
-With --data or --name alone it reads the whole tape and checks every page and
-the checksum of every value. No agent may be running on it; a backup can be
-checked at any time. Damage is printed, and the exit code is 1.`,
+With --data or --name alone, reads the whole tape and checks every page and the
+checksum of every value. No agent may be running on it; a backup can be checked
+at any time. Damage is printed, and the exit code is 1.`,
 		Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if e.config != "" || e.data == "" && e.name == "" {

@@ -33,12 +33,12 @@ const defaultLimit = 50
 
 func (f *filterFlags) add(c *cobra.Command) {
 	flags := c.Flags()
-	flags.Var(filled{&f.where}, "where", `records for which this expression holds: 'method == "POST" && json.amount > 10'`)
+	flags.Var(filled{&f.where}, "where", `records that match this expression: 'method == "POST" && json.amount > 10'`)
 	flags.Var(filled{&f.source}, "source", "records of this source")
 	flags.Var(filled{&f.session}, "session", "records of this session")
 	flags.StringSliceVar(&f.verdicts, "verdict", nil, "records with one of these verdicts: accepted, no_source, ...")
-	flags.Var(filled{&f.since}, "since", "records from then on: 1h, 2d, 2026-01-31, 2026-01-31T15:04:05Z")
-	flags.Var(filled{&f.until}, "until", "records from before then, written like --since")
+	flags.Var(filled{&f.since}, "since", "records from this time on: 1h, 2d, 2026-01-31, 2026-01-31T15:04:05Z")
+	flags.Var(filled{&f.until}, "until", "records before this time, written like --since")
 	completed(c, "verdict", verdictNames())
 }
 
@@ -71,7 +71,7 @@ func completed(c *cobra.Command, flag, values string) {
 }
 
 func (f *filterFlags) addLimit(c *cobra.Command) {
-	c.Flags().IntVarP(&f.limit, "limit", "n", defaultLimit, "the newest so many of them; 0: all")
+	c.Flags().IntVarP(&f.limit, "limit", "n", defaultLimit, "at most this many, the newest; 0: all")
 }
 
 // given says whether any flag chooses.
@@ -182,7 +182,7 @@ func someTime(flag, text string) (time.Duration, error) {
 }
 
 func jsonFlag(c *cobra.Command, asJSON *bool) {
-	c.Flags().BoolVar(asJSON, "json", false, "print one JSON object a line")
+	c.Flags().BoolVar(asJSON, "json", false, "print one JSON object per line")
 }
 
 func revealFlag(c *cobra.Command, reveal *bool) {

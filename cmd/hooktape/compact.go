@@ -13,15 +13,15 @@ import (
 func newCompact(e *env) *cobra.Command {
 	return &cobra.Command{
 		Use:   "compact",
-		Short: "Make the tape's file small again, and erase what was deleted",
-		Long: `Copies the tape into a fresh file, which then takes its place. Deleting makes
-room in the file, but neither shrinks it nor erases the bytes: they stay in its
-free pages until they are written over. In the fresh file they are not.
+		Short: "Shrink the tape's file, and erase deleted records",
+		Long: `Copies the tape to a fresh file, which then replaces it. Deleting records frees
+space in the file, but neither shrinks it nor erases their bytes: these stay in
+free pages until they are overwritten. The fresh file does not have them.
 
-Nobody may use the tape meanwhile, so stop the agent first. As much room as the
-records take is needed beside it. What the old file held may still be on the
-disk itself: overwriting that is up to the file system and the device. Backups
-that were made before hold what they held.`,
+No agent or command may use the tape meanwhile, so stop the agent first. This
+needs as much free disk space as the records take. The bytes of the old file
+may remain on the disk: overwriting them is up to the file system and the
+device. Earlier backups keep what they contain.`,
 		Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) error { return e.compact(c) },
 	}

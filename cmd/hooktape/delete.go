@@ -23,14 +23,14 @@ func newDelete(e *env) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "delete ID... | --where EXPR",
 		Short: "Delete records",
-		Long: `Deletes the records that are named or that all the given flags choose, with
-everything that belongs to them: bodies, answers, attempts and deliveries. Those
-that were pending will never be made. It shows the records, the first 50 of many or
-with --json all, and asks, unless --yes is given.
+		Long: `Deletes the named records, or those that match all given flags, with everything
+that belongs to them: bodies, answers, attempts and deliveries. Pending
+deliveries will never be made. It shows the records (only the first 50, or all
+with --json) and asks, unless --yes is given.
 
 The records are gone for every command at once. Their bytes stay in free pages
-of the file until these are written over; hooktape compact erases them. Backups
-and exports that were made before keep theirs.`,
+of the file until these are overwritten; hooktape compact erases them. Earlier
+backups and exports keep theirs.`,
 		Example: `  hooktape delete 8R4K2M
   hooktape delete --where 'json.customer.email == "jo@example.com"'
   hooktape delete --until 30d --verdict no_source --yes`,

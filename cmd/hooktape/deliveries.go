@@ -20,8 +20,8 @@ func newDeliveries(e *env) *cobra.Command {
 		Use:   "deliveries",
 		Short: "List, retry and drop deliveries",
 		Long: `A delivery is the job of bringing one record to one target. It is pending until
-it is delivered, failed, expired, dropped or orphaned (its target has left the
-configuration).`,
+it is delivered, failed, expired, dropped or orphaned (its target is no longer
+in the config).`,
 		Args: cobra.ArbitraryArgs,
 		RunE: parentOnly,
 	}
@@ -40,10 +40,10 @@ type deliveryFlags struct {
 
 func (f *deliveryFlags) add(c *cobra.Command) {
 	flags := c.Flags()
-	flags.Var(filled{&f.session}, "session", "deliveries of the records of this session")
-	flags.Var(filled{&f.where}, "where", `deliveries of the records for which this expression holds: 'json.order == 515'`)
-	flags.Var(filled{&f.since}, "since", "deliveries of the records from then on: 1h, 2d, 2026-01-31, 2026-01-31T15:04:05Z")
-	flags.Var(filled{&f.until}, "until", "deliveries of the records from before then, written like --since")
+	flags.Var(filled{&f.session}, "session", "deliveries of this session's records")
+	flags.Var(filled{&f.where}, "where", `deliveries of records that match this expression: 'json.order == 515'`)
+	flags.Var(filled{&f.since}, "since", "deliveries of records from this time on: 1h, 2d, 2026-01-31, 2026-01-31T15:04:05Z")
+	flags.Var(filled{&f.until}, "until", "deliveries of records before this time, written like --since")
 	flags.Var(filled{&f.source}, "source", "deliveries of this source")
 	flags.Var(filled{&f.target}, "target", "deliveries to this target")
 	flags.Var(filled{&f.state}, "state", "deliveries in this state: "+stateNames())
@@ -112,16 +112,16 @@ func newDeliveriesList(e *env) *cobra.Command {
 		},
 	}
 	f.add(c)
-	c.Flags().IntVarP(&limit, "limit", "n", defaultLimit, "the newest so many of them; 0: all")
+	c.Flags().IntVarP(&limit, "limit", "n", defaultLimit, "at most this many, the newest; 0: all")
 	return c
 }
 
 func newDeliveriesRetry(e *env) *cobra.Command {
 	return newDeliveriesChange(e, change{
 		verb: "retry", short: "Make deliveries due now",
-		long: `Make deliveries due now. One that was given up begins anew, with all the time
-that its target has for retries. What was delivered is not sent again: that is
-what replay is for. When no agent runs, the next one sends them.`,
+		long: `Makes deliveries due now. One that was given up starts over, with the target's
+full time for retries. What was delivered is not sent again: use
+hooktape replay for that. If no agent is running, the next one sends them.`,
 		example: `  hooktape deliveries retry 8R4K2M
   hooktape deliveries retry --state failed --target app --since 2h`,
 		did: "due now",
@@ -131,8 +131,8 @@ what replay is for. When no agent runs, the next one sends them.`,
 
 func newDeliveriesDrop(e *env) *cobra.Command {
 	return newDeliveriesChange(e, change{
-		verb: "drop", short: "Give deliveries up",
-		long: "Give deliveries up: they are marked dropped and not tried again. The records stay.",
+		verb: "drop", short: "Give up deliveries",
+		long: "Gives up deliveries: they are marked dropped and not retried. The records stay.",
 		example: `  hooktape deliveries drop 8R4K2M
   hooktape deliveries drop --state pending --where 'json.order == 515'`,
 		did: "dropped",
@@ -175,7 +175,7 @@ func newDeliveriesChange(e *env, ch change) *cobra.Command {
 		},
 	}
 	f.add(c)
-	c.Flags().BoolVar(&f.all, "all", false, "all deliveries that it can be done to")
+	c.Flags().BoolVar(&f.all, "all", false, "all deliveries for which this is possible")
 	return c
 }
 

@@ -25,17 +25,17 @@ func newDiff(e *env) *cobra.Command {
 	var f diffFlags
 	c := &cobra.Command{
 		Use:   "diff A B",
-		Short: "Show in what two records differ",
-		Long: `Compare two requests: method, path, query, header fields and body, JSON and forms
-by what they say, other text by line, the rest by size and hash. --response
-compares the responses that they got from the app, the last of each; where the
-app was not asked, the answers. Secrets are compared, and shown masked unless
---reveal is given.
+		Short: "Show how two records differ",
+		Long: `Compares two requests: method, path, query, header fields and body; JSON and
+forms by value, other text line by line, anything else by size and hash.
+--response compares the responses that they got from the app, the last of each;
+if the app was not asked, the answers. Secrets are compared, but masked in the
+output unless --reveal is given.
 
-Not compared is what belongs to the clock, to the connection, and to the length
-of the body. --ignore leaves out more.
+Clock times, connection headers and the length of the body are not compared.
+--ignore excludes more.
 
-The exit code is 0 when nothing differs, and 1 when something does.`,
+The exit code is 0 if nothing differs, and 1 if something does.`,
 		Example: `  hooktape diff last~1 last
   hooktape diff 8Q2F4K 8Q2F5M --ignore header.x-signature --ignore 'json.items[*].id'
   hooktape diff last last --attempt 1,2`,
@@ -49,7 +49,7 @@ The exit code is 0 when nothing differs, and 1 when something does.`,
 	}
 	f.rules.add(c)
 	c.Flags().BoolVar(&f.response, "response", false, "compare the responses instead of the requests")
-	c.Flags().IntSliceVar(&f.attempts, "attempt", nil, "compare the responses to the attempts of this `number`; two numbers 1,2 for A and B")
+	c.Flags().IntSliceVar(&f.attempts, "attempt", nil, "compare the responses to the attempts with this `number`; with two, as in 1,2, for A and B")
 	jsonFlag(c, &f.asJSON)
 	revealFlag(c, &f.reveal)
 	return c

@@ -21,10 +21,10 @@ type ruleFlags struct {
 
 func (f *ruleFlags) add(c *cobra.Command) {
 	flags := c.Flags()
-	flags.StringArrayVar(&f.ignore, "ignore", nil, "leave out what is at this PATH: header.etag, json.meta.*, json.items[*].id, body; may be given again")
-	flags.StringArrayVar(&f.text, "ignore-text", nil, "leave out what this regular expression matches in bodies and header fields: '[0-9-]+T[0-9:.]+Z'; may be given again")
-	flags.StringArrayVar(&f.unordered, "unordered", nil, "compare the array at this PATH without regard to its order: json.items; may be given again")
-	flags.StringVar(&f.file, "ignore-file", "", "a file of what to leave out, a PATH a line, unordered PATH or text REGEXP (default: "+replay.IgnoreFile+" in the working directory, if there is one)")
+	flags.StringArrayVar(&f.ignore, "ignore", nil, "do not compare this PATH: header.etag, json.meta.*, json.items[*].id, body; repeatable")
+	flags.StringArrayVar(&f.text, "ignore-text", nil, "do not compare what this regular expression matches in bodies and header fields: '[0-9-]+T[0-9:.]+Z'; repeatable")
+	flags.StringArrayVar(&f.unordered, "unordered", nil, "ignore the order of the array at this PATH: json.items; repeatable")
+	flags.StringVar(&f.file, "ignore-file", "", "file of what not to compare, one rule per line: PATH, unordered PATH or text REGEXP (default: "+replay.IgnoreFile+" in the working directory, if it exists)")
 }
 
 // rules reads the flags and the file.

@@ -34,24 +34,24 @@ func newExport(e *env) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "export ID... | --session NAME | --where EXPR, -o FILE, or export --curl ID",
 		Short: "Write records to a tape file, for other machines and tools",
-		Long: `Writes the records that are named, or that are in a session, or that all the
-given flags choose, to a tape file, oldest first, with their answers and attempts.
-The ending of its name says the form:
+		Long: `Writes the named records, those of a session, or those that match all given
+flags, to a tape file, oldest first, with their answers and attempts. The
+extension of FILE selects the format:
 
   .warc, .warc.gz   WARC 1.1 (ISO 28500): every byte as it was on the wire, and
-                    what hooktape knows beside it; hooktape import takes it back
+                    what hooktape knows about it; hooktape import reads it back
   .har              HAR 1.2, for browsers and proxies: requests and answers
 
---mask replaces tokens, passwords and keys by fakes of the same length and form,
-and with --mask-path whatever else is nobody's business. Requests that were
-verified are signed with a secret made for the file, which it holds: hooktape
-replay --resign uses it. WARC asks for --mask or --verbatim, which writes every
-byte as it was; HAR is masked unless --reveal is given.
+--mask replaces tokens, passwords and keys with fakes of the same length and
+form; --mask-path adds whatever else must not be shown. Requests that were
+verified are signed with a secret made for the file and stored in it:
+hooktape replay --resign uses it. WARC needs --mask or --verbatim, which writes
+every byte as it was; HAR is masked unless --reveal is given.
 
---curl prints a command that sends the bytes of one record: with curl, or where curl
-would send others, over a plain socket.
+--curl prints a command that sends the bytes of one record: with curl, or,
+where curl would send other bytes, over a plain socket.
 
-FILE gets its name when it is complete and on the disk. -o - writes to stdout.`,
+FILE gets its name once it is complete and on disk. -o - writes to stdout.`,
 		Example: `  hooktape export --session checkout --verbatim -o checkout.warc.gz
   hooktape export --since 1d --mask --mask-path json.customer.email -o day.warc.gz
   hooktape export --session checkout -o checkout.har
@@ -76,14 +76,14 @@ FILE gets its name when it is complete and on the disk. -o - writes to stdout.`,
 	f.add(c)
 	flags := c.Flags()
 	flags.StringVarP(&f.out, "output", "o", "", "the file to write; -: stdout")
-	flags.StringVar(&f.form, "format", "", "form of the file, where its name does not say it: "+strings.Join(tapeForms, ", "))
-	flags.BoolVar(&f.mask, "mask", false, "replace secrets by fakes of the same length and form")
-	flags.StringArrayVar(&f.paths, "mask-path", nil, "replace this too: json.customer.email, form.phone, query.name, header.x-user; * stands for any name (implies --mask)")
+	flags.StringVar(&f.form, "format", "", "format of the file, if its name does not say: "+strings.Join(tapeForms, ", "))
+	flags.BoolVar(&f.mask, "mask", false, "replace secrets with fakes of the same length and form")
+	flags.StringArrayVar(&f.paths, "mask-path", nil, "replace this too: json.customer.email, form.phone, query.name, header.x-user; * stands for any name (implies --mask); repeatable")
 	flags.BoolVar(&f.verbatim, "verbatim", false, "write secrets as they are")
 	revealFlag(c, &f.reveal)
 	flags.BoolVar(&f.curl, "curl", false, "print a command that sends the record again, byte for byte")
-	flags.StringVar(&f.to, "to", "", "with --curl: scheme and host to send it to (default: where it was sent)")
-	flags.BoolVar(&f.force, "force", false, "replace FILE if it is there")
+	flags.StringVar(&f.to, "to", "", "with --curl: scheme and host to send to (default: the original ones)")
+	flags.BoolVar(&f.force, "force", false, "replace FILE if it exists")
 	completed(c, "format", strings.Join(tapeForms, ", "))
 	return c
 }

@@ -32,8 +32,8 @@ type forwardFlags struct {
 
 func (f *forwardFlags) register(c *cobra.Command) {
 	f.chosen = c.Flags().Changed
-	c.Flags().StringVar(&f.ssh, "ssh", "", "[USER@]HOST[:PORT] of an SSH server, or its name in ~/.ssh/config: a port there leads here")
-	c.Flags().IntVar(&f.port, "ssh-port", forwardPort, "that port; 0: the server chooses (also when the default is taken there)")
+	c.Flags().StringVar(&f.ssh, "ssh", "", "[USER@]HOST[:PORT] of an SSH server, or its name in ~/.ssh/config: a port there is forwarded here")
+	c.Flags().IntVar(&f.port, "ssh-port", forwardPort, "the port on the SSH server; 0: the server chooses (also if the default is taken there)")
 	c.Flags().StringVar(&f.key, "ssh-key", "", "private key to log in with (default: those of the SSH agent, then of ~/.ssh/config, else ~/.ssh/id_*)")
 }
 

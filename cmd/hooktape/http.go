@@ -34,23 +34,23 @@ func newHTTP(e *env) *cobra.Command {
 	var forward forwardFlags
 	c := &cobra.Command{
 		Use:   "http [PORT|URL]",
-		Short: "Record webhooks and pass them to your app",
+		Short: "Record webhooks and forward them to your app",
 		Long: `Receives on a port of this machine, records every request byte for byte, and
-passes it to the app on PORT or at URL. The app's response is the sender's
-answer. While the app is down requests are kept, the sender gets 200 after five
-seconds, and the app gets everything when it is back.
+forwards it to the app on PORT or at URL. The app's response is the sender's
+answer. While the app is down, requests are kept and the sender gets 200 after
+five seconds; the app gets them all when it is back.
 
 Records are kept for 30 days, as long as the tape takes no more than 1 GiB;
-those that the app has not got yet stay.
+those that the app has not got yet are kept longer.
 
 With --provider and --secret-file it checks who requests are from: those that
-are not right are recorded, refused, and shown with the reason.
+fail are recorded, refused, and shown with the reason.
 
-With --edge requests also come through an agent on a public host, which keeps
-them while this machine is away: the public address is printed once a request to
-it has come round. With --ssh they also come through a port of any OpenSSH
-server that you can log in to; it keeps nothing, and its sshd_config says whether
-the port is public (GatewayPorts).
+With --edge, requests also arrive through an agent on a public host, which
+keeps them while this machine is away; the public address is printed once a
+test request to it has come through. With --ssh, they also arrive through a
+port of any OpenSSH server that you can log in to; it keeps nothing, and its
+sshd_config says whether the port is public (GatewayPorts).
 
 Without an argument, requests go to a small built-in app that echoes them.`,
 		Example: `  hooktape http                        an echo app, to look around

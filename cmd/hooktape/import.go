@@ -20,16 +20,16 @@ func newImport(e *env) *cobra.Command {
 	m := &importing{env: e, doing: "import"}
 	c := &cobra.Command{
 		Use:   "import FILE",
-		Short: "Put the records of a tape file onto the tape",
-		Long: `Puts the records of a tape file onto the tape, with their answers and attempts,
-as a session: named by --session, else by the file. WARC is read, compressed or
-not, and HAR, from hooktape export and from other tools: of these, pairs of
-requests and responses are records, and the response is what a replay is compared
-with. FILE - is stdin.
+		Short: "Import the records of a tape file",
+		Long: `Imports the records of a tape file, with their answers and attempts, as a
+session: named by --session, else after the file. It reads WARC, compressed or
+not, and HAR, from hooktape export and from other tools: their request and
+response pairs become records, and replays are compared with the response. FILE
+- is stdin.
 
-Each record gets a new id and keeps its time; show tells the id that it had.
-Nothing is delivered. What is damaged in the file is told, with its place; all
-else is imported, and the exit code is 3.`,
+Each record gets a new id and keeps its time; show prints its former id.
+Nothing is delivered. Damaged parts of the file are reported with their place,
+everything else is imported, and the exit code is 3.`,
 		Example: `  hooktape import checkout.warc.gz
   hooktape import browser.har --session shop`,
 		Args: func(c *cobra.Command, args []string) error {
@@ -44,9 +44,9 @@ else is imported, and the exit code is 3.`,
 		},
 	}
 	flags := c.Flags()
-	flags.StringVar(&m.session, "session", "", "name of the session that is made")
-	flags.StringVar(&m.largest, "max-record", "", "the largest record to take, such as 2GiB (default: 1GiB, and 64MiB of memory for one of HAR)")
-	flags.BoolVar(&m.force, "force", false, "forget a session of this name first; its records stay")
+	flags.StringVar(&m.session, "session", "", "name of the session (default: the file's name)")
+	flags.StringVar(&m.largest, "max-record", "", "the largest record to accept, such as 2GiB (default: 1GiB, and 64MiB of memory for one in HAR)")
+	flags.BoolVar(&m.force, "force", false, "forget an existing session of this name first; its records stay")
 	jsonFlag(c, &m.asJSON)
 	return c
 }

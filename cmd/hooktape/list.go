@@ -21,13 +21,13 @@ func newList(e *env) *cobra.Command {
 		Use:     "list",
 		Aliases: []string{"ls"},
 		Short:   "List the newest records",
-		Long: `List the newest records, the newest last, right above the prompt; with --json
+		Long: `Lists the newest records, the newest last, right above the prompt; with --json
 in the same order. The id column is enough to name a record to other commands.
 
 TOOK is the time from the first byte of the request to the last byte of the
-answer. With a plus it is without the commit that the answer waited for: that
-time is not on the tape unless it was over 50 ms, and then without a plus; tail,
-logs and metrics have it always.`,
+answer. A plus sign means that it does not include the commit that the answer
+waited for: that time is only on the tape if it was over 50 ms, and then there
+is no plus sign; tail, logs and metrics always include it.`,
 		Example: `  hooktape list --since 1h --verdict no_source,malformed
   hooktape list --where 'json.amount > 100 && header["X-Event"] == "paid"'`,
 		Args: noArguments,

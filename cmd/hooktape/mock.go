@@ -48,24 +48,24 @@ func newMock(e *env) *cobra.Command {
 	m := &mocking{env: e}
 	c := &cobra.Command{
 		Use:   "mock TAPE | --session NAME",
-		Short: "Answer an app with what was recorded",
-		Long: `Answers requests with the responses that are in a tape file or in a session, byte
-for byte: the other side's, for an app that called it through hooktape; the
-app's, for whoever calls the app.
+		Short: "Answer requests with recorded responses",
+		Long: `Answers requests with the recorded responses of a tape file or a session, byte
+for byte: an app that called a service through hooktape gets that service's
+responses, a client that calls the app gets the app's.
 
-A request is the recorded one when method, path, query and body say the same, or
-those parts that --match names; --ignore leaves out more. Where one was recorded
-several times, its responses come in their order, and the last one for good. A
-request that was not recorded gets 404, with the recordings that are the nearest
-and what differs: as text, or as JSON where that is accepted.
+A request matches a recorded one if method, path, query and body are the same,
+or the parts that --match names; --ignore excludes more. If a request was
+recorded several times, its responses are given in order, then the last one
+repeats. A request that was not recorded gets 404, with the nearest recordings
+and how they differ: as text, or as JSON if Accept asks for it.
 
---record-missing passes such requests to a URL, and puts what comes back into
-the tape file, which is made when there is none, or into the session. The path of
-URL goes before theirs, or takes the place of --strip-prefix; requests that do not
-begin with that are not passed on.
+--record-missing forwards such requests to a URL, and adds the responses to the
+tape file, which is created if there is none, or to the session. The path of
+URL is put before theirs, or replaces --strip-prefix; requests whose path does
+not begin with that prefix are not forwarded.
 
-When it is stopped, the exit code is 130, or 3 where the tape file is damaged and
-only what could be read of it has answered.`,
+When it is stopped, the exit code is 130, or 3 if the tape file is damaged, so
+that only its readable part was used.`,
 		Example: `  hooktape mock checkout.warc.gz
   hooktape mock --session checkout --listen 127.0.0.1:9000 --match method,path,json.order.id
   hooktape mock api.warc.gz --record-missing https://api.example.com --ignore query.timestamp`,
@@ -82,10 +82,10 @@ only what could be read of it has answered.`,
 	flags := c.Flags()
 	flags.StringVar(&m.session, "session", "", "answer with the records of this session")
 	flags.StringVar(&m.listen, "listen", mockAddress, "host:port to receive on; port 0 takes any free one")
-	flags.StringSliceVar(&m.match, "match", nil, "parts by which requests are told apart: method, path, query, query.page, body, header.x-tenant, json.order.id, form.event (default method,path,query,body)")
-	flags.StringVar(&m.latency, "latency", "none", "wait as long as the response took then: none, recorded, or a part of it like 0.5x")
-	flags.StringVar(&m.missing, "record-missing", "", "pass requests that were not recorded to this URL, and record what comes back")
-	flags.StringVar(&m.cut, "strip-prefix", "", "with --record-missing: the beginning of the path that the path of URL takes the place of: /crm")
+	flags.StringSliceVar(&m.match, "match", nil, "parts that requests are matched by: method, path, query, query.page, body, header.x-tenant, json.order.id, form.event (default method,path,query,body)")
+	flags.StringVar(&m.latency, "latency", "none", "wait before each response: none, recorded (as long as it took then), or a multiple of that like 0.5x")
+	flags.StringVar(&m.missing, "record-missing", "", "forward requests that were not recorded to this URL, and record the responses")
+	flags.StringVar(&m.cut, "strip-prefix", "", "with --record-missing: path prefix that the path of URL replaces: /crm")
 	m.rules.add(c)
 	jsonFlag(c, &m.asJSON)
 	revealFlag(c, &m.reveal)

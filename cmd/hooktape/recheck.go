@@ -20,18 +20,18 @@ func newRecheck(e *env) *cobra.Command {
 	)
 	c := &cobra.Command{
 		Use:   "recheck ID... | --where EXPR",
-		Short: "Judge refused records again, and deliver those that pass",
-		Long: `Judge refused records again under the configuration of now, and deliver those
-that pass: a wrong secret, a missing source or too narrow a list of addresses
-loses nothing. It goes through the running agent. The times of requests are
-those of their arrival, so that none is too old now.
+		Short: "Check refused records again, and deliver those that pass",
+		Long: `Checks refused records again with the current config, and delivers those that
+pass: a wrong secret, a missing source or too short a list of addresses loses
+nothing. This goes through the running agent. A request's age is counted at its
+arrival, so none is too old now.
 
-Records that their sender has sent again meanwhile, and that were accepted, are
-not delivered twice where the source has a dedupe block.
+A record that its sender has sent again since, and that was accepted then, is
+not delivered twice if the source has a dedupe block.
 
-Flags choose among the records that a check of their source has refused, and
-those without a source, unless --verdict names others. The exit code is 1 when
-none of them passes.`,
+Flags select among records refused by a check of their source and those without
+a source, unless --verdict names others. The exit code is 1 if none of them
+passes.`,
 		Example: `  hooktape recheck --source github --since 1d
   hooktape recheck --where 'verdict == "invalid_signature"' --dry-run`,
 		RunE: func(c *cobra.Command, args []string) error {

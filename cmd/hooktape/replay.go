@@ -41,38 +41,39 @@ type replayFlags struct {
 	reveal   bool
 }
 
-const replayHelp = `Send the recorded bytes again, to the targets of their source or to URL, and
-print in what the responses differ from those of then: of the last attempt at
-the same target, or with --to at any, that was no replay or was accepted with
---accept. The records are sent one behind the other, in the order in which they
-came, as fast as it goes; --speed, --rate, --concurrency and --order-by say
-otherwise.
+const replayHelp = `Sends recorded requests again, to the targets of their source or to the URL
+given with --to, and prints how the responses differ from the recorded ones:
+from the response to the last attempt at the same target (with --to, at any
+target) that was not a replay or was accepted with --accept. Records are sent
+one after another, in order of arrival, as fast as possible, unless --speed,
+--rate, --concurrency or --order-by says otherwise.
 
-The path of URL takes the place of the source's path, as a target's does; when
-URL has no path the recorded one stays. Flags choose among the accepted records
-unless --verdict names others; of a session and of a tape file all of these are
-sent, of others the newest 50 unless --limit says otherwise. Each send is put on
-the tape as an attempt of its record. Records of a tape file are named by the ids
-that they had where they were recorded. Of a session or a tape file, the calls that
-the app itself made to others are left out, unless --source names theirs; --resign
-signs what somebody signs. What the config meant for no target, as an ack with
-deliver = false does, is left out too, since the app never answered it:
---undelivered sends it, and so does naming it.
+The path of URL replaces the source's path, as a target's does; if URL has no
+path, the recorded one stays. Flags select among the accepted records unless
+--verdict names others: all of them from a session or a tape file, otherwise
+the newest 50 unless --limit is given. Each send is recorded as an attempt of
+its record. Records of a tape file are named by the ids that they had where
+they were recorded. From a session or a tape file, the app's own calls are left
+out unless --source names their source, and --resign signs only the requests
+for which there is a secret. Records that the config meant for no target, as
+with deliver = false in an ack, are left out too, since the app never answered
+them: --undelivered sends them, and so does naming them.
 
 --set, --add and --unset change parts of the requests, and --vary sends each in
-several variations. All of them are checked with all records before anything is
-sent. What is not named stays byte for byte.
+several variations. All changes are checked against all records before anything
+is sent. Everything else stays byte for byte.
 
-What need not be the same is left out with --ignore, --ignore-text, --unordered and
-the file hooktape.ignore. --compare none compares nothing: then every response has to
-be a 2xx, or as --expect says. --compare URL sends to URL what each target gets, as
-the config rewrites it for that target: URL stands for the target's url, and its
-path takes the place of that one's path at the beginning of a rewritten path.
+--ignore, --ignore-text, --unordered and the file hooktape.ignore exclude what
+may differ. With --compare none nothing is compared: every response must be a
+2xx, or meet --expect. --compare URL also sends to URL what each target gets,
+rewritten by the config as for that target: URL stands for the target's url,
+and its path replaces the target's path at the beginning of a rewritten path.
 
-The exit code is 0 when every response was that of then and as expected, 1 when
-not, or when there was none to compare it with, 3 when the first target could not be
-reached, a tape file is damaged or no record was chosen, and 130 when it was
-interrupted. Reports are written in any case; in a job on GitHub its summary gets one.`
+The exit code is 0 if every response was as recorded and as expected, 1 if one
+was not or had none to be compared with, 3 if the first target could not be
+reached, a tape file is damaged or no record was selected, and 130 if it was
+interrupted. Reports are written in any case; in a GitHub Actions job, the job
+summary gets one.`
 
 func newReplay(e *env) *cobra.Command {
 	var f replayFlags
@@ -116,17 +117,17 @@ func (f *replayFlags) add(c *cobra.Command) {
 	f.judge.add(c)
 	c.Flags().StringVar(&f.file, "file", "", "send the records of this tape FILE, without an agent")
 	c.Flags().StringVar(&f.to, "to", "", "send to this URL instead of the source's targets")
-	c.Flags().BoolVar(&f.yes, "yes", false, "send to a public address that the configuration does not name")
-	c.Flags().BoolVar(&f.noRecord, "no-record", false, "do not put the attempts on the tape")
-	c.Flags().BoolVar(&f.resign, "resign", false, "sign anew, with the first secret of the source, the time of now and a fresh id")
-	c.Flags().BoolVar(&f.all, "undelivered", false, "send also what the config meant for no target")
+	c.Flags().BoolVar(&f.yes, "yes", false, "send to a public address that the config does not name, without asking")
+	c.Flags().BoolVar(&f.noRecord, "no-record", false, "do not record the attempts on the tape")
+	c.Flags().BoolVar(&f.resign, "resign", false, "sign again, with the source's first secret, the current time and a fresh id")
+	c.Flags().BoolVar(&f.all, "undelivered", false, "also send records that the config meant for no target")
 	f.sender.registerSigning(c)
-	c.Flags().StringVar(&f.wait, "wait", "", "wait so long for the app to come up: 30s")
+	c.Flags().StringVar(&f.wait, "wait", "", "wait at most this long for the app to come up: 30s")
 	c.Flags().StringVar(&f.timeout, "timeout", "", "how long each response may take, to its last byte: 30s (default: the target's own timeout, or 5m with --to, for each wait, and 10m in all)")
-	c.Flags().StringVar(&f.junit, "junit", "", "write a report for CI into this FILE, a test case for each send")
+	c.Flags().StringVar(&f.junit, "junit", "", "write a JUnit report for CI to this FILE, one test case per send")
 	jsonFlag(c, &f.asJSON)
 	revealFlag(c, &f.reveal)
-	c.Flags().BoolVarP(&f.quiet, "quiet", "q", false, "leave out the sends that are as they should be, and print the others and the sums")
+	c.Flags().BoolVarP(&f.quiet, "quiet", "q", false, "print only the sends that are not as they should be, and the summary")
 }
 
 // run replays, and tells of it in files.

@@ -24,12 +24,12 @@ const fullSpeed = "max"
 
 func (f *clockFlags) add(c *cobra.Command) {
 	flags := c.Flags()
-	flags.StringVar(&f.speed, "speed", fullSpeed, "1: at the times at which they came, 10: ten times as fast, max: as fast as it goes")
-	flags.StringVar(&f.maxGap, "max-gap", "", "with --speed 1 and the like: wait no longer than this between two")
-	flags.StringVar(&f.rate, "rate", "", "send so many in a time, evenly: 100/s, 30/m")
-	flags.IntVar(&f.loops, "loop", 1, "send all of them so many times")
-	flags.IntVar(&f.concurrency, "concurrency", 0, "have so many under way at once (default 1; with --order-by 16; with --speed or --rate 64)")
-	flags.StringVar(&f.orderBy, "order-by", "", "send those for which this expression is the same one behind the other: json.order.id")
+	flags.StringVar(&f.speed, "speed", fullSpeed, "1: with the recorded timing, 10: ten times as fast, max: as fast as possible")
+	flags.StringVar(&f.maxGap, "max-gap", "", "with --speed: never wait longer than this between two records")
+	flags.StringVar(&f.rate, "rate", "", "send at this even rate: 100/s, 30/m")
+	flags.IntVar(&f.loops, "loop", 1, "send all of them this many times")
+	flags.IntVar(&f.concurrency, "concurrency", 0, "send at most this many at once (default 1; with --order-by 16; with --speed or --rate 64)")
+	flags.StringVar(&f.orderBy, "order-by", "", "send records with the same value of this expression one after another: json.order.id")
 	completed(c, "speed", "1, 10, "+fullSpeed)
 }
 

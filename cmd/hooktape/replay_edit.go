@@ -18,9 +18,9 @@ type editFlags struct {
 
 func (f *editFlags) register(c *cobra.Command) {
 	flags := c.Flags()
-	flags.StringArrayVar(&f.set, "set", nil, "PATH=VALUE, a part to be another: json.order.id=17, header.x-event=paid, query.page=2; it must be there; may be given again")
-	flags.StringArrayVar(&f.add, "add", nil, "PATH=VALUE as --set, of what need not be there yet; may be given again")
-	flags.StringArrayVar(&f.unset, "unset", nil, "PATH of a part to leave out; it must be there; may be given again")
+	flags.StringArrayVar(&f.set, "set", nil, "PATH=VALUE, change this part: json.order.id=17, header.x-event=paid, query.page=2; it must exist; repeatable")
+	flags.StringArrayVar(&f.add, "add", nil, "PATH=VALUE like --set, but the part need not exist yet; repeatable")
+	flags.StringArrayVar(&f.unset, "unset", nil, "PATH of a part to remove; it must exist; repeatable")
 }
 
 // edits reads the flags.

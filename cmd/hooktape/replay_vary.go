@@ -23,8 +23,8 @@ type varyFlags struct {
 }
 
 func (f *varyFlags) add(c *cobra.Command) {
-	c.Flags().StringVar(&f.file, "vary", "", "send each request once for each variation in this FILE, and show the outcomes as a table")
-	c.Flags().StringArrayVar(&f.show, "show", nil, "with --vary: a column of this expression: 'length(response.json.data)'; may be given again")
+	c.Flags().StringVar(&f.file, "vary", "", "send each request once for each variation in this FILE, and show the results as a table")
+	c.Flags().StringArrayVar(&f.show, "show", nil, "with --vary: add a column with this expression: 'length(response.json.data)'; repeatable")
 }
 
 // variation is a way in which each request is sent.

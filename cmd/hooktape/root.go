@@ -20,16 +20,17 @@ func newRoot(e *env) *cobra.Command {
 		Use:   "hooktape",
 		Short: "A tape recorder for webhooks",
 		Long: `hooktape receives webhooks, records every request byte for byte before it
-answers, passes them on to your app, and plays them back.
+answers, forwards it to your app, and replays it when you need to debug.
 
-Exit codes: 0 done, 1 the thing asked about is not so, 2 usage or configuration,
-3 could not be done, 130 interrupted.`,
-		Example: `  hooktape http 3000              record, and pass everything to the app on port 3000
-  hooktape list                   what came
-  hooktape show last              the last request, to the byte
+Exit codes: 0 done, 1 a check failed, a replay differed or what was named is
+not there, 2 wrong usage or configuration, 3 could not be done, 130
+interrupted.`,
+		Example: `  hooktape http 3000              record, and forward everything to the app on port 3000
+  hooktape list                   the newest requests
+  hooktape show last              the last request, exact to the byte
   hooktape replay last            send it again
 
-A test of what came, for a CI job:
+A test for CI, from captured requests:
   hooktape http 3000 --session checkout
   hooktape export --session checkout --mask -o checkout.warc.gz
   hooktape replay --file checkout.warc.gz --to http://localhost:3000 --wait 30s`,
@@ -44,9 +45,9 @@ A test of what came, for a CI job:
 	root.SetFlagErrorFunc(flagError)
 
 	f := root.PersistentFlags()
-	f.StringVar(&e.data, "data", "", "the tape: path of the database file (HOOKTAPE_DATA)")
-	f.StringVar(&e.name, "name", "", "the tape NAME.db in the state directory (default: one for the working directory)")
-	f.StringVarP(&e.config, "config", "c", "", "config file; its data is the tape")
+	f.StringVar(&e.data, "data", "", "path of the tape, a database file (HOOKTAPE_DATA)")
+	f.StringVar(&e.name, "name", "", "use the tape NAME.db in the state directory (default: the working directory's)")
+	f.StringVarP(&e.config, "config", "c", "", "config file; its data key names the tape")
 	root.PersistentPreRunE = func(c *cobra.Command, args []string) error {
 		e.started = true
 		if completing := c.Name() == cobra.ShellCompRequestCmd; !completing && slices.Contains(args, "") {
@@ -56,11 +57,11 @@ A test of what came, for a CI job:
 	}
 
 	addGroup(root, "Receive", newHTTP(e), newRun(e), newCheck(e))
-	addGroup(root, "Look at what came", newList(e), newShow(e), newTail(e), newDiff(e), newVerify(e))
-	addGroup(root, "Have it delivered", newDeliveries(e), newRecheck(e))
-	addGroup(root, "Send it again, and test", newReplay(e), newTrigger(e), newMock(e), newSession(e), newExport(e), newImport(e))
+	addGroup(root, "Inspect", newList(e), newShow(e), newTail(e), newDiff(e), newVerify(e))
+	addGroup(root, "Deliver", newDeliveries(e), newRecheck(e))
+	addGroup(root, "Replay and test", newReplay(e), newTrigger(e), newMock(e), newSession(e), newExport(e), newImport(e))
 	addGroup(root, "Sources and tunnels", newSource(e), newSubscribe(e), newUnsubscribe(e), newToken(e))
-	addGroup(root, "Keep the tape", newDelete(e), newBackup(e), newCompact(e), newSalvage(e), newSoakCommand(e))
+	addGroup(root, "Maintain the tape", newDelete(e), newBackup(e), newCompact(e), newSalvage(e), newSoakCommand(e))
 	addGroup(root, "More", newVersion(e))
 	root.SetHelpCommandGroupID("More")
 	root.SetCompletionCommandGroupID("More")

@@ -19,10 +19,10 @@ func newRun(e *env) *cobra.Command {
 	var flags agentFlags
 	c := &cobra.Command{
 		Use:   "run --config FILE",
-		Short: "Run the agent of a config file",
-		Long: `Runs the agent that the config file describes, and takes the file up again
-when it changes, and on SIGHUP. A change that is not right is logged and changes
-nothing.`,
+		Short: "Run the agent with a config file",
+		Long: `Runs the agent that the config file describes, and reloads the file when it
+changes, and on SIGHUP. If the changed file is invalid, this is logged and
+nothing changes.`,
 		Example: `  hooktape check --config hooktape.hcl
   hooktape run --config hooktape.hcl`,
 		Args: noArguments,

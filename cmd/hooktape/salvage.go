@@ -15,15 +15,15 @@ func newSalvage(e *env) *cobra.Command {
 	var to string
 	c := &cobra.Command{
 		Use:   "salvage FILE",
-		Short: "Copy what can be read of a damaged tape",
+		Short: "Copy what can still be read from a damaged tape",
 		Long: `Copies every record that can still be read from a damaged tape, with its
-attempts and deliveries, into a new one. FILE is only read. Every value has a
-checksum: what is copied is what was recorded. Where the way to a page is
-damaged, the page is found nevertheless; then deleted records that were not
-written over yet may come back.
+attempts and deliveries, to a new one. FILE is only read. Every value has a
+checksum: what is copied is what was recorded. Intact pages are found even if
+the pages that lead to them are damaged; this may bring back deleted records
+that are not overwritten yet.
 
-The new tape is a tape like any other: look into it with --data, replay from it,
-or start an agent on it to have its pending deliveries made.`,
+The new tape is a tape like any other: read it with --data, replay from it, or
+start an agent on it to make its pending deliveries.`,
 		Example: `  hooktape salvage hooktape.db.damaged-20260304T050607Z
   hooktape list --data hooktape.db.damaged-20260304T050607Z.salvaged`,
 		Args: func(c *cobra.Command, args []string) error {

@@ -22,15 +22,15 @@ type senderFlags struct {
 
 func (f *senderFlags) register(c *cobra.Command) {
 	f.registerSigning(c)
-	c.Flags().StringVar(&f.tolerance, "tolerance", "", "how far a signature's time may be from ours (default: the provider's)")
+	c.Flags().StringVar(&f.tolerance, "tolerance", "", "how far a signature's time may differ from ours (default: the provider's)")
 }
 
 // registerSigning registers the flags of who signs and how.
 func (f *senderFlags) registerSigning(c *cobra.Command) {
-	c.Flags().StringVar(&f.provider, "provider", "", "who sends: github, stripe, ...; hmac with --signature takes any HMAC")
+	c.Flags().StringVar(&f.provider, "provider", "", "github, stripe, ...; hmac with --signature: any HMAC scheme")
 	f.registerKeys(c)
 	c.Flags().StringArrayVar(&f.signature, "signature", nil,
-		"KEY=VALUE for --provider hmac: header, prefix, algorithm, encoding, signed, timestamp, id; may be given again")
+		"KEY=VALUE for --provider hmac: header, prefix, algorithm, encoding, signed, timestamp, id; repeatable")
 	_ = c.RegisterFlagCompletionFunc("provider", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		return providerNames(), cobra.ShellCompDirectiveNoFileComp
 	})
@@ -38,8 +38,8 @@ func (f *senderFlags) registerSigning(c *cobra.Command) {
 
 // registerKeys registers the flags of what the provider signs with.
 func (f *senderFlags) registerKeys(c *cobra.Command) {
-	c.Flags().StringArrayVar(&f.secretFiles, "secret-file", nil, "file with the secret that it signs with; may be given again")
-	c.Flags().StringArrayVar(&f.params, "param", nil, "NAME=VALUE, what else the provider needs; may be given again")
+	c.Flags().StringArrayVar(&f.secretFiles, "secret-file", nil, "file with the secret that the provider signs with; repeatable")
+	c.Flags().StringArrayVar(&f.params, "param", nil, "NAME=VALUE, what else the provider needs; repeatable")
 }
 
 // customProvider is the provider that --signature describes.

@@ -19,12 +19,12 @@ func newSession(e *env) *cobra.Command {
 		Use:   "session",
 		Short: "Start, stop, create, list and delete sessions",
 		Long: `A session is a named set of records: those that came between start and stop,
-inbound and outbound, or those that create has chosen afterwards. Several may
-capture at once, and a record may be in several. The records of a session stay on
-the tape, with their answers and attempts, whatever their age.
+inbound and outbound, or those selected afterwards with create. Several
+sessions can capture at once, and a record can be in several. The records of a
+session stay on the tape, with their answers and attempts, whatever their age.
 
-So that there is room for what comes, the records of all sessions may take half
-of the tape's max_size: beyond that sessions end, and create is refused.`,
+To leave room for new records, all sessions together may keep half of the
+tape's max_size: beyond that they stop capturing, and create is refused.`,
 		Example: `  hooktape session start checkout
   hooktape session stop
   hooktape session create friday --since 2026-01-30 --until 2026-01-31 --source iiko
@@ -44,9 +44,10 @@ func newSessionStart(e *env) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "start NAME",
 		Short: "Capture every record from now on",
-		Long: `Capture every record from now on, until session stop: also over restarts of the
-agent. Records that are imported are left out. With --force a session of this
-name is forgotten first, and its records stay; with --continue it goes on.`,
+		Long: `Captures every record from now on, until session stop, also across restarts of
+the agent; imported records are left out. With --force, an existing session of
+this name is forgotten first, but its records stay; with --continue it is
+continued.`,
 		Args: oneSession,
 		RunE: func(c *cobra.Command, args []string) error {
 			if q.Force && q.Continue {
@@ -68,8 +69,8 @@ name is forgotten first, and its records stay; with --continue it goes on.`,
 			return nil
 		},
 	}
-	c.Flags().BoolVar(&q.Force, "force", false, "in the place of one of this name")
-	c.Flags().BoolVar(&q.Continue, "continue", false, "go on with one of this name")
+	c.Flags().BoolVar(&q.Force, "force", false, "replace an existing session of this name")
+	c.Flags().BoolVar(&q.Continue, "continue", false, "continue an existing session of this name")
 	jsonFlag(c, &asJSON)
 	return c
 }
@@ -87,8 +88,8 @@ func newSessionStop(e *env) *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
 		Use:   "stop [NAME]",
-		Short: "End the capturing of a session",
-		Long:  "End the capturing of a session. Without NAME it is the one that captures, if there is one.",
+		Short: "Stop capturing a session",
+		Long:  "Stops capturing a session. NAME can be left out if only one is capturing.",
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) > 1 {
 				return oneSession(c, args)
@@ -155,10 +156,10 @@ func newSessionCreate(e *env) *cobra.Command {
 	)
 	c := &cobra.Command{
 		Use:   "create NAME ID... | --since TIME | --where EXPR | ...",
-		Short: "Make a session of records that are on the tape",
-		Long: `Make a session of records that are on the tape: those that are named, or those
-that all the given flags choose. With --force it takes the place of one of this
-name, whose records stay on the tape.`,
+		Short: "Create a session from records on the tape",
+		Long: `Creates a session from records on the tape: the named ones, or those that match
+all given flags. With --force it replaces a session of this name, whose records
+stay on the tape.`,
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return oneSession(c, args)
@@ -187,7 +188,7 @@ name, whose records stay on the tape.`,
 		},
 	}
 	chosen.add(c)
-	c.Flags().BoolVar(&q.Force, "force", false, "in the place of one of this name")
+	c.Flags().BoolVar(&q.Force, "force", false, "replace an existing session of this name")
 	jsonFlag(c, &asJSON)
 	return c
 }
@@ -258,10 +259,10 @@ func newSessionDelete(e *env) *cobra.Command {
 	)
 	c := &cobra.Command{
 		Use:   "delete NAME",
-		Short: "Forget a session; its records stay, unless --records is given",
-		Long: `Forget a session. Its records stay on the tape, for as long as any others do.
-With --records those that are in no other session are deleted too, as hooktape
-delete does it.`,
+		Short: "Forget a session; its records stay unless --records is given",
+		Long: `Forgets a session. Its records stay on the tape, as long as any others do. With
+--records, those that are in no other session are deleted too, as by
+hooktape delete.`,
 		Args: oneSession,
 		RunE: func(c *cobra.Command, args []string) error {
 			if q.Take {
@@ -284,7 +285,7 @@ delete does it.`,
 			return e.tellDeleted(s)
 		},
 	}
-	c.Flags().BoolVar(&q.Take, "records", false, "delete those of its records, too, that are in no other session")
+	c.Flags().BoolVar(&q.Take, "records", false, "also delete its records that are in no other session")
 	c.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
 	jsonFlag(c, &asJSON)
 	return c

@@ -25,11 +25,11 @@ func newShow(e *env) *cobra.Command {
 	var f showFlags
 	c := &cobra.Command{
 		Use:   "show ID",
-		Short: "Show a record, to the byte",
-		Long: `Show a record: what came, what was decided about it, what was answered, and what
-was tried with it. ID is last, last~2 (the second before it), an id, or any
-ending of one that no other record has. Secrets are masked unless --reveal is
-given; --raw, --body, --answer, --sent and --response are the exact bytes.`,
+		Short: "Show a record, exact to the byte",
+		Long: `Shows a record: what came, what was decided about it, what was answered, and
+what was attempted with it. ID is last, last~2 (the second before it), an id,
+or any unique ending of an id. Secrets are masked unless --reveal is given;
+--raw, --body, --answer, --sent and --response print the exact bytes.`,
 		Example: `  hooktape show last
   hooktape show 8Q2F4K --raw > request.http
   hooktape show last~1 --body | jq .`,
@@ -55,9 +55,9 @@ given; --raw, --body, --answer, --sent and --response are the exact bytes.`,
 	c.Flags().BoolVar(&f.raw, "raw", false, "the exact bytes of the record")
 	c.Flags().BoolVar(&f.body, "body", false, "the exact bytes of the body, without chunk framing")
 	c.Flags().BoolVar(&f.answer, "answer", false, "the exact bytes of the answer")
-	c.Flags().BoolVar(&f.family, "trace", false, "the records that belong to it: the calls that it made the app send, with times")
-	c.Flags().IntVar(&f.sent, "sent", 0, "the exact bytes that the attempt of this `number` sent")
-	c.Flags().IntVar(&f.response, "response", 0, "the exact bytes of the response to the attempt of this `number`")
+	c.Flags().BoolVar(&f.family, "trace", false, "the records linked to it, as a tree: the calls that the app made because of it, with times")
+	c.Flags().IntVar(&f.sent, "sent", 0, "the exact bytes sent in the attempt with this `number`")
+	c.Flags().IntVar(&f.response, "response", 0, "the exact bytes of the response to the attempt with this `number`")
 	jsonFlag(c, &f.asJSON)
 	revealFlag(c, &f.reveal)
 	return c

@@ -26,15 +26,15 @@ func newSoakCommand(e *env) *cobra.Command {
 	var f soakFlags
 	c := &cobra.Command{
 		Use:   "soak [--for 10m] [--dir DIR]",
-		Short: "Put this hooktape under load and faults, and say whether it kept its promises",
+		Short: "Test hooktape under load and faults on this machine",
 		Long: `Runs agents of this program on loopback and on a tape of their own, sends them
 traffic of all kinds, kills and restarts them at random instants, reloads their
-config, and lets their targets fail in every way. What was acknowledged, and what
-targets received, is written down outside; in the end it is compared with the
-tape. Your own tapes and agents are not touched.
+config, and makes their targets fail in every way. What was acknowledged, and
+what targets received, is logged outside the agents and compared with the tape
+at the end. Your own tapes and agents are not touched.
 
-It takes at most about 1 GiB of the disk. When all is well everything is deleted;
-when not, the evidence is kept, and the exit code is 1.`,
+It takes at most about 1 GiB of disk. If all is well, everything is deleted; if
+not, the evidence is kept, and the exit code is 1.`,
 		Example: `  hooktape soak --for 10m
   hooktape soak --for 8h --dir /var/lib/hooktape     on the disk that the tape will be on`,
 		Args: noArguments,
@@ -45,9 +45,9 @@ when not, the evidence is kept, and the exit code is 1.`,
 			return e.soak(c.Context(), &f)
 		},
 	}
-	c.Flags().StringVar(&f.length, "for", "10m", "how long there is traffic; the check comes behind it")
-	c.Flags().Uint64Var(&f.seed, "seed", 0, "of the traffic and the faults (default: another each time)")
-	c.Flags().StringVar(&f.dir, "dir", "", "an existing folder to work in (default: that of temporary files)")
+	c.Flags().StringVar(&f.length, "for", "10m", "how long to send traffic; the check comes after that")
+	c.Flags().Uint64Var(&f.seed, "seed", 0, "seed of the traffic and the faults (default: a different one each time)")
+	c.Flags().StringVar(&f.dir, "dir", "", "an existing folder to work in (default: the one for temporary files)")
 	jsonFlag(c, &f.asJSON)
 	return c
 }

@@ -16,12 +16,12 @@ import (
 func newSource(e *env) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "source",
-		Short: "Make, list, enable, disable and delete sources",
-		Long: `Sources stand in the config file, or are made at run time: each with an id in
-its URL and a secret of its own. Those live on the tape; they work at once, and
-after a restart. What they do with requests a template in the config says: a
-source with template = true. A source in the config file wins over one of the
-same name or path.`,
+		Short: "Create, list, enable, disable and delete sources",
+		Long: `Sources are defined in the config file, or created at run time, each with an id
+in its URL and a secret of its own. The latter are stored on the tape: they
+work at once, and survive restarts. What they do with requests is defined by a
+template in the config: a source with template = true. A source in the config
+file wins over one with the same name or path.`,
 		Args: cobra.ArbitraryArgs,
 		RunE: parentOnly,
 	}
@@ -46,13 +46,13 @@ func newSourceCreate(e *env) *cobra.Command {
 	var f sourceFlags
 	c := &cobra.Command{
 		Use:   "create NAME --provider PROVIDER | --like TEMPLATE",
-		Short: "Make a source with an id and a secret of its own",
-		Long: `Make a source and print its URL and its secret, which is not shown again. It is
-like the config's template for the provider, or like the one that --like names.
-Without a template the provider alone says how requests are checked and
-answered, and --to where they go.
+		Short: "Create a source with an id and a secret of its own",
+		Long: `Creates a source and prints its URL and its secret, which is not shown again.
+It is configured by the config's template for the provider, or by the one that
+--like names. Without a template, the provider alone defines how requests are
+checked and answered, and --to where they go.
 
-When no agent runs, -c names the config of the one that will.`,
+If no agent is running, -c names the config of the one that will.`,
 		Example: `  hooktape source create crm --provider metrika --param counter_id=12345678 --param-file token=metrika.token
   hooktape source create shop --provider stripe --secret-file whsec.txt --to http://127.0.0.1:3000/stripe`,
 		Args: oneName,
@@ -62,18 +62,18 @@ When no agent runs, -c names the config of the one that will.`,
 		},
 	}
 	flags := c.Flags()
-	flags.StringVar(&f.Provider, "provider", "", "who sends: how requests are signed, answered and named")
+	flags.StringVar(&f.Provider, "provider", "", "the provider: how requests are signed, answered and named")
 	var names []string
 	for _, p := range provider.All() {
 		names = append(names, p.Name)
 	}
 	completed(c, "provider", strings.Join(names, ", "))
-	flags.StringVar(&f.Template, "like", "", "the template in the config that it is like")
-	flags.StringVar(&f.To, "to", "", "URL that requests go to, in the place of the template's first target")
-	flags.StringVar(&f.Path, "path", "", "its path (default the template's and the id)")
-	flags.StringArrayVar(&f.params, "param", nil, "K=V: a text that is params.K in expressions; may be given several times")
-	flags.StringArrayVar(&f.paramFiles, "param-file", nil, "K=FILE: the same, read from a file")
-	flags.StringVar(&f.secretFile, "secret-file", "", "file with its secret, where the provider gave it (default a random one is made)")
+	flags.StringVar(&f.Template, "like", "", "the template in the config to use")
+	flags.StringVar(&f.To, "to", "", "URL that requests go to, instead of the template's first target")
+	flags.StringVar(&f.Path, "path", "", "its path (default: the template's, then the id)")
+	flags.StringArrayVar(&f.params, "param", nil, "K=V: a string, params.K in expressions; repeatable")
+	flags.StringArrayVar(&f.paramFiles, "param-file", nil, "K=FILE: the same, read from a file; repeatable")
+	flags.StringVar(&f.secretFile, "secret-file", "", "file with its secret, if the provider gave it (default: a random one is made)")
 	jsonFlag(c, &f.asJSON)
 	return c
 }
@@ -152,7 +152,7 @@ func (f *sourceFlags) checkSecret() error {
 }
 
 func newSourceList(e *env) *cobra.Command {
-	return newListing("List sources and how they are", e.openSources, e.listSources)
+	return newListing("List sources and their state", e.openSources, e.listSources)
 }
 
 func (e *env) listSources(ctx context.Context, t *tape, asJSON bool) error {

@@ -14,24 +14,25 @@ import (
 
 func newSubscribe(e *env) *cobra.Command {
 	return newSubscription(e, subscription{
-		verb: "subscribe", short: "Make a source known to its provider",
-		long: `Make the subscriptions of a source at its provider, as its subscribe blocks in
-the config say: at once, and without waiting for a failed one to be due. The
-agent does it by itself when it starts and when the public URL changes.
+		verb: "subscribe", short: "Make the subscriptions of a source at its provider",
+		long: `Makes the subscriptions of a source at its provider, as defined by its
+subscribe blocks in the config: at once, without waiting until a failed one is
+due. The agent does so by itself when it starts and when the public URL
+changes.
 
-What was called and what came back is on the tape; hooktape source list says how
-it is. The exit code is 1 when a call failed.`,
+The calls and their responses are on the tape; hooktape source list shows the
+state. The exit code is 1 if a call failed.`,
 		do: (*inspect.Client).Subscribe,
 	})
 }
 
 func newUnsubscribe(e *env) *cobra.Command {
 	return newSubscription(e, subscription{
-		verb: "unsubscribe", short: "Take the subscriptions of a source back",
-		long: `Take the subscriptions of a source back at its provider. They stay so, over
-restarts too, until hooktape subscribe makes them again. Those of a block that
-has left the config can't be taken back: they are forgotten. The exit code is 1
-when a call failed; it is tried again.`,
+		verb: "unsubscribe", short: "Cancel the subscriptions of a source",
+		long: `Cancels the subscriptions of a source at its provider. They stay cancelled,
+across restarts too, until hooktape subscribe makes them again. Those of a
+block that is no longer in the config can't be cancelled: they are forgotten.
+The exit code is 1 if a call failed; it is retried.`,
 		do: (*inspect.Client).Unsubscribe,
 	})
 }

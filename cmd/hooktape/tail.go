@@ -22,9 +22,10 @@ func newTail(e *env) *cobra.Command {
 	)
 	c := &cobra.Command{
 		Use:   "tail",
-		Short: "Print records as they come",
-		Long: `Print the newest records, then every other one when it is answered, until you
-interrupt it. When no agent runs it waits for one, and holds nothing up.`,
+		Short: "Print records as they arrive",
+		Long: `Prints the newest records, then each new one when it is answered, until you
+interrupt it. If no agent is running, it waits for one, and does not keep the
+tape open meanwhile.`,
 		Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
 			filter, err := chosen.filter(e.now())
@@ -52,7 +53,7 @@ interrupt it. When no agent runs it waits for one, and holds nothing up.`,
 		},
 	}
 	chosen.add(c)
-	c.Flags().IntVarP(&last, "last", "n", 10, "begin with the newest so many")
+	c.Flags().IntVarP(&last, "last", "n", 10, "start with this many of the newest")
 	jsonFlag(c, &asJSON)
 	revealFlag(c, &reveal)
 	return c

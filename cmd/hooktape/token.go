@@ -15,10 +15,11 @@ import (
 func newToken(e *env) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "token",
-		Short: "Make, list and revoke the tokens that open tunnels",
-		Long: `An agent with an edge block in its config is the public end of tunnels. Who has
-a token can open the tunnel of its name with hooktape http --edge, and gets what
-comes to NAME.DOMAIN and DOMAIN/t/NAME. Of tokens the tape keeps a hash.`,
+		Short: "Create, list and revoke the tokens that open tunnels",
+		Long: `An agent with an edge block in its config is the public end of tunnels. Whoever
+has a token can open the tunnel of that name with hooktape http --edge, and
+gets the requests to NAME.DOMAIN and DOMAIN/t/NAME. The tape keeps only a hash
+of each token.`,
 		Args: cobra.ArbitraryArgs,
 		RunE: parentOnly,
 	}
@@ -30,9 +31,9 @@ func newTokenNew(e *env) *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
 		Use:   "new NAME",
-		Short: "Make the token of a tunnel",
-		Long: `Make a token and print it; it is not shown again. A running edge takes it at
-once. --json prints its hash too, for those who would rather keep it in the
+		Short: "Create the token of a tunnel",
+		Long: `Creates a token and prints it; it is not shown again. A running edge accepts it
+at once. --json also prints its hash, in case you prefer to keep that in the
 config: tunnel "NAME" { token_hash = "..." }.`,
 		Example: `  hooktape token new alice > alice.token`,
 		Args:    oneTunnel,
@@ -74,7 +75,7 @@ func (e *env) newToken(ctx context.Context, name string, asJSON bool) error {
 }
 
 func newTokenList(e *env) *cobra.Command {
-	return newListing("List the tokens that were made, not those of the config, and whether their laptops are there", e.openTape, e.listTokens)
+	return newListing("List tokens, except those of the config, and which laptops are connected", e.openTape, e.listTokens)
 }
 
 func (e *env) listTokens(ctx context.Context, t *tape, asJSON bool) error {
@@ -111,7 +112,7 @@ func newTokenRevoke(e *env) *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
 		Use:   "revoke NAME",
-		Short: "Forget a token; whose tunnel it opened is cut off at once",
+		Short: "Revoke a token; the tunnel that it opened is cut at once",
 		Args:  oneTunnel,
 		RunE: func(c *cobra.Command, args []string) error {
 			t, err := e.openTape(c.Context(), toWrite)

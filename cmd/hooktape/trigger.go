@@ -35,14 +35,14 @@ func newTrigger(e *env) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "trigger PROVIDER EVENT --to URL | --list [PROVIDER]",
 		Short: "Send a sample event as its provider would",
-		Long: `Send a sample event of a provider to a URL, signed with the secret in
---secret-file, with the time of now and fresh ids. Samples are made after the
-providers' documentation; --set changes parts of them, by paths as expressions
-have them.
+		Long: `Sends a sample event of a provider to a URL, signed with the secret in
+--secret-file, with the current time and fresh ids. The samples follow the
+providers' documentation; --set changes parts of them, named by the same paths
+as in expressions.
 
 --list shows the providers and their sample events.
 
-The exit code is 0 when the answer was a 2xx, 1 when not, and 3 when none came.`,
+The exit code is 0 if the answer was a 2xx, 1 if not, and 3 if none came.`,
 		Example: `  hooktape trigger --list
   hooktape trigger iiko CREATE --to http://localhost:3000/webhooks --secret-file iiko.token
   hooktape trigger stripe charge.succeeded --to http://localhost:3000 --set json.data.object.amount=50`,
@@ -58,8 +58,8 @@ The exit code is 0 when the answer was a 2xx, 1 when not, and 3 when none came.`
 	}
 	f.sender.registerKeys(c)
 	c.Flags().StringVar(&f.to, "to", "", "the URL to send to")
-	c.Flags().StringVar(&f.publicURL, "public-url", "", "the URL that the receiver believes to have, where the provider signs that")
-	c.Flags().StringArrayVar(&f.sets, "set", nil, "PATH=VALUE, a part to be another: json.order.id=17, header.x-event=paid; may be given again")
+	c.Flags().StringVar(&f.publicURL, "public-url", "", "the receiver's public URL, for providers that sign it")
+	c.Flags().StringArrayVar(&f.sets, "set", nil, "PATH=VALUE, change this part: json.order.id=17, header.x-event=paid; repeatable")
 	c.Flags().BoolVar(&f.list, "list", false, "show the providers and their sample events")
 	jsonFlag(c, &f.asJSON)
 	revealFlag(c, &f.reveal)

@@ -29,18 +29,18 @@ func newVerify(e *env) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "verify ID|FILE",
 		Short: "Check a request's signature, and say what is wrong with it",
-		Long: `Check who a recorded request is from, or one saved in a file (its exact bytes,
-as show --raw prints them; - is the standard input). Where the signature is
-another one, verify finds out what was done to the request since it was signed:
-JSON printed anew, a final newline, another charset, URL or secret.
+		Long: `Checks who a recorded request is from, or one saved in a file (its exact bytes,
+as printed by show --raw; - is stdin). If the signature does not match, verify
+finds out what was done to the request since it was signed, if it can: JSON
+re-serialized, a final newline, another charset, URL or secret.
 
-The provider and its secret are given with --provider and --secret-file. Without
-them they are those of the record's source, as the running agent has them, or
-the config file given with -c. Then it says too when another source's secret
-would be right.
+--provider and --secret-file give the provider and its secret. Without them,
+the running agent's settings for the record's source are used, or those of the
+config file given with -c. Then verify also says if another source's secret
+would match.
 
-A file doesn't say when its request came, so the age of its signature is not
-looked at.
+A file does not say when its request came, so the age of its signature is not
+checked.
 
 Exit codes: 0 the request is right, 1 it is not.`,
 		Example: `  hooktape verify last --provider github --secret-file github.secret
@@ -69,8 +69,8 @@ Exit codes: 0 the request is right, 1 it is not.`,
 		},
 	}
 	sender.register(c)
-	c.Flags().StringVar(&source, "source", "", "check it as one of this source of the config file")
-	c.Flags().StringVar(&publicURL, "public-url", "", "the URL that the provider sees, where it signs that")
+	c.Flags().StringVar(&source, "source", "", "check it as a request to this source of the config file")
+	c.Flags().StringVar(&publicURL, "public-url", "", "the URL that the provider sees, for providers that sign it")
 	jsonFlag(c, &asJSON)
 	return c
 }
