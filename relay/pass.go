@@ -36,7 +36,7 @@ func (r *reception) pass() {
 		return
 	}
 	for wait := passRetryMin; ; wait = min(2*wait, passRetryMax) {
-		m.attempt++
+		m.attempt = r.owed.Attempts + 1
 		back := r.target.arrival()
 		s, inTime := r.attempt(m, over)
 		if !inTime {
@@ -57,6 +57,7 @@ func (r *reception) pass() {
 		}
 		r.store.Settle(r.rec.ID, s.outcome())
 		s.discard()
+		r.count(s)
 		if !s.away {
 			r.owed.Due = r.now().Add(backoff(r.target.config().Retry, 1, r.jitter()))
 		}
@@ -87,6 +88,16 @@ func (r *reception) attempt(m message, over time.Time) (s sent, inTime bool) {
 		r.land(s)
 	}
 	return s, inTime
+}
+
+// count counts an attempt that came to nothing among those of the delivery.
+func (r *reception) count(s sent) {
+	if s.absent {
+		return
+	}
+	r.owed.Attempts++
+	r.owed.Awaited++
+	s.describe(&r.owed)
 }
 
 // again waits before the next try, or until a laptop is back, and says whether there is one: not when patience is over or
@@ -232,7 +243,7 @@ func (p parting) Write(b []byte) (int, error) {
 // finish records an answer that came from the target, and tells of it.
 func (r *reception) finish(s sent, o store.Outcome) {
 	if o.Attempt != nil {
-		r.owed.Attempts = 1
+		r.owed.Attempts++
 	}
 	s.describe(&r.owed)
 	switch {

@@ -36,6 +36,44 @@ func TestATargetThatSawTheRequestIsNotAskedAgainWhileTheSenderWaits(t *testing.T
 	}
 }
 
+// Whoever waits for the answer, an attempt is an attempt.
+func TestAttemptsAreCountedFromTheFirst(t *testing.T) {
+	a := startApp(t, always(ok))
+	a.stop()
+	r := start(t, passing(a, time.Minute))
+	sender := r.ask(strings.Replace(post, "host: h", "host: h\r\nConnection: close", 1))
+	until(t, "the app is missed", func() bool {
+		all := r.records()
+		return len(all) == 1 && len(r.attempts(all[0].ID)) > 1
+	})
+	a.up()
+	if got, err := io.ReadAll(sender); err != nil || !strings.HasPrefix(string(got), "HTTP/1.1 201 ") {
+		t.Fatalf("the sender got %q, %v", got, err)
+	}
+	id := r.wait(Answered).Record.ID
+	if d, all := r.delivery(id), r.attempts(id); d.State != store.Delivered || d.Attempts != len(all) {
+		t.Errorf("%+v of %d attempts", d, len(all))
+	}
+}
+
+func TestAttemptsBeforeTheTakeOverCount(t *testing.T) {
+	a := startApp(t, always(ok))
+	a.stop()
+	r := start(t, passing(a, 100*time.Millisecond))
+	r.send(post)
+	r.wait(Away)
+	id := r.last().ID
+	until(t, "all attempts are counted", func() bool {
+		d, all := r.delivery(id), r.attempts(id)
+		return len(all) > 0 && d.Attempts == len(all) && d.Error == all[len(all)-1].Error
+	})
+	a.up()
+	r.untilStates(map[store.State]int{store.Delivered: 1})
+	if d, all := r.delivery(id), r.attempts(id); d.Attempts != len(all) {
+		t.Errorf("%+v of %d attempts", d, len(all))
+	}
+}
+
 func TestADroppedDeliveryStaysDroppedWhateverTheAttemptUnderWayComesTo(t *testing.T) {
 	hold, held := make(chan bool), make(chan bool, 1)
 	a := startApp(t, func(int, string) string {
@@ -180,8 +218,8 @@ func TestWhatTheAppSaysBeforeItsResponseIsPassedOn(t *testing.T) {
 	for at, r := range map[string]*rig{"h": direct, "alice.edge.test": edge} {
 		for proto, want := range map[string]string{"HTTP/1.1": hints + "HTTP/1.1 102 Processing\r\n\r\n" + closing, "HTTP/1.0": ok} {
 			request := strings.NewReplacer("host: h", "host: "+at+"\r\nConnection: close", "HTTP/1.1", proto).Replace(post)
-			if got := r.sendLast(request); got != want {
-				t.Errorf("%s by %s: the sender got %q", at, proto, got)
+			if got, err := io.ReadAll(r.ask(request)); err != nil || string(got) != want {
+				t.Errorf("%s by %s: the sender got %q, %v", at, proto, got, err)
 			}
 			id := r.last().ID
 			until(t, "the attempt is on the tape", func() bool { return len(r.attempts(id)) == 1 })

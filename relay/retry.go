@@ -44,7 +44,7 @@ func settled(d store.Delivery, o outlook, c *config.Target, after time.Duration,
 	due := now
 	after = min(after, retryAfterMax)
 	if !o.away { // its breaker holds the delivery back until it is there
-		due = now.Add(max(after, backoff(c.Retry, d.Attempts, jitter)))
+		due = now.Add(max(after, backoff(c.Retry, d.Attempts-d.Awaited, jitter)))
 	}
 	if o.held && c.Retry.For > 0 {
 		if held(d.Created, c.Hold, now) {

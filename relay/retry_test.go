@@ -68,6 +68,14 @@ func TestOneAttemptMeansOneAttempt(t *testing.T) {
 	}
 }
 
+func TestAttemptsThatTheSenderWaitedForPutNothingOff(t *testing.T) {
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	d := store.Delivery{Created: now, Attempts: 9, Awaited: 8, Status: 503}
+	if _, due := settled(d, outlook{}, heldForTwoDays, 0, now, 1); !due.Equal(now.Add(time.Second)) {
+		t.Errorf("the first that nobody waits for is tried again in %v", due.Sub(now))
+	}
+}
+
 func TestBackoffGrowsWithFullJitterUpToItsMaximum(t *testing.T) {
 	for _, c := range []struct {
 		attempts int

@@ -204,23 +204,24 @@ type deliveryFacts struct {
 	Created  int64  `cbor:"6,keyasint,omitempty"`
 	Due      int64  `cbor:"7,keyasint,omitempty"`
 	Finding  string `cbor:"8,keyasint,omitempty"`
+	Awaited  int    `cbor:"9,keyasint,omitempty"`
 }
 
 func (v *deliveryFacts) appendTo(f fields) fields {
 	return f.text(1, string(v.State)).number(2, int64(v.Attempts)).number(3, int64(v.Status)).text(4, v.Error).
-		text(5, v.Key).number(6, v.Created).number(7, v.Due).text(8, v.Finding)
+		text(5, v.Key).number(6, v.Created).number(7, v.Due).text(8, v.Finding).number(9, int64(v.Awaited))
 }
 
 func newDeliveryFacts(d *Delivery) deliveryFacts {
 	return deliveryFacts{
-		State: d.State, Attempts: d.Attempts, Status: d.Status, Error: d.Error, Finding: d.Finding, Key: d.Key,
+		State: d.State, Attempts: d.Attempts, Awaited: d.Awaited, Status: d.Status, Error: d.Error, Finding: d.Finding, Key: d.Key,
 		Created: nanos(d.Created), Due: nanos(d.Due),
 	}
 }
 
 func (f *deliveryFacts) delivery(id ID, source, target string) Delivery {
 	return Delivery{
-		Record: id, Source: source, Target: target, State: f.State, Attempts: f.Attempts, Status: f.Status,
+		Record: id, Source: source, Target: target, State: f.State, Attempts: f.Attempts, Awaited: f.Awaited, Status: f.Status,
 		Error: f.Error, Finding: f.Finding, Key: f.Key, Created: fromNanos(f.Created), Due: fromNanos(f.Due),
 	}
 }

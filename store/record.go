@@ -185,8 +185,9 @@ const (
 type Delivery struct {
 	Record         ID
 	Source, Target string
-	State          State // "" means Pending
-	Attempts       int
+	State          State  // "" means Pending
+	Attempts       int    // made of it, since it began anew if it did
+	Awaited        int    // of Attempts, those that the sender waited for: no backoff grows by them
 	Status         int    // of the last attempt's response; 0: there was none
 	Error          string // of the last attempt
 	Finding        string // of the last attempt

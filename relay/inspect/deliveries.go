@@ -272,7 +272,7 @@ var changes = map[string]func(*store.Delivery, *Server) bool{
 			return false
 		}
 		if d.State != store.Pending {
-			d.State, d.Created, d.Error, d.Finding, d.Attempts = store.Pending, s.now(), "", "", 0
+			d.State, d.Created, d.Error, d.Finding, d.Attempts, d.Awaited = store.Pending, s.now(), "", "", 0, 0
 		}
 		d.Due = s.now()
 		return true

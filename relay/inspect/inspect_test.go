@@ -416,7 +416,7 @@ func TestDeliveriesAreChosenRetriedAndDropped(t *testing.T) {
 	d := newDeck(t, agent)
 	put := func(state store.State, target string) store.ID {
 		return d.put(store.Record{Source: "shop"}, order,
-			store.Delivery{Source: "shop", Target: target, State: state, Attempts: 4, Error: "500", Due: t0.Add(time.Hour), Created: t0.Add(-time.Hour)})
+			store.Delivery{Source: "shop", Target: target, State: state, Attempts: 4, Awaited: 3, Error: "500", Due: t0.Add(time.Hour), Created: t0.Add(-time.Hour)})
 	}
 	pending, failed, delivered := put(store.Pending, "app"), put(store.Failed, "app"), put(store.Delivered, "app")
 	put(store.Pending, "other")
