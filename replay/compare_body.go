@@ -109,11 +109,13 @@ func (c *comparison) contents(then, now content, a, b []byte) {
 	}
 }
 
-// form is a body as a form, if it is one.
+// form is a body as a form, if it is one, and one of no more fields than are looked into.
 func (b content) form(body []byte) (f formValues, ok bool) {
 	switch kind, params := b.mediaType(); kind {
 	case formType:
-		return readForm("form", string(body)), true
+		if hasFewFields(body) {
+			return readForm("form", string(body)), true
+		}
 	case "multipart/form-data":
 		return readMultipart(body, params["boundary"])
 	}

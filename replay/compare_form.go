@@ -27,6 +27,12 @@ type fieldName struct {
 	names []string
 }
 
+// fieldsMax is how many fields a form has at most that is looked into: each takes some hundred bytes and microseconds.
+const fieldsMax = 1 << 14
+
+// hasFewFields says whether an urlencoded form can be looked into.
+func hasFewFields(encoded []byte) bool { return bytes.Count(encoded, []byte("&")) < fieldsMax }
+
 func newForm() formValues {
 	return formValues{make(map[string][]string), make(map[string]fieldName), make(map[string]int)}
 }
@@ -50,7 +56,7 @@ func readMultipart(body []byte, boundary string) (f formValues, ok bool) {
 		return f, false
 	}
 	parts := multipart.NewReader(bytes.NewReader(body), boundary)
-	for {
+	for range fieldsMax {
 		part, err := parts.NextRawPart()
 		if err == io.EOF {
 			return f, true
@@ -72,6 +78,7 @@ func readMultipart(body []byte, boundary string) (f formValues, ok bool) {
 		}
 		f.add("form", part.FormName(), values...)
 	}
+	return f, false
 }
 
 // add adds a field by the name that it was sent with, decoded.

@@ -211,6 +211,21 @@ func TestBodiesAreComparedAsWhatTheyAre(t *testing.T) {
 }
 
 // TestTextIsIgnoredByWhatItSays, not by how its charset has it.
+// Senders may write millions of fields into a form, which would take gigabytes and minutes.
+func TestAFormOfTooManyFieldsIsComparedAsText(t *testing.T) {
+	for kind, form := range map[string]func(value string) string{
+		"application/x-www-form-urlencoded": func(value string) string { return strings.Repeat("a&", fieldsMax) + "b=" + value },
+		"multipart/form-data; boundary=x": func(value string) string {
+			return strings.Repeat("--x\r\n\r\n\r\n", fieldsMax) + "--x\r\n\r\n" + value + "\r\n--x--"
+		},
+	} {
+		a, b := response(t, form("1"), "Content-Type: "+kind), response(t, form("2"), "Content-Type: "+kind)
+		if d := Compare(a, b, nil); len(d.Changes) != 1 || !strings.HasPrefix(d.Changes[0].Where, "line ") {
+			t.Errorf("%s: %+v", kind, d)
+		}
+	}
+}
+
 func TestTextIsIgnoredByWhatItSays(t *testing.T) {
 	const charset = "Content-Type: text/plain; charset=windows-1251"
 	got := changes(Compare(response(t, "\xef\xf0\xe8 1", charset), response(t, "\xe8\xef\xf0 2", charset), rulesOf(t, "text ^[а-я]+")))

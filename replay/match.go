@@ -119,6 +119,9 @@ func (s *saying) form() formValues {
 	if f, ok := s.body.form(s.plain); ok {
 		return f
 	}
+	if !hasFewFields(s.plain) {
+		return newForm()
+	}
 	return readForm("form", string(s.plain))
 }
 
