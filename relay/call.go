@@ -96,6 +96,7 @@ func (a *Agent) exchange(ctx context.Context, c *call, head *wire.RequestHead, r
 	outcome := store.Outcome{Attempt: s.attempt}
 	kept := a.store.Spool()
 	defer kept.Discard()
+	defer s.abandon()
 	var got *reply
 	var err error
 	if s.response, err = a.client.Do(ctx, out); err != nil {

@@ -2,8 +2,10 @@ package relay
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
+	"os"
 	"runtime"
 	"strings"
 	"sync/atomic"
@@ -11,6 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/hooktape/hooktape/relay/config"
 	"github.com/hooktape/hooktape/relay/wire"
 	"github.com/hooktape/hooktape/store"
 )
@@ -118,6 +121,46 @@ func TestATakeOverThatPanicsHoldsNothing(t *testing.T) {
 			all := r.memory.Load().small
 			until(t, "the memory is free", func() bool { return all.left.TryAcquire(all.size) })
 			r.untilStates(want)
+		})
+	}
+}
+
+// Nor may it keep a connection to the app.
+func TestAPanicBesideAResponseClosesItsConnection(t *testing.T) {
+	for in, respond := range map[string]func(*app, time.Duration) config.Source{
+		"passOn": passing,
+		"settle": func(a *app, _ time.Duration) config.Source { return acking(a) },
+	} {
+		t.Run(in, func(t *testing.T) {
+			l, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer l.Close()
+			ended := make(chan error, 1)
+			go func() {
+				c, err := l.Accept()
+				if err == nil {
+					defer c.Close()
+					_ = c.SetDeadline(time.Now().Add(patienceOfTests))
+					_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n")
+					_, err = io.Copy(io.Discard, c)
+				}
+				ended <- err
+			}()
+			var left atomic.Int32
+			left.Store(1)
+			src := respond(&app{addr: l.Addr().String()}, time.Minute)
+			r := startWith(t, tapeIn(t), Options{Now: func() time.Time {
+				if calledBy(in) && left.Add(-1) == 0 {
+					panic("a fault")
+				}
+				return time.Now()
+			}}, src)
+			r.ask(post)
+			if err := <-ended; errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Error("the connection stays open")
+			}
 		})
 	}
 }

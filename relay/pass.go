@@ -178,7 +178,7 @@ func (r *reception) passOn(s sent) {
 	r.target.reached()
 	kept := r.store.Spool()
 	defer kept.Discard()
-	defer s.discard()
+	defer s.abandon()
 	head, passing := s.response.Head.ForSender(r.x.Head.Proto, r.x.KeepAlive())
 	if passing.Close {
 		r.x.CloseAfter()
@@ -323,7 +323,7 @@ func (r *reception) tooMany(flying bool) (land func(sent)) {
 		defer end()
 		kept := r.store.Spool()
 		defer kept.Discard()
-		defer s.discard()
+		defer s.abandon()
 		if s.response != nil {
 			s.copyTo(kept, r.now)
 		}

@@ -88,7 +88,7 @@ func (t *target) wakeFollower(s *sent) {
 	}
 }
 
-// abandon lets go of an attempt of which nothing is written down.
+// abandon lets go of all that is left of an attempt, its response too.
 func (s *sent) abandon() {
 	if s.response != nil {
 		s.response.Close()

@@ -317,7 +317,7 @@ func (t *target) settle(d store.Delivery, s sent) {
 	a := t.agent
 	kept := a.store.Spool()
 	defer kept.Discard()
-	defer s.discard()
+	defer s.abandon()
 	var after time.Duration
 	if s.response != nil {
 		t.reached()

@@ -154,6 +154,32 @@ func TestClientShowsInterimResponses(t *testing.T) {
 	}
 }
 
+func TestAPanicWhileARequestIsSentClosesItsConnection(t *testing.T) {
+	for name, fault := range map[string]func(*Outgoing){
+		"of its body":     func(o *Outgoing) { o.Body = func() (io.ReadCloser, error) { panic("oh") } },
+		"of who is shown": func(o *Outgoing) { o.Interim = func(*ResponseHead) { panic("oh") } },
+	} {
+		t.Run(name, func(t *testing.T) {
+			ended := make(chan error, 1)
+			u := app(t, func(c *net.TCPConn, _ int) {
+				_ = c.SetDeadline(time.Now().Add(30 * time.Second))
+				_, _ = io.WriteString(c, earlyHints)
+				_, err := io.Copy(io.Discard, c)
+				ended <- err
+			})
+			o := get(u)
+			fault(o)
+			func() {
+				defer func() { _ = recover() }()
+				_, _ = newClient(t).Do(t.Context(), o)
+			}()
+			if err := <-ended; isTimeout(err) {
+				t.Error("the connection stays open")
+			}
+		})
+	}
+}
+
 func TestClientSendsTheBytesOfABody(t *testing.T) {
 	for _, size := range []int{0, 1, bigBuffer - 100, bigBuffer, bigBuffer + 1, 3 << 20} {
 		body := bytes.Repeat([]byte("0123456789"), size/10+1)[:size]

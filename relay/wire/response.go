@@ -54,6 +54,13 @@ type try struct {
 // nothing is left of the try.
 func (r *Response) start(ctx context.Context) error {
 	r.ctx = ctx
+	panicked := true // Outgoing.Body or Interim has
+	defer func() {
+		if panicked {
+			r.release()
+			r.link.close()
+		}
+	}()
 	err := errStale
 	if r.link.watched.begin(ctx) && r.mayUse() {
 		err = r.send()
@@ -61,6 +68,7 @@ func (r *Response) start(ctx context.Context) error {
 	if err == nil {
 		err = r.readHead()
 	}
+	panicked = false
 	if err != nil {
 		return r.abandon(err)
 	}
