@@ -16,8 +16,9 @@ type Deleted struct {
 	Pending int   // deliveries that were pending and will never be made
 }
 
-// deleteMax is how many records are deleted in one transaction: what is committed beside them should not wait long.
-const deleteMax = 256
+// deleteMax is how many records are deleted in one transaction: what is committed beside them should not wait long. Small ones
+// take about a microsecond each.
+const deleteMax = 512
 
 // Delete takes records off the tape, with their pieces, attempts, deliveries and places in every index, and returns
 // when that is on the disk. What is not there is passed over. The space is used again; the bytes themselves stay in
@@ -78,14 +79,21 @@ type deleteChange struct {
 
 	records *bolt.Cursor // one for all: finding the next record allocates nothing then
 	rows    rowsOfRecord
+	facts   removalFacts // of the record that is read
 }
 
+// apply reads all before it changes anything, and then deletes from the last to the first: bbolt moves what is behind a row on
+// its page when it deletes one, and so there is nothing, or what stays.
 func (c *deleteChange) apply(t *txn) error {
 	c.done, c.damaged, c.rest, c.pieces = Deleted{}, nil, nil, 0
 	c.rows = rowsOfRecord{rowsOf{bucket: bucketAttempts}, rowsOf{bucket: bucketDeliveries}, rowsOf{bucket: bucketMembers}}
 	c.records = t.Bucket(bucketRecords).Cursor()
+	all := make([]removal, 0, len(c.ids))
 	for _, id := range c.ids {
-		if err := c.delete(t, id); err != nil {
+		all = c.read(t, all, id)
+	}
+	for i := len(all) - 1; i >= 0; i-- {
+		if err := c.delete(t, &all[i]); err != nil {
 			return err
 		}
 	}
@@ -94,23 +102,41 @@ func (c *deleteChange) apply(t *txn) error {
 
 func (c *deleteChange) release(error) {}
 
-// delete takes one record off. All is read before anything is changed.
-func (c *deleteChange) delete(t *txn, id ID) error {
-	k, value := c.records.Seek(id[:])
-	if !bytes.Equal(k, id[:]) {
-		return nil
+// read puts a record behind all that are to be deleted, unless it is not there, or stays.
+func (c *deleteChange) read(t *txn, all []removal, id ID) []removal {
+	value := c.valueOf(id)
+	if value == nil {
+		return all
 	}
-	r := &removal{id: id}
-	_, err := unpack(id[:], value, &r.facts)
-	if err == nil && c.keep != nil && c.keep(t.Tx, id, &r.facts) {
-		return nil
+	_, err := unpack(id[:], value, &c.facts)
+	if err == nil && c.keep != nil && c.keep(t.Tx, id, &c.facts) {
+		return all
 	}
-	r.counts = r.facts.counts()
+	r := removal{id: id, source: c.facts.Source, verdict: c.facts.Verdict, counts: c.facts.counts()}
 	if err == nil {
-		err = r.read(t.Tx, &c.rows)
+		err = r.read(t.Tx, &c.facts, &c.rows)
 	}
 	if err != nil {
 		c.damaged = append(c.damaged, fmt.Errorf("record %s: %w: %w", id, ErrDamaged, err))
+		return all
+	}
+	return append(all, r)
+}
+
+// valueOf is the value of a record, which is mostly the one behind that before; nil: it is not there.
+func (c *deleteChange) valueOf(id ID) []byte {
+	if k, value := c.records.Next(); bytes.Equal(k, id[:]) {
+		return value
+	}
+	if k, value := c.records.Seek(id[:]); bytes.Equal(k, id[:]) {
+		return value
+	}
+	return nil
+}
+
+// delete takes one record off, unless it was among them twice.
+func (c *deleteChange) delete(t *txn, r *removal) error {
+	if k, _ := c.records.Seek(r.id[:]); !bytes.Equal(k, r.id[:]) {
 		return nil
 	}
 	for _, raw := range r.pieces {
@@ -155,20 +181,26 @@ type removalAnswer struct {
 	Size   int64  `cbor:"8,keyasint"`
 }
 
+// readFields takes over from the facts that were read before what is the same: of one record after another, most is.
 func (f *removalFacts) readFields(b []byte) bool {
+	before := *f
+	*f = removalFacts{}
 	r := fieldReader{b: b}
 	r.each(func(key uint64) {
 		switch key {
 		case 2:
-			f.Source = string(r.bytes(cborText))
+			f.Source = sameOr(before.Source, r.bytes(cborText))
 		case 12:
-			f.Verdict = Verdict(r.bytes(cborText))
+			f.Verdict = sameOr(before.Verdict, r.bytes(cborText))
 		case 19:
 			f.Pieces = bytes.Clone(r.bytes(cborBytes))
 		case 20:
 			f.Size = r.number()
 		case 21:
-			f.Answer = new(removalAnswer)
+			if f.Answer = before.Answer; f.Answer == nil {
+				f.Answer = new(removalAnswer)
+			}
+			*f.Answer = removalAnswer{}
 			f.Answer.read(&r)
 		default:
 			r.skip()
@@ -179,6 +211,14 @@ func (f *removalFacts) readFields(b []byte) bool {
 		return false
 	}
 	return true
+}
+
+// sameOr is b as a string: the one before, where it is the same.
+func sameOr[S ~string](before S, b []byte) S {
+	if string(b) == string(before) {
+		return before
+	}
+	return S(b)
 }
 
 func (f *removalAnswer) read(r *fieldReader) {
@@ -205,7 +245,8 @@ func (f *removalFacts) counts() counts {
 // removal is a record that is about to go, with all that hangs on it.
 type removal struct {
 	id         ID
-	facts      removalFacts
+	source     string
+	verdict    Verdict
 	counts     counts
 	pieces     []Raw
 	attempts   [][]byte // keys
@@ -214,10 +255,10 @@ type removal struct {
 	pending    int
 }
 
-func (r *removal) read(tx *bolt.Tx, rows *rowsOfRecord) error {
-	r.add(rawOf(nil, r.facts.Pieces, r.facts.Size))
-	if r.facts.Answer != nil {
-		r.add(rawOf(nil, r.facts.Answer.Pieces, r.facts.Answer.Size))
+func (r *removal) read(tx *bolt.Tx, facts *removalFacts, rows *rowsOfRecord) error {
+	r.add(rawOf(nil, facts.Pieces, facts.Size))
+	if facts.Answer != nil {
+		r.add(rawOf(nil, facts.Answer.Pieces, facts.Answer.Size))
 	}
 	if err := rows.attempts.each(tx, r.id, func(k, v []byte) error {
 		raws, err := readReplies(k, v)
@@ -348,7 +389,7 @@ func (r *removal) delete(t *txn) error {
 	if err := t.leaveAll(r.id, r.members, r.counts); err != nil {
 		return err
 	}
-	return t.unindex(r.id, r.facts.Source, r.facts.Verdict)
+	return t.unindex(r.id, r.source, r.verdict)
 }
 
 // dropLateAnswer makes way for another late answer: what the one before kept is deleted and no longer counted.

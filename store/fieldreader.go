@@ -32,11 +32,12 @@ func (r *fieldReader) take(n uint64) []byte {
 
 // head is that of the next item: its type, and its value or length.
 func (r *fieldReader) head() (kind byte, n uint64) {
-	first := r.take(1)
-	if r.failed {
+	if len(r.b) == 0 {
+		r.fail()
 		return 0, 0
 	}
-	kind, n = first[0]&0xe0, uint64(first[0]&0x1f)
+	kind, n = r.b[0]&0xe0, uint64(r.b[0]&0x1f)
+	r.b = r.b[1:]
 	switch {
 	case n < 24:
 		return kind, n

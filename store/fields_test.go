@@ -60,6 +60,21 @@ func TestReadFieldsAreThoseOfTheTags(t *testing.T) {
 	})
 }
 
+func TestReadFieldsKeepsNothingOfTheRecordBefore(t *testing.T) {
+	full := recordFacts{
+		Source: "iiko", Verdict: Accepted, Pieces: make([]byte, 16), Size: 7, Answer: &answerFacts{Pieces: make([]byte, 16), Size: 9},
+	}
+	for _, next := range []recordFacts{{}, {Source: "asna"}, {Verdict: NoSource, Answer: &answerFacts{}}, full} {
+		var got, want removalFacts
+		if !got.readFields(appendFields(nil, &full)) || !got.readFields(appendFields(nil, &next)) || !want.readFields(appendFields(nil, &next)) {
+			t.Fatal("can't read it")
+		}
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("got %+v\nwant %+v", got, want)
+		}
+	}
+}
+
 // drawFields fills v: all of it, or some.
 func drawFields(t *rapid.T, v reflect.Value, whole bool) {
 	if !whole && v.Kind() != reflect.Struct && rapid.Bool().Draw(t, "empty") {

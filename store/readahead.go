@@ -2,7 +2,6 @@ package store
 
 import (
 	"bytes"
-	"errors"
 	"slices"
 	"sort"
 )
@@ -15,8 +14,7 @@ type readahead struct {
 	until  []byte // it is done for the keys before this one; nil: it has not begun
 }
 
-// from sees to it that the leaves from a key on are in memory, about as many as are evicted at once, unless that was done
-// already. What can't be read now is no loss: whoever needs it will say so.
+// from sees to it that the leaves from a key on are in memory, evictAhead of them, unless that was done already. What can't be read now is no loss: whoever needs it will say so.
 func (r *readahead) from(s *Store, key []byte) {
 	if bytes.Compare(key, r.until) < 0 {
 		return
@@ -47,30 +45,45 @@ func (p *pages) leavesFrom(bucket, key []byte, n int) (ids []uint64, until []byt
 	if err != nil || id == 0 {
 		return nil, nil, err
 	}
-	var branch *page // above id, which is its child at
+	var branch *page // above the leaf, which is its child at
 	at := 0
+	leaf, err := p.descend(id, key, func(g *page, child int) {
+		if branch != nil && at+1 < branch.count {
+			until = branch.key(at + 1)
+		}
+		branch, at = g, child
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	if branch == nil {
+		return []uint64{leaf.id}, nil, nil
+	}
+	ids, next := branch.children(at, n)
+	if next == nil {
+		next = until
+	}
+	return ids, next, nil
+}
+
+// descend goes from a page down to the leaf that has key, or would have it, and shows each branch on the way with the number
+// of the child that it goes on to.
+func (p *pages) descend(id uint64, key []byte, show func(branch *page, child int)) (leaf *page, err error) {
 	for range depthMax {
 		g, err := p.read(id)
 		switch {
 		case err != nil:
-			return nil, nil, err
+			return nil, err
 		case g.flags == flagFreelist: // written there since its parent was read
-			return nil, nil, errElements
-		case g.flags == flagLeaf && branch == nil:
-			return []uint64{id}, nil, nil
+			return nil, errElements
 		case g.flags == flagLeaf:
-			ids, next := branch.children(at, n)
-			if next == nil {
-				next = until
-			}
-			return ids, next, nil
-		case branch != nil && at+1 < branch.count:
-			until = branch.key(at + 1)
+			return g, nil
 		}
-		branch, at = g, g.childWith(key)
-		id = g.child(at)
+		child := g.childWith(key)
+		show(g, child)
+		id = g.child(child)
 	}
-	return nil, nil, errElements
+	return nil, errElements
 }
 
 // childWith is the child of a branch that has key, or would have it.
@@ -92,33 +105,30 @@ func (g *page) children(from, n int) (ids []uint64, next []byte) {
 
 // rootOf is the root of a bucket; 0: it lies in the list of buckets.
 func (p *pages) rootOf(bucket []byte) (root uint64, err error) {
-	found := errors.New("found")
-	err = p.leaves(p.meta.root, depthMax, func(g *page) error {
-		for i := range g.count {
-			if bytes.Equal(g.key(i), bucket) {
-				root, _, err = inline(g.value(i))
-				return firstError(err, found)
-			}
-		}
-		return nil
-	})
-	if err == found {
-		err = nil
+	leaf, err := p.descend(p.meta.root, bucket, func(*page, int) {})
+	if err != nil {
+		return 0, err
 	}
+	i, found := sort.Find(leaf.count, func(i int) int { return bytes.Compare(bucket, leaf.key(i)) })
+	if !found {
+		return 0, nil
+	}
+	root, _, err = inline(leaf.value(i))
 	return root, err
 }
 
+// fetchGap is the distance up to which two leaves are read at once, with the page between them. It may belong to the first.
+// Where more lie between, as on a tape that evicts as much as comes, reading them would cost more than it spares.
+const fetchGap = 2
+
 // fetch reads pages, and throws away what it reads: the system has it then.
 func (p *pages) fetch(ids []uint64) {
-	// gap is how many pages between two leaves are read with them. They may belong to the first, and if they don't,
-	// they cost less than another read.
-	gap := uint64(largeBuffer / p.page)
 	slices.Sort(ids)
 	buf := largeBuffers.Get().(*[largeBuffer]byte)
 	defer largeBuffers.Put(buf)
 	for i := 0; i < len(ids); i++ {
 		from := ids[i]
-		for i+1 < len(ids) && ids[i+1]-ids[i] <= gap {
+		for i+1 < len(ids) && ids[i+1]-ids[i] <= fetchGap {
 			i++
 		}
 		end := int64(ids[i]+1) * p.page

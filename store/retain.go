@@ -44,14 +44,13 @@ const (
 	passShare = 20
 	// passFull takes the place of both while nothing can be appended: as soon as a delivery ends there may be room.
 	passFull = time.Second
-	// evictMin is how many records are evicted at once. While that is not enough, it doubles up to deleteMax.
-	evictMin = 128
 	// freeMuch is how many bytes of free pages make commits notably slower: their list is 1 MiB then, and a lone commit takes
 	// twice the time.
 	freeMuch = 1 << 30
 	// evictAhead is how many bytes more are evicted than are too many, and aheadShare bounds that: one in so many of
-	// MaxSize. Neighbours that go in one transaction share its cost: their pages are read, and written or freed, once.
-	evictAhead = 256 << 10
+	// MaxSize. Neighbours that go in one transaction share its cost: their pages are read, and written or freed, once. It is
+	// about what deleteMax records of 1 KiB take.
+	evictAhead = 1 << 20
 	aheadShare = 64
 )
 
@@ -149,9 +148,9 @@ func (s *Store) evictAll() {
 		return
 	}
 	e.again(s.options.Now())
-	for n := evictMin; !e.stopped(); n = min(2*n, deleteMax) {
+	for !e.stopped() {
 		now, r := s.options.Now(), *e.retention.Load()
-		ids, stay, err := s.evictable(r, now, n)
+		ids, stay, err := s.evictable(r, now, deleteMax)
 		if err != nil || len(ids) == 0 {
 			break // what can't be read now is looked at again in a while
 		}
@@ -250,6 +249,7 @@ func (s *Store) evictable(r Retention, now time.Time, n int) (ids []ID, stay kee
 	owing, pins := s.owing(), release == 0 && s.hasSessions()
 	deliveries, members := rowsOf{bucket: bucketDeliveries}, rowsOf{bucket: bucketMembers}
 	w := walk{bucket: bucketRecords, low: s.evictor.at[:]}
+	var facts removalFacts
 	for err := range s.slices(&w, func(tx *bolt.Tx, k, v []byte) bool {
 		id := ID(k)
 		if over <= 0 && id.Compare(old) >= 0 || s.evictor.stopped() {
@@ -257,7 +257,7 @@ func (s *Store) evictable(r Retention, now time.Time, n int) (ids []ID, stay kee
 		}
 		if !(owing && owed(tx, &deliveries, id)) && !(pins && members.some(tx, id, anyRow)) {
 			ids = append(ids, id) // the committer looks closer
-			over -= weight(k, v)
+			over -= facts.weight(k, v)
 		}
 		s.evictor.at, _ = step(id, 1)
 		return len(ids) == n && w.end()
@@ -269,15 +269,14 @@ func (s *Store) evictable(r Retention, now time.Time, n int) (ids []ID, stay kee
 	return ids, stays(now, release == 0), nil
 }
 
-// weight is about what a record takes in the file: its row, or what it has in pieces, whichever is more.
-func weight(k, v []byte) int64 {
-	var facts removalFacts
-	if _, err := unpack(k, v, &facts); err != nil {
+// weight reads a record, and is about what it takes in the file: its row, or what it has in pieces, whichever is more.
+func (f *removalFacts) weight(k, v []byte) int64 {
+	if _, err := unpack(k, v, f); err != nil {
 		return int64(len(v))
 	}
-	taken := facts.Size
-	if facts.Answer != nil {
-		taken += facts.Answer.Size
+	taken := f.Size
+	if f.Answer != nil {
+		taken += f.Answer.Size
 	}
 	return max(taken, int64(len(v)))
 }

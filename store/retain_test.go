@@ -126,6 +126,23 @@ func TestTheOldestGoWhenTheTapeIsTooLarge(t *testing.T) {
 	}
 }
 
+// TestSmallRecordsGoManyAtATime: they share their pages, and a tape that is full evicts as long as records come.
+func TestSmallRecordsGoManyAtATime(t *testing.T) {
+	const size = 1 << 30
+	s, _ := bounded(t, Retention{MaxSize: size})
+	for range 2 * deleteMax {
+		rec := Record{Verdict: Accepted, Answer: &Answer{Status: 200}}
+		s.Append(&rec, nil, nil, nil)
+	}
+	noProblem(t, s.Sync())
+	before := s.Stats()
+	s.evictor.used.Store(size + 1) // until the next commit
+	s.evictAll()
+	if st := s.Stats(); st.Evicted != deleteMax || st.Commits != before.Commits+1 {
+		t.Errorf("%d evicted with %d commits", st.Evicted, st.Commits-before.Commits)
+	}
+}
+
 // TestOnlyAsManyLargeRecordsGoAsAreTooMuch: what is in pieces weighs what it takes.
 func TestOnlyAsManyLargeRecordsGoAsAreTooMuch(t *testing.T) {
 	const size = 8 << 20
