@@ -61,14 +61,32 @@ func named(name, value string) string {
 
 // plain is a name without case and separators: authToken, AUTH_TOKEN and auth-token are one.
 func plain(name string) string {
+	b := make([]byte, 0, len(name))
+	for i := range len(name) {
+		switch c := name[i]; {
+		case c >= utf8.RuneSelf:
+			return plainRunes(name)
+		case isSeparator(rune(c)):
+		case 'A' <= c && c <= 'Z':
+			b = append(b, c+'a'-'A')
+		default:
+			b = append(b, c)
+		}
+	}
+	return string(b)
+}
+
+// plainRunes is plain for names in any script.
+func plainRunes(name string) string {
 	return strings.Map(func(r rune) rune {
-		switch {
-		case r == '-' || r == '_' || r == ' ' || r == '.' || r == '\t':
+		if isSeparator(r) {
 			return -1
 		}
 		return unicode.ToLower(r)
 	}, name)
 }
+
+func isSeparator(r rune) bool { return r == '-' || r == '_' || r == ' ' || r == '.' || r == '\t' }
 
 // secretEndings are what secret names end with, plain and without a plural s.
 var secretEndings = []string{
