@@ -10,6 +10,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"hash/crc32"
+	"slices"
 	"strings"
 )
 
@@ -27,16 +28,28 @@ func digestsOf(body []byte) (all []string) {
 	return all
 }
 
-// redigested is what makes digests of a body in text those of another body. With the digest of a body whose secrets are
-// masked, short secrets could be guessed.
-func redigested(was, is []byte) *strings.Replacer {
-	if bytes.Equal(was, is) {
-		return strings.NewReplacer()
+// redigest makes digests of a body in texts those of another body. With the digest of a body whose secrets are masked, short
+// secrets could be guessed. The zero redigest changes nothing.
+type redigest struct {
+	was, is []byte
+	before  []string // digests of was; nil: nobody asked for them
+}
+
+// replace replaces them. Few messages have any.
+func (d *redigest) replace(text string) string {
+	if d.before == nil {
+		if bytes.Equal(d.was, d.is) {
+			return text
+		}
+		d.before = digestsOf(d.was)
 	}
-	before, after := digestsOf(was), digestsOf(is)
+	if !slices.ContainsFunc(d.before, func(digest string) bool { return strings.Contains(text, digest) }) {
+		return text
+	}
+	after := digestsOf(d.is)
 	var pairs []string
-	for i := range before {
-		pairs = append(pairs, before[i], after[i])
+	for i := range d.before {
+		pairs = append(pairs, d.before[i], after[i])
 	}
-	return strings.NewReplacer(pairs...)
+	return strings.NewReplacer(pairs...).Replace(text)
 }

@@ -17,7 +17,7 @@ type opened struct {
 	headSize int
 	method   string
 	done     func(b Block, headSize int)
-	digests  []*strings.Replacer // of the body as it was, by those of the body as it is
+	digests  []*redigest // of the body as it was, by those of the body as it is
 }
 
 // open takes a block apart and finds its secrets. method is that of the request of a response, else "".
@@ -120,15 +120,15 @@ func (o *opened) encode() error {
 	if err != nil {
 		return err
 	}
-	o.digests = []*strings.Replacer{redigested(was, coded)}
+	o.digests = []*redigest{{was: was, is: coded}}
 	if o.coded != "" {
-		o.digests = append(o.digests, redigested(o.body, o.newBody))
+		o.digests = append(o.digests, &redigest{was: o.body, is: o.newBody})
 	}
 	for _, d := range o.digests {
-		o.head = d.Replace(o.head)
+		o.head = d.replace(o.head)
 		if o.chunked {
 			before, behind, _ := trailers(o.raw)
-			o.raw = append(bytes.Clone(before), d.Replace(string(behind))...)
+			o.raw = append(bytes.Clone(before), d.replace(string(behind))...)
 		}
 	}
 	o.newBody, o.coded = coded, "" // once coded, it stays as it is
@@ -142,7 +142,7 @@ func (o *opened) refit(head []byte) []byte {
 	}
 	text := string(head)
 	for _, d := range o.digests {
-		text = d.Replace(text)
+		text = d.replace(text)
 	}
 	if !o.chunked {
 		text = withLength(text, len(o.raw), len(o.newBody))
