@@ -100,6 +100,7 @@ type export struct {
 	paths  []tapefile.MaskPath
 
 	masker         *tapefile.Masker    // nil: nothing is masked
+	unseen         error               // why the masker did not see all of it ahead; nil: it saw all
 	har            *tapefile.HARWriter // nil: it is another form
 	warc           *tapefile.Writer    // nil: it is another form
 	records, bytes int64
@@ -197,6 +198,11 @@ func (x *export) run(ctx context.Context) error {
 	}
 	defer from.Close()
 	if x.masker != nil {
+		ahead, err := x.lookAhead(ctx, t.Client)
+		if err != nil {
+			return apiError("export", err)
+		}
+		defer ahead.Close()
 		defer x.masker.Close()
 	}
 	lost := x.write(ctx, from)
@@ -337,7 +343,7 @@ func (x *export) copy(ctx context.Context, to io.Writer, from io.Reader) error {
 	if err := x.finish(out, file.Info()); err != nil {
 		return x.file().failed(err)
 	}
-	return ctx.Err()
+	return cmp.Or(ctx.Err(), x.unseen)
 }
 
 // finish ends the file. What its requests are signed with may be known only now: from the masker, or from the end of the

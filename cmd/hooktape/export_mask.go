@@ -3,8 +3,11 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
+	"io"
 	"maps"
+	"math"
 	"net/url"
 	"slices"
 
@@ -31,6 +34,34 @@ func newMasker(ctx context.Context, c *inspect.Client, paths []tapefile.MaskPath
 	var key [32]byte
 	rand.Read(key[:])
 	return tapefile.NewMasker(key[:], names, paths, sources), nil
+}
+
+// lookAhead lets the masker read what is exported a second time, in front of what it masks. What it reads must be closed
+// after it.
+func (x *export) lookAhead(ctx context.Context, c *inspect.Client) (io.Closer, error) {
+	from, err := c.Export(ctx, x.names, x.filter)
+	if err != nil {
+		return nil, err
+	}
+	file, err := tapefile.NewReader(from)
+	if err != nil {
+		from.Close()
+		return nil, err
+	}
+	file.Largest = math.MaxInt64 // what the tape has was taken once
+	x.masker.LookAhead(func(yield func(*tapefile.Recording, error) bool) {
+		defer file.Close()
+		for r, err := range file.Recordings() {
+			if _, damaged := errors.AsType[*inspect.Problem](err); damaged {
+				x.unseen = apiError("export", err) // behind all that can be read, as whoever exports it is told too
+				return
+			}
+			if !yield(r, err) {
+				return
+			}
+		}
+	})
+	return from, nil
 }
 
 // origin is the scheme and host of a URL; "" where it has none.

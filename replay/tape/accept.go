@@ -152,20 +152,8 @@ func (i *Info) masker(names mask.Names) (*Masker, error) {
 
 // learn takes note of the fakes that a masked recording has: where they come again, they stay.
 func (m *Masker) learn(r *Recording) error {
-	clear(m.found)
-	method := methodOf(r)
-	if _, err := m.open(r.Request, r.HeadSize, ""); err != nil {
+	if err := m.find(r); err != nil {
 		return err
-	}
-	if r.Answer != nil {
-		if _, err := m.open(r.Answer.Response, r.Answer.HeadSize, method); err != nil {
-			return err
-		}
-	}
-	for _, a := range r.Attempts {
-		if _, err := m.openAttempt(&a, method); err != nil {
-			return err
-		}
 	}
 	for old, fake := range m.found {
 		m.stay.add(fake, old)

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/hooktape/hooktape/store"
@@ -152,4 +153,68 @@ func BenchmarkRead(b *testing.B) {
 		}
 		r.Close()
 	}
+}
+
+// BenchmarkMask masks the 5000 recordings of a file, of so many senders with a token each. Its bytes are those of the file.
+// Looking ahead, it reads the file a second time.
+func BenchmarkMask(b *testing.B) {
+	for _, senders := range []int{10, 5000} {
+		file := fileOfSenders(b, senders)
+		for _, looking := range []string{"", ", looking ahead"} {
+			b.Run(fmt.Sprintf("%d senders%s", senders, looking), func(b *testing.B) {
+				b.SetBytes(int64(len(file)))
+				for b.Loop() {
+					maskFile(b, file, looking != "")
+				}
+			})
+		}
+	}
+}
+
+func maskFile(b *testing.B, file []byte, lookAhead bool) {
+	m := newTestMasker(b)
+	open := func() *Reader {
+		r, err := NewReader(bytes.NewReader(file))
+		if err != nil {
+			b.Fatal(err)
+		}
+		return r
+	}
+	if lookAhead {
+		m.LookAhead(open().Recordings())
+	}
+	w := NewWriter(io.Discard, Info{})
+	for r, err := range open().Recordings() {
+		if err != nil {
+			b.Fatal(err)
+		}
+		masked, err := m.Mask(r)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err := w.Write(masked); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func fileOfSenders(b *testing.B, senders int) []byte {
+	var file bytes.Buffer
+	w := NewStreamWriter(&file, Info{})
+	line := `{"sku":"A-1009","quantity":3,"price":12.50,"name":"a longer description"}`
+	response, headSize := headed("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 25\r\n\r\n{\"status\":\"OK\",\"code\":10}")
+	for i := range 5000 {
+		token := fmt.Sprintf("%08xS3cretTok3n", uint32(i%senders*79190003))
+		r := request("POST /hook/orders HTTP/1.1\r\nHost: shop.test\r\nUser-Agent: shop/1.0\r\nContent-Type: application/json\r\nAuthorization: Bearer "+token+"\r\n",
+			fmt.Sprintf(`{"id":%d,"token":"%s","lines":[%s]}`, i, token, strings.Join([]string{line, line, line, line, line, line, line, line, line, line, line, line}, ",")))
+		r.Source = ""
+		r.Attempts = []Attempt{{Number: 1, URL: "http://127.0.0.1:3000/hook", Head: r.Request.inline[:r.HeadSize], HeadSize: headSize, Response: response}}
+		if err := w.Write(r); err != nil {
+			b.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		b.Fatal(err)
+	}
+	return file.Bytes()
 }

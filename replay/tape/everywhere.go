@@ -14,8 +14,9 @@ import (
 )
 
 const (
-	// knownMax is how many secrets are looked for in everything that comes, the latest ones.
-	knownMax = 2048
+	// knownMax is how many secrets are looked for in everything that comes, the latest ones: those of the span that is
+	// masked, of the one before it and of the one behind it.
+	knownMax = 3 * spanMost
 	// knownFrom is how long a secret is at least that is looked for where no name tells of it: shorter ones are words and
 	// numbers that mean something else elsewhere.
 	knownFrom = 8
@@ -26,6 +27,8 @@ type everywhere struct {
 	most  int // secrets that are kept
 	fakes map[string]string
 	order []string
+	// entered is how many there were.
+	entered int
 	// spelled has their spellings, by the first knownFrom bytes; the longest come first.
 	spelled map[uint64][]spelled
 	// begins says of the first bytes whether some spelling may begin so: most places of a text are passed over by it.
@@ -45,6 +48,7 @@ func (e *everywhere) add(secret, fake string) {
 		return
 	}
 	e.fakes[secret], e.order = fake, append(e.order, secret)
+	e.entered++
 	for _, s := range spellings(secret, fake) {
 		e.enter(s)
 	}
@@ -66,14 +70,21 @@ func (e *everywhere) enter(s spelled) {
 	e.begins[bit/64] |= 1 << (bit % 64)
 }
 
+// forget is quick with the oldest, which stands before all of its length.
 func (e *everywhere) forget(secret string) {
-	for _, s := range spellings(secret, e.fakes[secret]) {
+	fake, known := e.fakes[secret]
+	if !known {
+		return
+	}
+	for _, s := range spellings(secret, fake) {
 		key := firstOf(s.secret)
-		if left := slices.DeleteFunc(e.spelled[key], func(other spelled) bool { return other == s }); len(left) > 0 {
-			e.spelled[key] = left
-		} else {
+		all := e.spelled[key]
+		if len(all) == 1 {
 			delete(e.spelled, key)
+			continue
 		}
+		at := slices.Index(all, s)
+		e.spelled[key] = slices.Delete(all, at, at+1)
 	}
 	delete(e.fakes, secret)
 }

@@ -16,7 +16,7 @@ import (
 // that is made for the file, where their provider's scheme can do that.
 //
 // The same secret has the same fake in all recordings of one Masker, and once it was seen, it is replaced wherever it
-// stands in what comes later, too. It is one goroutine's at a time, and must be closed.
+// stands in what comes later, too, and with LookAhead in what came before. It is one goroutine's at a time, and must be closed.
 type Masker struct {
 	hiding
 	names   mask.Names
@@ -26,6 +26,7 @@ type Masker struct {
 	found   map[string]string // fakes of the secrets of the recording at hand, short ones too
 	sources map[string]*SignedSource
 	scratch scratch
+	ahead   *ahead // nil: nothing tells what comes
 	// together is how many bytes the messages of a recording have that are in memory at once.
 	together int64
 	apart    bool // the messages of the recording at hand are not in memory together
@@ -89,6 +90,9 @@ func (m *Masker) Signing() (all []Signing) {
 // Mask is r without its secrets. What it returns has its own bytes, which can be read until the next call. An error that
 // wraps a *TooLarge is about this recording alone.
 func (m *Masker) Mask(r *Recording) (*Recording, error) {
+	if err := m.lookAhead(); err != nil {
+		return nil, err
+	}
 	clear(m.found)
 	m.scratch.clear()
 	m.apart = r.messages() > m.together
@@ -140,7 +144,12 @@ func (r *Recording) messages() int64 {
 }
 
 // Close deletes what was kept on the disk.
-func (m *Masker) Close() error { return m.scratch.Close() }
+func (m *Masker) Close() error {
+	if m.ahead != nil {
+		m.ahead.stop()
+	}
+	return m.scratch.Close()
+}
 
 func methodOf(r *Recording) string {
 	if r.Method == "" {

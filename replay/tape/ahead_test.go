@@ -1,0 +1,92 @@
+package tape
+
+import (
+	"errors"
+	"fmt"
+	"iter"
+	"strings"
+	"testing"
+)
+
+// allOf gives recordings, and then an error unless it is nil.
+func allOf(recordings []*Recording, err error) iter.Seq2[*Recording, error] {
+	return func(yield func(*Recording, error) bool) {
+		for _, r := range recordings {
+			if !yield(r, nil) {
+				return
+			}
+		}
+		if err != nil {
+			yield(nil, err)
+		}
+	}
+}
+
+func tokenOf(n int) string { return fmt.Sprintf("S3cretTok3nNo%08d", n) }
+
+// quoting is a recording that names one token and quotes others.
+func quoting(names string, quotes ...string) *Recording {
+	r := request("POST / HTTP/1.1\r\nHost: a\r\nX-Token: "+names+"\r\n", "seen: "+strings.Join(quotes, ", "))
+	r.Source = ""
+	return r
+}
+
+// TestASecretIsReplacedWhereItIsQuotedBeforeItIsNamed, in all that is up to a span away, however much comes.
+func TestASecretIsReplacedWhereItIsQuotedBeforeItIsNamed(t *testing.T) {
+	const n = 4 * spanMost
+	var all []*Recording
+	for i := range n {
+		all = append(all, quoting(tokenOf(i), tokenOf(i-spanMost), tokenOf(i), tokenOf(i+1), tokenOf(i+spanMost-1)))
+	}
+	m := newTestMasker(t)
+	m.LookAhead(allOf(all, nil))
+	for i, r := range all {
+		masked, err := m.Mask(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := everywhereIn(t, masked)
+		for _, near := range []int{i - spanMost, i, i + 1, i + spanMost - 1} {
+			if 0 <= near && near < n && strings.Contains(text, tokenOf(near)) {
+				t.Fatalf("recording %d shows the secret of %d: %s", i, near, text)
+			}
+		}
+	}
+	if len(m.known.order) > knownMax {
+		t.Errorf("%d secrets are kept", len(m.known.order))
+	}
+}
+
+// TestFewSecretsAreLookedForFromTheFirstRecordingToTheLast, however far they are apart, and nothing is counted twice.
+func TestFewSecretsAreLookedForFromTheFirstRecordingToTheLast(t *testing.T) {
+	all := []*Recording{quoting("-", theSecret)}
+	for range 3 * spanMost {
+		all = append(all, quoting("-"))
+	}
+	binary := request("POST / HTTP/1.1\r\nHost: a\r\nContent-Type: application/octet-stream\r\n", "\x00\xff\xfe")
+	all = append(all, binary, quoting(theSecret))
+	m := newTestMasker(t)
+	m.LookAhead(allOf(all, nil))
+	for i, r := range all {
+		masked, err := m.Mask(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(everywhereIn(t, masked), theSecret) {
+			t.Errorf("recording %d shows it", i)
+		}
+	}
+	if m.Unread != 1 {
+		t.Errorf("%d bodies could not be looked into", m.Unread)
+	}
+}
+
+// TestNothingIsMaskedWhereTheSecretsCanNotBeFound in what comes: half of them would be shown.
+func TestNothingIsMaskedWhereTheSecretsCanNotBeFound(t *testing.T) {
+	lost := errors.New("lost")
+	m := newTestMasker(t)
+	m.LookAhead(allOf([]*Recording{quoting("-")}, lost))
+	if _, err := m.Mask(quoting("-", theSecret)); !errors.Is(err, lost) {
+		t.Errorf("%v", err)
+	}
+}
