@@ -176,13 +176,11 @@ func carryMeta(tx *bolt.Tx, damaged string) error {
 	}
 	p.meta.high = min(p.meta.high, uint64(p.size/p.page)) // it may have been cut
 	var errs []error
-	w := &pageWalk{pages: p, only: []string{string(bucketMeta), string(bucketSources), string(bucketSessions)}, damaged: func(error) {}, seen: map[uint64]bool{}}
-	w.row = func(bucket string, k, v []byte) {
+	p.visit(func(bucket string, k, v []byte) {
 		if _, err := verify(k, v); err == nil && checksummed(bucket, k) {
 			errs = append(errs, carryRow(tx, bucket, k, v))
 		}
-	}
-	w.all()
+	}, bucketMeta, bucketSources, bucketSessions)
 	return errors.Join(errs...)
 }
 

@@ -115,11 +115,7 @@ func (f *file) copyTo(path string, o Options) error {
 // countAll counts anew what is on the tape, as far as it can be read.
 func countAll(tx *bolt.Tx, p *pages) error {
 	var c counts
-	w := &pageWalk{
-		pages: p, only: []string{string(bucketRecords), string(bucketAttempts)}, seen: map[uint64]bool{}, damaged: func(error) {},
-		row: func(bucket string, k, v []byte) { c.addRow(bucket, k, v) },
-	}
-	w.all()
+	p.visit(c.addRow, bucketRecords, bucketAttempts)
 	c.subtract(readCounts(tx))
 	return c.write(tx)
 }

@@ -133,9 +133,13 @@ func TestATapeOfALaterFormatIsLeftAlone(t *testing.T) {
 	editFile(t, s.Path(), func(tx *bolt.Tx) error {
 		return tx.Bucket([]byte("meta")).Put([]byte("format"), []byte{0, 0, 0, 99})
 	})
-	_, err := store.Open(s.Path(), store.Options{})
-	if newer, ok := errors.AsType[*store.NewerError](err); !ok || newer.Format != 99 {
-		t.Errorf("got %v", err)
+	_, opened := store.Open(s.Path(), store.Options{SetAside: true})
+	_, verified := store.Verify(s.Path())
+	_, salvaged := store.Salvage(s.Path(), tape(t), store.Options{})
+	for what, err := range map[string]error{"open": opened, "verify": verified, "salvage": salvaged} {
+		if newer, ok := errors.AsType[*store.NewerError](err); !ok || newer.Format != 99 {
+			t.Errorf("%s: %v", what, err)
+		}
 	}
 }
 

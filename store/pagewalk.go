@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -14,6 +15,29 @@ type pageWalk struct {
 	row     func(bucket string, k, v []byte) // of every row; valid during the call
 	damaged func(error)
 	seen    map[uint64]bool // pages that were visited; false: they belong to the one before them
+}
+
+// visit goes through the rows of some buckets, as far as they can be read.
+func (p *pages) visit(row func(bucket string, k, v []byte), buckets ...[]byte) {
+	w := &pageWalk{pages: p, row: row, damaged: func(error) {}, seen: map[uint64]bool{}}
+	for _, name := range buckets {
+		w.only = append(w.only, string(name))
+	}
+	w.all()
+}
+
+// checkFormat refuses what a later hooktape wrote: nobody knows here what there is in it. Where the format can't be read, it is
+// taken for ours.
+func (p *pages) checkFormat() (err error) {
+	p.visit(func(_ string, k, v []byte) {
+		if !bytes.Equal(k, metaFormat) || len(v) != 4 {
+			return
+		}
+		if format := int(binary.BigEndian.Uint32(v)); format > formatVersion {
+			err = &NewerError{Format: format, Know: formatVersion}
+		}
+	}, bucketMeta)
+	return err
 }
 
 // all visits every bucket.

@@ -25,7 +25,7 @@ const salvageGroup = 8 << 20
 // Salvage copies every record that can still be read from the damaged database at from, with its attempts and
 // deliveries, into a new one at to, which must not be there. All indexes are made anew. Where the way to a page is
 // damaged, the page is found nevertheless; then records that were deleted, but not written over, may come back. The
-// damaged file is only read. The error wraps ErrNoTape when it is something else.
+// damaged file is only read. The error wraps ErrNoTape when it is something else, and is a *NewerError about a later format.
 func Salvage(from, to string, o Options) (Salvaged, error) {
 	if _, err := os.Lstat(to); err == nil {
 		return Salvaged{}, fmt.Errorf("%s: %w", to, os.ErrExist)
@@ -87,6 +87,9 @@ func (s *salvage) copy(f *os.File, size int64) error {
 	}
 	var free map[uint64]bool
 	if err == nil {
+		if err := p.checkFormat(); err != nil {
+			return err
+		}
 		w.all()
 		if free, err = p.free(); err != nil {
 			s.done.Lost++

@@ -30,7 +30,7 @@ func (r *Report) damaged(err error) {
 
 // Verify reads the whole database at path and checks every page, the order of every key, and the checksum of every
 // value. Nobody may have it open. Damage is in the report; an error is about the file as such, and
-// wraps ErrNoTape when it is something else.
+// wraps ErrNoTape when it is something else, and is a *NewerError about a later format.
 func Verify(path string) (*Report, error) {
 	f, size, err := openToSalvage(path)
 	if err != nil {
@@ -44,6 +44,9 @@ func Verify(path string) (*Report, error) {
 	}
 	if errors.Is(err, errNoMeta) {
 		return r, nil
+	}
+	if err := p.checkFormat(); err != nil {
+		return nil, err
 	}
 	if p.lost > 0 {
 		r.damaged(errors.New("one of its two meta pages can't be read: the last commit may be missing"))
