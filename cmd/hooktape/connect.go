@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"syscall"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -132,6 +133,8 @@ func tapeError(path string, err error) error {
 	case errors.Is(err, store.ErrDamaged):
 		return cannot("hooktape check --data FILE says where; hooktape salvage FILE copies what can be read",
 			"open the tape: %w", err)
+	case errors.Is(err, syscall.ENOSPC):
+		return cannot("make room on its disk: the tape is as it was", "open the tape: %w", err)
 	case errors.Is(err, fs.ErrPermission):
 		return cannot("the tape and its agent belong to the user who started it", "open the tape: %w", err)
 	}

@@ -93,7 +93,7 @@ func (e *env) checkData(path string) error {
 		fmt.Fprintf(e.stdout, "%s\n", clean(damage.Error()))
 	}
 	if report.Damaged > 0 {
-		fmt.Fprintf(e.stdout, "%s: damaged in %s, %s whole\n", path, count(report.Damaged, "place", "places"),
+		fmt.Fprintf(e.stdout, "%s: damaged in %s, %s can be read, some perhaps in part\n", path, count(report.Damaged, "place", "places"),
 			counted(int(report.Records), "record"))
 		return &failure{code: exitNotSo, hint: "hooktape salvage copies what can be read"}
 	}
