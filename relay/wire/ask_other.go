@@ -6,7 +6,7 @@ import "net"
 
 // asking is for systems whose sockets can be tried without waiting.
 type asking struct {
-	out          []byte
+	left         []byte
 	n            int
 	stale, wrote bool
 	err          error
@@ -14,5 +14,6 @@ type asking struct {
 
 func newAsking(net.Conn) *asking { return nil }
 
-func (a *asking) begin(out, in []byte, look bool) {}
-func (a *asking) wait() error                     { return nil }
+func (a *asking) begin(out *Outgoing, in []byte, look bool) {}
+func (a *asking) end()                                      {}
+func (a *asking) wait() error                               { return nil }

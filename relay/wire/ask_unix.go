@@ -3,6 +3,7 @@
 package wire
 
 import (
+	"bytes"
 	"io"
 	"net"
 	"os"
@@ -19,13 +20,14 @@ type asking struct {
 	raw  syscall.RawConn
 	step func(fd uintptr) bool // turn, made once
 
-	out   []byte // what is left to be written
-	in    []byte // what is read into
-	look  bool   // before writing
+	out   *Outgoing // what is written, all of which is in memory
+	in    []byte    // what is read into
+	look  bool      // before writing
 	begun bool
 
-	stale bool // something was there already: nothing was written
-	n     int  // bytes read
+	stale bool   // something was there already: nothing was written
+	left  []byte // what the socket did not take at once
+	n     int    // bytes read
 	err   error
 	wrote bool // err is not that of writing
 }
@@ -45,9 +47,12 @@ func newAsking(c net.Conn) *asking {
 	return a
 }
 
-func (a *asking) begin(out, in []byte, look bool) {
+func (a *asking) begin(out *Outgoing, in []byte, look bool) {
 	*a = asking{raw: a.raw, step: a.step, out: out, in: in, look: look}
 }
+
+// end keeps nothing of what was asked.
+func (a *asking) end() { a.begin(nil, nil, false) }
 
 // wait takes turns until something came, the socket takes no more, or the
 // deadline for reads strikes: then it may be called again.
@@ -62,7 +67,7 @@ func (a *asking) turn(fd uintptr) bool {
 		}
 		a.write(int(fd))
 		switch {
-		case a.err != nil || len(a.out) > 0:
+		case a.err != nil || len(a.left) > 0:
 			return true
 		case a.look:
 			return false
@@ -82,14 +87,28 @@ func (a *asking) turn(fd uintptr) bool {
 	return true
 }
 
-// write writes as much as the socket takes at once.
+// write writes as much as the socket takes at once. The memory for that is given back before the response is waited for:
+// the next request, on whichever connection, finds it in the processor's cache.
 func (a *asking) write(fd int) {
-	for len(a.out) > 0 {
-		n, err := syscall.Write(fd, a.out)
+	if a.out.known() <= smallBuffer {
+		small := smallBuffers.Get().(*[smallBuffer]byte)
+		defer smallBuffers.Put(small)
+		a.writeAll(fd, a.out.appendTo(small[:0]))
+		return
+	}
+	big := bigBuffers.Get().(*[bigBuffer]byte)
+	defer bigBuffers.Put(big)
+	a.writeAll(fd, a.out.appendTo(big[:0]))
+}
+
+func (a *asking) writeAll(fd int, b []byte) {
+	for len(b) > 0 {
+		n, err := syscall.Write(fd, b)
 		switch {
 		case n > 0:
-			a.out = a.out[n:]
+			b = b[n:]
 		case err == syscall.EAGAIN:
+			a.left = bytes.Clone(b)
 			return
 		case err != syscall.EINTR:
 			a.err = os.NewSyscallError("write", err)

@@ -168,7 +168,7 @@ func (c *Client) Do(ctx context.Context, o *Outgoing) (*Response, error) {
 				return nil, lost.and(err)
 			}
 		}
-		l.try = try{client: c, link: l, out: *o, limits: limits, end: end}
+		l.try = try{client: c, link: l, out: *o, persists: persists(o.Head), limits: limits, end: end}
 		r := &Response{Reused: reused, try: &l.try}
 		if err = r.start(ctx); err == nil {
 			return r, nil

@@ -59,19 +59,19 @@ func (l *link) fill() error {
 	return err
 }
 
-// asked writes b and waits for what comes back, which fill or the buffer then
-// has. It returns what is left when the socket takes no more for the moment. The
-// error is errStale, or that of writing.
-func (l *link) asked(b []byte, look bool) (left []byte, err error) {
+// asked writes a request and waits for what comes back, which fill or the buffer
+// then has. It returns what is left when the socket takes no more for the moment.
+// The error is errStale, or that of writing.
+func (l *link) asked(out *Outgoing, look bool) (left []byte, err error) {
 	a := l.ask
-	a.begin(b, l.in.b[l.in.w:], look)
+	defer a.end()
+	a.begin(out, l.in.b[l.in.w:], look)
 	for err = a.wait(); err != nil && isTimeout(err); err = a.wait() {
 		if err = l.sock.early(); err != nil {
 			break
 		}
 	}
 	err = cmp.Or(err, a.err)
-	left = a.out
 	switch {
 	case a.stale:
 		return nil, errStale
@@ -83,8 +83,7 @@ func (l *link) asked(b []byte, look bool) (left []byte, err error) {
 		l.in.w += a.n
 		l.arrived = time.Now()
 	}
-	a.begin(nil, nil, false) // and keeps nothing
-	return left, nil
+	return a.left, nil
 }
 
 // errStale says that something came on an idle connection, its end maybe.
@@ -149,7 +148,8 @@ func (p *pool) put(l *link, maxIdle int, until <-chan struct{}, timeout time.Dur
 func (p *pool) push(l *link, maxIdle int, until <-chan struct{}, timeout time.Duration) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.closed || len(p.idle[l.at]) >= maxIdle {
+	links := p.idle[l.at]
+	if p.closed || len(links) >= maxIdle {
 		return false
 	}
 	select {
@@ -160,7 +160,7 @@ func (p *pool) push(l *link, maxIdle int, until <-chan struct{}, timeout time.Du
 	if p.idle == nil {
 		p.idle = make(map[address][]*link)
 	}
-	p.idle[l.at] = append(p.idle[l.at], l)
+	p.idle[l.at] = append(links, l)
 	if p.sweeper == nil {
 		p.sweepAfter(timeout, timeout)
 	}

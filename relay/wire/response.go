@@ -41,6 +41,8 @@ type try struct {
 	end    time.Time // of Timeouts.Total; zero: never
 	ctx    context.Context
 
+	persists bool // as far as the request goes the connection lives on
+
 	framer Framer
 	err    error // why it can't be read further
 	lost   bool  // the connection was closed, and the request may be sent on another
@@ -76,12 +78,6 @@ func (r *Response) start(ctx context.Context) error {
 		r.stopSending()
 	}
 	return nil
-}
-
-// asks says whether the request is written and the response waited for in one
-// go.
-func (r *Response) asks() bool {
-	return r.link.ask != nil && r.out.Body == nil && r.known() <= bigBuffer
 }
 
 // mayUse says whether a connection of the pool is one that can be used. Where
@@ -251,6 +247,7 @@ func (r *Response) receive(p []byte) (int, error) {
 		r.link.arrived = time.Now()
 		return n, nil
 	case err == io.EOF && r.framer.EOF() == nil:
+		r.link.arrived = time.Now()
 		return 0, io.EOF
 	case err == nil:
 		return 0, io.ErrNoProgress
@@ -266,6 +263,10 @@ func (r *Response) EndBy(t time.Time) { r.end = earliest(t, r.end) }
 // until Close.
 func (r *Response) BodySize() int64 { return r.framer.Size() }
 
+// LastByte returns when the last of what was read arrived: bytes, or the end that a body without a length has. It may be
+// asked until Close.
+func (r *Response) LastByte() time.Time { return r.link.arrived }
+
 // SetDecoded has the decoded body shown to seen while it is read, in pieces that
 // are valid during the call only.
 func (r *Response) SetDecoded(seen func(p []byte)) { r.framer.Decoded = seen }
@@ -276,7 +277,7 @@ func (r *Response) Close() error {
 	if r.try == nil {
 		return nil
 	}
-	intact := r.release() && r.err == nil && r.framer.Done() && r.Head.KeepAlive && r.link.in.empty() && persists(r.out.Head)
+	intact := r.release() && r.err == nil && r.framer.Done() && r.Head.KeepAlive && r.link.in.empty() && r.persists
 	c, l, maxIdle, until := r.client, r.link, r.maxIdle(), r.out.KeptUntil
 	*r.try = try{} // the connection keeps nothing of what was sent on it
 	r.try = nil

@@ -54,7 +54,7 @@ func (r Route) Head(h *RequestHead) (string, error) {
 		}
 	}
 	var b strings.Builder
-	b.Grow(len(h.Raw) + len(target) + len(r.URL.Host) + sizeOf(r.Add))
+	b.Grow(len(h.Raw) - len(h.Target) + len(target) + len(r.URL.Host) + sizeOf(r.Add))
 	start := len(h.Method) + len(" ")
 	line, rest := cutLineEnd(h.Raw)
 	b.WriteString(line[:start])
@@ -70,20 +70,24 @@ func (r Route) writeFields(b *strings.Builder, h *RequestHead, s string) {
 	if r.KeepHost {
 		host = h.Host()
 	}
+	from, to := 0, 0 // what of s is copied as it is
 	for _, f := range h.Fields {
-		var line string
-		line, s = cutLineEnd(s)
-		switch {
+		line, _ := cutLineEnd(s[to:])
+		switch end := to + len(line); {
 		case aboutConnection(f.Name):
+			b.WriteString(s[from:to])
+			from = end
 		case equalFold(f.Name, "Host"):
-			b.WriteString(line[:len(f.Name)+len(":")])
-			writeReplaced(b, line[len(f.Name)+len(":"):], host)
-		default:
-			b.WriteString(line)
+			value := to + len(f.Name) + len(":")
+			b.WriteString(s[from:value])
+			writeReplaced(b, s[value:end], host)
+			from = end
 		}
+		to += len(line)
 	}
+	b.WriteString(s[from:to])
 	writeFields(b, r.Add)
-	b.WriteString(s)
+	b.WriteString(s[to:])
 }
 
 // writeReplaced writes another value between the blanks and the line end of value.

@@ -29,15 +29,15 @@ var errStopped = errors.New("stopped sending")
 // The error is of the body; one of the connection is kept, since a response may
 // tell more.
 func (r *Response) send() error {
-	if r.out.Body == nil && r.known() <= smallBuffer {
-		return r.sendSmall()
+	switch {
+	case r.asks():
+		return r.ask()
+	case r.out.Body == nil && r.out.known() <= smallBuffer:
+		r.sendSmall()
+		return nil
 	}
 	buf := bigBuffers.Get().(*[bigBuffer]byte)
-	first := append(buf[:0], r.out.Preface...)
-	first = append(first, r.out.Head...)
-	if len(r.out.Bytes) <= cap(first)-len(first) {
-		first = append(first, r.out.Bytes...)
-	}
+	first := r.out.appendTo(buf[:0])
 	body, err := r.openBody(len(first))
 	if err == nil && body != nil {
 		first, body, err = beginBody(first, body)
@@ -48,42 +48,70 @@ func (r *Response) send() error {
 		return err
 	}
 	if body == nil && (r.link.stream == r.link.sock || len(first) <= syncSecure) {
-		left, err := r.sendNow(first)
-		if len(left) == 0 {
+		if first = r.sendNow(first); len(first) == 0 {
 			bigBuffers.Put(buf)
-			return err
+			return nil
 		}
-		first = left
 	}
 	r.sendBeside(first, buf, body)
 	return nil
 }
 
-// sendSmall is send for most requests: while their response is waited for, little
-// memory is taken.
-func (r *Response) sendSmall() error {
-	small := smallBuffers.Get().(*[smallBuffer]byte)
-	defer smallBuffers.Put(small)
-	all := append(small[:0], r.out.Preface...)
-	all = append(all, r.out.Head...)
-	all = append(all, r.out.Bytes...)
-	left, err := r.sendNow(all)
-	if len(left) == 0 {
+// asks says whether the request is written and the response waited for in one
+// go.
+func (r *Response) asks() bool {
+	return r.link.ask != nil && r.out.Body == nil && r.out.known() <= bigBuffer
+}
+
+// ask is send where the response is waited for at once, as nearly always. The
+// error is errStale: nothing was written.
+func (r *Response) ask() error {
+	r.untilPause()
+	left, err := r.link.asked(&r.out, r.Reused)
+	switch {
+	case err == errStale:
 		return err
+	case err != nil:
+		r.lastWords(err)
+	case len(left) > 0:
+		r.sendLeft(r.sendNow(left))
 	}
-	buf := bigBuffers.Get().(*[bigBuffer]byte)
-	r.sendBeside(append(buf[:0], left...), buf, nil)
 	return nil
 }
 
+// sendSmall is send where little memory is enough, while a write that waits has it.
+func (r *Response) sendSmall() {
+	small := smallBuffers.Get().(*[smallBuffer]byte)
+	defer smallBuffers.Put(small)
+	r.sendLeft(r.sendNow(r.out.appendTo(small[:0])))
+}
+
+// sendLeft has what sendNow has left written beside.
+func (r *Response) sendLeft(left []byte) {
+	if len(left) > 0 {
+		buf := bigBuffers.Get().(*[bigBuffer]byte)
+		r.sendBeside(append(buf[:0], left...), buf, nil)
+	}
+}
+
 // known is how many bytes of the request are in memory.
-func (r *Response) known() int { return len(r.out.Preface) + len(r.out.Head) + len(r.out.Bytes) }
+func (o *Outgoing) known() int { return len(o.Preface) + len(o.Head) + len(o.Bytes) }
+
+// appendTo appends what of the request is in memory. Bytes stay out where they do not fit into b's room.
+func (o *Outgoing) appendTo(b []byte) []byte {
+	b = append(b, o.Preface...)
+	b = append(b, o.Head...)
+	if len(o.Bytes) <= cap(b)-len(b) {
+		b = append(b, o.Bytes...)
+	}
+	return b
+}
 
 // openBody opens what of the body is not in the buffer already.
 func (r *Response) openBody(buffered int) (io.ReadCloser, error) {
 	switch {
 	case r.out.Body != nil:
-	case buffered == r.known():
+	case buffered == r.out.known():
 		return nil, nil
 	default:
 		return io.NopCloser(bytes.NewReader(r.out.Bytes)), nil
@@ -116,22 +144,10 @@ func beginBody(first []byte, body io.ReadCloser) ([]byte, io.ReadCloser, error) 
 	return first, body, nil
 }
 
-// sendNow writes a whole request. It returns what is left when the app takes no
-// more for the moment. The error is errStale: nothing was written.
-func (r *Response) sendNow(b []byte) (left []byte, err error) {
+// sendNow writes a whole request, or the rest of one. It returns what is left when
+// the app takes no more for the moment.
+func (r *Response) sendNow(b []byte) (left []byte) {
 	sock := r.link.sock
-	if r.asks() {
-		r.untilPause()
-		switch b, err = r.link.asked(b, r.Reused); {
-		case err == errStale:
-			return nil, err
-		case err != nil:
-			r.lastWords(err)
-			return nil, nil
-		case len(b) == 0:
-			return nil, nil
-		}
-	}
 	if r.link.stream == sock {
 		sock.patience(syncPatience)
 	} else {
@@ -141,12 +157,12 @@ func (r *Response) sendNow(b []byte) (left []byte, err error) {
 	switch {
 	case err == nil:
 		r.untilPause()
-		return nil, nil
+		return nil
 	case isTimeout(err) && r.link.stream == sock && r.ctx.Err() == nil:
-		return b[n:], nil
+		return b[n:]
 	}
 	r.lastWords(err)
-	return nil, nil
+	return nil
 }
 
 // lastWords notes why the app takes no more of the request, and gives it time to
