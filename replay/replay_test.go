@@ -116,6 +116,7 @@ func TestWhatIsSentIsWhatWasRecorded(t *testing.T) {
 func TestTheResponseIsKeptByteForByte(t *testing.T) {
 	big := strings.Repeat("0123456789abcdef", 200<<10)
 	for name, text := range map[string]string{
+		"short":       "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi",
 		"chunked":     "HTTP/1.1 200 OK\r\ntransfer-encoding:chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n",
 		"until close": "HTTP/1.0 200 OK\r\n\r\nuntil the end",
 		"big":         fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(big), big),

@@ -59,7 +59,6 @@ func (r *Result) Unreachable() bool {
 // Sender sends requests. The zero Sender is not ready: it needs a Client.
 type Sender struct {
 	Client *wire.Client
-	Now    func() time.Time // nil: time.Now
 }
 
 // Send sends a request and reads the response to its end. What goes wrong is
@@ -79,13 +78,14 @@ func (s *Sender) Send(ctx context.Context, r *Request, a Aim) (*Result, error) {
 			sent, out.Bytes, out.Body = a.Rewrite.Body, a.Rewrite.Body, nil
 		}
 	}
-	result := &Result{Time: s.now(), URL: out.URL, Head: out.Head, Body: sent}
+	result := &Result{Time: time.Now(), URL: out.URL, Head: out.Head, Body: sent}
 	response, err := s.Client.Do(ctx, out)
 	if err == nil {
-		result.FirstByte = response.FirstByte.Sub(result.Time)
 		err = result.read(response)
+	} else {
+		result.Duration = time.Since(result.Time)
 	}
-	result.Err, result.Duration = err, s.now().Sub(result.Time)
+	result.Err = err
 	return result, nil
 }
 
@@ -95,13 +95,6 @@ func (a *Aim) head(r *Request) (string, error) {
 		return r.Head.Raw, nil
 	}
 	return a.Route.Head(r.Head)
-}
-
-func (s *Sender) now() time.Time {
-	if s.Now == nil {
-		return time.Now()
-	}
-	return s.Now()
 }
 
 // digest is what a body is hashed with.
@@ -121,16 +114,31 @@ func (r *Result) read(from *wire.Response) error {
 	defer from.Close()
 	r.Kept, r.Response = &r.came.kept, &r.came.response
 	r.came.response = newResponse(from.Head, r.Kept)
+	r.Kept.begin(from.Head)
+	var err error
+	if hasShortBody(from.Head.Framing) {
+		err = r.Kept.body(from)
+		r.Response.short, r.Response.body = true, r.Kept.memory[r.Response.HeadSize:]
+	} else {
+		err = r.digested(from)
+	}
+	r.Response.Size = from.BodySize()
+	r.FirstByte = from.FirstByte.Sub(r.Time)
+	if errors.Is(err, io.EOF) {
+		r.Duration = from.LastByte().Sub(r.Time)
+		return nil
+	}
+	r.Duration = time.Since(r.Time)
+	return err
+}
+
+// digested takes a body in that is known by its digest.
+func (r *Result) digested(from *wire.Response) error {
 	digest := digests.Get().(*digest)
 	defer digests.Put(digest)
 	digest.Reset()
 	from.SetDecoded(digest.take)
-	r.Kept.begin(from.Head)
 	err := r.Kept.body(from)
-	r.Response.Size = from.BodySize()
-	digest.Sum(r.Response.digest[:0])
-	if errors.Is(err, io.EOF) {
-		return nil
-	}
+	r.Response.body = digest.Sum(nil)
 	return err
 }

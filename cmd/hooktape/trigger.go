@@ -154,7 +154,7 @@ func (f *triggerFlags) trigger(ctx context.Context, e *env, args []string) error
 	if err != nil {
 		return err
 	}
-	sender := replay.Sender{Client: new(wire.Client), Now: e.now}
+	sender := replay.Sender{Client: new(wire.Client)}
 	defer sender.Client.Close()
 	aim := replay.Aim{Route: wire.Route{URL: &url.URL{Scheme: to.Scheme, Host: to.Host}}, Timeouts: timeouts(replayTimeout)}
 	result, err := sender.Send(ctx, request, aim)
