@@ -111,7 +111,8 @@ func drain(e Event, events <-chan Event) news {
 
 // tailer reads the tape behind the events of an agent. Ids grow in the order
 // of commits, so what is behind cursor is new; what was seen before its answer
-// stays in open until an event says that it is settled.
+// stays in open until an event says that it is settled. Damaged records are passed
+// over: lists name them, and what comes behind them is to be seen.
 type tailer struct {
 	server *Server
 	chosen *choice
@@ -134,6 +135,9 @@ func (t *tailer) begin(q TailQuery) error {
 	var last []*store.Record
 	looked := 0
 	for rec, err := range t.server.Store.Records(store.Query{Newest: true}) {
+		if errors.Is(err, store.ErrDamaged) {
+			continue
+		}
 		if err != nil {
 			return err
 		}
@@ -165,8 +169,8 @@ func (t *tailer) follow(n news) error {
 	}
 	for _, id := range t.due(n) {
 		rec, err := t.server.Store.Get(id)
-		if errors.Is(err, store.ErrNotFound) {
-			delete(t.open, id) // deleted meanwhile
+		if errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrDamaged) {
+			delete(t.open, id)
 			continue
 		}
 		if err != nil {
@@ -177,6 +181,9 @@ func (t *tailer) follow(n news) error {
 		}
 	}
 	for rec, err := range t.server.Store.Records(store.Query{After: t.cursor}) {
+		if errors.Is(err, store.ErrDamaged) {
+			continue
+		}
 		if err != nil {
 			return err
 		}

@@ -1,8 +1,11 @@
 package inspect
 
 import (
+	"bytes"
 	"fmt"
+	"io"
 	"iter"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -69,6 +72,42 @@ func TestATailBeginsWithTheNewestAndGoesOn(t *testing.T) {
 	id := d.come("/5", true)
 	d.agent.events <- Event{Record: id}
 	x.want("/5", id)
+}
+
+// What is damaged hides nothing that comes.
+func TestATailGoesOnPastWhatIsDamaged(t *testing.T) {
+	d := tailDeck(t)
+	first := d.come("/first", true)
+	d.come("/spoilt", true)
+	third := d.come("/third", true)
+	d.spoil("/spoilt")
+	t.Run("from the newest", func(t *testing.T) { d.tail(t, TailQuery{Last: 10}).want("/first /third", third) })
+	x := d.tail(t, TailQuery{After: &first})
+	x.want("/third", third)
+	open := d.come("/spoils", false)
+	d.agent.events <- Event{Record: third}
+	x.want("", previous(open))
+	d.spoil("/spoils")
+	d.agent.events <- Event{Record: open}
+	x.want("", open)
+}
+
+// spoil changes bytes of the tape on the disk.
+func (d *deck) spoil(text string) {
+	d.t.Helper()
+	f, err := os.OpenFile(d.store.Path(), os.O_RDWR, 0)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	defer f.Close()
+	b, err := io.ReadAll(f)
+	if err != nil || !bytes.Contains(b, []byte(text)) {
+		d.t.Fatalf("it is not on the disk: %v", err)
+	}
+	spoilt := bytes.ReplaceAll(b, []byte(text), bytes.Repeat([]byte("x"), len(text)))
+	if _, err := f.WriteAt(spoilt, 0); err != nil {
+		d.t.Fatal(err)
+	}
 }
 
 func TestATailOfAnEmptyTapeGivesTheFirstRecord(t *testing.T) {
