@@ -48,13 +48,7 @@ A test for CI, from captured requests:
 	f.StringVar(&e.data, "data", "", "path of the tape, a database file (HOOKTAPE_DATA)")
 	f.StringVar(&e.name, "name", "", "use the tape NAME.db in the state directory (default: the working directory's)")
 	f.StringVarP(&e.config, "config", "c", "", "config file; its data key names the tape")
-	root.PersistentPreRunE = func(c *cobra.Command, args []string) error {
-		e.started = true
-		if completing := c.Name() == cobra.ShellCompRequestCmd; !completing && slices.Contains(args, "") {
-			return misused(emptyHint, "an argument is empty")
-		}
-		return nil
-	}
+	root.PersistentPreRunE = e.begin
 
 	addGroup(root, "Receive", newHTTP(e), newRun(e), newCheck(e))
 	addGroup(root, "Inspect", newList(e), newShow(e), newTail(e), newDiff(e), newVerify(e))
@@ -79,6 +73,15 @@ A test for CI, from captured requests:
 		}
 	}
 	return root
+}
+
+// begin is what happens before each command.
+func (e *env) begin(c *cobra.Command, args []string) error {
+	e.started = true
+	if completing := c.Name() == cobra.ShellCompRequestCmd; !completing && slices.Contains(args, "") {
+		return misused(emptyHint, "an argument is empty")
+	}
+	return nil
 }
 
 // wrappedUsage is the usage of a command with the lines of its flags wrapped; 0: not at all. A usage template would do the
