@@ -51,7 +51,7 @@ func NewMatching(parts []string, rules *Rules) (*Matching, error) {
 	return m, nil
 }
 
-// print is what a request says in each of the parts, as hashes: those of the same requests are the same.
+// print has a hash for each of the parts. Requests that say the same have the same print.
 func (m *Matching) print(r *Request) ([]uint64, error) {
 	said := saying{Request: r}
 	print := make([]uint64, len(m.parts))
@@ -205,7 +205,7 @@ type turns struct {
 	next         int
 }
 
-// take is the recording whose turn it is: behind the last one it is the last one again.
+// take is the recording whose turn it is. When all had their turn, it is the last one again and again.
 func (t *turns) take() int {
 	n := t.recordings[min(t.next, len(t.recordings)-1)]
 	t.next++
@@ -247,8 +247,8 @@ func (x *index) key(print []uint64) (key uint64) {
 	return key
 }
 
-// nearest are the recordings whose requests are the most like one, the best first: those of the same path, then those
-// that differ in the fewest parts, then those of the path that is the most like it.
+// nearest are the recordings that come closest to a request, the best first: the same path counts most, then how few parts
+// differ, then how far the paths begin alike.
 func (x *index) nearest(print []uint64, line requestLine, most int) []*turns {
 	type candidate struct {
 		*turns

@@ -14,9 +14,9 @@ import (
 	"github.com/hooktape/hooktape/store"
 )
 
-// Mock answers requests with what was recorded: to an app under test it stands for the other side, be that the API that
-// the app called or the app that was called. Of a request that was recorded several times, the responses come in their
-// order; behind the last one that one is given again.
+// Mock answers requests with what was recorded. For an app under test it stands for the other side: for an API that the app
+// calls, or for the app itself. Where a request was recorded several times, its responses are given in their order, and
+// after that the last one again and again.
 //
 // It is a http.RoundTripper and a http.Handler, and Serve is for a wire.Server, where the responses keep their bytes. It
 // may be used by several goroutines.
@@ -144,8 +144,8 @@ type recordedAnswer struct {
 	wait   time.Duration // until its first byte
 }
 
-// responseOf is the response of a recording: the last that was accepted; else the one that the sender got of a target;
-// else the last that a target gave to what was no replay; else the answer of the agent itself.
+// responseOf is the response that a recording answers with: the last one that was accepted; else the target's response that
+// the sender got; else the last response of a target to a delivery, not to a replay; else the agent's own answer.
 func responseOf(r *tape.Recording) (found recordedAnswer, ok bool) {
 	found.id, found.method = r.ID, r.Method
 	if i := baseline(r); i >= 0 {

@@ -9,14 +9,14 @@ import (
 // flat, however many there are.
 const ahead = 256
 
-// plan is the shots that were read and are not on their way yet, in their order: most are in a ring, and behind that
-// those of a key wait for the one of theirs that is under way.
+// plan holds the shots that were read and are not sent yet, in their order. They come into a ring; a shot that is taken out
+// of it while another of its key is under way waits in a list of its key.
 //
 //	add → toPrepare → isPrepared → take ──────────→
 //	                                   ↘ waiting → after
 //
-// Nobody is woken for a single shot where all goes as fast as it can: who adds, and by that who prepares, goes on when
-// half of the ring has been taken, and who takes finds the next one prepared.
+// At full speed nobody is woken for a single shot: whoever adds goes on when half of the ring is free, and whoever takes
+// finds the next shot prepared already.
 type plan struct {
 	mu         sync.Mutex // guards what follows; not held while a shot is prepared or sent
 	room       sync.Cond  // for who adds: half of the ring is free
@@ -83,7 +83,7 @@ func (p *plan) stop() {
 	p.first.Broadcast()
 }
 
-// toPrepare is the next shot to be prepared, and the caller's until it is said to be prepared; nil: there is none any more.
+// toPrepare waits for the next shot to be prepared, which is the caller's until isPrepared; nil: there are no more.
 func (p *plan) toPrepare() *slot {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -108,8 +108,8 @@ func (p *plan) isPrepared(s *slot) {
 	}
 }
 
-// dueNext says when the next shot is due, once that is prepared. It is false when there is none any more. Nobody else may
-// take it meanwhile.
+// dueNext waits until the next shot is prepared, and says when it is due; more is false when there are no more. Nobody else
+// may take it meanwhile.
 func (p *plan) dueNext() (due time.Duration, more bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -122,9 +122,9 @@ func (p *plan) dueNext() (due time.Duration, more bool) {
 	return 0, false
 }
 
-// take takes the next shot, once it is prepared. goes says whether it may be sent now; if not, it is whoever sends the one
-// before it of its key that gets it from after. When too many wait like that, take waits too. more is false when there
-// is none any more.
+// take waits until the next shot is prepared, and takes it. Where goes is false, another shot of its key is under way, and
+// whoever sends that one gets this one from after. When too many wait for their key, take waits too. more is false when
+// there are no more.
 func (p *plan) take() (s slot, goes, more bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -138,7 +138,7 @@ func (p *plan) take() (s slot, goes, more bool) {
 	return slot{}, false, false
 }
 
-// after is the shot that waits for the one of its key that was just sent; ok is false when there is none.
+// after is the shot that waited for the one of its key that was just sent; ok is false when none did.
 func (p *plan) after(key string) (s slot, ok bool) {
 	if key == "" {
 		return slot{}, false

@@ -8,18 +8,17 @@
 //	ReadThen  the recorded bytes of a response → Response
 //	Compare   Response, Response, Rules → Difference
 //
-// Run does it for many: it reads Shots ahead, has each prepared shortly before
-// it is due (Load, With, Signed, ReadThen), sent when it is due (Send), and in
-// order, as a Pace says, which is pure as well. What comes behind the sending
-// (Compare, records, reports) is for others to do beside it, so that it holds up
-// no send.
+// Run does it for many: it reads Shots ahead, prepares each shortly before it is
+// due (Load, With, Signed, ReadThen), and sends it when it is due (Send), in the
+// order and at the times that a Pace says. Comparing, recording and reporting
+// what came is left to the caller, beside the sending, so that no send waits for it.
 //
 // Where records come from and where attempts go is the caller's business.
 //
-// For tests there is Play, which plays a tape file at an app and says where it
-// answers otherwise, and Mock, which answers for the other side with what is on
-// a Tape: as a http.RoundTripper, as a http.Handler for httptest.NewServer, and
-// on a wire.Server.
+// For tests there is Play, which plays a tape file at an app and says where its
+// answers differ, and Mock, which stands for the other side and answers from a
+// Tape: as a http.RoundTripper, as a http.Handler for httptest.NewServer, and on
+// a wire.Server.
 package replay
 
 import (
@@ -35,8 +34,8 @@ import (
 // buffers are what messages are read through.
 var buffers = sync.Pool{New: func() any { return new([32 << 10]byte) }}
 
-// inMemory is how much of a request is kept in memory for its sends: more than
-// any head is long. The body of a larger one is read from the tape each time.
+// inMemory is how much of a request is kept in memory for its sends: no head is
+// longer. The body of a larger request is read from the tape for each send.
 const inMemory = 256 << 10
 
 // ErrNoRequest says that a record's bytes never became a whole request, so

@@ -190,8 +190,8 @@ func withoutComment(line string) string {
 	return strings.TrimSpace(line)
 }
 
-// Idle are the rules that have left nothing out so far, as they were written and
-// with their places in files: what they were for may be gone.
+// Idle are the rules that have left nothing out so far, as they were written, with
+// their places in files. What they were made for may be gone, or they have a typo.
 func (r *Rules) Idle() (idle []string) {
 	if r == nil {
 		return nil
@@ -232,8 +232,8 @@ func (r *Rules) at(names ...string) path {
 	return p
 }
 
-// below is the path of what has a name in it. It shares names with others of p:
-// only one of them can be used at a time.
+// below is the path one name deeper. All that are made of one p share memory, so
+// only the one made last may be used.
 func (p path) below(name string) path {
 	next := path{names: append(p.names, name)}
 	for i, r := range p.rules {
@@ -253,7 +253,7 @@ func (p path) below(name string) path {
 func (p path) ignores() bool    { return len(p.ending(false)) > 0 }
 func (p path) hasNoOrder() bool { return len(p.ending(true)) > 0 }
 
-// ignored and unordered ask the same where it makes a difference.
+// ignored and unordered are the same, and take note that the rules were of use.
 func (p path) ignored() bool   { return applied(p.ending(false)) }
 func (p path) unordered() bool { return applied(p.ending(true)) }
 

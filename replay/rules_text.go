@@ -34,7 +34,7 @@ func (r *Rules) addText(pattern, place string) error {
 	return nil
 }
 
-// blank has all that matches be the same.
+// blank replaces all that matches by the same sign.
 func (t *textRule) blank(text []byte) []byte {
 	return t.pattern.ReplaceAllFunc(text, func(found []byte) []byte {
 		if len(found) == 0 {
@@ -51,7 +51,7 @@ func (t *textRule) apply() {
 	}
 }
 
-// blankBody is blank for a body, of which JSON stays JSON.
+// blankBody is blank for a body. JSON is still JSON afterwards.
 func (t *textRule) blankBody(body []byte) []byte {
 	if parseTree(body) == nil {
 		return t.blank(body)
@@ -82,11 +82,11 @@ func (t *textRule) blankBody(body []byte) []byte {
 	return blanked
 }
 
-// blankedKeys are how often each key stands in an object, of those that text was left out of. Members whose keys are the same
-// then are compared in their order, and none of them instead of the others.
+// blankedKeys counts the keys of an object that are the same once text was left out of them. They are numbered, so that
+// their members are compared one by one, in their order, instead of the last one alone.
 type blankedKeys map[string]int
 
-// apart is a key in its quotes, told apart from those that were the same.
+// apart is a key in its quotes, with a number behind it where the same key came before.
 func (k blankedKeys) apart(key []byte) []byte {
 	k[string(key)]++
 	if n := k[string(key)]; n > 1 {

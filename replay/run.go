@@ -12,16 +12,16 @@ import (
 // A Shot is one request on its way to one target. Run calls its methods in
 // this order, Prepare and Send once each, one at a time.
 type Shot interface {
-	// Recorded says when the request came, and whose order it keeps: shots of a
-	// key are sent one behind the other. "": it keeps none but that of the start.
+	// Recorded says when the request came, and its key: shots of the same key are
+	// sent one after the other. With "" a shot waits for no other to be answered.
 	Recorded() (at time.Time, key string)
-	// Prepare gets ready all that Send needs, shortly before that is due. Other
-	// shots are prepared and sent meanwhile. An error ends the run; what is wrong
-	// with this shot alone is for Send to tell.
+	// Prepare makes ready what Send needs, shortly before that is due. Other shots
+	// are prepared and sent meanwhile. An error ends the run, so what is wrong with
+	// this shot alone is left for Send to tell.
 	Prepare(ctx context.Context) error
-	// Send sends the request and waits for its response. due is when that was to
-	// begin; zero: there is no such time. What takes time and is not the sending
-	// itself belongs elsewhere: no other is sent in its place. An error ends the run.
+	// Send sends the request and waits for its response. due is when it was to
+	// begin; zero where there is no Pace. Whatever else takes time belongs
+	// elsewhere: meanwhile no other shot is sent in its place. An error ends the run.
 	Send(ctx context.Context, due time.Time) error
 }
 
@@ -44,9 +44,8 @@ const (
 	lead = time.Second
 )
 
-// GCPercent is how rarely a program that goes through a tape should have its memory collected (runtime/debug.SetGCPercent).
-// It soon drops nearly all that it makes, and keeps a few megabytes: with the usual 100 it would collect these dozens of
-// times a second.
+// GCPercent is what a program that goes through a tape should set with runtime/debug.SetGCPercent. It makes much garbage
+// and keeps a few megabytes: with the usual 100 the collector would run dozens of times a second.
 const GCPercent = 400
 
 // Run sends all shots, in their order, each when it is due. It returns when all
@@ -102,7 +101,7 @@ type run struct {
 	// The clock of a Pace.
 	start   time.Time     // when the first shot is due; to be read behind started
 	started chan struct{} // closed when it is known
-	turn    chan struct{} // whoever takes what is in it waits until the next shot is due, and sends that
+	turn    chan struct{} // has one token: its holder waits until the next shot is due, and sends that one
 }
 
 // read reads shots ahead.
