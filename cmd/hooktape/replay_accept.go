@@ -78,7 +78,7 @@ func (a *accepting) accepted(_ int, recording *tapefile.Recording) (fresh []tape
 	return fresh, nil
 }
 
-// replaced is the index of the attempt whose response the one that came takes the place of; -1: there is none.
+// replaced is the index of the attempt whose response is replaced by the one that came; -1: it replaces none.
 func replaced(of *tapefile.Recording, came *inspect.Past) int {
 	then := -1
 	for i := range of.Attempts {

@@ -62,8 +62,9 @@ func (l leftOut) most(other leftOut) leftOut {
 	return leftOut{max(l.Outbound, other.Outbound), max(l.Undelivered, other.Undelivered), max(l.Unaccepted, other.Unaccepted)}
 }
 
-// leavesOut counts a record in when it is none for the app: the calls of a session that the app itself made are sent when
-// their source is asked for, and what was meant for no target when that is. What is named is sent.
+// leavesOut says whether a record is not sent since it is none for the app, and counts it. In a session these are the calls
+// that the app itself made, unless their source is asked for, and what was meant for no target, unless --undelivered is
+// given. What is named is always sent.
 func (r *replayer) leavesOut(rec *inspect.Playable, into *leftOut) bool {
 	switch {
 	case r.named:

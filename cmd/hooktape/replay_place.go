@@ -11,8 +11,8 @@ import (
 )
 
 // mayGo makes sure that a replay does not go to strangers by a slip of the
-// pen: captured webhooks hold people's data. Where a name leads nowhere, that
-// is kept in unresolved: it may lead anywhere a moment later.
+// pen: captured webhooks hold people's data. A name that can't be resolved may
+// lead anywhere a moment later: unresolved keeps that, and nothing is sent.
 func (r *replayer) mayGo(ctx context.Context) error {
 	for _, to := range []*url.URL{r.to, r.judge.beside} {
 		if to == nil || r.flags.yes || r.configured(to) {

@@ -22,8 +22,8 @@ type played struct {
 	unfitBeside string         // why not
 }
 
-// reporter is what happens behind the sending: outcomes are put on the tape,
-// compared, counted and printed by a goroutine of its own, so that none of it
+// reporter takes care of what was sent: a goroutine of its own compares the
+// outcomes, counts and prints them and puts them on the tape, so that none of this
 // holds up a send. Make it with newReporter, and close it.
 type reporter struct {
 	of    *replayer
@@ -53,8 +53,7 @@ type reporter struct {
 const (
 	// unreported is how many outcomes may wait; when there are more, sends wait too.
 	unreported = 1024
-	// unreportedBytes is how many bytes of responses, and of bodies that were sent in the place of the recorded ones, may
-	// wait in memory, behind a tape that is slow.
+	// unreportedBytes bounds the memory for responses and changed bodies that wait for a slow tape.
 	unreportedBytes = 64 << 20
 	// batch is how many attempts are put on the tape at once: one commit for all of them.
 	batch = 128
@@ -79,7 +78,7 @@ func (r *reporter) add(p played) {
 	r.came <- p
 }
 
-// inMemory is how many bytes it keeps in memory; one that keeps more than may wait takes all the room.
+// inMemory is how many bytes it keeps in memory, but never more than there is room for: it would wait for ever.
 func (p *played) inMemory() (n int64) {
 	for _, came := range []*replay.Result{p.now, p.beside} {
 		if came != nil {
@@ -140,8 +139,8 @@ func (r *reporter) gather() []played {
 	return some
 }
 
-// take compares, counts, prints and records outcomes. What was sent is told and on the tape, interrupted or not: neither
-// waits for the other to succeed.
+// take compares, counts, prints and records outcomes. Even when it is interrupted, what was sent is printed and put on the
+// tape, and the one is done though the other failed.
 func (r *reporter) take(some []played) {
 	lines := make([]sendJSON, len(some))
 	for i := range some {

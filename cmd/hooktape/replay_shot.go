@@ -30,8 +30,8 @@ type aim struct {
 	rewrites       bool   // the target gets something else than what was recorded
 }
 
-// aims are where a record goes: to --to, or to the targets of its source. There is one at least, and if only to say why
-// there is none.
+// aims are where a record goes: to --to, or to the targets of its source. There is always at least one: where nothing takes
+// the record, it says why.
 func (r *replayer) aims(rec *inspect.Playable) ([]aim, error) {
 	if r.to != nil {
 		return []aim{r.aimAt(r.to, rec)}, nil
@@ -85,7 +85,8 @@ func (r *replayer) prefix(source string) string {
 	return ""
 }
 
-// wholeMost bounds a response that nobody has bounded: a stream of events would hold up a CI job for hours.
+// wholeMost is how long a whole response may take where nothing else bounds it: a stream of events would hold up a CI job
+// for hours.
 const wholeMost = 10 * time.Minute
 
 // timeouts are those of a target with a timeout of its own, unless --timeout says otherwise.
@@ -113,7 +114,7 @@ type shot struct {
 
 	first     bool // of the record's
 	variation *variation
-	request   *replay.Request // nil behind Prepare: there was no room for it so early
+	request   *replay.Request // nil after Prepare: there was no room for it, and Send makes it
 	early     int64           // its bytes in replayer.early
 	then      *past           // nil: nothing came back then, or nobody asks
 	lost      string          // why the response of then can't be read
@@ -169,10 +170,10 @@ func (s *shot) make(ctx context.Context) {
 	}
 }
 
-// earlyBytes is how many bytes of bodies that take the place of recorded ones may be in memory before they are sent.
+// earlyBytes bounds the memory for changed bodies that were prepared and wait to be sent.
 const earlyBytes = 64 << 20
 
-// made is how many bytes of bodies there are that take the place of the recorded one.
+// made is how many bytes the bodies have that were made in the place of the recorded one.
 func (s *shot) made() int64 {
 	n := len(s.request.Body)
 	if s.aim.Rewrite != nil {
@@ -278,8 +279,8 @@ func (p *played) aimBeside(to *url.URL) aim {
 	return a
 }
 
-// rebased is a request target that was made for one URL as it is for another: the path of that takes the place of the one's
-// path where the target begins with it. Without a path, and where it does not begin so, it stays.
+// rebased moves a request target from one URL to another: where it begins with the path of the one, the path of the other
+// takes its place. A target that does not begin so stays as it is, and so does each where the other has no path.
 func rebased(made string, one, another *url.URL) string {
 	path, _, _ := strings.Cut(made, "?")
 	rest, below := wire.MatchPrefix(path, one.EscapedPath())
@@ -295,9 +296,9 @@ type past struct {
 	took time.Duration
 }
 
-// then finds what a replay is compared with: the response to the last attempt
-// at the same target that was no replay, or was accepted, with --to at any target.
-// Nil: nothing came back then.
+// then finds what a replay is compared with: the response to the last attempt at the
+// same target, or with --to at any, that was no replay or was accepted. Nil: there
+// is none.
 func (r *replayer) then(ctx context.Context, rec *inspect.Playable, a aim) (*past, error) {
 	id := rec.ID.String()
 	ctx = context.WithoutCancel(ctx) // what was sent is compared, interrupted or not

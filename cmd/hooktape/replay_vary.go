@@ -118,10 +118,10 @@ func (r *replayer) rowOf(p *played, response *replay.Response, took time.Duratio
 // memberPattern finds the names of what an expression reads, with indexes behind them.
 var memberPattern = regexp.MustCompile(`(?:\.|\[")([\w-]+)(?:"\])?(?:\[(?:\d+|\*)\]|\.\*|\s)*`)
 
-// factPattern finds what functions and comparisons tell of a secret: its length, or whether it is there.
+// factPattern is what may be shown that was made of a secret: its length, or whether it is there.
 var factPattern = regexp.MustCompile(`^(?:true|false|-|\d{1,5})$`)
 
-// masked is the value of an expression as people see it. What a function makes of a secret is one, too.
+// masked is the value of an expression as people see it. What a function makes of a secret is taken for a secret, too.
 func (r *replayer) masked(x *expr.Expr, value string) string {
 	if r.flags.reveal {
 		return value

@@ -15,9 +15,9 @@ const (
 	batchesMax = 4
 )
 
-// gzipMembers writes gzip members. Small ones are compressed by the batch, side by side with those that come next: that is
-// most of what a compressed file costs. The goroutines that do so end by themselves and write to memory alone, so that
-// nobody has to wait for those of a file that is given up.
+// gzipMembers writes gzip members. Compressing is most of the work of writing a file, so small members are compressed in
+// batches, while the next batch is filled. The goroutines for that write to memory alone and end by themselves: those of a
+// file that is given up need not be waited for.
 type gzipMembers struct {
 	out     io.Writer
 	batches []gzipBatch // taken in turn

@@ -72,7 +72,8 @@ func (h *half) names(other *half) bool {
 	return slices.Contains(h.all(fieldConcurrent), other.get(fieldID))
 }
 
-// flush gives up waiting, but for the last n halves. Requests are recordings without an answer.
+// flush stops waiting for the other halves of all but the last n. Requests become recordings without an answer, and
+// responses are passed over.
 func (r *Reader) flush(n int) {
 	for len(r.halves) > n {
 		h := r.halves[0]

@@ -13,9 +13,9 @@ import (
 
 // Reader reads a tape file of any form. It is one goroutine's at a time, and must be closed.
 type Reader struct {
-	// Largest is how many bytes a message may have that is taken, and how many of memory the facts of a recording or an
-	// exchange of HAR may take: what is larger is passed over, and told as Damage that wraps a *TooLarge. 0: 1 GiB for a
-	// message of WARC, which is kept on the disk, and 64 MiB for what has to be in memory. It may be set before reading.
+	// Largest bounds the bytes of a message, and the memory that the facts of a recording or an exchange of HAR take. What is
+	// larger is passed over, and told as Damage that wraps a *TooLarge. 0: 1 GiB for a message of WARC, which is kept on the
+	// disk, and 64 MiB for what has to be in memory. Set it before reading.
 	Largest int64
 
 	in      input         // of WARC
@@ -162,7 +162,7 @@ func (r *Reader) give(yield func(*Recording, error) bool) bool {
 	return true
 }
 
-// reclaim makes room where what was kept is not needed any more: what was given is not, and only halves wait.
+// reclaim frees what was kept for recordings that were given. Halves that wait for their other half stay.
 func (r *Reader) reclaim() {
 	if r.current != nil {
 		return

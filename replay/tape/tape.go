@@ -1,7 +1,7 @@
 // Package tape writes and reads tape files: sessions in a file, for other machines and other tools.
 //
-//	w, err := tape.NewWriter(file, tape.Info{Session: "checkout"})    // WARC 1.1, verbatim
-//	err = w.Write(recording)                                          // once for each record, in their order
+//	w := tape.NewWriter(file, tape.Info{Session: "checkout"})         // WARC 1.1, verbatim
+//	err := w.Write(recording)                                         // once for each record, in their order
 //	err = w.Close()                                                   // the file itself is the caller's to close
 //
 //	r, err := tape.NewReader(file)                // knows .warc, .warc.gz and .har by their first bytes
