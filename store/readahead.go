@@ -117,9 +117,9 @@ func (p *pages) rootOf(bucket []byte) (root uint64, err error) {
 	return root, err
 }
 
-// fetchGap is the distance up to which two leaves are read at once, with the page between them. It may belong to the first.
-// Where more lie between, as on a tape that evicts as much as comes, reading them would cost more than it spares.
-const fetchGap = 2
+// fetchGap is the distance, in bytes, up to which two leaves are read at once, with what is between them. A read from the disk
+// takes some 40 µs of the processor, whatever its size up to this one; a page between that the system has takes 1.5 µs.
+const fetchGap = 64 << 10
 
 // fetch reads pages, and throws away what it reads: the system has it then.
 func (p *pages) fetch(ids []uint64) {
@@ -128,7 +128,7 @@ func (p *pages) fetch(ids []uint64) {
 	defer largeBuffers.Put(buf)
 	for i := 0; i < len(ids); i++ {
 		from := ids[i]
-		for i+1 < len(ids) && ids[i+1]-ids[i] <= fetchGap {
+		for i+1 < len(ids) && int64(ids[i+1]-ids[i])*p.page <= fetchGap {
 			i++
 		}
 		end := int64(ids[i]+1) * p.page
