@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hooktape/hooktape/relay/mask"
 	"github.com/hooktape/hooktape/relay/wire"
 	"github.com/hooktape/hooktape/replay/tape"
 	"github.com/hooktape/hooktape/store"
@@ -145,7 +146,7 @@ func newPlayer(o PlayOptions) (*player, error) {
 	var err error
 	if p.to, err = url.Parse(text); err != nil || p.to.Host == "" {
 		p.close()
-		return nil, fmt.Errorf("play at %q: neither a handler nor a URL", text)
+		return nil, fmt.Errorf("play at %q: neither a handler nor a URL", mask.Names(nil).Target(text))
 	}
 	return p, nil
 }

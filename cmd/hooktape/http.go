@@ -214,9 +214,11 @@ func appURL(arg string) (*url.URL, error) {
 	shown := mask.Names(nil).Target(text)
 	u, err := url.Parse(text)
 	switch {
+	case err != nil && strings.Contains(text, "@"): // what is wrong may be in a password
+		return nil, misused(hint, "%q is no URL", shown)
 	case err != nil:
 		if whole, ok := errors.AsType[*url.Error](err); ok {
-			err = whole.Err // without the text, in which a password may stand
+			err = whole.Err // without the text
 		}
 		return nil, misused(hint, "%q is no URL: %w", shown, err)
 	case u.Scheme != "http" && u.Scheme != "https":

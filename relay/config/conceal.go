@@ -2,6 +2,7 @@ package config
 
 import (
 	"bytes"
+	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
@@ -10,7 +11,7 @@ import (
 )
 
 // withoutSecrets is the text of a config file with a star for each byte of the texts in quotes that keys with secret
-// names have: places in it stay where they are. What calls get (env("NAME")) is shown.
+// names have, and of passwords in URLs: places in it stay where they are. What calls get (env("NAME")) is shown.
 func withoutSecrets(text []byte) []byte {
 	tokens, _ := hclsyntax.LexConfig(text, "", hcl.InitialPos)
 	c := concealer{shown: bytes.Clone(text)}
@@ -29,6 +30,9 @@ type concealer struct {
 
 // take goes on by a token; before are those that came before it.
 func (c *concealer) take(t hclsyntax.Token, before hclsyntax.Tokens) {
+	if t.Type != hclsyntax.TokenQuotedLit {
+		c.hidePassword(before)
+	}
 	if !c.secret {
 		assigns := t.Type == hclsyntax.TokenEqual || t.Type == hclsyntax.TokenColon
 		c.secret = assigns && mask.Names(nil).IsSecret(lastName(before))
@@ -51,14 +55,31 @@ func (c *concealer) take(t hclsyntax.Token, before hclsyntax.Tokens) {
 		c.secret = c.nested > 0 || c.calls > 0
 	case hclsyntax.TokenQuotedLit, hclsyntax.TokenStringLit:
 		if c.calls == 0 {
-			c.hide(t.Range)
+			c.hide(t.Range.Start.Byte, t.Range.End.Byte)
 		}
 	}
 }
 
-// hide puts stars over a range. Lines keep their ends.
-func (c *concealer) hide(at hcl.Range) {
-	for i := at.Start.Byte; i < at.End.Byte; i++ {
+// hidePassword hides that of a URL which tokens end with: of a text with a % in it there are several.
+func (c *concealer) hidePassword(tokens hclsyntax.Tokens) {
+	first := len(tokens)
+	for first > 0 && tokens[first-1].Type == hclsyntax.TokenQuotedLit {
+		first--
+	}
+	if first == len(tokens) {
+		return
+	}
+	at := tokens[first].Range.Start.Byte
+	text := string(c.shown[at:tokens[len(tokens)-1].Range.End.Byte])
+	start, end, ok := mask.UserIn(text)
+	if name, _, typed := strings.Cut(text[start:end], ":"); ok && typed {
+		c.hide(at+start+len(name)+1, at+end)
+	}
+}
+
+// hide puts stars over the bytes from start to end. Lines keep their ends.
+func (c *concealer) hide(start, end int) {
+	for i := start; i < end; i++ {
 		if c.shown[i] != '\n' && c.shown[i] != '\r' {
 			c.shown[i] = '*'
 		}

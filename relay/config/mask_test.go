@@ -25,8 +25,9 @@ func TestProblemsDoNotShowSecretsOfTheFile(t *testing.T) {
 		`headers = { "X-Api-Key" = "abc", Accept = "b" }`:   `headers = { "X-Api-Key" = "***", Accept = "b" }`,
 		`params = { secret: "ab${env("X")}", id: "b" }`:     `params = { secret: "**${env("X")}", id: "b" }`,
 		"token = <<E\nabc\nE\npath = \"/in\"":               "token = <<E\n***\nE\npath = \"/in\"",
-		`secrets = ["abc`:                                   `secrets = ["***`,
-		`source "token" { path = "/token" }`:                `source "token" { path = "/token" }`,
+		`url = "http://u:p/%w@h/y" at = "ops@a.test"`:       `url = "http://u:****@h/y" at = "ops@a.test"`,
+		`secrets = ["abc`:                    `secrets = ["***`,
+		`source "token" { path = "/token" }`: `source "token" { path = "/token" }`,
 	} {
 		if got := string(withoutSecrets([]byte(text))); got != want {
 			t.Errorf("got  %s\nwant %s", got, want)

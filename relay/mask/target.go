@@ -11,14 +11,15 @@ const (
 )
 
 func (n masking) target(target string) string {
-	path, query, hasQuery := strings.Cut(target, "?")
+	authority, rest := n.authority(target)
+	path, query, hasQuery := strings.Cut(rest, "?")
 	fragment := ""
 	if i := strings.IndexByte(path, '#'); i >= 0 {
-		path, query, hasQuery, fragment = path[:i], "", false, target[i:]
+		path, query, hasQuery, fragment = path[:i], "", false, rest[i:]
 	} else if i := strings.IndexByte(query, '#'); i >= 0 {
 		query, fragment = query[:i], query[i:]
 	}
-	masked := n.maskPath(path)
+	masked := authority + n.maskPath(path)
 	if hasQuery {
 		masked += "?" + n.form(query, true)
 	}
@@ -28,15 +29,53 @@ func (n masking) target(target string) string {
 	return masked
 }
 
-// maskPath hides secrets in a path, which may have a scheme and authority before it.
-func (n masking) maskPath(path string) string {
-	authority := ""
-	if start, end, ok := authorityIn(path); ok {
-		authority, path = path[:end], path[end:]
-		if at := strings.LastIndexByte(authority, '@'); at >= start {
-			authority = authority[:start] + n.hide("password", authority[start:at], asUser) + authority[at:]
-		}
+// authority is what a URL has before its path, with the user hidden; "" in front of a target.
+func (n masking) authority(url string) (masked, rest string) {
+	start, end, ok := UserIn(url)
+	stop := end + authorityEnd(url[end:])
+	switch {
+	case ok:
+		return url[:start] + n.hide("password", url[start:end], asUser) + url[end:stop], url[stop:]
+	case strings.HasSuffix(url[:start], "://"):
+		return url[:stop], url[stop:]
 	}
+	return "", url // nothing tells that it is no path
+}
+
+// UserIn says where in a URL user information stands, which may have a password: url[start:end], before an @. Where there is
+// none, start and end are where the host begins. A password that has a /, ? or # which should have been escaped goes on to the
+// last @: a port has digits alone. Somebody may have left out the scheme; what begins with one / is a path.
+func UserIn(url string) (start, end int, ok bool) {
+	switch i := strings.Index(url, "://"); {
+	case strings.HasPrefix(url, "//"):
+		start = len("//")
+	case strings.HasPrefix(url, "/"):
+		return 0, 0, false
+	case i >= 0:
+		start = i + len("://")
+	}
+	authority := url[start : start+authorityEnd(url[start:])]
+	if at := strings.LastIndexByte(authority, '@'); at >= 0 {
+		return start, start + at, true
+	}
+	_, port, typed := strings.Cut(authority, ":")
+	at := strings.LastIndexByte(url, '@')
+	if !typed || at < start || authority[0] == '[' || strings.Trim(port, "0123456789") == "" {
+		return start, start, false
+	}
+	return start, at, true
+}
+
+// authorityEnd is where what follows an authority begins.
+func authorityEnd(text string) int {
+	if i := strings.IndexAny(text, "/?#"); i >= 0 {
+		return i
+	}
+	return len(text)
+}
+
+// maskPath hides secrets in a path.
+func (n masking) maskPath(path string) string {
 	segments := strings.Split(path, "/")
 	for i, s := range segments {
 		before := ""
@@ -45,23 +84,7 @@ func (n masking) maskPath(path string) string {
 		}
 		segments[i] = n.segment(before, s)
 	}
-	return authority + strings.Join(segments, "/")
-}
-
-// authorityIn says where the authority of a URL is. Where somebody typed a URL without a scheme, a user name tells it.
-func authorityIn(path string) (start, end int, ok bool) {
-	i := strings.Index(path, "://")
-	switch {
-	case i >= 0:
-		start = i + len("://")
-	case strings.HasPrefix(path, "//"):
-		start = len("//")
-	}
-	end = len(path)
-	if slash := strings.IndexByte(path[start:], '/'); slash >= 0 {
-		end = start + slash
-	}
-	return start, end, i >= 0 || strings.Contains(path[start:end], "@")
+	return strings.Join(segments, "/")
 }
 
 func (n masking) segment(before, s string) string {

@@ -9,6 +9,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/hooktape/hooktape/relay/mask"
 	"github.com/hooktape/hooktape/relay/wire"
 )
 
@@ -44,11 +45,8 @@ func placeOf(r *Recording, to string) (*url.URL, error) {
 		}
 	}
 	u, err := url.Parse(to)
-	if err != nil {
-		return nil, err
-	}
-	if u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return nil, fmt.Errorf("%q is no URL of http or https with a host", to)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return nil, fmt.Errorf("%q is no URL of http or https with a host", mask.Names(nil).Target(to))
 	}
 	return u, nil
 }
