@@ -6,7 +6,7 @@ import (
 	"github.com/hooktape/hooktape/store"
 )
 
-// missed notes that a send did not come to the target, or that nothing of an answer came back.
+// missed tells the breaker that an attempt did not reach the target, or that nothing came back.
 func (t *target) missed(s sent) {
 	if t.agent.ctx.Err() != nil || s.full {
 		return // cut short by our own stop; or it is there, and busy
@@ -15,7 +15,7 @@ func (t *target) missed(s sent) {
 	defer t.mu.Unlock()
 	switch {
 	case s.attempt != nil && s.attempt.Time.Before(t.back):
-		return // it tells of the time before
+		return // it began before the target came back, and says nothing about now
 	case s.away:
 		t.breaker.fail(t.agent.now())
 	case s.silent:
@@ -23,13 +23,13 @@ func (t *target) missed(s sent) {
 	default:
 		return
 	}
-	t.breaker.why = errAbsent.Error() // of which no attempt is made
+	t.breaker.why = errAbsent.Error() // for want of an attempt's error
 	if s.attempt != nil {
 		t.breaker.why = s.attempt.Error
 	}
 }
 
-// Away says whether a target is taken to be away: its deliveries wait until it is back, and use no attempt.
+// Away reports whether a target counts as away: its deliveries then wait until it is back, without using attempts.
 func (a *Agent) Away(source, name string) bool {
 	t := a.targetOf(targetKey{source, name})
 	return t != nil && t.away()
@@ -41,14 +41,14 @@ func (t *target) away() bool {
 	return t.breaker.open()
 }
 
-// outlook is what is known of the target behind a send.
+// outlook returns what is known about the target after an attempt.
 func (t *target) outlook(s sent) outlook {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return outlook{away: s.away, off: s.unmet != nil, held: t.breaker.open(), back: t.back}
 }
 
-// keep notes that a delivery waits for a target that is away, and tells so once.
+// keep is called for a delivery that has to wait. If the target is away, that is announced, once for each absence.
 func (t *target) keep() {
 	t.mu.Lock()
 	tell := t.breaker.open() && !t.breaker.told
@@ -64,8 +64,8 @@ func (t *target) keep() {
 	t.agent.watch.tell(Event{Kind: Away, Source: t.key.source, Target: t.key.name, Since: since})
 }
 
-// reached notes that the target is there. If it was away, what was kept for it is counted, so that caughtUp can tell
-// when all of it has been tried.
+// reached notes that the target is there. If it was away, the deliveries kept for it are counted, so that caughtUp can tell
+// when all of them have been tried.
 func (t *target) reached() {
 	t.mu.Lock()
 	was := t.breaker.close()
@@ -75,7 +75,7 @@ func (t *target) reached() {
 	}
 	t.back = t.agent.now()
 	if was.told {
-		kept := t.pending() // before more are sent, so that none is tried uncounted
+		kept := t.pending() // under mu: none may be tried before it is counted
 		t.recovery = &recovery{since: was.since, until: t.back, kept: kept, left: kept}
 	}
 	t.mu.Unlock()
@@ -88,9 +88,9 @@ func (t *target) reached() {
 // pending is how many deliveries wait for the target.
 func (t *target) pending() int { return t.agent.store.PendingCount(t.key.source, t.key.name) }
 
-// caughtUp counts a delivery that was kept while the target was away and has been tried since. When it was the last,
-// it tells so: those that end side by side are all counted first. The zero Delivery counts as none, and so does an
-// attempt that began before the target was back and found it away: the delivery is yet to be tried.
+// caughtUp counts a delivery that was kept while the target was away and has been tried since, and announces that the target
+// is back once it was the last one. The zero Delivery counts nothing. Neither does an attempt that began before the target
+// was back and found it away: that delivery is still to be tried.
 func (t *target) caughtUp(d store.Delivery, s sent) {
 	t.mu.Lock()
 	r := t.recovery
@@ -120,8 +120,8 @@ func (t *target) caughtUp(d store.Delivery, s sent) {
 	})
 }
 
-// tellFailure logs that a target answers with failures, and that it does no more, once each; and every delivery that is
-// given up.
+// tellFailure logs, once each, that a target begins to answer with failures and that it takes deliveries again; and every
+// delivery that is given up.
 func (t *target) tellFailure(d store.Delivery) {
 	log := t.agent.log
 	if d.State == store.Failed || d.State == store.Expired {
@@ -133,7 +133,7 @@ func (t *target) tellFailure(d store.Delivery) {
 	}
 	t.mu.Lock()
 	was := t.failing
-	t.failing = d.State == store.Pending || was && d.State != store.Delivered // what is given up is told already
+	t.failing = d.State == store.Pending || was && d.State != store.Delivered // a delivery given up has been logged above
 	now := t.failing
 	t.mu.Unlock()
 	switch {

@@ -12,17 +12,17 @@ import (
 	"github.com/hooktape/hooktape/store"
 )
 
-// The waits between tries while a sender waits for the answer: short, since an app that restarts is back in a moment.
+// How long to wait between attempts while a sender waits for the answer: an app that restarts is back in a moment.
 const (
 	passRetryMin = 50 * time.Millisecond
 	passRetryMax = time.Second
 )
 
-// pass sends a committed request to the target whose response is the answer. While that can't be reached it tries again
-// until the source's patience is over; then hooktape takes over: the sender gets the ack, and the delivery is
-// hooktape's (DESIGN.md section 4). A target that was reached and gave no answer may have seen the request: it is not
-// asked again at once, but hooktape takes over. Those of a key (order_by) go one at a time, behind what waits for the target
-// under it. Pass discards r.raw when no attempt needs it any more.
+// pass sends a committed request to the target whose response is the answer. While the target can't be reached, pass
+// tries again until the source's patience runs out. Then hooktape takes over: it sends the ack, and owns the delivery
+// (DESIGN.md section 4). A target that was reached but gave no answer may have seen the request, so hooktape takes over at
+// once instead of sending it again. Requests with the same key (order_by) go one at a time, behind deliveries that wait
+// under that key. pass discards r.raw as soon as no attempt needs it.
 func (r *reception) pass() {
 	m := message{rec: r.rec, head: r.x.Head, raw: r.rec.Raw, interim: r.passOnInterim}
 	over := time.Now().Add(r.src.Patience)
@@ -68,8 +68,8 @@ func (r *reception) pass() {
 	}
 }
 
-// attempt makes an attempt, and says whether patience lasted for it. If not, hooktape has taken over, and what the attempt
-// came to is seen to.
+// attempt makes an attempt, and reports whether it ended before patience ran out. If it did not, hooktape has taken over,
+// and the outcome is already dealt with.
 func (r *reception) attempt(m message, over time.Time) (s sent, inTime bool) {
 	if r.src.Patience == 0 {
 		return r.send(r.ctx, r.target, m), true
@@ -90,7 +90,7 @@ func (r *reception) attempt(m message, over time.Time) (s sent, inTime bool) {
 	return s, inTime
 }
 
-// count counts an attempt that came to nothing among those of the delivery.
+// count adds an attempt that got no response to those of the delivery.
 func (r *reception) count(s sent) {
 	if s.absent {
 		return
@@ -100,8 +100,8 @@ func (r *reception) count(s sent) {
 	s.describe(&r.owed)
 }
 
-// again waits before the next try, or until a laptop is back, and says whether there is one: not when patience is over or
-// the agent stops.
+// again waits before the next attempt, at most until a laptop arrives. It returns false if there is to be none: patience
+// has run out, or the agent is stopping.
 func (r *reception) again(wait time.Duration, over time.Time, back <-chan struct{}) bool {
 	left := time.Until(over)
 	pause := time.NewTimer(min(wait, left))
@@ -116,8 +116,8 @@ func (r *reception) again(wait time.Duration, over time.Time, back <-chan struct
 	return false
 }
 
-// takeOver makes the delivery hooktape's, and answers the sender. An attempt under way goes on and counts: land is to be
-// called with it.
+// takeOver makes the delivery hooktape's own and sends the ack. If an attempt is under way (flying), it goes on and counts:
+// call land with its outcome.
 func (r *reception) takeOver(flying bool) (land func(sent)) {
 	t, id := r.target, r.rec.ID
 	defer r.leaveEntrance()
@@ -154,7 +154,7 @@ func (r *reception) takeOver(flying bool) (land func(sent)) {
 	}
 }
 
-// leaveOff forgets what an attempt came to. The delivery, if there is one, is left to the worker of the target.
+// leaveOff discards the outcome of an attempt. The delivery, if there is one by now, is left to the target's worker.
 func (r *reception) leaveOff(s sent) {
 	s.abandon()
 	r.raw.Discard()
@@ -171,7 +171,7 @@ func (r *reception) passOnInterim(h *wire.ResponseHead) {
 	r.x.Interim(head)
 }
 
-// passOn gives the sender the response of the target as the target gave it, and records it.
+// passOn sends the target's response to the sender unchanged, and records it.
 func (r *reception) passOn(s sent) {
 	r.telling.begin(r.rec.ID)
 	defer r.telling.end(r.rec.ID)
@@ -219,14 +219,15 @@ func (r *reception) passOn(s sent) {
 	r.finish(s, outcome)
 }
 
-// partingTime is how long the rest of a response is waited for when its sender has left. Most are whole by then, and
-// the tape shows what the app would have said; a stream of events may never be, and its app should learn that nobody listens.
+// partingTime is how long to read on when the sender has left in the middle of a response. Most responses are complete by
+// then, and the tape shows what the app would have said. A stream of events may never end: its app should learn that
+// nobody is listening.
 const partingTime = 2 * time.Second
 
-// errEndless is why the rest of such a response is not on the tape.
+// errEndless is why the rest of a response is missing on the tape.
 var errEndless = errors.New("its sender had left, and it did not come to its end within " + partingTime.String())
 
-// parting writes a response to its sender.
+// parting writes a response to its sender, and limits how long it may still take once that fails.
 type parting struct {
 	to       io.Writer
 	response *wire.Response
@@ -247,7 +248,7 @@ func (r *reception) finish(s sent, o store.Outcome) {
 	}
 	s.describe(&r.owed)
 	switch {
-	case took(s.attempt.Status, s.unmet != nil), s.attempt.Status/100 == 3: // which sends the sender on, or has nothing new for it
+	case took(s.attempt.Status, s.unmet != nil), s.attempt.Status/100 == 3: // a redirect, or 304: no failure of the app
 		r.owed.State = store.Delivered
 	default: // the sender was told, and owns the retry
 		r.owed.State = store.Failed
@@ -261,7 +262,7 @@ func (r *reception) finish(s sent, o store.Outcome) {
 	r.done(r.rec)
 }
 
-// unreached answers for a target that could not be reached, where hooktape is not to take over.
+// unreached answers 502, 503 or 504 for a target that could not be reached, where hooktape must not take over.
 func (r *reception) unreached(s sent) {
 	r.telling.begin(r.rec.ID)
 	defer r.telling.end(r.rec.ID)
@@ -279,7 +280,7 @@ func (r *reception) unreached(s sent) {
 	r.finish(s, o)
 }
 
-// refuseNow gives the sender a refusal that is recorded afterwards.
+// refuseNow sends a refusal. The caller records it.
 func (r *reception) refuseNow(f finding) *store.Answer {
 	a := r.fit(refusal(f))
 	bytes := wire.AppendResponse(nil, a)
@@ -291,7 +292,7 @@ func (r *reception) refuseNow(f finding) *store.Answer {
 	return answer
 }
 
-// turnBack refuses a request of which no attempt is under way: the sender owns the retry.
+// turnBack refuses a request that has no attempt under way. Retrying is up to the sender.
 func (r *reception) turnBack(f finding) {
 	r.endTurn()
 	answer := r.refuseNow(f)
@@ -299,7 +300,7 @@ func (r *reception) turnBack(f finding) {
 	r.raw.Discard()
 }
 
-// outlast leaves to an attempt that goes on without the sender what it needs, until end is called.
+// outlast hands the resources of the request to an attempt that goes on without the sender; end releases them.
 func (r *reception) outlast() (end func()) {
 	rest := &reception{Agent: r.Agent, target: r.target, raw: r.raw, room: r.room, turn: r.turn}
 	r.room, r.turn = room{}, nil
@@ -310,8 +311,8 @@ func (r *reception) outlast() (end func()) {
 	}
 }
 
-// tooMany answers when patience is over and no more deliveries may wait for the target. What an attempt under way comes
-// to is kept; the sender owns the retry.
+// tooMany refuses the request when patience has run out and the target's queue is full (max_pending). Retrying is up to the
+// sender; the outcome of an attempt under way is still recorded.
 func (r *reception) tooMany(flying bool) (land func(sent)) {
 	if !flying {
 		r.turnBack(full(r.target))
@@ -333,8 +334,8 @@ func (r *reception) tooMany(flying bool) (land func(sent)) {
 	}
 }
 
-// stream writes a head and then a body, the first of it together with the head. It reads the body to its end even
-// when the writer fails, so that all of it is recorded.
+// stream writes a head and a body, the head in one write with the start of the body. It reads the body to its end even
+// after a write has failed, so that all of it is recorded.
 func stream(to io.Writer, head string, body io.Reader) (readErr, writeErr error) {
 	buf := buffers.Get().(*[32 << 10]byte)
 	defer buffers.Put(buf)
@@ -358,7 +359,7 @@ func stream(to io.Writer, head string, body io.Reader) (readErr, writeErr error)
 	return readErr, writeErr
 }
 
-// tee records what is read through it. When recording fails it reads on: the sender still gets the response.
+// tee records what is read through it. If recording fails, reading continues: the sender still gets the response.
 type tee struct {
 	from io.Reader
 	to   *store.Spool

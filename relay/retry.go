@@ -11,29 +11,29 @@ import (
 	"github.com/hooktape/hooktape/store"
 )
 
-// retryAfterMax bounds the wait that a target can ask for: a typing error there must not hold a delivery for a year.
+// retryAfterMax limits the wait that a target can ask for: a typo there must not hold up a delivery for a year.
 const retryAfterMax = 24 * time.Hour
 
-// outlook is what is known of a target when an attempt has ended.
+// outlook is what is known about a target when an attempt has ended.
 type outlook struct {
-	away bool      // no connection came about: the target did not see the message
+	away bool      // no connection was made: the target has not seen the message
 	held bool      // its breaker is open
 	off  bool      // the response was not as expected
-	back time.Time // when it was last found to be there after it was away, or the agent began
+	back time.Time // when it last came back, or the agent started
 }
 
-// settled is what one attempt made of a delivery: its next state, and when it is tried again if it is still pending.
-// The delivery d counts the attempt already; after is the target's Retry-After, now is when the attempt ended, jitter from
-// 0 to 1 spreads the retries.
+// settled decides what one attempt makes of a delivery: its next state and, if it is still pending, when it is tried again.
+// The delivery d already counts the attempt; after is the target's Retry-After, now is when the attempt ended, and jitter,
+// from 0 to 1, spreads the retries.
 //
-// What a target has not taken is tried again until the time that retry.For gives is over: an app in the middle of a
-// deployment answers 404 or 401 as easily as 503, and what is thrown away then is gone. 410 (Gone) is the exception:
-// with it a receiver says that it will never want this again (RFC 9110, 15.5.11).
+// A message that the target did not take is tried again until retry.For is over, whatever the status: an app in the middle
+// of a deployment answers 404 or 401 as easily as 503, and a message given up then is lost. The exception is 410 (Gone),
+// with which a receiver says that it will never want it (RFC 9110, section 15.5.11).
 //
-// A Retry-After that goes beyond that time is obeyed once, within Hold: the target has said when it is ready, and what it
-// asked to wait for is not given up untried.
+// A Retry-After that goes beyond retry.For is obeyed once, within Hold: the target has said when it will be ready, so the
+// delivery is tried then before it is given up.
 //
-// A target that is away takes nothing of retry.For: its deliveries are held until it is back, or until Hold is over.
+// While a target is away, retry.For does not run: its deliveries are held until it is back, or until Hold is over.
 func settled(d store.Delivery, o outlook, c *config.Target, after time.Duration, now time.Time, jitter float64) (store.State, time.Time) {
 	switch {
 	case took(d.Status, o.off):
@@ -62,7 +62,7 @@ func settled(d store.Delivery, o outlook, c *config.Target, after time.Duration,
 	return store.Failed, time.Time{}
 }
 
-// place is when a delivery falls due: one that its target was away for keeps its place, before those that came later.
+// place is when a delivery falls due. If its target was away it keeps its old time, and so its place before later ones.
 func (o outlook) place(d store.Delivery, due time.Time) time.Time {
 	if o.away {
 		return d.Due
@@ -70,12 +70,11 @@ func (o outlook) place(d store.Delivery, due time.Time) time.Time {
 	return due
 }
 
-// took says whether a target has taken a message: it answered 2xx, and nothing that was not expected. What becomes of the
-// rest of the response is of no matter: who says that it has taken it and then breaks off has taken it, and would take it
-// twice.
+// took reports whether a target has taken a message: it answered 2xx, and its response was as expected. It does not matter
+// if the response broke off after that: sent again, the message would be taken twice.
 func took(status int, off bool) bool { return status/100 == 2 && !off }
 
-// lastCall is when a delivery is tried for the last time that is to wait until then, but not beyond hold.
+// lastCall is the time of a delivery's last attempt: then, or the end of hold if that is earlier.
 func lastCall(created, then time.Time, hold time.Duration) time.Time {
 	if end := created.Add(hold); hold > 0 && then.After(end) {
 		return end
@@ -83,13 +82,13 @@ func lastCall(created, then time.Time, hold time.Duration) time.Time {
 	return then
 }
 
-// held says whether a delivery goes on waiting for a target that is away.
+// held reports whether a delivery goes on waiting for a target that is away. Zero hold means for ever.
 func held(created time.Time, hold time.Duration, now time.Time) bool {
 	return hold == 0 || now.Before(created.Add(hold))
 }
 
-// deadline is when a delivery is not tried again: retry.For after it was made, or after its target came back, since
-// the wait for it was not the delivery's fault; but then within Hold.
+// deadline is when a delivery is given up: retry.For after it was made; or after its target came back, since the absence
+// should not use up its time, but then at the end of Hold at the latest.
 func deadline(created, back time.Time, c *config.Target) time.Time {
 	end := created.Add(c.Retry.For)
 	if !back.After(created) {
@@ -105,8 +104,8 @@ func deadline(created, back time.Time, c *config.Target) time.Time {
 	return end
 }
 
-// backoff is the wait behind the given number of failed attempts (1 or more): full jitter over an exponential that
-// starts at retry.Min and ends at retry.Max, but never shorter than half of retry.Min, so that a failing app gets air.
+// backoff is how long to wait after the given number of failed attempts (1 or more): full jitter over an exponential from
+// retry.Min to retry.Max, but at least half of retry.Min, to give a failing app some air.
 // See "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
 func backoff(retry config.Retry, attempts int, jitter float64) time.Duration {
 	ceiling := retry.Max
@@ -118,8 +117,8 @@ func backoff(retry config.Retry, attempts int, jitter float64) time.Duration {
 	return max(time.Duration(jitter*float64(ceiling)), min(retry.Min/2, ceiling))
 }
 
-// retryAfter reads the Retry-After of a response: seconds or a date (RFC 9110, 10.2.3). Zero: none, past or unreadable.
-// More seconds than there is a number for are very many.
+// retryAfter reads the Retry-After of a response: seconds or a date (RFC 9110, section 10.2.3). It is zero if there is none,
+// or if it is past or unreadable. A number of seconds that overflows counts as the largest one.
 func retryAfter(fields wire.Fields, now time.Time) time.Duration {
 	v, ok := fields.Get("Retry-After")
 	if !ok {

@@ -14,12 +14,11 @@ import (
 	"github.com/hooktape/hooktape/store"
 )
 
-// dialTimeout bounds a connection attempt where a target's own timeout is longer: a host that does not answer in this
-// time is away.
+// dialTimeout limits connecting, however long the target's own timeout is: a host that does not answer within it is away.
 const dialTimeout = 5 * time.Second
 
-// wholeTimeout is how many of a target's timeouts an attempt may take in all. The timeout itself bounds each wait: for
-// the connection, for the target to take bytes, for the first byte of its response.
+// wholeTimeout times the target's timeout is how long an attempt may take in all. The timeout itself limits each single
+// wait: for the connection, for the target to accept bytes, for the first byte of its response.
 const wholeTimeout = 10
 
 // message is a recorded request on its way to targets.
@@ -28,14 +27,14 @@ type message struct {
 	head *wire.RequestHead
 	raw  store.Raw // its bytes, those of the head first
 
-	attempt int                      // that is to be made of it, from 1; 0: not known
-	interim func(*wire.ResponseHead) // is shown what the target says before its response (1xx); nil: nobody is
+	attempt int                      // number of the attempt to be made, from 1; 0: not known
+	interim func(*wire.ResponseHead) // gets the target's interim responses (1xx); nil: they are ignored
 }
 
-// bodyAt is where the body begins in the message's bytes.
+// bodyAt is the offset of the body in the message's bytes.
 func (m *message) bodyAt() int64 { return int64(len(m.head.Raw)) }
 
-// carry gives a request that is about to be sent its body: raw, from a place in it to its end.
+// carry sets the body of a request about to be sent: raw from an offset to its end.
 func (a *Agent) carry(out *wire.Outgoing, raw store.Raw, from int64) {
 	out.Bytes, out.Body = nil, nil
 	switch {
@@ -47,7 +46,7 @@ func (a *Agent) carry(out *wire.Outgoing, raw store.Raw, from int64) {
 	}
 }
 
-// open reads raw from a place in it to its end.
+// open opens raw for reading from an offset to its end.
 func (a *Agent) open(raw store.Raw, from int64) (io.ReadCloser, error) {
 	f := a.store.Open(raw)
 	if _, err := f.Seek(from, io.SeekStart); err != nil {
@@ -107,7 +106,7 @@ func newAim(s config.Source, t config.Target) *aim {
 	}
 }
 
-// routeBehind is the route of a request with that Record.Base, of which an app gets nothing.
+// routeBehind is the route for a request with that Record.Base, which is cut off: it means nothing to the app.
 func (a *aim) routeBehind(base string) wire.Route {
 	route := a.route
 	if base != "" {
@@ -116,7 +115,7 @@ func (a *aim) routeBehind(base string) wire.Route {
 	return route
 }
 
-// outgoing is the message as this target gets it (promise 5), but for its body.
+// outgoing is the message as this target gets it (promise 5), without its body.
 func (a *aim) outgoing(m message) (*wire.Outgoing, error) {
 	route := a.routeBehind(m.rec.Base)
 	if a.Forwarded {
@@ -132,24 +131,24 @@ func (a *aim) outgoing(m message) (*wire.Outgoing, error) {
 	return &wire.Outgoing{URL: a.URL, Head: head, Method: m.head.Method, Timeouts: a.timeouts}, nil
 }
 
-// sent is an attempt of which the head of the response has come, or nothing will come.
+// sent is an attempt once the head of its response has arrived, or it is clear that none will.
 type sent struct {
 	message  message
 	attempt  *store.Attempt
 	response *wire.Response  // nil: none came, attempt.Error says why
-	away     bool            // no connection came about: the target did not see the message; or its tunnel was lost, and it knows what it saw
-	absent   bool            // there was nobody to send it to, or no place in its tunnel from the first: no attempt was made
-	full     bool            // there was no place in its tunnel
-	silent   bool            // the target took the connection, and gave nothing of an answer
+	away     bool            // no connection was made, so the target has not seen the message; or its tunnel was lost, and the laptop recognises what it has seen
+	absent   bool            // the laptop is not connected, or its tunnel was full from the start: this counts as no attempt
+	full     bool            // the tunnel was full
+	silent   bool            // the target accepted the connection and sent nothing
 	lost     bool            // the response's bytes could not be recorded
-	hopeless bool            // the message can't be sent to this target at all
-	unmet    error           // what the response was to be and is not; it has failed the attempt
-	promised *store.Delivery // what the response says is to come; nil: nothing
-	body     *store.Spool    // what was sent in the place of the record's body; nil: nothing
+	hopeless bool            // the message can never be sent to this target
+	unmet    error           // the expectation that the response fails, and the attempt with it
+	promised *store.Delivery // follows up what the response promises; nil: it promises nothing
+	body     *store.Spool    // sent instead of the record's body; nil: the record's was sent
 	timeout  bool
 }
 
-// send makes an attempt to bring a message to a target. The caller reads or closes the response.
+// send makes one attempt to deliver a message to a target. The caller reads or closes the response.
 func (a *Agent) send(ctx context.Context, t *target, m message) (s sent) {
 	aim := t.aim.Load()
 	defer a.survive(func() { s.fail(errPanicked, a.now()) })
@@ -177,7 +176,7 @@ func (a *Agent) send(ctx context.Context, t *target, m message) (s sent) {
 	return s
 }
 
-// prepare makes the message as the target is to get it.
+// prepare builds the request that the target gets.
 func (a *Agent) prepare(to *aim, m message, s *sent) (*wire.Outgoing, error) {
 	if strings.HasSuffix(to.Name, followSuffix) {
 		return a.question(to, m, s)
@@ -197,7 +196,7 @@ func (a *Agent) prepare(to *aim, m message, s *sent) (*wire.Outgoing, error) {
 	return out, err
 }
 
-// describe says in a delivery what its last attempt came to.
+// describe puts the outcome of its last attempt into a delivery.
 func (s *sent) describe(d *store.Delivery) {
 	d.Status, d.Error, d.Finding = s.attempt.Status, s.attempt.Error, s.attempt.Finding
 	if s.unmet != nil {
@@ -239,8 +238,8 @@ func (s *sent) copyTo(kept *store.Spool, now func() time.Time) {
 
 func unrecorded(err error) error { return fmt.Errorf("the response could not be recorded: %w", err) }
 
-// keep puts the bytes of the response into what is written down of the attempt, unless they could not be recorded: that
-// the target took the message must be written even so, or it gets it again.
+// keep adds the bytes of the response to the outcome, unless they could not be recorded. The outcome is written even then:
+// otherwise a target that has taken the message would get it again.
 func (s *sent) keep(o *store.Outcome, kept *store.Spool) {
 	switch {
 	case s.lost:
@@ -250,7 +249,7 @@ func (s *sent) keep(o *store.Outcome, kept *store.Spool) {
 	}
 }
 
-// end notes how reading the response ended, with io.EOF or not as it should, and whether it could be recorded.
+// end notes how reading the response ended (io.EOF is as it should be), and whether it could be recorded.
 func (s *sent) end(read, recorded error, now time.Time) {
 	s.attempt.Duration = now.Sub(s.attempt.Time)
 	if read == io.EOF {

@@ -14,42 +14,42 @@ import (
 	"github.com/hooktape/hooktape/store"
 )
 
-// settleRetry is the wait before a delivery is tried again whose outcome could not be written: the disk is full or
-// failing, and the target should not get the same record over and over while it is.
+// settleRetry is how long to wait after the outcome of an attempt could not be written: while the disk is full or failing,
+// the target should not get the same record over and over.
 const settleRetry = 2 * time.Second
 
 // targetKey names a target.
 type targetKey struct{ source, name string }
 
-// target brings deliveries to one target. Its worker starts attempts, as many at once as the configuration allows;
-// each is made by one of Agent.hands.
+// target makes the deliveries to one target. Its worker starts as many attempts at once as the configuration allows; each
+// runs on one of Agent.hands.
 type target struct {
 	agent *Agent
 	key   targetKey
 	aim   atomic.Pointer[aim] // changed by Agent.Apply
-	wake  chan struct{}       // one place: there may be something to do
+	wake  chan struct{}       // buffered, one: there may be something to do
 
-	// end ends the worker, which then closes ended; both are nil before start, and end is nil when no worker is to be at
-	// work. Agent.mu guards them.
+	// end stops the worker, which then closes ended. Both are nil before start; end is nil while no worker should run.
+	// Agent.mu guards them.
 	end   context.CancelFunc
 	ended chan struct{}
 
-	fault    atomic.Bool  // the store could not read all deliveries, and somebody was told
-	gone     atomic.Bool  // not in the configuration any more
-	arriving atomic.Int32 // requests on their way into the store with a delivery, counted where it is bounded
-	turns    line         // of requests that are passed on, by the key of their order
+	fault    atomic.Bool  // the store could not read all deliveries, and this has been logged
+	gone     atomic.Bool  // no longer in the configuration
+	arriving atomic.Int32 // requests that are adding a delivery and are not in the store yet; counted where max_pending bounds them
+	turns    line         // of requests that are passed on, by their key (order_by)
 
 	// mu guards the fields below. It is never held during I/O.
 	mu       sync.Mutex
 	flying   map[store.ID]bool // deliveries with an attempt under way
-	landed   map[store.ID]bool // those whose attempt ended since the worker began to look at the store
+	landed   map[store.ID]bool // deliveries whose attempt ended since the worker last began to look at the store
 	breaker  breaker
-	failing  bool      // the last response was no 2xx, and somebody was told
-	back     time.Time // when the target was last found to be there after it was away, or the agent began
+	failing  bool      // the last response was no 2xx, and this has been logged
+	back     time.Time // when the target last came back, or the agent started
 	recovery *recovery // nil: nothing is being caught up with
 }
 
-// recovery counts what a target that is back still has to be brought of what was kept for it.
+// recovery counts how far a target that has come back has caught up with the deliveries kept for it.
 type recovery struct {
 	since, until    time.Time // of the absence
 	kept, delivered int
@@ -65,8 +65,8 @@ func newTarget(a *Agent, key targetKey) *target {
 
 func (t *target) config() *config.Target { return &t.aim.Load().Target }
 
-// start begins the worker unless it is at work. One that was told to end is waited for: there is never a second one
-// that would start the same attempt.
+// start starts the worker unless it is running. The new worker waits for a previous one to end: two at once could start the
+// same attempt.
 func (t *target) start(ctx context.Context) {
 	if t.end != nil {
 		return
@@ -84,7 +84,7 @@ func (t *target) start(ctx context.Context) {
 	})
 }
 
-// leave ends the worker: the target is not in the configuration any more.
+// leave stops the worker: the target is no longer in the configuration.
 func (t *target) leave() {
 	t.gone.Store(true)
 	if t.end != nil {
@@ -93,8 +93,8 @@ func (t *target) leave() {
 	}
 }
 
-// rouse tells the worker that there may be something to do, or where there is none any more, the one that sees to what
-// such targets leave behind. It never blocks.
+// rouse tells the worker that there may be something to do; or, when the target has left the configuration, whoever handles
+// orphaned deliveries. It never blocks.
 func (t *target) rouse() {
 	if t.gone.Load() {
 		t.agent.orphans.rouse()
@@ -112,7 +112,7 @@ func (t *target) work(ctx context.Context) {
 	defer timer.Stop()
 	t.hasten(max(t.config().Retry.Max, retryAfterMax))
 	wall, steady := t.agent.now(), time.Now()
-	back := false // the clock was set back, and not all that waits for it could be made due
+	back := false // the clock was set back, and not every delivery could be made due yet
 	for {
 		select {
 		case <-ctx.Done():
@@ -160,10 +160,10 @@ func (t *target) dispatch(ctx context.Context) (next time.Time) {
 	return next
 }
 
-// ready is what may be sent now, at most limit, and when the next falls due.
+// ready returns the deliveries that may be sent now, at most limit, and when the next one falls due.
 func (t *target) ready(limit int) (due []store.Delivery, next time.Time, err error) {
 	held := t.agent.edge.held(t.config().Tunnel)
-	var behind map[store.ID]bool // requests of their keys that are being passed on: they rouse when they are through
+	var behind map[store.ID]bool // they wait for a request with their key that is being passed on, which rouses the worker at its end
 	wait := func(id store.ID) bool { return behind[id] || t.isBusy(id) || id.Compare(held) <= 0 }
 	for {
 		due, next, err = t.agent.store.Ready(t.key.source, t.key.name, t.agent.now(), limit, wait)
@@ -184,8 +184,8 @@ func (t *target) ready(limit int) (due []store.Delivery, next time.Time, err err
 	}
 }
 
-// free is how many attempts may start now, and when to look again whatever becomes of them; zero: no need. While the
-// breaker is open and something waits, it asks from time to time whether the target is there.
+// free returns how many attempts may start now, and when to look again in any case (zero: no need). While the breaker is
+// open and deliveries wait, it probes from time to time whether the target is back.
 func (t *target) free(ctx context.Context) (n int, again time.Time) {
 	if name := t.config().Tunnel; name != "" && !t.findLaptop(name) {
 		return 0, t.agent.now().Add(probeMax)
@@ -213,7 +213,8 @@ func (t *target) free(ctx context.Context) (n int, again time.Time) {
 	return room, time.Time{}
 }
 
-// findLaptop says whether the laptop of a tunnel is there, and notes it. It comes and goes by itself: nobody asks for it.
+// findLaptop reports whether the laptop of a tunnel is connected, and updates the breaker. Probing would be no use: it is the
+// laptop that connects.
 func (t *target) findLaptop(name string) (there bool) {
 	if t.agent.edge.at(name) == nil {
 		t.missed(sent{away: true})
@@ -229,7 +230,7 @@ func (t *target) findLaptop(name string) (there bool) {
 	return true
 }
 
-// arrival is closed when a laptop comes; nil where the target waits for none.
+// arrival is closed when a laptop connects; nil if the target is no tunnel.
 func (t *target) arrival() <-chan struct{} {
 	if t.config().Tunnel == "" {
 		return nil
@@ -237,7 +238,7 @@ func (t *target) arrival() <-chan struct{} {
 	return t.agent.edge.arrival()
 }
 
-// reachable says whether a connection to the host of a URL comes about.
+// reachable reports whether a connection to the host of a URL can be made.
 func reachable(ctx context.Context, u *url.URL) bool {
 	port := u.Port()
 	if port == "" {
@@ -253,22 +254,22 @@ func reachable(ctx context.Context, u *url.URL) bool {
 	return true
 }
 
-// lookAnew is called before the store is looked at: whatever has landed until now shows there.
+// lookAnew is called before looking at the store, which shows the outcome of every attempt that has landed by now.
 func (t *target) lookAnew() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	clear(t.landed)
 }
 
-// isBusy says whether a delivery has an attempt under way, or had one when the worker began to look at the store: what
-// is read there may be older than the attempt's outcome.
+// isBusy reports whether a delivery has an attempt under way, or had one since the worker began to look at the store: what it
+// reads there may be older than that attempt's outcome.
 func (t *target) isBusy(id store.ID) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.flying[id] || t.landed[id]
 }
 
-// claim keeps the worker from starting an attempt of a delivery that has one under way. land ends it.
+// claim marks a delivery as having an attempt under way, so that the worker starts no other. land undoes it.
 func (t *target) claim(id store.ID) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -284,7 +285,7 @@ func (t *target) land(id store.ID) {
 	t.rouse()
 }
 
-// deliver makes one attempt of a delivery that was claimed.
+// deliver makes one attempt for a claimed delivery.
 func (t *target) deliver(d store.Delivery) {
 	defer t.land(d.Record)
 	defer t.agent.survive(func() { t.agent.pause(settleRetry) })
@@ -297,7 +298,8 @@ func (t *target) deliver(d store.Delivery) {
 	t.settle(d, t.agent.send(t.agent.ctx, t, m))
 }
 
-// giveUp ends a delivery whose record is gone or damaged. When it just can't be read now, it is left alone for a while.
+// giveUp ends a delivery whose record is gone or damaged. If the record just can't be read at the moment, the delivery is
+// left alone for a while.
 func (t *target) giveUp(d store.Delivery, err error) {
 	d.State, d.Error = store.Failed, err.Error()
 	switch {
@@ -312,7 +314,7 @@ func (t *target) giveUp(d store.Delivery, err error) {
 	t.write(d, store.Outcome{Deliveries: []store.Delivery{d}})
 }
 
-// settle reads the response of an attempt and writes down what it made of the delivery.
+// settle reads the response of an attempt, and writes down the new state of the delivery.
 func (t *target) settle(d store.Delivery, s sent) {
 	a := t.agent
 	kept := a.store.Spool()
@@ -360,7 +362,7 @@ func (t *target) settle(d store.Delivery, s sent) {
 	}
 }
 
-// jitter spreads the retries of a target. One that only asks does so as often as it is told to.
+// jitter spreads the retries of a target. A follower asks exactly as often as it is configured to.
 func (t *target) jitter() float64 {
 	if t.follows() {
 		return 1
@@ -368,7 +370,7 @@ func (t *target) jitter() float64 {
 	return t.agent.jitter()
 }
 
-// write commits an outcome. When that fails the delivery is still what it was; it is left alone for a while.
+// write commits an outcome. If that fails, the delivery is unchanged in the store, and left alone for a while.
 func (t *target) write(d store.Delivery, o store.Outcome) bool {
 	a := t.agent
 	err := a.store.Settle(d.Record, o).Wait()
@@ -384,7 +386,7 @@ func (t *target) write(d store.Delivery, o store.Outcome) bool {
 	return false
 }
 
-// pause waits, but not for longer than the agent may.
+// pause waits, at most until the agent's grace is over.
 func (a *Agent) pause(d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -394,14 +396,14 @@ func (a *Agent) pause(d time.Duration) {
 	}
 }
 
-// targetOf is the target of a key; nil when the configuration has none.
+// targetOf returns the target with a key, or nil if the configuration has none.
 func (a *Agent) targetOf(key targetKey) *target {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.targets[key]
 }
 
-// Wake makes a target look at once for deliveries to make: some were changed from outside.
+// Wake makes a target look for due deliveries at once, after some were changed from outside.
 func (a *Agent) Wake(source, name string) {
 	t := a.targetOf(targetKey{source, name})
 	if t == nil {
