@@ -9,17 +9,18 @@ import (
 	"github.com/hooktape/hooktape/store"
 )
 
-// shedBatch is how many deliveries change their state before their commits are waited for.
+// shedBatch is how many changes of deliveries are queued before waiting for their commits.
 const shedBatch = 256
 
-// bounded says whether no more than max_pending may wait, and senders are told so.
+// bounded reports whether requests are refused once max_pending deliveries wait.
 func (t *target) bounded() bool {
 	c := t.config()
 	return c.MaxPending > 0 && c.Full != config.FullDrop
 }
 
-// enter notes that a request is about to add a delivery, and says whether there is room for it. The request leaves the
-// entrance when it is recorded. While it is both there and in the store, another may be refused that would just have had room.
+// enter notes that a request is about to add a delivery, and reports whether there is room for it. leaveEntrance undoes the
+// note once the request is recorded. In between the delivery counts twice, so another request may be refused that would
+// just have fitted.
 func (r *reception) enter(t *target) (room bool) {
 	if !t.bounded() {
 		return true
@@ -36,12 +37,12 @@ func (r *reception) leaveEntrance() {
 	r.entered = nil
 }
 
-// full is the finding about a request for whose target no more may wait.
+// full is the finding about a request whose target has max_pending deliveries waiting.
 func full(t *target) finding {
 	return unavailable(30, fmt.Sprintf("target %q has max_pending deliveries waiting, %d", t.key.name, t.config().MaxPending))
 }
 
-// makeRoom expires the oldest deliveries that are too many.
+// makeRoom expires the oldest deliveries beyond max_pending.
 func (t *target) makeRoom() {
 	c := t.config()
 	if c.MaxPending == 0 || c.Full != config.FullDrop {
@@ -57,7 +58,7 @@ func (t *target) makeRoom() {
 	})
 }
 
-// expire ends the deliveries that have waited for longer than hold.
+// expire expires the deliveries that have waited for longer than hold.
 func (t *target) expire() {
 	hold, now := t.config().Hold, t.agent.now()
 	if hold == 0 {
@@ -69,16 +70,15 @@ func (t *target) expire() {
 	})
 }
 
-// setBack says whether the clock went back between two looks at it that were so long apart.
+// setBack reports whether the clock on the wall was set back between two readings that are really this far apart.
 func setBack(before, now time.Time, apart time.Duration) bool {
 	const slack = time.Second                  // clocks are corrected by less all the time
 	moved := now.Round(0).Sub(before.Round(0)) // by the clock on the wall
 	return moved < apart-slack
 }
 
-// hasten makes those deliveries due that are to wait for longer than most: the clock was set back since their last
-// attempt, and they would wait for as long as it was. It says whether that was all: one whose attempt is just coming to
-// its end is left alone, and the worker will be roused when it has.
+// hasten makes the deliveries due now that would wait for longer than most: the clock was set back since their last attempt.
+// It returns false if it had to leave some alone because their attempts are just ending; that rouses the worker again.
 func (t *target) hasten(most time.Duration) (all bool) {
 	t.lookAnew()
 	now := t.agent.now()
@@ -101,7 +101,8 @@ func (t *target) hasten(most time.Duration) (all bool) {
 	}
 }
 
-// shed ends those pending deliveries, in the order of their records, that choose says yes to, until it wants no more.
+// shed gives the pending deliveries that choose says yes to another state, in the order of their records, until choose wants
+// no more.
 func (t *target) shed(to store.State, why string, choose func(store.Delivery) (yes, more bool)) {
 	b := batch{agent: t.agent, from: store.Pending}
 	query := store.DeliveryQuery{Source: t.key.source, Target: t.key.name, State: store.Pending}
@@ -128,7 +129,7 @@ func (t *target) shed(to store.State, why string, choose func(store.Delivery) (y
 // batch changes the states of many deliveries.
 type batch struct {
 	agent   *Agent
-	from    store.State // those that are not in it any more stay as they are
+	from    store.State // deliveries that have left this state meanwhile stay as they are
 	commits []*store.Commit
 	done    int
 	err     error // the first
@@ -158,7 +159,7 @@ func (b *batch) wait() {
 	b.commits = b.commits[:0]
 }
 
-// end waits for the last, and says how many there were.
+// end waits for the last changes, and logs how many there were.
 func (b *batch) end(phrase string, of targetKey, more ...any) {
 	b.wait()
 	about := append([]any{"source", of.source, "target", of.name}, more...)
@@ -170,10 +171,10 @@ func (b *batch) end(phrase string, of targetKey, more ...any) {
 	}
 }
 
-// orphans sees to the deliveries of targets that are not in the configuration: they become orphaned, and pending again
-// when their target is back.
+// orphans wakes whoever handles deliveries whose target is not in the configuration: they become orphaned, and pending again
+// when it is back.
 type orphans struct {
-	wake chan struct{} // one place
+	wake chan struct{} // buffered, one
 }
 
 func (o *orphans) rouse() {
@@ -183,7 +184,7 @@ func (o *orphans) rouse() {
 	}
 }
 
-// seeToOrphans looks whenever it is roused, until ctx ends.
+// seeToOrphans looks for such deliveries whenever it is roused, until ctx ends.
 func (a *Agent) seeToOrphans(ctx context.Context) {
 	for {
 		select {
@@ -196,8 +197,8 @@ func (a *Agent) seeToOrphans(ctx context.Context) {
 	}
 }
 
-// turn gives the deliveries in one state another: those of targets that are in the configuration, or those of the
-// others. An orphan that has been waiting for longer than its target's hold stays one: who wants it yet can retry it.
+// turn changes deliveries from one state to another: those whose targets are configured, or those whose targets are not. An
+// orphan that has waited for longer than its target's hold stays one: whoever still wants it can retry it.
 func (a *Agent) turn(from, to store.State, configured bool, phrase string) {
 	names, err := a.store.TargetsIn(from)
 	if err != nil {

@@ -19,27 +19,27 @@ import (
 	"github.com/hooktape/hooktape/store"
 )
 
-// edge is the public end of tunnels: who may open one, and which laptops are there. The zero value takes none.
+// edge is the public end of tunnels: who may open one, and which laptops are connected. The zero value admits nobody.
 type edge struct {
 	guesses guesses
 	running sync.WaitGroup // laptops
-	copying sync.Mutex     // held while it is written what a laptop wants copies of, also during I/O; before mu
+	copying sync.Mutex     // held while storing which sources a laptop wants copies of, also during I/O; taken before mu
 
 	// mu guards the fields below. It is held for moments, never during I/O.
 	mu      sync.Mutex
-	cfg     *config.Edge        // nil: nobody may
-	links   map[*laptop]bool    // all that are there, also those that have not said who they are
-	laptops map[string]*laptop  // by tunnel: that which has it
-	probes  map[string][]string // by tunnel: what its last laptops ask for at its own URL, the newest last
-	arrived chan struct{}       // closed, and made anew, whenever a laptop begins to take requests; nil: nobody waits
+	cfg     *config.Edge        // nil: nobody is admitted
+	links   map[*laptop]bool    // all that are open, also those whose laptop has not introduced itself yet
+	laptops map[string]*laptop  // by tunnel: the one that has it
+	probes  map[string][]string // by tunnel: the secret paths that its last laptops probe, the newest last
+	arrived chan struct{}       // closed and replaced whenever a laptop begins to take requests; nil: nobody waits
 	closed  bool                // the agent has stopped
 
 	tallies map[string]*tunnelTally // of the tunnels in cfg
-	refused map[refusedFor]uint64   // links
+	refused map[refusedFor]uint64   // how many links
 }
 
 var (
-	// errAbsent is why nothing can be sent through a tunnel: its laptop is not there.
+	// errAbsent is why nothing can be sent through a tunnel.
 	errAbsent    = errors.New("the laptop of this tunnel is not connected")
 	errReplaced  = errors.New("another link has taken its place")
 	errTakenOver = errors.New("another laptop has taken the tunnel over")
@@ -47,7 +47,7 @@ var (
 	errStopping  = errors.New("the edge is being stopped")
 )
 
-// takesTunnel answers a request that asks for a tunnel, and says whether it is one. It is no record, but its refusals are
+// takesTunnel answers a request for a tunnel, and reports whether it is one. Such a request is no record, but a refusal is
 // logged.
 func (a *Agent) takesTunnel(x *wire.Exchange, trusted []netip.Prefix) bool {
 	if x.Head.Path() != tunnel.Path || a.edge.config() == nil {
@@ -79,10 +79,10 @@ type notAdmitted struct {
 	kind   refusedFor
 	status int
 	reason string
-	tell   bool // the operator
+	tell   bool // log it
 }
 
-// answer is for the laptop. It says nothing that a stranger could use.
+// answer is what the laptop gets. It tells a stranger nothing of use.
 func (n *notAdmitted) answer() []byte {
 	fields := wire.Fields{{Name: "Content-Type", Value: "text/plain; charset=utf-8"}}
 	for name, values := range tunnel.Fields() {
@@ -94,7 +94,7 @@ func (n *notAdmitted) answer() []byte {
 	return wire.AppendResponse(nil, wire.Answer{Status: n.status, Fields: fields, Body: []byte("hooktape: " + n.reason + "\n"), Close: true})
 }
 
-// admit finds out whose request for a tunnel it is.
+// admit finds out which tunnel a request is for, by its token.
 func (e *edge) admit(r *http.Request, from sender, now time.Time) (*laptop, *notAdmitted) {
 	peer := addrOf(from.remote)
 	switch mismatch, differs := tunnel.Mismatch(r); {
@@ -113,11 +113,11 @@ func (e *edge) admit(r *http.Request, from sender, now time.Time) (*laptop, *not
 	return &laptop{name: name, hash: hash, remote: from.remote}, nil
 }
 
-// owner is the tunnel that a token opens. Whatever the token, all hashes are compared with its own.
+// owner is the tunnel that a token opens. The token's hash is always compared with all hashes, in constant time.
 func (e *edge) owner(token string) (name string, hash [sha256.Size]byte, ok bool) {
 	hash = store.HashToken(token)
 	cfg := e.config()
-	if cfg == nil { // since a moment ago
+	if cfg == nil { // a reload has just removed it
 		return "", hash, false
 	}
 	for _, t := range cfg.Tunnels {
@@ -136,7 +136,7 @@ func (e *edge) config() *config.Edge {
 	return e.cfg
 }
 
-// apply makes cfg the configuration, and cuts off those who may not be here any more.
+// apply makes cfg the configuration, and cuts off laptops that it no longer admits.
 func (e *edge) apply(cfg *config.Edge) {
 	e.mu.Lock()
 	e.cfg = cfg
@@ -153,7 +153,7 @@ func (e *edge) apply(cfg *config.Edge) {
 	}
 }
 
-// enter adds a link to those that apply and close cut, unless its laptop may not be here any more.
+// enter registers a link, so that apply and close can cut it. The error says why its laptop is no longer admitted.
 func (e *edge) enter(l *laptop) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -168,7 +168,7 @@ func (e *edge) enter(l *laptop) error {
 	return nil
 }
 
-// exit is for a link that has ended, and says whether it had the tunnel.
+// exit removes a link that has ended, and reports whether it had the tunnel.
 func (e *edge) exit(l *laptop, now time.Time) (had bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -182,7 +182,7 @@ func (e *edge) exit(l *laptop, now time.Time) (had bool) {
 	return had
 }
 
-// bars is why a laptop may not be here any more; nil: it may. Callers hold mu.
+// bars says why a laptop is no longer admitted; nil: it is. The caller holds mu.
 func (e *edge) bars(l *laptop) error {
 	switch {
 	case e.closed:
@@ -193,7 +193,7 @@ func (e *edge) bars(l *laptop) error {
 	return nil
 }
 
-// host runs what keeps a laptop, unless the agent has stopped.
+// host runs keep, which serves a laptop, on a goroutine of its own; or returns false if the agent has stopped.
 func (e *edge) host(keep func()) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -216,18 +216,18 @@ func (e *edge) close() {
 	e.running.Wait()
 }
 
-// has says whether a laptop has its tunnel still.
+// has reports whether a laptop still has its tunnel.
 func (e *edge) has(l *laptop) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.laptops[l.name] == l
 }
 
-// at is the laptop that has a tunnel and takes requests; nil when it is not there.
+// at is the laptop that has a tunnel and takes requests; nil if none is connected.
 func (e *edge) at(name string) *laptop {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if l := e.laptops[name]; l != nil && l.begun && l.link.Err() == nil { // its streams fail a moment before it parts
+	if l := e.laptops[name]; l != nil && l.begun && l.link.Err() == nil { // the link may have ended a moment before exit is called
 		return l
 	}
 	return nil
@@ -243,7 +243,7 @@ func (e *edge) arrival() <-chan struct{} {
 	return e.arrived
 }
 
-// held is the record up to which the deliveries of a tunnel are to wait, since its laptop wants only new ones; zero: none.
+// held is the last record whose delivery through a tunnel must wait, since its laptop wants only newer ones; zero: none.
 func (e *edge) held(name string) store.ID {
 	if l := e.at(name); l != nil {
 		return l.hold
@@ -252,14 +252,14 @@ func (e *edge) held(name string) store.ID {
 }
 
 const (
-	// guessEvery and guessBurst are how many wrong tokens an address may send: as many at once as anybody mistypes.
+	// guessEvery and guessBurst limit the wrong tokens of an address; nobody mistypes more often than that in a row.
 	guessEvery = 2 * time.Second
 	guessBurst = 5
-	// guessersMost bounds how many addresses are remembered.
+	// guessersMost limits how many addresses are remembered.
 	guessersMost = 4096
 )
 
-// guesses bounds the wrong tokens of an address; of IPv6, of its network. The zero value has seen none.
+// guesses limits the wrong tokens of an address, or of a network for IPv6. The zero value has seen none.
 type guesses struct {
 	mu sync.Mutex // guards by, for moments
 	by map[netip.Prefix]*rate.Limiter
@@ -277,7 +277,7 @@ func (g *guesses) wrong(from netip.Addr, now time.Time) {
 	defer g.mu.Unlock()
 	network := networkOf(from)
 	if g.by == nil || len(g.by) >= guessersMost {
-		g.by = make(map[netip.Prefix]*rate.Limiter) // who has so many addresses is not held up by this
+		g.by = make(map[netip.Prefix]*rate.Limiter) // an attacker with so many addresses can't be slowed down like this anyway
 	}
 	if g.by[network] == nil {
 		g.by[network] = rate.NewLimiter(rate.Every(guessEvery), guessBurst)
@@ -285,13 +285,13 @@ func (g *guesses) wrong(from netip.Addr, now time.Time) {
 	g.by[network].AllowN(now, 1)
 }
 
-// networkOf is what one party is likely to have all of.
+// networkOf is the network that is likely to belong to one party as a whole: an IPv4 address, or an IPv6 /64.
 func networkOf(a netip.Addr) netip.Prefix {
 	bits := 64
 	if a.Is4() {
 		bits = 32
 	}
-	p, _ := a.Prefix(bits) // an address that is none has none
+	p, _ := a.Prefix(bits) // the zero Prefix for the zero Addr
 	return p
 }
 

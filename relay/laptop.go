@@ -19,14 +19,14 @@ import (
 )
 
 const (
-	// answerTime is how long a laptop may take to show that it is there, when another one wants its tunnel.
+	// answerTime is how long a laptop may take to answer a probe, when another one wants its tunnel.
 	answerTime = 5 * time.Second
-	// refusedTime is how long one that is refused has to hear why.
+	// refusedTime is how long a refused laptop has to read why, and hang up.
 	refusedTime = 10 * time.Second
-	// probeMost bounds the answer to a probe, in bytes.
+	// probeMost limits the answer to a probe, in bytes.
 	probeMost = 1 << 10
-	// probesKept is of how many laptops of a tunnel the probes are known: that of one that has just been replaced may
-	// still be on its way, and is no request for the app of the next.
+	// probesKept is how many laptops of a tunnel are remembered by their probes: the probe of one that has just been
+	// replaced may still be on its way, and must not reach the app of the next.
 	probesKept = 8
 )
 
@@ -37,8 +37,8 @@ type laptop struct {
 	remote   string
 	link     *tunnel.Link
 	instance string
-	probe    string // what it asks for at its own URL
-	kept     string // name of the streams that are kept for further requests; "": it takes one on each
+	probe    string // the secret path that it probes its public URL with
+	kept     string // wire.Outgoing.Kept of its streams; "": it takes one request on each stream
 
 	tally *tunnelTally // of the tunnel; set by edge.enter
 	crowd crowd
@@ -48,7 +48,7 @@ type laptop struct {
 	hold  store.ID // deliveries of this record and older ones wait on
 }
 
-// keepLaptop is the life of one link.
+// keepLaptop serves one link, from its upgrade to its end.
 func (a *Agent) keepLaptop(conn net.Conn, r *http.Request, l *laptop) {
 	link, err := tunnel.Upgrade(conn, r, a.tunnels)
 	if err != nil {
@@ -56,7 +56,7 @@ func (a *Agent) keepLaptop(conn net.Conn, r *http.Request, l *laptop) {
 		return
 	}
 	l.link = link
-	defer func() { a.client.Forget(l.kept) }() // each would hold what is left of the link
+	defer func() { a.client.Forget(l.kept) }() // its idle streams would keep the link in memory
 	defer link.Close()
 	defer a.partFrom(l)
 	if err := a.edge.enter(l); err != nil {
@@ -70,7 +70,8 @@ func (a *Agent) keepLaptop(conn net.Conn, r *http.Request, l *laptop) {
 	a.tellEnd(l)
 }
 
-// greet makes the tunnel the laptop's, if it may have it. It is false when the laptop was refused, and had time to hear why.
+// greet gives the laptop its tunnel, if it may have it. It returns false if the laptop was refused, once it has had time to
+// read why.
 func (a *Agent) greet(l *laptop, hello tunnel.Hello) bool {
 	l.instance, l.probe = hello.Instance, hello.Probe
 	if hello.Keeps {
@@ -99,8 +100,8 @@ func (a *Agent) greet(l *laptop, hello tunnel.Hello) bool {
 	return true
 }
 
-// welcome decides about a laptop. The error is why its link is to end without a word: it may not be here any more. What it
-// wants becomes so only when the tunnel is its own.
+// welcome decides whether a laptop gets its tunnel. An error means that the link ends without a word, since the laptop is no
+// longer admitted. The copies that it asks for take effect only once the tunnel is its own.
 func (a *Agent) welcome(l *laptop, hello tunnel.Hello) (w tunnel.Welcome, err error) {
 	cfg := a.cfg.Load()
 	if !cfg.Edge.Admits(l.name, l.hash) {
@@ -136,7 +137,7 @@ func (a *Agent) welcome(l *laptop, hello tunnel.Hello) (w tunnel.Welcome, err er
 	return w, nil
 }
 
-// copiesFor is what a laptop wants copies of, if it may have them all. Whoever wants one twice gets it once.
+// copiesFor checks what a laptop wants copies of: it must be allowed all of them. One asked for twice comes once.
 func copiesFor(cfg *config.Config, name string, wanted []tunnel.Copy) (copies []store.Copy, err error) {
 	for _, c := range wanted {
 		if err := cfg.CheckCopy(name, store.Copy(c)); err != nil {
@@ -153,8 +154,8 @@ func copiesFor(cfg *config.Config, name string, wanted []tunnel.Copy) (copies []
 	return copies, nil
 }
 
-// copyTo gives the tunnel of a laptop copies of sources, and keeps that for when the agent starts again. The error is
-// errReplaced where the tunnel is another's by now, who says what it wants behind this one.
+// copyTo gives the tunnel of a laptop copies of sources, and stores that for the next start of the agent. The error is
+// errReplaced if another laptop has the tunnel by now: what that one wants must not be overwritten.
 func (a *Agent) copyTo(l *laptop, copies []store.Copy) error {
 	a.edge.copying.Lock()
 	defer a.edge.copying.Unlock()
@@ -175,8 +176,9 @@ func (a *Agent) copyTo(l *laptop, copies []store.Copy) error {
 	return a.renew()
 }
 
-// claim makes l the laptop of its tunnel, in the place of its own old link. One of another instance is other, unless it
-// is to be taken over or shows no sign of life. The error is why l may not be here any more.
+// claim makes l the laptop of its tunnel, and ends an older link of the same instance. If another instance has the tunnel,
+// claim returns that as other, unless l takes it over or the other gives no sign of life. The error says why l is no
+// longer admitted.
 func (a *Agent) claim(l *laptop, takeOver bool) (other *laptop, err error) {
 	for {
 		before, err := a.edge.replace(nil, l)
@@ -202,7 +204,7 @@ func (a *Agent) claim(l *laptop, takeOver bool) (other *laptop, err error) {
 	}
 }
 
-// expectProbe remembers what a laptop asks for at its own URL. Callers hold mu.
+// expectProbe remembers what a laptop will ask for at its public URL. The caller holds mu.
 func (e *edge) expectProbe(l *laptop) {
 	if l.probe == "" {
 		return
@@ -214,7 +216,7 @@ func (e *edge) expectProbe(l *laptop) {
 	e.probes[l.name] = append(known[max(0, len(known)-probesKept+1):], l.probe)
 }
 
-// probedBy says whether only a laptop of a tunnel can ask for that, and which has it now; nil when it has gone.
+// probedBy reports whether asked is the probe of a laptop of a tunnel, and which laptop has the tunnel now; nil: none.
 func (e *edge) probedBy(name, asked string) (l *laptop, its bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -226,8 +228,8 @@ func (e *edge) probedBy(name, asked string) (l *laptop, its bool) {
 	return e.laptops[name], its
 }
 
-// replace puts l into the place of the laptop before, and returns who was there: it has done so only if that is before.
-// The error is why l may not be here any more.
+// replace gives l the tunnel if the laptop before still has it (nil: nobody has), and returns who had it. The error says why l
+// is no longer admitted.
 func (e *edge) replace(before, l *laptop) (was *laptop, err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -272,7 +274,7 @@ func (a *Agent) begin(l *laptop, b tunnel.Begin) {
 	}
 }
 
-// partFrom notes that a laptop has gone.
+// partFrom removes a laptop that has gone, and notes that its targets are away.
 func (a *Agent) partFrom(l *laptop) {
 	if !a.edge.exit(l, a.now()) {
 		return
@@ -293,7 +295,7 @@ func (a *Agent) tellEnd(l *laptop) {
 	}
 }
 
-// tunnelTargets are the targets that a tunnel is.
+// tunnelTargets are the targets that lead through a tunnel.
 func (a *Agent) tunnelTargets(name string) (all []*target) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -305,7 +307,7 @@ func (a *Agent) tunnelTargets(name string) (all []*target) {
 	return all
 }
 
-// newest is the record of the newest delivery that waits; zero: none does.
+// newest is the record of the newest pending delivery; zero: there is none.
 func (t *target) newest() store.ID {
 	query := store.DeliveryQuery{Source: t.key.source, Target: t.key.name, State: store.Pending, Newest: true}
 	for d, err := range t.agent.store.AllDeliveries(query) {
@@ -316,7 +318,7 @@ func (t *target) newest() store.ID {
 	return store.ID{}
 }
 
-// answers says whether a laptop shows that it is there.
+// answers reports whether a laptop answers a probe.
 func (a *Agent) answers(l *laptop) bool {
 	ctx, cancel := context.WithTimeout(a.ctx, answerTime)
 	defer cancel()
@@ -341,8 +343,8 @@ func (a *Agent) ask(ctx context.Context, l *laptop) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(r, probeMost))
 }
 
-// probed answers a request with which a laptop asks whether its public URL leads to itself, and says whether it is one.
-// It is no record: only the laptop knows what to ask for.
+// probed answers a request by which a laptop finds out whether its public URL leads to itself, and reports whether it is one.
+// Such a request is no record. Only the laptop knows what to ask for.
 func (a *Agent) probed(x *wire.Exchange, src *source) bool {
 	if src == nil || src.Tunnel == "" {
 		return false

@@ -9,13 +9,13 @@ import (
 	"github.com/hooktape/hooktape/store"
 )
 
-// line lets those who stand for the same go one after another. The zero value is empty.
+// line lets those who stand for the same thing go one after another. The zero value is empty.
 type line struct {
 	mu  sync.Mutex // guards who and the spots in it, for moments
 	who map[place][]*spot
 }
 
-// place is where those stand who are for the same: a hash, since that may have any length.
+// place is a hash of what somebody stands for, since that may have any length.
 type place [sha256.Size]byte
 
 // spot is one of those who stand in a line.
@@ -29,15 +29,15 @@ type spot struct {
 	goes    bool     // turn is closed
 }
 
-// stand takes the last spot of those for the same, in a line where all do so. It never waits.
+// stand takes a spot behind all others for the same. Nobody in the line may use enter. It never waits.
 func (l *line) stand(same string) *spot {
 	s := l.enter(same)
 	s.settle(store.ID{})
 	return s
 }
 
-// enter takes a spot of those for the same whose order is known only later: whoever enters before its id is given, and
-// settles or leaves behind that, has its turn in the order of the ids. It never waits.
+// enter takes a spot whose order is known only later. Turns go in the order of ids if everybody enters before getting an id,
+// and settles or leaves afterwards. It never waits.
 func (l *line) enter(same string) *spot {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -49,8 +49,8 @@ func (l *line) enter(same string) *spot {
 	return s
 }
 
-// settle puts the spot before those that are settled with a later id. It stays behind those that are not: their ids may be
-// earlier. Who enters from now on has a later one, and so nobody ever comes before one who has the turn.
+// settle moves the spot ahead of those that are settled with a later id, but leaves it behind those that are not settled:
+// their ids may be earlier. Whoever enters from now on gets a later id, so nobody is ever put ahead of one who has the turn.
 func (s *spot) settle(order store.ID) {
 	s.line.mu.Lock()
 	defer s.line.mu.Unlock()
@@ -63,15 +63,14 @@ func (s *spot) settle(order store.ID) {
 	s.line.goOn(s.at, slices.Insert(all, later, s))
 }
 
-// out is who stands there but for the spot. The caller holds mu.
+// out returns the others who stand there. The caller holds mu.
 func (s *spot) out() []*spot {
 	all := s.line.who[s.at]
 	i := slices.Index(all, s)
 	return slices.Delete(all, i, i+1)
 }
 
-// goOn makes all those who stand at a place, and gives the turn to the first of them as soon as that is known. The caller
-// holds mu.
+// goOn sets who stands at a place, and gives the turn to the first of them if it is settled. The caller holds mu.
 func (l *line) goOn(at place, all []*spot) {
 	if len(all) == 0 {
 		delete(l.who, at)
@@ -84,7 +83,7 @@ func (l *line) goOn(at place, all []*spot) {
 	}
 }
 
-// await says whether the turn has come, before the time is over or something else ends. A channel that is nil never does.
+// await waits for the turn, and returns false if one of the channels ends the wait first. Either may be nil.
 func (s *spot) await(over <-chan time.Time, stopping <-chan struct{}) bool {
 	select {
 	case <-s.turn:
@@ -95,14 +94,14 @@ func (s *spot) await(over <-chan time.Time, stopping <-chan struct{}) bool {
 	return false
 }
 
-// leave gives the turn to the next. It may be called before the spot has had its turn, and once.
+// leave gives the turn to the next. It must be called once, and may be called before the spot has had its turn.
 func (s *spot) leave() {
 	s.line.mu.Lock()
 	defer s.line.mu.Unlock()
 	s.line.goOn(s.at, s.out())
 }
 
-// stands says whether somebody stands for that.
+// stands reports whether somebody stands for that.
 func (l *line) stands(same string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()

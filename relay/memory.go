@@ -11,8 +11,8 @@ import (
 	"github.com/hooktape/hooktape/relay/wire"
 )
 
-// roomWait is how long a request waits for memory. What it has sent is in the buffers of its connection or on the disk
-// then, and nothing more is read of it.
+// roomWait is how long a request waits for memory. Nothing more is read of it meanwhile; what it has sent is on the disk, or in
+// the buffers of its connection.
 const roomWait = 10 * time.Second
 
 // What requests under way keep in memory, in bytes.
@@ -24,16 +24,16 @@ const (
 	// streamCost is for a body in pieces: the piece that is being filled, those that wait for their commit, and what is
 	// copied through.
 	streamCost = 6 * inlineMost
-	// passCost is for the response of a target: the piece that is being filled, and what is copied through. Its pieces
-	// that wait for their commit are in the queue of the store, which has a bound of its own. Before the response it is
-	// for what is written to the target.
+	// passCost is for the response of a target: the piece that is being filled, and the copy buffer. Pieces that wait for
+	// their commit are in the store's queue, which has a limit of its own. Until the response comes, passCost covers what
+	// is written to the target.
 	passCost = 96 << 10
-	// copies is how many there are of what is in memory whole: of a small request its bytes and the record that is made
-	// of them, of a large body that expressions look into its bytes and the text that they become.
+	// copies is how often something is in memory that is there as a whole: a small request as its bytes and as the record
+	// made of them, a large body that expressions look into as its bytes and as text.
 	copies = 2
 )
 
-// cost is what a request of a size takes of the memory, beside the streaming of a large one.
+// cost is how much memory a request of a size takes, apart from streaming a large body.
 func cost(size int64, passes bool) int64 {
 	n := exchangeCost + copies*min(size, inlineMost)
 	if passes {
@@ -42,19 +42,19 @@ func cost(size int64, passes bool) int64 {
 	return n
 }
 
-// errNoRoom is why a large body can't be looked into: others take all the memory that there is for them.
+// errNoRoom is why a large body can't be looked into: other requests hold all the memory meant for that.
 var errNoRoom = errors.New("no memory for the body")
 
 // errTaken is why a request is turned away.
 var errTaken = errors.New("limits.memory is taken by others")
 
-// budget is limits.memory: what requests under way may keep in memory, all together. It has a share for each kind of
-// use, so that nobody who wants little waits behind one who wants much, nor the other way round: an eighth is for heads
-// over 4 KiB that are not whole yet, three for whole heads, small bodies and responses, a quarter for bodies on their way
-// to the disk, and a quarter for those that expressions look into. A request takes of them in this order, once of each, so
-// that none waits for one that waits for it.
+// budget is limits.memory: what all requests under way may keep in memory. It is divided into shares, so that requests that
+// need little never wait behind those that need much, nor the other way round: one eighth for incomplete heads over 4 KiB,
+// three eighths for complete heads, small bodies and responses, two for bodies on their way to the disk, and two for bodies
+// that expressions look into. A request takes from the shares in this order, once from each, so that no two wait for each
+// other.
 //
-// Deliveries are not in it: the concurrency of their targets bounds these.
+// Deliveries are not counted: the concurrency of their targets limits them.
 type budget struct {
 	size                         int64
 	heads, small, streams, whole share
@@ -65,7 +65,7 @@ func newBudget(size int64) *budget {
 	return &budget{size, part(1), part(3), part(2), part(2)}
 }
 
-// share is a part of a budget. Those who wait get their turn in the order in which they came.
+// share is a part of a budget. Requests that wait for it are served in the order in which they came.
 type share struct {
 	size int64 // zero: no bound
 	wait time.Duration
@@ -81,11 +81,11 @@ type holding struct {
 	denied bool  // there was no room in time
 }
 
-// take waits for its turn, but not for ever. It is added to what is held already, of the same share. A request that needs
-// more than the share takes all of it.
+// take waits for size bytes of a share, for roomWait at most, and reports whether it got them. They add to what is held
+// already, which must be of the same share. A request that needs more than the whole share takes all of it.
 func (h *holding) take(from share, size int64) bool {
 	if h.size > 0 {
-		from = h.from // the budget may be another one by now
+		from = h.from // a reload may have replaced the budget
 	}
 	if from.size == 0 {
 		return true
@@ -136,8 +136,7 @@ func (m *room) giveBack() {
 	m.stream.giveBack()
 }
 
-// makeRoom waits until there is memory for the request, as far as its head tells. When there is none in time its body
-// stays unread.
+// makeRoom waits for the memory that the request needs, judging by its head. If there is none in time, the body is not read.
 func (r *reception) makeRoom() {
 	r.room.budget = r.memory.Load()
 	large := !r.found.countable() && r.x.Head.Framing.Length > inlineMost
@@ -150,9 +149,9 @@ func (r *reception) makeRoom() {
 	r.found.unread = true
 }
 
-// leaveUnread says whether the body is not read at all. The connection closes then.
+// leaveUnread reports whether the body is not to be read at all. The connection closes then.
 func (r *reception) leaveUnread() bool {
-	if r.found.unread || r.found.refused() && r.x.Head.Continue { // who waits to be asked for the body isn't
+	if r.found.unread || r.found.refused() && r.x.Head.Continue { // a refused sender that waits for 100 Continue gets none
 		r.cut = r.x.Head.Framing != wire.Framing{}
 		return true
 	}
@@ -164,7 +163,7 @@ func (r *reception) makeRoomToStream() bool {
 	return r.room.stream.size > 0 || r.room.stream.take(r.room.budget.streams, streamCost)
 }
 
-// expected is how many bytes of the request there will be at most, as far as they matter here.
+// expected is the size that the request will have at most, as far as it matters for cost.
 func (r *reception) expected() int64 {
 	if r.x.Head.Framing.Chunked {
 		return inlineMost
@@ -174,7 +173,7 @@ func (r *reception) expected() int64 {
 
 func (r *reception) passes() bool { return r.src != nil && r.src.Respond == config.RespondTarget }
 
-// noRoom is the finding about a request for which there was no memory in time. Somebody should know of it.
+// noRoom is the finding about a request for which there was no memory in time. It is logged: the operator should know.
 func (a *Agent) noRoom() finding {
 	a.complain("requests are turned away for want of memory: raise limits.memory, or find out who takes it", targetKey{}, errTaken,
 		"memory", a.memory.Load().size)

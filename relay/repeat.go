@@ -11,11 +11,11 @@ import (
 	"github.com/hooktape/hooktape/store"
 )
 
-// repeatWait is how long a request waits for the answer of an equal one that is under way. Senders give up about then.
+// repeatWait is how long a request waits while an equal one is under way. Senders give up at about that time.
 const repeatWait = 30 * time.Second
 
-// dedupeKey is what makes the request equal to others; "" when it is accepted whatever came before. What anybody can
-// have sent must not stand in the way of what the provider sends.
+// dedupeKey is what makes the request equal to others; "" if it is never a duplicate. A request that was not verified where
+// the source checks never counts: what anybody can send must not shut out what the provider sends.
 func (r *reception) dedupeKey() string {
 	if r.src == nil || r.src.Dedupe == nil || r.asksStatus() || r.found.verdict != store.Accepted || r.src.Checks() && !r.rec.Verified {
 		return ""
@@ -25,11 +25,11 @@ func (r *reception) dedupeKey() string {
 	return key
 }
 
-// edgeWindow is for how long a request that came through a tunnel is remembered, since it comes again when its answer
-// was lost on the way back: longer than deliveries wait for a laptop by default.
+// edgeWindow is how long a request that came through a tunnel is remembered: it comes again if its answer was lost on the
+// way back. That is longer than deliveries wait for a laptop by default.
 const edgeWindow = 8 * 24 * time.Hour
 
-// onceKeys are what makes the request equal to others: its edge's id for it, and its own key.
+// onceKeys are the keys by which the request may be a duplicate: its edge's id for it, and its own key.
 func (r *reception) onceKeys() (keys []store.Once) {
 	if p := r.from.through; p != nil && p.Record != "" && r.found.verdict == store.Accepted {
 		once := store.Once{Key: "edge\x00" + p.Target + "\x00" + p.Record, Window: edgeWindow}
@@ -44,7 +44,7 @@ func (r *reception) onceKeys() (keys []store.Once) {
 	return keys
 }
 
-// append queues the record, unless it turns out to be a duplicate in the same transaction.
+// append queues the record. Whether it is a duplicate is decided in the transaction that writes it.
 func (r *reception) append(p plan) *store.Commit {
 	keys := r.onceKeys()
 	if r.held.denied {
@@ -58,8 +58,8 @@ func (r *reception) append(p plan) *store.Commit {
 	return r.store.AppendOnce(r.rec, r.raw, p.deliveries, p.render, keys...)
 }
 
-// standInLine waits while an equal request is under way, and says whether it was the request's turn in time. All take
-// their keys in the same order, so that none waits for another that waits for it.
+// standInLine waits while an equal request is under way, and reports whether the request's turn came in time. All take their
+// keys in the same order, so that no two wait for each other.
 func (r *reception) standInLine(keys []store.Once) bool {
 	if len(keys) == 0 {
 		return true
@@ -84,17 +84,17 @@ func (r *reception) standInLine(keys []store.Once) bool {
 	return true
 }
 
-// underWay is the finding about a request while an equal one has no answer yet.
+// underWay is the finding about a request that has waited too long for an equal one.
 func underWay() finding {
 	return unavailable(30, "the same request is under way and has no answer yet")
 }
 
-// repeat answers a duplicate like the first, or as the first would have been answered, and records that.
+// repeat answers a duplicate like the first request, or as that would have been answered, and records the answer.
 func (r *reception) repeat() {
 	r.telling.begin(r.rec.ID)
 	defer r.telling.end(r.rec.ID)
 	head, body, err := r.firstAnswer()
-	if err != nil { // it was deleted in this moment
+	if err != nil { // it has just been deleted
 		r.log.Warn("answer of the first can't be read, the duplicate gets 200", "record", r.rec.ID, "first", r.first, "error", err)
 		bytes := wire.AppendResponse(nil, r.fit(wire.Answer{Status: http.StatusOK}))
 		head, body = string(bytes), io.NopCloser(http.NoBody)
@@ -121,7 +121,8 @@ func (r *reception) repeat() {
 	r.done(r.rec)
 }
 
-// firstAnswer is the answer of the first, its head as this connection needs it, or the ack where that would not fit.
+// firstAnswer is the answer that the first request got, its head adapted to this connection, or the ack if that answer can't
+// be used.
 func (r *reception) firstAnswer() (head string, body io.ReadCloser, err error) {
 	rec, err := r.store.Get(r.first)
 	switch {
@@ -161,8 +162,8 @@ func (r *reception) firstAnswer() (head string, body io.ReadCloser, err error) {
 	return head, &keptBody{f, wire.NewFramer(h.Framing)}, nil
 }
 
-// keptBody reads the body of an answer as it was sent. Where it broke off then the error is io.ErrUnexpectedEOF, or a
-// *wire.SyntaxError where its framing is wrong: whoever gets it again must not wait for more of it.
+// keptBody reads the body of an answer as it was sent. If it broke off, the error is io.ErrUnexpectedEOF; if its framing was
+// wrong, a *wire.SyntaxError. The connection must end then: the second sender would wait for the rest.
 type keptBody struct {
 	io.ReadCloser
 	framer *wire.Framer
@@ -179,7 +180,7 @@ func (b *keptBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// answerHeadMax bounds the head of an answer: that of a response, which the client bounds, without some fields.
+// answerHeadMax limits the head of an answer, which is that of a response without some fields: the client's own limit.
 const answerHeadMax = 256 << 10
 
 // answerHead is the head of an answer that is on the tape.
@@ -193,7 +194,7 @@ func (r *reception) answerHead(a *store.Answer) (*wire.ResponseHead, error) {
 	return wire.ParseResponseHead(start, r.x.Head.Method)
 }
 
-// attemptBody is the response of an attempt of the first, and where its body begins.
+// attemptBody is the response to an attempt of the first request, and the offset of its body.
 func (r *reception) attemptBody(number int) (response store.Raw, body int64, err error) {
 	attempts, err := r.store.Attempts(r.first)
 	for _, a := range attempts {

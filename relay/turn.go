@@ -7,30 +7,31 @@ import (
 	"github.com/hooktape/hooktape/store"
 )
 
-// What is passed on while its sender waits is no delivery, and would overtake those of its key that wait for the target. So
-// it stands in target.turns: behind those of its key that are being passed on, and before the deliveries that come
-// later. Where deliveries of its key wait already it becomes one, and is behind them by the order of the tape.
+// A request that is passed on while its sender waits is no delivery, so the order of deliveries does not hold it back: it
+// could overtake those with its key (order_by) that wait for the target. So it takes a place in target.turns, behind
+// requests with its key that are being passed on, and ahead of deliveries that come later. If deliveries with its key wait
+// already, it becomes a delivery itself, and comes behind them in the order of the tape.
 
-// enterTurns has a request that is to be passed on stand in the order of its key. That is the order of the tape, in which the
-// request has no place yet: its id and its turn can't be had at once, and another one may have both in between.
+// enterTurns puts a request that is to be passed on into the line of its key. The line goes in the order of the tape, where the
+// request has no id yet: id and turn can't be taken in one step, and another request may get both in between.
 func (r *reception) enterTurns() {
 	if r.target != nil && r.owed.Key != "" {
 		r.turn = r.target.turns.enter(r.owed.Key)
 	}
 }
 
-// takeTurn gives the request its place in that order. It is called once it has one on the tape.
+// takeTurn fixes the request's place in the line. It is called once the request has its id.
 func (r *reception) takeTurn() {
 	switch {
 	case r.turn == nil:
-	case r.rec.ID == store.ID{}: // it has none: the tape takes nothing
+	case r.rec.ID == store.ID{}: // it got none: nothing can be written
 		r.endTurn()
 	default:
 		r.turn.settle(r.rec.ID)
 	}
 }
 
-// endTurn lets the next of the key go on. It may be called again.
+// endTurn lets the next request with the key go on. Further calls do nothing.
 func (r *reception) endTurn() {
 	if r.turn == nil {
 		return
@@ -42,8 +43,8 @@ func (r *reception) endTurn() {
 	}
 }
 
-// comesFirst waits for the turn of a request, and says whether nothing of its key is to come to the target before it. Those
-// ahead end with their patience, which is that of the request. Where there is none the target's timeout bounds the wait.
+// comesFirst waits for the request's turn, and reports whether nothing else with its key must reach the target first. The
+// wait ends: requests ahead of it have the same patience. With no patience the target's timeout limits it.
 func (r *reception) comesFirst() bool {
 	if r.turn == nil {
 		return true
@@ -57,7 +58,7 @@ func (r *reception) comesFirst() bool {
 	return r.turn.await(over, nil) && !r.target.waits(r.owed.Key)
 }
 
-// waits says whether deliveries of a key wait for the target, or may: the store can't tell.
+// waits reports whether deliveries with a key wait for the target. If the store can't tell, it assumes so.
 func (t *target) waits(key string) bool {
 	if t.pending() == 0 {
 		return false
