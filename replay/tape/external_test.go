@@ -177,50 +177,75 @@ func oddRequests(t testing.TB) (all []*Recording) {
 	return all
 }
 
-// TestOurHARIsAsMitmproxyWantsIt: what its reader (mitmproxy/io/har.py, since version 10.1) asks of each exchange, over which
-// it refuses a whole file, in Python. Nothing of mitmproxy runs here.
-func TestOurHARIsAsMitmproxyWantsIt(t *testing.T) {
-	needs(t, "python3")
-	const script = `
-import base64, datetime, json, re, sys, urllib.parse
-log = json.load(open(sys.argv[1], encoding="utf-8"))["log"]
-for x in log["entries"]:
-    q, p = x["request"], x["response"]
-    datetime.datetime.fromisoformat(x["startedDateTime"].replace("Z", "+00:00"))
-    x["time"] / 1000.0
-    url = urllib.parse.urlparse(q["url"]).encode("ascii")
-    host = url.hostname.decode("ascii").encode("idna")
-    assert b":" in host or all(re.fullmatch(rb"[\w-]{1,63}", part) for part in host.rstrip(b".").split(b".")), q["url"]
-    url.port, q["httpVersion"], p["httpVersion"]
-    for pair in q["headers"] + p["headers"]:
-        pair["name"].encode(), pair["value"].encode()
-    sent = q["postData"]["text"] if "postData" in q else ""
-    sent.encode("utf-8", "surrogateescape")
-    content = p["content"]
-    came = content.get("text", "")
-    came = base64.b64decode(came) if content.get("encoding") == "base64" else came.encode("utf-8")
-    print(q["method"], q["url"], int(p["status"]), came.hex())
+// mitmproxyHAR is an addon that has a mitmproxy before 10.1, as Debian's is, read HAR. It makes the flows as mitmproxy's
+// own reader does since (mitmproxy/io/har.py): what mitmproxy's messages refuse, over which that reader refuses a whole file, it
+// refuses too.
+const mitmproxyHAR = `
+import base64, datetime, json, os
+from mitmproxy import connection, ctx, http, io
+
+def headers(pairs):
+    return http.Headers([(p["name"].encode(), p["value"].encode()) for p in pairs])
+
+def flow(x):
+    began = datetime.datetime.fromisoformat(x["startedDateTime"].replace("Z", "+00:00")).timestamp()
+    nowhere, sent, came = ("127.0.0.1", 0), x["request"], x["response"]
+    f = http.HTTPFlow(connection.Client(nowhere, nowhere, began), connection.Server(None))
+    body = sent["postData"]["text"] if "postData" in sent else ""
+    f.request = http.Request.make(sent["method"], sent["url"], body, headers(sent["headers"]))
+    text = came["content"].get("text", "")
+    body = base64.b64decode(text) if came["content"].get("encoding") == "base64" else text.encode()
+    fields = headers(came["headers"])
+    body = http.encoding.encode(body, fields.get("content-encoding") or "identity")
+    status = came["status"]
+    reason = http.status_codes.RESPONSES.get(status, "").encode()
+    f.response = http.Response(b"HTTP/1.1", status, reason, fields, body, None, began, began + x["time"] / 1000.0)
+    f.request.decode()
+    f.response.decode()
+    return f
+
+def running():
+    try:
+        with open(os.environ["HAR"], encoding="utf-8") as har, open(os.environ["FLOWS"], "wb") as flows:
+            for x in json.load(har)["log"]["entries"]:
+                io.FlowWriter(flows).add(flow(x))
+    finally:
+        ctx.master.shutdown()
 `
+
+// TestMitmproxyReadsOurHAR: by itself from version 10.1 on, with mitmproxyHAR before.
+func TestMitmproxyReadsOurHAR(t *testing.T) {
+	needs(t, "mitmdump")
 	odd := oddRequests(t)
 	all := append(samples(t), odd...)
 	file, left := writtenHAR(t, all)
-	name := filepath.Join(t.TempDir(), "a.har")
+	folder := t.TempDir()
+	name := filepath.Join(folder, "a.har")
 	if err := os.WriteFile(name, file, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	got := output(t, "python3", "-c", script, name)
+	if !mitmproxyReadsHAR(t) {
+		addon, flows := filepath.Join(folder, "har.py"), filepath.Join(folder, "a.flows")
+		if err := os.WriteFile(addon, []byte(mitmproxyHAR), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		t.Setenv("HAR", name)
+		t.Setenv("FLOWS", flows)
+		output(t, "mitmdump", "--set", "confdir="+folder, "-n", "-s", addon)
+		name = flows
+	}
+	listed := output(t, "mitmdump", "--set", "confdir="+folder, "-n", "-r", name)
 	for _, want := range []string{
-		"POST https://shop.test/in?a=b%20c&token=x 200 6f6b\n", "GET http://host.invalid/no-host 0 ", "GET http://host.invalid/odd-host 0 ",
-		"GET http://host.invalid/odd-port 0 ", "GET http://[2001:db8::1]:8080/address 0 ", "GET http://host.invalid/odd-address 0 ",
-		"GET http://host.invalid/no-address 0 ", "OPTIONS http://shop.test/* 0 ",
-		"GET http://shop_1.test:80/%D0%B6%FF%7C%7B%7D 0 ",
+		"POST https://shop.test/in?a=b%20c&token=x\n          << 200 OK 2b\n", "POST http://shop.test/chunked\n", "GET http://host.invalid/no-host\n",
+		"GET http://host.invalid/odd-host\n", "GET http://host.invalid/odd-port\n", "GET http://host.invalid/odd-address\n",
+		"GET http://host.invalid/no-address\n", "OPTIONS http://shop.test/*\n", "GET http://shop_1.test/%D0%B6%FF%7C%7B%7D\n",
 	} {
-		if !strings.Contains(got, want) {
-			t.Errorf("%q is not in\n%s", want, got)
+		if !strings.Contains(listed, want) {
+			t.Errorf("%q is not in\n%s", want, listed)
 		}
 	}
-	if n := strings.Count(got, "\n"); n != len(all)-left {
-		t.Errorf("%d exchanges of %d were read", n, len(all)-left)
+	if n := strings.Count(listed, " << "); n != len(all)-left {
+		t.Errorf("%d exchanges of %d were read:\n%s", n, len(all)-left, listed)
 	}
 	_, back, damage, _ := read(t, bytes.NewReader(file))
 	if len(back) != len(all)-left || len(damage) > 0 {
@@ -233,26 +258,12 @@ for x in log["entries"]:
 	}
 }
 
-// TestMitmproxyReadsOurHAR: from version 10.1 on, it reads HAR. An older one, as Debian's is, or none, says nothing about
-// ours; TestOurHARIsAsMitmproxyWantsIt and TestAnotherReaderReadsOurHAR stand in for it.
-func TestMitmproxyReadsOurHAR(t *testing.T) {
-	if _, err := exec.LookPath("mitmdump"); err != nil {
-		t.Skip("NOT CHECKED: mitmproxy is not installed")
-	}
+// mitmproxyReadsHAR says whether the mitmproxy that is installed does, by itself.
+func mitmproxyReadsHAR(t *testing.T) bool {
 	version := output(t, "mitmdump", "--version")
 	var major, minor int
-	if _, err := fmt.Sscanf(version, "Mitmproxy: %d.%d", &major, &minor); err != nil || major < 10 || major == 10 && minor < 1 {
-		t.Skipf("NOT CHECKED: this mitmproxy can't read HAR, which takes 10.1: %s", version)
+	if _, err := fmt.Sscanf(version, "Mitmproxy: %d.%d", &major, &minor); err != nil {
+		t.Fatalf("%v: %s", err, version)
 	}
-	file, _ := writtenHAR(t, append(samples(t), oddRequests(t)...))
-	name := filepath.Join(t.TempDir(), "a.har")
-	if err := os.WriteFile(name, file, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	listed := output(t, "mitmdump", "-n", "-r", name)
-	for _, want := range []string{"shop.test/in?a=b%20c", "shop.test/chunked", "200 OK"} {
-		if !strings.Contains(listed, want) {
-			t.Errorf("%q is not in %s", want, listed)
-		}
-	}
+	return major > 10 || major == 10 && minor >= 1
 }
