@@ -13,16 +13,17 @@ import (
 )
 
 const (
-	// gatherMost is how many bytes may wait for the message before them to be written. Then the next frame waits.
+	// gatherMost is how many bytes may wait while a message is being written. Beyond it the next frame has to wait.
 	gatherMost = 128 << 10
-	// lazyMost is how many bytes of frames that nobody waits for may wait for one that somebody does.
+	// lazyMost is how many bytes of lazy frames may wait for one that is not.
 	lazyMost = 1 << 10
-	// messageMost bounds a message of the other end: what may wait, and the largest frame.
+	// messageMost limits the messages of the other end. It has room for gatherMost and the largest frame behind that.
 	messageMost = 1 << 20
 	// writeTime is how long one message may take to be written: at this pace a line carries 4 KiB a second.
 	writeTime = time.Minute
-	// closeTaken is the code of a close that tells a laptop that another one has its tunnel now (RFC 6455, section 7.4.2: of
-	// those that are free), and dismissTime how long that may take, and the laptop to hang up: who takes over waits for it.
+	// closeTaken is the code of a close that tells a laptop that another one has its tunnel now (from the private range of RFC
+	// 6455, section 7.4.2). dismissTime is how long that message may take, and then the laptop to hang up: whoever takes
+	// over has to wait for both.
 	closeTaken  = 4001
 	dismissTime = 3 * time.Second
 	// reasonMax is how many bytes of text a close can have behind its code (RFC 6455, section 5.5).
@@ -39,16 +40,16 @@ var (
 	errHungUp   = errors.New("the other end closed the connection")
 )
 
-// A carrier makes a byte stream of a websocket, for yamux: what is written is gathered into messages of whole frames,
-// and the end of signs of life is the end of the stream. It owns its goroutines; they have ended when Close returns.
+// A carrier makes a byte stream of a websocket, for yamux. Writes are gathered into messages of whole frames, and the stream
+// ends when the other end gives no sign of life any more. It owns its goroutines; they have ended when Close returns.
 type carrier struct {
 	ws      *websocket.Conn
 	timing  Timing
-	streams streams // that this end has opened
+	streams streams // opened by this end
 	running sync.WaitGroup
 	closed  chan struct{}
-	in      io.Reader // of the message under way; nil: none. The reader's own
-	came    frames    // that were read; the reader's own
+	in      io.Reader // the message that is being read; nil: none. Only the reader uses it
+	came    frames    // follows what is read; only the reader uses it
 
 	received, sent atomic.Int64 // bytes
 
@@ -56,10 +57,10 @@ type carrier struct {
 	mu      sync.Mutex
 	room    sync.Cond // the writer has taken what waited, or all is over; with mu
 	due     sync.Cond // something is due to be written, or all is over; with mu
-	waiting []byte
-	urgent  bool   // of waiting, something is due
-	went    frames // that were written
-	err     error  // why nothing can be read or written any more: the first
+	waiting []byte    // to be written
+	urgent  bool      // some of waiting is due: somebody waits for it
+	went    frames    // follows what is written
+	err     error     // why nothing can be read or written any more: the first
 }
 
 func newCarrier(ws *websocket.Conn, timing Timing) *carrier {
@@ -67,9 +68,9 @@ func newCarrier(ws *websocket.Conn, timing Timing) *carrier {
 	c.room.L, c.due.L = &c.mu, &c.mu
 	ws.SetReadLimit(messageMost)
 	alive := func(string) error { return c.alive() }
-	ws.SetPingHandler(alive) // a pong would say no more than our own pings do
+	ws.SetPingHandler(alive) // no pong: it would say no more than our own pings do
 	ws.SetPongHandler(alive)
-	ws.SetCloseHandler(func(int, string) error { return nil }) // an answer would have a write under way fail before it is told
+	ws.SetCloseHandler(func(int, string) error { return nil }) // answering would make a write under way fail first, and hide the cause
 	c.running.Go(c.write)
 	c.running.Go(c.ping)
 	return c
@@ -139,7 +140,7 @@ func (c *carrier) read(p []byte) (n int, err error) {
 	return n, c.plain(err)
 }
 
-// plain says in an error of the websocket what has happened.
+// plain turns an error of the websocket into one that says what has happened.
 func (c *carrier) plain(err error) error {
 	switch closed, ok := errors.AsType[*websocket.CloseError](err); {
 	case err == nil:
@@ -158,9 +159,9 @@ func (c *carrier) plain(err error) error {
 	return err
 }
 
-// police looks at the header of a frame that came. yamux would answer each ping in a goroutine of its own, and keep a link
-// on which nothing can be opened any more when the other end asks it to go away; our ends send neither. Nothing else of
-// what a broken end can send costs more than the frame itself.
+// police checks the header of a frame that has arrived, and refuses two kinds that our ends never send: yamux would answer
+// each ping on a goroutine of its own, and after a go-away it would keep a link on which no stream can be opened any more.
+// Nothing else that a broken end can send costs more than the frame itself.
 func (c *carrier) police(h frameHeader) error {
 	if h.version() != 0 || h.kind() >= kindPing {
 		return errNonsense
@@ -169,8 +170,8 @@ func (c *carrier) police(h frameHeader) error {
 	return nil
 }
 
-// Write implements io.Writer for yamux, which writes the header of a frame and its data apart, in one goroutine. It
-// waits while too much waits to be written, but never within a frame: the writer takes whole ones only.
+// Write implements io.Writer for yamux, which writes the header of a frame and its data separately, in one goroutine. It
+// blocks while too much waits to be written, but never in the middle of a frame: the writer takes only whole ones.
 func (c *carrier) Write(p []byte) (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -208,9 +209,9 @@ func (c *carrier) write() {
 		_ = c.ws.SetWriteDeadline(time.Now().Add(writeTime))
 		if err := c.ws.WriteMessage(websocket.BinaryMessage, message); err != nil {
 			if err == websocket.ErrCloseSent {
-				return // dismissed: to close the connection while the laptop sends could cost it the reason (RFC 9112, section 9.6)
+				return // dismissed. Closing now, while the laptop is sending, could lose the reason on its way (RFC 9112, section 9.6)
 			}
-			if isTimeout(err) { // which streams must not take for one of their own
+			if isTimeout(err) { // no timeout any more: streams would take it for one of their own
 				err = fmt.Errorf("%w for %s", errStuck, writeTime)
 			}
 			_ = c.fail(err)
@@ -222,7 +223,8 @@ func (c *carrier) write() {
 	}
 }
 
-// gather waits until something is due and takes all that waits, leaving spare in its place. It is false when all is over.
+// gather waits until something is due, and takes all that waits; spare becomes the new buffer. It returns false when all is
+// over.
 func (c *carrier) gather(spare []byte) (message []byte, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -237,8 +239,8 @@ func (c *carrier) gather(spare []byte) (message []byte, ok bool) {
 	return message, true
 }
 
-// ping gives signs of life. One that finds a message being written comes behind it, and those that would be due meanwhile are
-// left out: the message is one.
+// ping gives signs of life. While a message is being written a ping waits for its end, and those that would have been due
+// meanwhile are left out: the message is a sign of life itself.
 func (c *carrier) ping() {
 	tick := time.NewTicker(c.timing.Ping)
 	defer tick.Stop()
@@ -247,12 +249,12 @@ func (c *carrier) ping() {
 		case <-c.closed:
 			return
 		case <-tick.C:
-			_ = c.ws.WriteControl(websocket.PingMessage, nil, time.Now().Add(writeTime)) // behind which nothing can be written any more
+			_ = c.ws.WriteControl(websocket.PingMessage, nil, time.Now().Add(writeTime)) // if it fails, so do messages
 		}
 	}
 }
 
-// dismiss tells the laptop that its tunnel is another's, where the line takes that at once. Nothing more is written.
+// dismiss tells the laptop that another one has its tunnel, unless the line is blocked. Nothing is written after it.
 func (c *carrier) dismiss(reason string) {
 	message := websocket.FormatCloseMessage(closeTaken, reason[:min(len(reason), reasonMax)])
 	_ = c.ws.WriteControl(websocket.CloseMessage, message, time.Now().Add(dismissTime))
@@ -288,13 +290,13 @@ func (h frameHeader) flags() uint16  { return binary.BigEndian.Uint16(h[2:]) }
 func (h frameHeader) stream() uint32 { return binary.BigEndian.Uint32(h[4:]) }
 func (h frameHeader) length() uint32 { return binary.BigEndian.Uint32(h[8:]) }
 
-// lazy says that nobody waits for a frame: it only says that a stream was opened, which its data says again, or accepted,
-// which matters when very many are.
+// lazy reports whether nobody waits for a frame: it only says that a stream was opened, which the first data says again, or
+// that it was accepted, which matters only when very many streams are open.
 func (h frameHeader) lazy() bool {
 	return h.kind() == kindWindow && h.length() == 0 && (h.flags() == flagSYN || h.flags() == flagACK)
 }
 
-// frames finds the frames in a stream of bytes.
+// frames finds the borders of frames in a stream of bytes.
 type frames struct {
 	header frameHeader
 	have   int    // bytes of header
@@ -304,7 +306,7 @@ type frames struct {
 // between says that the last frame is whole.
 func (f *frames) between() bool { return f.have == 0 && f.data == 0 }
 
-// scan goes through the next bytes and shows every header that is whole with them, until seen returns an error.
+// scan goes through the next bytes, and calls seen with each header that they complete, until seen returns an error.
 func (f *frames) scan(p []byte, seen func(frameHeader) error) error {
 	for len(p) > 0 {
 		if f.data > 0 {

@@ -10,20 +10,21 @@ import (
 )
 
 const (
-	// retryMin and retryMax bound the waits between tries to reach the edge.
+	// retryMin and retryMax limit the waits between attempts to connect.
 	retryMin = 500 * time.Millisecond
 	retryMax = 30 * time.Second
-	// steadyTime is how long a link must have lasted for the next try to come at once: one that flaps is not hammered at.
+	// steadyTime is how long a link must have lasted for the next attempt to be quick: a flapping one must not cause a flood.
 	steadyTime = 10 * time.Second
-	// flapping is how many tries a link counts for that did not last as long: the edge can be reached.
+	// flapping is how many failed attempts a link that did not last as long counts for; not more, since the edge can be
+	// reached.
 	flapping = 2
-	// wakeEvery is how often it is looked whether the machine slept, and wakeSlack how far the clock on the wall may run
-	// ahead meanwhile without that.
+	// wakeEvery is how often to check whether the machine was asleep, and wakeSlack how far the clock on the wall may run
+	// ahead in between without that meaning sleep.
 	wakeEvery = time.Second
 	wakeSlack = 5 * time.Second
 )
 
-// errWoke is why a link is given up when the machine wakes: whether it lives would show in half a minute only.
+// errWoke is why a link is given up when the machine wakes: finding out whether it still works would take half a minute.
 var errWoke = errors.New("the machine was asleep")
 
 // Change is news of an Uplink or a Forward.
@@ -47,7 +48,7 @@ type State struct {
 	Links int       // that were brought up
 }
 
-// standing remembers how a way is.
+// standing remembers the state of a way.
 type standing struct{ state atomic.Pointer[State] }
 
 // State is how it is now.
@@ -58,7 +59,7 @@ func (s *standing) State() State {
 	return State{}
 }
 
-// note remembers what a change says of the line. It is the goroutine of keep that tells of such.
+// note remembers what a change says about the line. Such changes come from the goroutine of keep alone.
 func (s *standing) note(c Change) {
 	if c.URL != "" || c.Unheard || c.Unread != nil {
 		return
@@ -73,20 +74,20 @@ func (s *standing) note(c Change) {
 	s.state.Store(&now)
 }
 
-// A way leads to a host through which requests come here, and is kept open by keep.
+// A way leads to a host through which requests come here: an Uplink or a Forward. keep keeps it open.
 type way interface {
-	// connect opens a line, and gives what is to be told of it beside Up, First and Away.
+	// connect opens a line, and returns what Change says about it; keep fills in Up, First and Away.
 	connect(ctx context.Context) (line, Change, error)
-	// final says whether it makes no sense to try again behind that error, of connect or of a line.
+	// final reports whether trying again is no use after an error of connect or of a line.
 	final(err error) bool
-	// wait says for how long to wait behind that many tries, of which the last has failed so.
+	// wait returns how long to wait after that many attempts, the last of which failed with err.
 	wait(try int, err error) time.Duration
 	tell(c Change)
 }
 
-// A line is what a way opens: it is up.
+// A line is a connection that a way has opened.
 type line interface {
-	// serve hands out what comes through it, until ctx or the line ends, and says why it ended. It leaves nothing open.
+	// serve hands out what comes through the line until ctx or the line ends, closes it, and returns why it ended.
 	serve(ctx context.Context) error
 	// cut ends it.
 	cut(cause error)
@@ -95,7 +96,7 @@ type line interface {
 // keep keeps a line open until ctx ends, and returns nil then, or the error that was final.
 func keep(ctx context.Context, clock wall, w way) error {
 	var lost time.Time // when the last line was; zero: there was none
-	told := false      // of what is in the way
+	told := false      // the problem has been reported
 	for try := 1; ; try++ {
 		l, up, err := w.connect(ctx)
 		switch {
@@ -153,8 +154,8 @@ func attend(ctx context.Context, clock wall, l line) error {
 	return l.serve(working)
 }
 
-// backoff is how long to wait before a try: half of the wait is random, so that all laptops of an edge that was restarted
-// do not come at once.
+// backoff is how long to wait before an attempt. Half of it is random, so that after a restart of the edge its laptops do not
+// all come back at once.
 func backoff(try int) time.Duration {
 	wait := retryMax
 	if try < 8 {
@@ -202,5 +203,5 @@ func (w wall) asleep(ctx context.Context) bool {
 	}
 }
 
-// slept says whether so much more time has passed on the wall than was measured that the machine must have slept.
+// slept reports whether the wall clock has moved so much further than the measured time that the machine must have slept.
 func slept(wall, measured, slack time.Duration) bool { return wall-measured > slack }

@@ -9,9 +9,9 @@ import (
 	"github.com/hashicorp/yamux"
 )
 
-// streams are those that an end has opened and that are not over: one keeps its place until both ends have closed it, or one
-// has cut it off. For so long the other end has it, too, and the edge never opens more than that end takes. All of this is
-// seen in the frames that go to and fro.
+// streams are those that an end has opened and that are not over. A stream keeps its place until both ends have closed it, or
+// one has reset it. The other end has it for as long, so the edge never opens more than the other end accepts. All this is
+// read off the frames that go to and fro.
 type streams struct {
 	mu    sync.Mutex // guards the fields below, for moments
 	taken <-chan struct{}
@@ -20,11 +20,11 @@ type streams struct {
 
 // openStream is a stream that is not over.
 type openStream struct {
-	place        <-chan struct{} // what is received from it gives the place back
+	place        <-chan struct{} // receiving from it gives the place back
 	ours, theirs bool            // which ends have closed it
 }
 
-// take has the next stream that is opened be one that has a place.
+// take gives the next stream that is opened its place.
 func (s *streams) take(place <-chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -64,7 +64,7 @@ func (s *streams) came(h frameHeader) {
 	}
 }
 
-// settle gives the place of a stream back that is over with a frame. Callers hold mu.
+// settle gives a stream's place back if the frame ends it. The caller holds mu.
 func (s *streams) settle(o *openStream, h frameHeader) {
 	if o.ours && o.theirs || h.flags()&flagRST != 0 {
 		delete(s.open, h.stream())
@@ -72,18 +72,18 @@ func (s *streams) settle(o *openStream, h frameHeader) {
 	}
 }
 
-// opening is a stream that has its place and is to be opened.
+// opening asks for a stream, which has its place already.
 type opening struct {
 	ctx   context.Context
 	place <-chan struct{}
-	open  chan<- *Stream // taken from until ctx ends
+	open  chan<- *Stream // gets the stream, unless ctx ends first
 }
 
-// Open is for the edge: it opens a stream for requests, each of which goes behind its preface (Preface.Bytes). It waits while
-// as many are open as may be. The error wraps ErrFull and the cause of ctx when that has ended, or ErrLost.
+// Open is for the edge. It opens a stream for requests, each behind its preface (Preface.Bytes), and waits while no place is
+// free. The error wraps ErrFull and the cause of ctx if that has ended, or else ErrLost.
 func (l *Link) Open(ctx context.Context) (net.Conn, error) { return l.open(ctx, l.places) }
 
-// OpenProbe is Open for a probe. There is a place for that also when requests have taken theirs.
+// OpenProbe is Open for a probe. Probes have places of their own, which requests can't take.
 func (l *Link) OpenProbe(ctx context.Context) (net.Conn, error) { return l.open(ctx, l.probing) }
 
 func (l *Link) open(ctx context.Context, places chan struct{}) (net.Conn, error) {
@@ -115,8 +115,8 @@ func (l *Link) open(ctx context.Context, places chan struct{}) (net.Conn, error)
 
 func full(ctx context.Context) error { return fmt.Errorf("%w: %w", ErrFull, context.Cause(ctx)) }
 
-// openStreams opens the streams that are wanted. While the line takes nothing yamux waits, whatever becomes of those who want
-// them: so they wait apart from it.
+// openStreams opens streams for Open. While the line is blocked, yamux waits regardless of anybody's context; so it does that
+// here, and whoever wants a stream can give up.
 func (l *Link) openStreams() {
 	for {
 		var o opening
@@ -128,7 +128,7 @@ func (l *Link) openStreams() {
 		l.carrier.streams.take(o.place)
 		inner, err := l.session.OpenStream()
 		if err != nil {
-			if err != yamux.ErrSessionShutdown { // the session knows better why it ended
+			if err != yamux.ErrSessionShutdown { // else watch finds the cause
 				l.cut(fmt.Errorf("no stream could be opened: %w", err))
 			}
 			return

@@ -17,30 +17,30 @@ type Stream struct {
 	link  *Link
 	limit readLimit
 
-	// Of the laptop's reader:
+	// For the laptop's reader alone:
 	preface Preface
 	begins  bool     // a preface comes next
-	coming  incoming // that preface
-	ahead   []byte   // was read with the first preface, and comes first
+	coming  incoming // the part of it that has arrived
+	ahead   []byte   // was read together with the first preface, and is read first
 }
 
-// Preface says whose the request is that was read last. It is for the goroutine that reads.
+// Preface is that of the request that was read last. It is for the goroutine that reads.
 func (s *Stream) Preface() Preface { return s.preface }
 
 // RemoteAddr is who sent that request to the edge.
 func (s *Stream) RemoteAddr() net.Addr { return addr(s.preface.Remote) }
 
-// addr is an address as the edge has told it.
+// addr is an address as the other end gives it.
 type addr string
 
 func (a addr) Network() string { return "tcp" }
 func (a addr) String() string  { return string(a) }
 
-// Next implements wire.SharedConn: a preface stands before each request.
+// Next implements wire.SharedConn: a preface precedes each request.
 func (s *Stream) Next() { s.begins = true }
 
-// Read reads what the other end has written, without prefaces. The error is io.EOF when that has closed the stream, and
-// wraps io.ErrUnexpectedEOF and ErrLost when the link has ended.
+// Read reads what the other end has written, without prefaces. The error is io.EOF when the other end has closed the stream,
+// and wraps io.ErrUnexpectedEOF and ErrLost when the link has ended.
 func (s *Stream) Read(p []byte) (n int, err error) {
 	if len(s.ahead) > 0 {
 		n = copy(p, s.ahead)
@@ -77,8 +77,8 @@ func (s *Stream) read(p []byte) (int, error) {
 	return n, err
 }
 
-// readPreface reads once, for a preface and what comes with it, of which p then has n bytes: the two leave together, and are
-// read together. While the preface is not whole, begins stays.
+// readPreface reads once, a preface and what comes with it: the two were sent together. p then has n bytes of what follows the
+// preface. begins stays true while the preface is incomplete.
 func (s *Stream) readPreface(p []byte) (n int, err error) {
 	got, err := s.read(p)
 	if err != nil {
@@ -99,8 +99,8 @@ func (s *Stream) readPreface(p []byte) (n int, err error) {
 // firstRead is how many bytes are read with the first preface at most.
 const firstRead = 2 << 10
 
-// awaitPreface reads the first preface. Where a slow line brings the bodies of other streams before it, that takes its
-// time: the link is broken only if nothing comes at all, or when the frame can't be under way any more.
+// awaitPreface reads the first preface. That may take long if a slow line brings the bodies of other streams first. The link
+// counts as broken only if nothing arrives at all, or if the frame can't be under way any more.
 func (s *Stream) awaitPreface() error {
 	end := time.Now().Add(stallTime)
 	buf := make([]byte, firstRead)
@@ -116,14 +116,14 @@ func (s *Stream) awaitPreface() error {
 	return nil
 }
 
-// mayCome says whether a frame may be under way for which prefaceTime was not enough, by how many bytes had come before and
-// after, and how long it may be at most.
+// mayCome reports whether a frame may still be under way after prefaceTime: bytes have arrived meanwhile (before and after are
+// the totals), and time is left.
 func mayCome(before, after int64, left time.Duration) bool { return after > before && left > 0 }
 
-// Write writes to the other end; it waits while that has not taken what was written before.
+// Write writes to the other end. It blocks while the window is full.
 func (s *Stream) Write(p []byte) (int, error) {
 	n, err := s.Stream.Write(p)
-	if err != nil && !isTimeout(err) && s.link.ends() { // what the line has failed with comes before the end of the session
+	if err != nil && !isTimeout(err) && s.link.ends() { // the line's own error says why
 		err = s.link.lost()
 	}
 	return n, err
@@ -147,17 +147,17 @@ func (s *Stream) SetReadDeadline(t time.Time) error {
 	return nil
 }
 
-// readLimit is the deadline for the reads of a stream. Given a deadline, yamux makes a timer for each read that waits, and
-// nearly always two: so it is given one only when that has come, by one timer that stays.
+// readLimit is the read deadline of a stream. With a deadline set, yamux makes a timer for each read that waits, nearly always
+// two. So yamux gets the deadline only when it has come, from a single timer that is used again and again.
 type readLimit struct {
 	mu    sync.Mutex // guards the fields below, for moments
 	by    time.Time  // zero: never
 	timer *time.Timer
-	came  bool // inner has a deadline that has come
+	came  bool // the deadline has come, and inner has it
 	over  bool // the stream is closed
 }
 
-// set makes t the deadline for the reads of inner, the one under way too.
+// set makes t the deadline for reads of inner, including the one under way.
 func (l *readLimit) set(t time.Time, inner *yamux.Stream) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -179,7 +179,7 @@ func (l *readLimit) set(t time.Time, inner *yamux.Stream) {
 	}
 }
 
-// strike ends the reads of inner, unless the deadline is another one by now.
+// strike ends the reads of inner, unless the deadline has been changed meanwhile.
 func (l *readLimit) strike(inner *yamux.Stream) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

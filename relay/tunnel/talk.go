@@ -6,17 +6,17 @@ import (
 	"time"
 )
 
-// talkTime is how long an end may take for what it says at once: the edge writes to its tape meanwhile.
+// talkTime is how long an end may take for a message that needs no person: the edge may have to write to its tape first.
 const talkTime = 30 * time.Second
 
 // Hello is what a laptop says first.
 type Hello struct {
-	Instance string `cbor:"1,keyasint,omitempty"` // random, for as long as the agent runs: it replaces its own old link
-	TakeOver bool   `cbor:"2,keyasint,omitempty"` // and that of another instance
-	Copies   []Copy `cbor:"3,keyasint,omitempty"` // what it wants of the edge's sources, from now on and while it is away
-	Probe    string `cbor:"4,keyasint,omitempty"` // random: who asks for it at the tunnel's URL is the laptop itself
+	Instance string `cbor:"1,keyasint,omitempty"` // random, fixed while the agent runs: its new link replaces its old one
+	TakeOver bool   `cbor:"2,keyasint,omitempty"` // replace the link of another instance, too
+	Copies   []Copy `cbor:"3,keyasint,omitempty"` // which requests of the edge's sources it wants, also those that come while it is away
+	Probe    string `cbor:"4,keyasint,omitempty"` // random and secret: a request for it at the tunnel's URL comes from the laptop itself
 	Version  string `cbor:"5,keyasint,omitempty"` // of the program
-	Keeps    bool   `cbor:"6,keyasint,omitempty"` // it takes one request after another on a stream; Introduce says so
+	Keeps    bool   `cbor:"6,keyasint,omitempty"` // it takes several requests on a stream, one after another; set by Introduce
 }
 
 // Copy asks for the requests of a source of the edge.
@@ -25,13 +25,13 @@ type Copy struct {
 	Where  string `cbor:"2,keyasint,omitempty" json:"where,omitempty"` // an expression; "": all
 }
 
-// Refusal says why an edge does not want a link though its token is right.
+// Refusal says why an edge refuses a link although its token is right.
 type Refusal string
 
 // The reasons of an edge.
 const (
 	Taken  Refusal = "taken"   // another instance has the tunnel
-	NoCopy Refusal = "no copy" // the source is not to be had, or the expression is none
+	NoCopy Refusal = "no copy" // it may not have copies of the source, or the expression is wrong
 )
 
 // Welcome is the answer of the edge.
@@ -61,11 +61,11 @@ type Begin struct {
 	UpTo    string  `cbor:"2,keyasint,omitempty"` // id: Backlog is about the deliveries of that record and of older ones
 }
 
-// errTalk is what an end that says nothing or nonsense is cut off for.
+// errTalk is the cause when an end does not introduce itself as it should.
 var errTalk = fmt.Errorf("%w: it did not say who it is", ErrBroken)
 
-// Introduce is for the laptop, which says Hello and gets the edge's answer. The error is that of ctx or of the link, which
-// is of no more use.
+// Introduce is for the laptop: it sends Hello and returns the edge's answer. After an error, of ctx or of the link, the link
+// can't be used any more.
 func (l *Link) Introduce(ctx context.Context, hello Hello) (Welcome, error) {
 	defer context.AfterFunc(ctx, func() { l.cut(context.Cause(ctx)) })()
 	inner, err := l.session.OpenStream()
@@ -81,7 +81,7 @@ func (l *Link) Introduce(ctx context.Context, hello Hello) (Welcome, error) {
 	return welcome, l.hear(&welcome, talkTime)
 }
 
-// Begin is for the laptop, behind Introduce: it takes requests from now on.
+// Begin is for the laptop, after Introduce: from now on it takes requests.
 func (l *Link) Begin(b Begin) error { return l.say(&b) }
 
 // Hear is for the edge: it waits for the laptop's Hello.
@@ -99,8 +99,8 @@ func (l *Link) Hear() (hello Hello, err error) {
 	}
 }
 
-// Welcome is for the edge, behind Hear. Where it welcomes the laptop it waits for the Begin, as long as that takes: a
-// person may have to be asked.
+// Welcome is for the edge, after Hear. Unless it refuses the laptop, it waits for Begin, without a limit: the laptop may have
+// to ask a person.
 func (l *Link) Welcome(w Welcome) (begin Begin, err error) {
 	if err := l.say(&w); err != nil || w.Refused != "" {
 		return begin, err

@@ -1,7 +1,7 @@
-// Package tunnel brings requests from an edge to an agent that nobody can reach: a laptop.
+// Package tunnel brings requests from an edge to an agent that can't be reached from outside: a laptop.
 //
-// The laptop opens one websocket to the edge and keeps it open; requests come back through it. It carries yamux streams,
-// and each stream is what a connection would be: a preface, then a plain HTTP/1.1 request, then its response.
+// The laptop opens one websocket to the edge and keeps it open; requests come back through it. It carries yamux streams.
+// Each stream stands for a connection: a preface, then a plain HTTP/1.1 request, then its response.
 //
 //	edge                                                             laptop
 //	relay: match, record                                             relay: match, record, pass to the app
@@ -12,55 +12,56 @@
 //	             yamux   ├── websocket (hooktape.1, TLS) ────┤   yamux
 //	             stream ─┘                                   └── stream
 //
-// So neither end has a second HTTP implementation: the edge's end is a dialer for its wire.Client, the laptop's end is a
-// listener for its wire.Server, and the bytes between them are those that the edge has recorded. The edge changes nothing
-// of a request, not even the fields of its connection; only the laptop rewrites, when it passes the request to the app.
+// So neither end needs a second HTTP implementation: to the edge the tunnel is a dialer for its wire.Client, to the laptop a
+// listener for its wire.Server, and the bytes between them are those that the edge has recorded. The edge changes nothing in
+// a request, not even hop-by-hop fields; only the laptop does, when it passes the request to the app.
 //
 // # Streams
 //
-// A stream takes one request at a time, and its preface says whose request it is. Opening one costs no round trip: its
-// first frame, the preface and the request leave together. Data that a stream's reader has not taken is bounded by its
-// window, 256 KiB, so that a slow request holds up itself alone. A laptop opens one stream, the first: on it both ends say
-// who they are (Hello, Welcome, Begin) and the edge later what has changed.
+// A stream carries one request at a time, and its preface says who sent it. Opening a stream costs no round trip: its first
+// frame, the preface and the request leave together. A window of 256 KiB limits the data that a stream's reader has not taken
+// yet, so that a slow request holds up only itself. The laptop opens a single stream, the first one, on which both ends
+// introduce themselves (Hello, Welcome, Begin).
 //
-// An edge opens so many streams and no more: one counts until both ends have closed it (open.go). An app that hangs has the
-// edge wait for places, and what then comes waits at the edge or becomes its delivery; the link itself lives on.
+// The number of streams that an edge opens is limited; a stream counts until both ends have closed it (open.go). When an app
+// hangs, the edge has to wait for places: what arrives then waits at the edge or becomes a delivery, and the link lives on.
 //
-// As with a connection of HTTP/1.1, a stream whose response came to its end can take the next request, behind a preface of
-// its own, where the laptop's Hello says that it knows that (Keeps): to open and close a stream costs both ends more than a
-// request. The edge's wire.Client keeps such streams. Should the laptop have closed one, the request goes out again on
-// another; by the id in its preface the laptop knows it from one that it has seen.
+// As with a connection of HTTP/1.1, a stream whose response is complete can take the next request, behind a preface of its
+// own, if the laptop's Hello says that it knows this (Keeps): opening and closing a stream costs both ends more than a
+// request does. The edge's wire.Client keeps such streams. If the laptop has closed one meanwhile, the request is sent again
+// on another; by the id in the preface the laptop recognises a request that it has seen.
 //
-// yamux writes the header of a frame and its data apart, and says with frames of their own that a stream was opened and
-// that it was accepted. The carrier below it gathers: a message of the websocket has whole frames, as many as came while
-// the one before was being written, and frames that nobody waits for go with the next one that somebody does.
+// yamux writes the header of a frame and its data separately, and sends frames of their own to say that a stream was opened
+// or accepted. The carrier below it gathers them: a message of the websocket consists of whole frames, as many as arrived
+// while the previous message was being written, and a frame that nobody waits for goes with the next one that matters.
 //
 // # Life and death
 //
-// Both ends send a ping every 5 s, whatever else they send, and take a link from which nothing came for 15 s for dead: for
-// so long whoever writes to a stream may have to wait, whatever its deadline, since yamux waits for the line. Pongs are not
-// waited for: behind a large body on a slow line they would come late, while the body itself is proof of life. A message
-// that takes a minute to be written ends the link, too. The first cause is kept and told by Err.
+// Both ends send a ping every 5 s, whatever else they send. A link on which nothing arrives for 15 s counts as dead; until
+// then a write to a stream may have to wait, whatever its deadline, since yamux waits for the line. Nobody waits for pongs:
+// behind a large body on a slow line they would come late, while the body itself is proof of life. A message that takes a
+// minute to be written also ends the link. An end that sends pings but reads nothing thus holds up writes for a minute, only
+// those of its own tunnel. Err gives the first cause.
 //
 // When a link ends, so do its streams, each with io.ErrUnexpectedEOF: yamux would call that io.EOF, and a response that
 // lasts until the end of its connection would seem to be whole.
 //
 // # What the other end may do
 //
-// Both ends take the other for hostile until it has shown its token, and for broken afterwards. Each of these ends the
-// link, and Err says which it was: a frame that is none, a message that is text or larger than messages get, a preface
-// that is too long, is none, or does not come, more streams than the edge may open, a second stream of the laptop.
+// Each end assumes that the other is hostile until the token has been checked, and that it may be broken afterwards. Each of
+// these ends the link, and Err says which it was: a malformed frame, a text message, a message that is too large, a preface
+// that is malformed, too long or missing, more streams than the edge may open, a second stream of the laptop.
 //
 // # Without an edge
 //
-// A Forward has connections come from a port of any SSH server, where there is no hooktape. It is kept as an Uplink is
-// (keep.go), and a request to its own URL shows in the same way whether it is public (probe.go).
+// A Forward receives connections from a port of any SSH server; no hooktape is needed there. It is kept open like an Uplink
+// (keep.go), and in the same way a request to its own URL shows whether that is public (probe.go).
 //
 // # Versions
 //
-// The subprotocol of the websocket has the version. An edge answers a version that it does not speak with its own, so
-// that the laptop can tell which end is to be upgraded (MismatchError). Fields can be added to the preface and the
-// messages without a new version: what an end does not know it ignores.
+// The websocket's subprotocol names the version. An edge answers a version that it does not speak with its own, so that the
+// laptop can say which end to upgrade (MismatchError). New fields in the preface and the messages need no new version: an end
+// ignores those that it does not know.
 package tunnel
 
 import (
@@ -88,46 +89,46 @@ const version = 1
 const (
 	// maxStreams is how many streams an edge opens at once.
 	maxStreams = 512
-	// maxProbes is how many more it opens for probes: whether a laptop is there shows also when requests take all places.
+	// maxProbes is how many more it opens for probes, so that it can find out whether a laptop is there although requests
+	// take all places.
 	maxProbes = 16
-	// streamSlack is how many more the laptop may have when the edge has that many: it has said of a stream that it is closed
-	// a moment before it forgets it. An edge of before counted a stream only until its own end had closed it.
+	// streamSlack is how many more streams the laptop may have at that moment: it forgets a stream slightly later than it
+	// tells the edge that it has closed it. Besides, older edges count a stream only until they have closed their own end.
 	streamSlack = 256
 	// backlog is how many streams may be open and not accepted.
 	backlog = maxStreams + streamSlack
-	// stallTime is how long a frame may wait to be written while nothing else is: the carrier notices earlier.
+	// stallTime is how long yamux lets a frame wait to be written; the carrier gives up earlier.
 	stallTime = 5 * time.Minute
-	// closeTime is how long a stream that the edge has closed waits for the laptop to close it too, before it is cut off: it
-	// keeps a place until then, and nobody reads what comes. The laptop waits for as long as it takes: an edge that has not
-	// closed a stream may be reading its last bytes yet.
+	// closeTime is how long a stream that the edge has closed waits for the laptop to close it too, before it is reset: it
+	// takes a place until then, and nobody reads what comes. The laptop has no such limit: an edge that has not closed a
+	// stream may still be reading its last bytes.
 	closeTime = 10 * time.Second
-	// prefaceTime is how long nothing may come at all while a stream is to say what it is for.
+	// prefaceTime is how long the line may be silent while a preface is awaited.
 	prefaceTime = 10 * time.Second
 )
 
-// MaxKept is how many streams of a link are kept that carry nothing: half of all, so that others can be opened at any time.
+// MaxKept is how many idle streams of a link are kept: half of all, so that others can be opened at any time.
 const MaxKept = maxStreams / 2
 
 var (
-	// ErrClosed is why a link ended that this end has closed.
+	// ErrClosed is the cause when this end has closed the link.
 	ErrClosed = errors.New("the link was closed")
-	// ErrBroken is why a link ended whose other end did what none does.
+	// ErrBroken is the cause when the other end has violated the protocol.
 	ErrBroken = errors.New("the other end is broken")
-	// ErrLost is what Open and the streams of a link that has ended fail with, beside the cause.
+	// ErrLost is what Open and streams fail with once the link has ended, together with the cause.
 	ErrLost = errors.New("the link is lost")
-	// ErrFull is what Open fails with, beside the cause, when its context ends first: all streams are in use, or the line takes
-	// nothing.
+	// ErrFull is what Open fails with when its context ends first, together with that cause: all streams are in use, or the
+	// line is blocked.
 	ErrFull = errors.New("the tunnel takes no more at the moment")
 
 	errTooManyStreams = fmt.Errorf("%w: more than %d streams at once", ErrBroken, backlog)
 	errUninvited      = fmt.Errorf("%w: it opened a stream, which only the edge may", ErrBroken)
 )
 
-// Timing says how often an end gives a sign of life, and when it takes the other for dead. The zero value of each is its
-// default.
+// Timing says how often an end gives a sign of life, and when it takes the other for dead. A zero field means its default.
 type Timing struct {
 	Ping    time.Duration // between signs of life; 5 s
-	Silence time.Duration // for which nothing came at all; 15 s, in which an end of before gives one sign at least
+	Silence time.Duration // without anything from the other end; 15 s, in which older versions give at least one sign, too
 
 	closing time.Duration // closeTime
 }
@@ -153,12 +154,12 @@ type Link struct {
 	running sync.WaitGroup
 	done    chan struct{}
 
-	places   chan struct{} // of streams for requests that this end opens: one for each that is not over
-	probing  chan struct{} // and of those for probes
-	openings chan opening  // that are to be made
-	accepted chan *Stream  // that the other end opened, and nobody has taken yet; those of the edge with their preface
+	places   chan struct{} // holds a value for each open stream of this end that is for requests
+	probing  chan struct{} // the same for probes
+	openings chan opening  // for openStreams
+	accepted chan *Stream  // opened by the other end, those of the edge with their preface read
 
-	talk   *Stream // for messages; of the one goroutine that introduces the ends
+	talk   *Stream // for messages; belongs to the goroutine that introduces the ends to each other
 	answer string  // to probes
 
 	// mu guards the fields below; it is held for moments only.
@@ -174,7 +175,7 @@ const (
 	laptopSide side = true
 )
 
-// newLink makes a link of a websocket, which answers probes. It owns ws.
+// newLink makes a link of a websocket, which it owns from now on. answer is what a laptop answers to probes.
 func newLink(ws *websocket.Conn, s side, timing Timing, answer string) (*Link, error) {
 	c := newCarrier(ws, timing.withDefaults())
 	l := &Link{
@@ -207,13 +208,13 @@ func newLink(ws *websocket.Conn, s side, timing Timing, answer string) (*Link, e
 func (l *Link) watch() {
 	<-l.session.CloseChan()
 	cause := l.carrier.failure()
-	for range backlog + 1 { // yamux tells the cause to who accepts, but streams that were not accepted yet may come before
+	for range backlog + 1 { // yamux gives the cause to whoever accepts, but perhaps streams not accepted yet before it
 		if cause != nil && cause != yamux.ErrSessionShutdown {
 			break
 		}
 		_, cause = l.session.AcceptStream()
 	}
-	if l.carrier.failure() == nil && cause != yamux.ErrSessionShutdown { // then yamux has found it
+	if l.carrier.failure() == nil && cause != yamux.ErrSessionShutdown { // then it was yamux that gave up
 		cause = fmt.Errorf("%w: %w", ErrBroken, cause)
 	}
 	l.end(cause)
@@ -248,8 +249,8 @@ func (l *Link) Cut(cause error) {
 	l.running.Wait()
 }
 
-// Dismiss is Cut for a laptop whose tunnel another one has from now on. The laptop is told the reason, as a RefusedError that
-// it was taken, and does not come back; one that does not hear it in time is refused when it does.
+// Dismiss is Cut for a laptop whose tunnel another one has taken over. The laptop gets the reason as a RefusedError (Taken), and
+// does not come back. If it does not hear that in time, it comes back and is refused then.
 func (l *Link) Dismiss(cause error, reason string) {
 	l.end(cause)
 	l.carrier.dismiss(reason)
@@ -278,7 +279,7 @@ func (l *Link) Err() error {
 // Traffic is what goes through a link.
 type Traffic struct {
 	Sent, Received int64 // bytes so far
-	Streams        int   // for requests that this end has opened and that are not over, with those that are kept
+	Streams        int   // open ones for requests that this end has opened, idle ones included
 }
 
 // Traffic is that of the link until now, or its end.
@@ -286,10 +287,10 @@ func (l *Link) Traffic() Traffic {
 	return Traffic{Sent: l.carrier.sent.Load(), Received: l.carrier.received.Load(), Streams: len(l.places)}
 }
 
-// ends says whether the link has ended, or is about to: nothing comes and nothing goes any more.
+// ends reports whether the link has ended or is about to: nothing goes through it any more.
 func (l *Link) ends() bool { return l.session.IsClosed() || l.carrier.failure() != nil }
 
-// lost is the error of what needed the link. Where that ends, the cause is known first.
+// lost is the error for whoever needs the link. If the link is just ending, it waits until the cause is known.
 func (l *Link) lost() error {
 	if l.ends() {
 		<-l.done
@@ -347,13 +348,13 @@ func (l *Link) introduce(s *Stream) {
 	}
 }
 
-// isGivenUp says whether the edge thought better of a stream before its preface was whole: it has closed it, or cut it off
+// isGivenUp reports whether the edge has abandoned a stream before its preface was complete: it has closed it, or reset it
 // because this end did not close it in time (closeTime).
 func isGivenUp(err error) bool {
 	return err == io.EOF || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, yamux.ErrConnectionReset)
 }
 
-// reply answers a probe: that says that this end is there, whatever it is busy with.
+// reply answers a probe, without the agent: it shows that this end is there, however busy it is.
 func (l *Link) reply(s *Stream) {
 	defer s.Close()
 	_ = s.SetDeadline(time.Now().Add(prefaceTime))

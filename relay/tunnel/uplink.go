@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// A RefusedError is an edge that does not want the laptop though its token is right.
+// A RefusedError says that the edge refuses the laptop although its token is right.
 type RefusedError struct {
 	Refusal Refusal
 	Reason  string
@@ -23,19 +23,19 @@ type Uplink struct {
 	Dialer Dialer
 	Hello  Hello // Instance and Probe are made by NewUplink; TakeOver is for the first link alone
 
-	// Choose says what becomes of what has waited, when the edge is reached for the first time. It is asked once: what it
-	// says holds although the link is lost meanwhile. Nil delivers it.
+	// Choose decides what becomes of the deliveries that have waited, when the edge is reached for the first time. It is
+	// called once: its decision holds even if the link is lost meanwhile. Nil: they are delivered.
 	Choose func(context.Context, Welcome) (Backlog, error)
 	// Wall is the clock on the wall, which goes on while the machine sleeps. Nil: time.Now.
 	Wall func() time.Time
-	// Tell is told what changes, in the goroutines of Run. Nil: nobody is.
+	// Tell is called with each change, on the goroutines of Run. Nil: changes are not reported.
 	Tell func(Change)
 
 	streams chan *Stream
 	once    sync.Once
 	closed  chan struct{} // nothing is accepted any more
-	chosen  bool          // begin is known
-	begin   Begin         // of every link
+	chosen  bool          // begin is set
+	begin   Begin         // what to say on every link
 	known   bool          // the edge was reached before
 	standing
 }
@@ -49,9 +49,9 @@ func NewUplink(d Dialer) *Uplink {
 	}
 }
 
-// Run keeps a link until ctx ends, and returns nil then. An error means that the edge does not want us, and won't: it is
-// ErrToken, ErrPlain, a *MismatchError or a *RefusedError; ErrNoEdge only where none was there at the first try. Whatever
-// else is in the way is waited out.
+// Run keeps a link open until ctx ends, and returns nil then. An error means that trying again is no use: it is ErrToken,
+// ErrPlain, a *MismatchError or a *RefusedError; or ErrNoEdge, if none was there at the first try. Any other problem is
+// waited out.
 func (u *Uplink) Run(ctx context.Context) error { return keep(ctx, u.Wall, u) }
 
 func (u *Uplink) tell(c Change) {
@@ -93,7 +93,7 @@ func (u *Uplink) open(ctx context.Context) (*Link, Welcome, error) {
 	return link, welcome, nil
 }
 
-// start begins to take requests. What was chosen at first holds for what waited then; what waits since comes.
+// start begins to take requests. The choice applies to what waited at first; what has come since is delivered.
 func (u *Uplink) start(ctx context.Context, link *Link, welcome Welcome) error {
 	if err := u.choose(ctx, welcome); err != nil {
 		return err
@@ -102,11 +102,11 @@ func (u *Uplink) start(ctx context.Context, link *Link, welcome Welcome) error {
 		return err
 	}
 	u.known = true
-	u.Hello.TakeOver = false // who takes the tunnel over from now on is the later of the two
+	u.Hello.TakeOver = false // if another laptop takes the tunnel over from now on, that one is to keep it
 	return nil
 }
 
-// choose settles, once, what becomes of what has waited.
+// choose decides, once, what becomes of the deliveries that have waited.
 func (u *Uplink) choose(ctx context.Context, welcome Welcome) (err error) {
 	if u.chosen {
 		return nil
@@ -121,8 +121,8 @@ func (u *Uplink) choose(ctx context.Context, welcome Welcome) (err error) {
 	return nil
 }
 
-// heard notes that the edge has heard Begin: it sends requests only then. Until that shows, what waited is dropped with
-// every new link, since the edge may never have heard it; what is tried again there later is to come.
+// heard notes that the edge has received Begin, since it sends requests only after that. Until then every new link asks again
+// to drop what waited: the edge may not have received it. Afterwards a delivery that is retried at the edge must come.
 func (u *Uplink) heard() {
 	if u.begin.Backlog == DropBacklog {
 		u.begin.Backlog = DeliverBacklog
@@ -172,7 +172,7 @@ func (l *edgeLine) serve(ctx context.Context) error {
 	}
 }
 
-// Accept returns the next stream, of whatever link. The error is net.ErrClosed, after Close.
+// Accept returns the next stream of any link. The error is net.ErrClosed, after Close.
 func (u *Uplink) Accept() (net.Conn, error) {
 	select {
 	case <-u.closed:
@@ -187,8 +187,8 @@ func (u *Uplink) Accept() (net.Conn, error) {
 	}
 }
 
-// Close accepts nothing more. Streams that are open stay so until Run ends; those that nobody has accepted are lost with
-// their link, which the edge does not take for a failure of the app.
+// Close ends Accept. Open streams stay open until Run ends. Streams that nobody has accepted end with their link, which the
+// edge does not count as a failure of the app.
 func (u *Uplink) Close() error {
 	u.once.Do(func() { close(u.closed) })
 	return nil
