@@ -11,19 +11,19 @@ import (
 	"github.com/hooktape/hooktape/relay/tunnel"
 )
 
-// crowdCalm is for how long every request must have found its place in a tunnel, until that counts as having room again:
-// longer than one waits for it.
+// crowdCalm is how long every request must have found a place in a tunnel for it to count as having room again: longer than
+// a request waits for a place.
 const crowdCalm = 3 * dialTimeout
 
-// crowd remembers that a tunnel had no place for requests, as when its app hangs, so that it is logged once, and its end with
-// how many there were. The zero value has room.
+// crowd remembers that a tunnel had no place for requests, for example because its app hangs, so that this is logged once, and
+// its end with how many requests there were. The zero value has room.
 type crowd struct {
 	mu          sync.Mutex // guards the fields below, for moments
-	since, last time.Time  // of requests for which there was no place; zero: there is room
+	since, last time.Time  // the first and the last request without a place; zero: there is room
 	turned      int        // how many these were
 }
 
-// turn notes that there was no place for a request, and says whether it is the first.
+// turn notes that there was no place for a request, and reports whether it is the first.
 func (c *crowd) turn(now time.Time) (first bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -35,7 +35,7 @@ func (c *crowd) turn(now time.Time) (first bool) {
 	return first
 }
 
-// over says, once, that there is room again, since when there was not, and for how many requests.
+// over reports, once, that there is room again, since when there was none, and for how many requests.
 func (c *crowd) over(now time.Time) (since time.Time, turned int, over bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -2,20 +2,20 @@ package relay
 
 import "sync"
 
-// handsKept is how many hands wait for something to do at most: as many as are busy at once where much comes in.
+// handsKept is how many idle hands are kept at most: as many as are busy at once under heavy load.
 const handsKept = 256
 
-// hands are goroutines that make attempts of deliveries, each one after another. An attempt goes deep, through TLS maybe; a
-// new goroutine would grow its stack anew for each.
+// hands are goroutines that make attempts, and are used again: an attempt calls deeply, perhaps through TLS, and a new goroutine
+// would have to grow its stack each time.
 type hands struct {
 	running sync.WaitGroup
 
 	mu   sync.Mutex    // guards the fields below, for moments
-	idle []chan func() // what the idle ones take their work from, with room for one; that which was busy last comes last
-	over bool          // none waits any more
+	idle []chan func() // how the idle ones get their work, each buffered for one; the most recently busy is last
+	over bool          // hands end when their work is done
 }
 
-// do has a hand do something that calls no hands itself. It never waits.
+// do has a hand run work, which must not call hands itself. It never blocks.
 func (h *hands) do(work func()) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -39,7 +39,7 @@ func (h *hands) labour(work func()) {
 	}
 }
 
-// rest lets a hand wait at next. It is false when it is to go.
+// rest registers a hand as idle at next, or returns false if the hand is to end.
 func (h *hands) rest(next chan func()) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()

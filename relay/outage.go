@@ -6,13 +6,13 @@ import (
 	"time"
 )
 
-// outageLook is how long after a failure it is tried whether records can be written again, and how long none must have
-// failed.
+// outageLook is how often it is tried during an outage whether records can be written again, and how long none must have failed
+// for the outage to be over.
 const outageLook = time.Second
 
-// outage remembers whether records can be written, so that a repeated failure is logged once, and its end with how
-// long it lasted and how many requests were turned away. A record that is written does not end it: others that fail
-// beside it would begin the next. begun must be made with room for one.
+// outage remembers that records can't be written, so that a repeated failure is logged once, and its end with how long it
+// lasted and how many requests were turned away. One record that could be written does not end it: others that fail at the
+// same time would begin the next outage. begun must be buffered, one.
 type outage struct {
 	begun chan struct{} // has a value when seeToOutages should look
 
@@ -20,7 +20,7 @@ type outage struct {
 	since  time.Time  // zero: all is well
 	why    error      // the last failure
 	turned int        // requests answered 503 since then
-	last   int        // turned, when it was looked at
+	last   int        // turned, at the last look
 }
 
 // begin notes a failure and says whether it is the first.
@@ -50,7 +50,7 @@ func (o *outage) cause() error {
 	return o.why
 }
 
-// calm says whether none has failed since it was asked last.
+// calm reports whether no record has failed since the last call.
 func (o *outage) calm() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -68,8 +68,8 @@ func (o *outage) end() (since time.Time, turned int) {
 	return since, turned
 }
 
-// seeToOutages finds out when records can be written again. It asks no request for that: whoever asks whether the agent
-// is ready may send it none until it is.
+// seeToOutages finds out when records can be written again. It writes on its own account: a load balancer that looks at /readyz
+// sends no request that could show it.
 func (a *Agent) seeToOutages(ctx context.Context) {
 	tick := time.NewTicker(outageLook)
 	defer tick.Stop()

@@ -11,17 +11,17 @@ import (
 	"github.com/hooktape/hooktape/store"
 )
 
-// buffers are what bodies go through on their way to the tape and back: 32 KiB, as io.Copy takes.
+// buffers are for copying bodies to the tape and back: 32 KiB, as in io.Copy.
 var buffers = sync.Pool{New: func() any { return new([32 << 10]byte) }}
 
-// framingSlack bounds the bytes that chunk framing may add to a body: a sender that sends one byte a chunk needs
-// seven for it, one that sends endless chunk extensions is turned away.
+// framingSlack limits the size of a chunked body on the wire, as a multiple of max_body: a sender of one-byte chunks needs
+// seven bytes for each, and one of endless chunk extensions is refused.
 const framingSlack = 8
 
 // reception is one request on its way in.
 type reception struct {
 	*Agent
-	x        *wire.Exchange // nil: it is on the tape, and heard again
+	x        *wire.Exchange // nil: the request comes from the tape, to be judged again
 	from     sender
 	src      *source // nil: none matched
 	target   *target // whose response is the answer; nil: hooktape answers
@@ -29,23 +29,23 @@ type reception struct {
 	raw      *store.Spool
 	rec      *store.Record
 	view     *expr.View     // nil when refused before it was all here
-	owed     store.Delivery // to target, should it become hooktape's
-	tookOver bool           // it has
-	cut      bool           // raw holds only the beginning
-	rolled   bool           // it is only counted
+	owed     store.Delivery // to target, in case hooktape takes over
+	tookOver bool           // hooktape has taken over
+	cut      bool           // raw holds only the beginning of the request
+	rolled   bool           // the request is only counted
 
-	inquiry *inquiry               // into who sent it; nil: there is none
-	coded   func() ([]byte, error) // the body as view.Body, but in the coding that it came in: what was signed
-	entered []*target              // where the request is counted in target.arriving
-	ended   *target                // asks for the outcome that the request tells; nil: nobody does
-	first   store.ID               // of which the request is a duplicate; zero: it is none
-	leave   func()                 // lets an equal request go on; nil: none waits
-	turn    *spot                  // in target.turns, until hooktape owns the delivery or the target has answered; nil: in no order
-	room    room                   // in memory, while it is under way
-	held    holding                // memory for the whole of a large body
+	inquiry *inquiry               // checks who sent it; nil: nobody checks
+	coded   func() ([]byte, error) // like view.Body, but still in its content coding: what was signed
+	entered []*target              // targets whose arriving counts the request
+	ended   *target                // the follower whose outcome has come with this request; nil: none
+	first   store.ID               // the request that this one repeats; zero: it is no duplicate
+	leave   func()                 // lets the next equal request go on; nil: there is no line
+	turn    *spot                  // in target.turns, until hooktape owns the delivery or the target has answered; nil: no order
+	room    room                   // memory while the request is under way
+	held    holding                // memory for a large body as a whole
 
-	land    func(sent)     // what is done with an attempt that patience did not last for
-	decided sync.WaitGroup // land is set
+	land    func(sent)     // handles the outcome of an attempt that outlasted the patience
+	decided sync.WaitGroup // done once land is set
 }
 
 // serve brings one request onto the tape, answers it, and sees to its deliveries.
@@ -67,8 +67,8 @@ func (a *Agent) serve(x *wire.Exchange) {
 	r.receive()
 }
 
-// receive brings a request that its head has been judged by onto the tape, and answers it. Where the sender's patience
-// ends before the target answers, it goes on with the exchange elsewhere.
+// receive records a request whose head has been checked, and answers it. If patience runs out before the target answers, the
+// exchange goes on in another goroutine (wire.Exchange.Within).
 func (r *reception) receive() {
 	r.exchanges.Add(1)
 	defer func() {
@@ -98,7 +98,7 @@ func (r *reception) receive() {
 	r.raw.Discard()
 }
 
-// end lets go of what the request holds while it is under way.
+// end releases what the request holds while it is under way.
 func (r *reception) end() {
 	r.letOn()
 	r.endTurn()
@@ -119,7 +119,7 @@ func (r *reception) check() {
 	r.inquire()
 }
 
-// take reads the request, as far as it is to be kept.
+// take reads as much of the request as is to be kept.
 func (r *reception) take() error {
 	if r.rolled = r.isOver(); r.rolled {
 		r.skim()
@@ -129,11 +129,11 @@ func (r *reception) take() error {
 		return r.read()
 	}
 	err := r.read()
-	r.rolled = r.isOver() // the body may have given reason to refuse it
+	r.rolled = r.isOver() // it may have been refused because of its body
 	return err
 }
 
-// forgetBody frees a large body while the target is waited for. Should an ack need it, it is read again.
+// forgetBody frees the memory of a large body before waiting for the target. An ack that needs the body reads it again.
 func (r *reception) forgetBody() {
 	if r.held.size > 0 {
 		_ = r.open() // its pieces are on the disk
@@ -141,7 +141,7 @@ func (r *reception) forgetBody() {
 	}
 }
 
-// letOn lets an equal request go on that waits for what this one comes to.
+// letOn lets the next equal request go on, which has waited for the outcome of this one.
 func (r *reception) letOn() {
 	if r.leave != nil {
 		r.leave()
@@ -155,8 +155,8 @@ func (r *reception) config() *config.Source {
 	return &r.src.Source
 }
 
-// read brings the bytes of the request onto the spool, and changes the finding when the body gives reason to.
-// An error means that they can't be kept.
+// read reads the request onto the spool, and changes the finding if something is wrong with the body. An error means that the
+// bytes can't be kept.
 func (r *reception) read() error {
 	if _, err := r.raw.WriteString(r.x.Head.Raw); err != nil {
 		return err
@@ -191,7 +191,7 @@ func (r *reception) read() error {
 	}
 }
 
-// tooMuch says whether more has come than the verdict allows to be kept.
+// tooMuch reports whether more has come than is kept of a request with this verdict.
 func (r *reception) tooMuch() bool {
 	body := r.raw.Size() - int64(len(r.x.Head.Raw))
 	switch r.found.verdict {
@@ -201,7 +201,7 @@ func (r *reception) tooMuch() bool {
 	return r.x.BodySize() > r.src.MaxBody || body > framingSlack*r.src.MaxBody+refusedKeep
 }
 
-// keepStart cuts off what is too much to keep of a refused request.
+// keepStart cuts a refused request off after its head and refusedKeep bytes, if only those are kept.
 func (r *reception) keepStart(only bool) error {
 	keep := int64(len(r.x.Head.Raw)) + refusedKeep
 	if !only || r.raw.Size() <= keep {
@@ -211,7 +211,7 @@ func (r *reception) keepStart(only bool) error {
 	return r.raw.Truncate(keep)
 }
 
-// newRecord is the record of what was read. The store gives it its id and its bytes.
+// newRecord makes the record of what was read. The store adds its id and bytes.
 func (r *reception) newRecord() *store.Record {
 	h := r.x.Head
 	return &store.Record{
@@ -229,7 +229,7 @@ func (r *reception) sourceName() string {
 	return r.src.Name
 }
 
-// commit makes the record of what was read, plans its answer and deliveries, and waits until all of it is on the disk.
+// commit makes the record, plans its answer and deliveries, and waits until all of it is on the disk.
 func (r *reception) commit() error {
 	r.rec = r.newRecord()
 	defer r.leaveEntrance()
@@ -247,7 +247,7 @@ func (r *reception) commit() error {
 		return err
 	}
 	if first, ok := committed.First(); ok {
-		r.noteTrace(first) // which is what the app works on
+		r.noteTrace(first) // the record that the app works on
 		r.first, r.rec.Verdict, r.rec.Reason, r.rec.Answer = first, store.Duplicate, store.DuplicateOf(first), nil
 		r.endTurn()
 	}
@@ -258,7 +258,7 @@ func (r *reception) commit() error {
 	return nil
 }
 
-// examine looks into a request that its head has not decided on.
+// examine checks the body and signature of a request that was not refused for its head.
 func (r *reception) examine() error {
 	if r.found.verdict != store.Accepted {
 		return nil
@@ -275,7 +275,7 @@ func (r *reception) examine() error {
 	return nil
 }
 
-// plan is what happens with a request beside being recorded.
+// plan is what happens to a request besides being recorded.
 type plan struct {
 	deliveries []store.Delivery
 	targets    []*target           // of deliveries
@@ -314,8 +314,8 @@ func (r *reception) plan() (plan, error) {
 	return p, nil
 }
 
-// primary is the target whose response is the answer: of those that want the request, the one marked so, or else the
-// first that no laptop has asked for. It is nil where none does: then hooktape answers.
+// primary is the target whose response is the answer: among those that want the request, the one marked as primary, or else
+// the first that is no laptop's copy. It is nil if there is none: then hooktape answers.
 func (r *reception) primary() (first *target) {
 	for _, t := range r.src.targets {
 		c := t.config()
@@ -336,20 +336,20 @@ func (r *reception) instead(f finding) plan {
 	return plan{render: r.render(refusal(f))}
 }
 
-// open makes the request ready for expressions. A body that is in pieces is waited for, so that it can be read back.
+// open makes the request available to expressions. If its body is in pieces it waits for them, so that they can be read back.
 func (r *reception) open() error {
 	raw, err := r.raw.Raw()
 	r.show(message{rec: r.rec, head: r.x.Head, raw: raw})
 	return err
 }
 
-// show makes what checks and expressions see of the request.
+// show makes the view of the request for checks and expressions.
 func (r *reception) show(m message) {
 	r.coded = r.Agent.body(m, &r.held)
 	r.view = r.viewOf(m, r.coded, &r.held)
 }
 
-// wants says whether a target's "when" holds. One that fails does not.
+// wants reports whether a target's "when" holds. An expression that fails does not.
 func (r *reception) wants(t *target) bool {
 	when := t.config().When
 	if when == nil {
@@ -360,7 +360,7 @@ func (r *reception) wants(t *target) bool {
 	return holds
 }
 
-// delivery is the job of bringing the request to a target.
+// delivery is that of the request to a target.
 func (r *reception) delivery(t *target) store.Delivery {
 	d := store.Delivery{Source: t.key.source, Target: t.key.name, State: store.Pending, Created: r.now()}
 	if by := t.config().OrderBy; by != nil {
@@ -378,7 +378,7 @@ func (r *reception) failed(e *expr.Expr, err error) {
 	}
 }
 
-// warn says that a part of the configuration failed on a request: once, since it will fail on the next one too.
+// warn logs that an expression of the configuration failed on a request: once, since it will fail on the next one too.
 func (a *Agent) warn(source, what string, err error) {
 	a.metrics.failed(source)
 	if _, told := a.failures.LoadOrStore([2]string{source, what}, true); !told {
@@ -386,17 +386,17 @@ func (a *Agent) warn(source, what string, err error) {
 	}
 }
 
-// acknowledge sends the answer that the record already holds.
+// acknowledge sends the answer that was committed with the record.
 func (r *reception) acknowledge() {
 	_, err := r.x.Write(r.rec.Answer.Raw.Inline)
 	r.wrote(Event{Kind: Answered, Record: r.rec, TookOver: r.tookOver}, err)
 }
 
-// earlyMax is how much later than its record says an answer may have been written. To write all of these times down
-// would cost each request a second change of the tape.
+// earlyMax is how much longer an answer may take than its record says. Recording every exact time would cost each request a
+// second change of the tape.
 const earlyMax = 50 * time.Millisecond
 
-// wrote tells how the writing of an answer ended that its record already holds.
+// wrote reports how sending a committed answer ended.
 func (a *Agent) wrote(e Event, err error) {
 	rec := e.Record
 	made := rec.Answer.Duration
@@ -411,13 +411,13 @@ func (a *Agent) wrote(e Event, err error) {
 	a.doneWith(e)
 }
 
-// turnAway answers a request that could not be recorded: nothing was promised, the sender has to come again.
+// turnAway answers 503 to a request that could not be recorded: nothing was promised, the sender has to try again.
 func (r *reception) turnAway(err error) {
 	r.cantRecord(err)
 	_, _ = r.x.Write(wire.AppendResponse(nil, r.fit(refusal(unwritten()))))
 }
 
-// cantRecord notes that a record could not be written, and says so once.
+// cantRecord notes that a record could not be written, and logs it once in an outage.
 func (a *Agent) cantRecord(err error) {
 	a.metrics.turnedAway.Add(1)
 	if a.outage.begin(a.now(), err) {
@@ -425,7 +425,7 @@ func (a *Agent) cantRecord(err error) {
 	}
 }
 
-// answered is the answer of a record as the store keeps it, before it is written.
+// answered is an answer as the store keeps it, made before it is sent.
 func answered(rec *store.Record, status int, bytes []byte, now time.Time) *store.Answer {
 	return &store.Answer{Status: status, Time: now, Duration: now.Sub(rec.Time), Early: true, Raw: store.InlineRaw(bytes)}
 }

@@ -8,23 +8,23 @@ import (
 	"github.com/hooktape/hooktape/store"
 )
 
-// telling knows the answers that senders are getting and the tape does not have yet: a response is passed on while it
-// comes, and written down behind its last byte. The zero value has none.
+// telling knows the answers that are being sent and are not on the tape yet: a response is passed on while it arrives, and
+// recorded after its last byte. The zero value has none.
 type telling struct {
 	mu    sync.Mutex // guards under, for moments
 	under map[store.ID]told
 }
 
-// told is an answer that a sender is getting.
+// told is an answer that is being sent.
 type told struct {
-	ended chan struct{} // closed at its end; nil: nobody has asked, as for most
-	until time.Time     // waited for by whoever asks, once somebody has
+	ended chan struct{} // closed at its end; nil: nobody has asked, as is usual
+	until time.Time     // how long to wait for it, set when somebody asks first
 }
 
 const (
-	// endsSoon is how long who asks first waits for the end of an answer: most are over at once.
+	// endsSoon is how long the first who asks waits for the end of an answer: most are over at once.
 	endsSoon = time.Second
-	// endsNow is how long others wait behind that: a stream of events may go on for hours.
+	// endsNow is how long later ones wait once that time is over: a stream of events may go on for hours.
 	endsNow = 50 * time.Millisecond
 )
 
@@ -48,13 +48,13 @@ func (t *telling) end(id store.ID) {
 	delete(t.under, id)
 }
 
-// wait is for the end of an answer, until a time.
+// wait says to wait for the end of an answer, but not beyond a time.
 type wait struct {
 	ended <-chan struct{}
 	until time.Time
 }
 
-// waits are for those that have begun.
+// waits returns one for each answer that is being sent.
 func (t *telling) waits(now time.Time) (all []wait) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -75,8 +75,8 @@ func later(a, b time.Time) time.Time {
 	return a
 }
 
-// Told waits until the answers that senders are getting now are on their way into the store, or ctx ends. Those that go on
-// for long are not waited for.
+// Told waits until the answers that are being sent now are on their way into the store, or ctx ends. It does not wait for
+// answers that go on for long.
 func (a *Agent) Told(ctx context.Context) {
 	for _, w := range a.telling.waits(time.Now()) {
 		timer := time.NewTimer(time.Until(w.until))
