@@ -29,9 +29,10 @@ func (s *Store) Delete(ids ...ID) (Deleted, error) {
 	var damaged []error
 	for len(ids) > 0 {
 		n := min(len(ids), deleteMax)
-		done, failed, err := s.delete(ids[:n], nil)
-		all.add(done)
-		damaged = append(damaged, failed...)
+		ch := &deleteChange{ids: ids[:n]}
+		err := s.delete(ch)
+		all.add(ch.done)
+		damaged = append(damaged, ch.damaged...)
 		if err != nil {
 			return all, errors.Join(append(damaged, err)...)
 		}
@@ -46,34 +47,37 @@ func (d *Deleted) add(e Deleted) {
 	d.Pending += e.Pending
 }
 
-// delete deletes in one transaction, but for the pieces of big bodies, which follow. Keep, when not nil, has the last
-// word on each record; it runs inside the transaction.
-func (s *Store) delete(ids []ID, keep keeper) (Deleted, []error, error) {
-	c, err := s.queue.enter(len(ids) * 256)
+// delete deletes in one transaction, but for the pieces of big bodies, which follow.
+func (s *Store) delete(ch *deleteChange) error {
+	c, err := s.queue.enter(len(ch.ids) * 256)
 	if err != nil {
-		return Deleted{}, nil, err
+		return err
 	}
-	ch := &deleteChange{ids: ids, keep: keep}
 	s.queue.fill(c, ch, c.size, nil)
 	if err := c.Wait(); err != nil {
-		return Deleted{}, nil, err
+		ch.reset()
+		return err
 	}
 	for _, rest := range ch.rest {
 		if err := s.drop(rest.id, rest.from, rest.to, true); err != nil {
 			break // marked as nobody's: the next Open sweeps
 		}
 	}
-	return ch.done, ch.damaged, nil
+	return nil
 }
 
 // keeper decides whether a record stays. Facts and the rest of the record are there to be read.
 type keeper func(tx *bolt.Tx, id ID, facts *removalFacts) bool
 
 type deleteChange struct {
-	ids     []ID
-	keep    keeper
+	ids    []ID
+	keep   keeper // has the last word on each record, inside the transaction; nil: none stays
+	enough int64  // once records of so many bytes go, only those before old do; 0: all of ids
+	old    ID
+
 	done    Deleted
 	damaged []error
+	left    []ID         // those of ids that were too many
 	rest    []dropChange // pieces that are still to be deleted
 	pieces  uint32       // deleted in this transaction
 
@@ -85,12 +89,20 @@ type deleteChange struct {
 // apply reads all before it changes anything, and then deletes from the last to the first: bbolt moves what is behind a row on
 // its page when it deletes one, and so there is nothing, or what stays.
 func (c *deleteChange) apply(t *txn) error {
-	c.done, c.damaged, c.rest, c.pieces = Deleted{}, nil, nil, 0
+	c.reset()
 	c.rows = rowsOfRecord{rowsOf{bucket: bucketAttempts}, rowsOf{bucket: bucketDeliveries}, rowsOf{bucket: bucketMembers}}
 	c.records = t.Bucket(bucketRecords).Cursor()
 	all := make([]removal, 0, len(c.ids))
-	for _, id := range c.ids {
-		all = c.read(t, all, id)
+	var weight int64
+	for i, id := range c.ids {
+		if c.enough > 0 && weight >= c.enough && id.Compare(c.old) >= 0 {
+			c.left = c.ids[i:]
+			break
+		}
+		n := len(all)
+		if all = c.read(t, all, id); len(all) > n {
+			weight += all[n].counts.weight()
+		}
 	}
 	for i := len(all) - 1; i >= 0; i-- {
 		if err := c.delete(t, &all[i]); err != nil {
@@ -101,6 +113,11 @@ func (c *deleteChange) apply(t *txn) error {
 }
 
 func (c *deleteChange) release(error) {}
+
+// reset forgets what was done in a transaction that failed.
+func (c *deleteChange) reset() {
+	c.done, c.damaged, c.left, c.rest, c.pieces = Deleted{}, nil, nil, nil, 0
+}
 
 // read puts a record behind all that are to be deleted, unless it is not there, or stays.
 func (c *deleteChange) read(t *txn, all []removal, id ID) []removal {

@@ -150,12 +150,15 @@ func (s *Store) evictAll() {
 	e.again(s.options.Now())
 	for !e.stopped() {
 		now, r := s.options.Now(), *e.retention.Load()
-		ids, stay, err := s.evictable(r, now, deleteMax)
-		if err != nil || len(ids) == 0 {
+		ch, err := s.evictable(r, now)
+		if err != nil || len(ch.ids) == 0 {
 			break // what can't be read now is looked at again in a while
 		}
-		done, _, err := s.delete(ids, stay)
-		e.evicted.Add(int64(done.Records))
+		err = s.delete(ch)
+		e.evicted.Add(int64(ch.done.Records))
+		if len(ch.left) > 0 {
+			e.at = ch.left[0]
+		}
 		if errors.Is(err, ErrClosed) {
 			break
 		}
@@ -218,67 +221,58 @@ func (s *Store) judgeFree() {
 	}
 }
 
-// evictable finds up to n records that should go, and says which of them stay nevertheless: refused ones beyond their
-// budget, else the oldest.
-func (s *Store) evictable(r Retention, now time.Time, n int) (ids []ID, stay keeper, err error) {
+// evictable finds records that should go: refused ones beyond their budget, else the oldest.
+func (s *Store) evictable(r Retention, now time.Time) (*deleteChange, error) {
+	ch := &deleteChange{}
 	if r.MaxSize > 0 {
-		stay = stays(now, false)
-		if ids, err = s.evictableRefused(r.MaxSize/refusedShare, stay, n); err != nil || len(ids) > 0 {
-			return ids, stay, err
+		ch.keep = stays(now, false)
+		ids, err := s.evictableRefused(r.MaxSize/refusedShare, ch.keep, deleteMax)
+		if ch.ids = ids; err != nil || len(ids) > 0 {
+			return ch, err
 		}
-	}
-	var over int64
-	if r.MaxSize > 0 {
-		if over = s.evictor.used.Load() - r.MaxSize; over > 0 {
-			over += min(evictAhead, r.MaxSize/aheadShare)
+		if over := s.evictor.used.Load() - r.MaxSize; over > 0 {
+			ch.enough = over + min(evictAhead, r.MaxSize/aheadShare)
 		}
 	}
 	release := s.pinExcess(r)
 	if release > 0 {
-		over, s.evictor.at = release, ID{}
+		ch.enough, s.evictor.at = release, ID{}
 	}
-	var old ID
+	ch.keep = stays(now, release == 0)
 	if r.MaxAge > 0 {
-		old = floorID(now.Add(-r.MaxAge))
+		ch.old = floorID(now.Add(-r.MaxAge))
 	}
+	return ch, s.findOldest(ch, release == 0)
+}
+
+// findOldest finds the records for ch, from where the last ones were found on. Those of a session are passed over where pins count.
+func (s *Store) findOldest(ch *deleteChange, pins bool) error {
 	began := time.Now()
 	defer func() { s.evictor.passing += time.Since(began) }()
 	for i := range s.evictor.ahead {
 		s.evictor.ahead[i].from(s, s.evictor.at[:])
 	}
-	owing, pins := s.owing(), release == 0 && s.hasSessions()
+	owing, pins := s.owing(), pins && s.hasSessions()
 	deliveries, members := rowsOf{bucket: bucketDeliveries}, rowsOf{bucket: bucketMembers}
 	w := walk{bucket: bucketRecords, low: s.evictor.at[:]}
-	var facts removalFacts
+	rows := int64(0) // their bytes: they weigh as much at least
 	for err := range s.slices(&w, func(tx *bolt.Tx, k, v []byte) bool {
 		id := ID(k)
-		if over <= 0 && id.Compare(old) >= 0 || s.evictor.stopped() {
+		if rows >= ch.enough && id.Compare(ch.old) >= 0 || s.evictor.stopped() {
 			return w.end()
 		}
 		if !(owing && owed(tx, &deliveries, id)) && !(pins && members.some(tx, id, anyRow)) {
-			ids = append(ids, id) // the committer looks closer
-			over -= facts.weight(k, v)
+			ch.ids = append(ch.ids, id) // the committer looks closer
+			rows += int64(len(v))
 		}
 		s.evictor.at, _ = step(id, 1)
-		return len(ids) == n && w.end()
+		return len(ch.ids) == deleteMax && w.end()
 	}) {
 		if err != nil {
-			return nil, nil, err
+			return err
 		}
 	}
-	return ids, stays(now, release == 0), nil
-}
-
-// weight reads a record, and is about what it takes in the file: its row, or what it has in pieces, whichever is more.
-func (f *removalFacts) weight(k, v []byte) int64 {
-	if _, err := unpack(k, v, f); err != nil {
-		return int64(len(v))
-	}
-	taken := f.Size
-	if f.Answer != nil {
-		taken += f.Answer.Size
-	}
-	return max(taken, int64(len(v)))
+	return nil
 }
 
 // evictableRefused finds the oldest refused records, when all of them weigh more than budget.

@@ -156,6 +156,24 @@ func TestOnlyAsManyLargeRecordsGoAsAreTooMuch(t *testing.T) {
 	}
 }
 
+// TestOnlyAsManyRecordsWithLargeResponsesGoAsAreTooMuch: what an attempt got in response goes with its record.
+func TestOnlyAsManyRecordsWithLargeResponsesGoAsAreTooMuch(t *testing.T) {
+	const size = 8 << 20
+	s, _ := bounded(t, Retention{MaxSize: size})
+	for n := range int64(20) {
+		id := answered(t, s, Accepted, 10)
+		response := s.Spool()
+		_, err := response.Write(make([]byte, 1<<20))
+		noProblem(t, err)
+		noProblem(t, s.Settle(id, Outcome{Attempt: &Attempt{Target: "app", Status: 200}, Response: response}).Wait())
+		response.Discard()
+		s.evictAll()
+		if st := s.Stats(); st.Used > size || st.Records < min(n+1, 5) {
+			t.Fatalf("behind record %d there are %d, which take %d", n+1, st.Records, st.Used)
+		}
+	}
+}
+
 func TestPendingAndUnansweredRecordsStay(t *testing.T) {
 	s, now := bounded(t, Retention{MaxAge: time.Minute})
 	owed := answered(t, s, Accepted, 10, Delivery{Target: "app"})

@@ -252,12 +252,12 @@ func (s *Store) DeleteSessionRecords(name string) (all Deleted, err error) {
 		if err != nil {
 			return all, err
 		}
-		done, failed, err := s.delete(ids, alone)
-		all.add(done)
-		damaged = append(damaged, failed...)
-		if err != nil {
+		ch := &deleteChange{ids: ids, keep: alone}
+		if err := s.delete(ch); err != nil {
 			return all, err
 		}
+		all.add(ch.done)
+		damaged = append(damaged, ch.damaged...)
 	}
 	return all, errors.Join(append(damaged, s.DeleteSession(name))...)
 }
