@@ -42,8 +42,9 @@ func (s *Server) recheck(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	ids, err := s.named(p.Values["record"])
+	var lost damage
 	if len(ids) == 0 && err == nil {
-		ids, err = s.chooseRefused(f)
+		ids, err = s.chooseRefused(f, &lost)
 	}
 	if err != nil {
 		return err
@@ -64,13 +65,13 @@ func (s *Server) recheck(w http.ResponseWriter, r *http.Request) error {
 				return err
 			}
 		}
-		return nil
+		return lost.err()
 	})
 }
 
 // chooseRefused gathers the refused records that a filter takes: judging them
-// changes the lists that they are found by.
-func (s *Server) chooseRefused(f Filter) (ids []store.ID, err error) {
+// changes the lists that they are found by. lost gets those that are damaged.
+func (s *Server) chooseRefused(f Filter, lost *damage) (ids []store.ID, err error) {
 	if len(f.Verdicts) == 0 {
 		f.Verdicts = recheckable
 	}
@@ -82,10 +83,10 @@ func (s *Server) chooseRefused(f Filter) (ids []store.ID, err error) {
 		scan := chosen.scan()
 		scan.Verdict = verdict
 		for rec, err := range s.Store.Records(scan) {
-			if err != nil {
+			if err := lost.passOver(err); err != nil {
 				return nil, err
 			}
-			if chosen.takes(rec) && rec.Verdict.Refused() {
+			if err == nil && chosen.takes(rec) && rec.Verdict.Refused() {
 				ids = append(ids, rec.ID)
 			}
 		}
