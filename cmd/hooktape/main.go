@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/signal"
 	"runtime/debug"
@@ -22,6 +23,9 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	// The first signal asks for an orderly end; a second one is not caught and ends at once.
 	context.AfterFunc(ctx, stop)
+	// A pipe that nobody reads is an error of writing, and not the end on the spot: reports are to be written, and temporary
+	// files to go.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
@@ -95,6 +99,7 @@ const (
 	exitUsage       = 2   // usage or configuration
 	exitCannot      = 3   // it could not be done
 	exitInterrupted = 130 // 128 + SIGINT
+	exitUnread      = 141 // 128 + SIGPIPE: nobody reads stdout any more
 )
 
 // failure is an error that knows its exit code and what the user can do about it.
@@ -136,6 +141,9 @@ func (e *env) report(ctx context.Context, err error) int {
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		return exitInterrupted
 	}
+	if e.unread(err) {
+		return exitUnread
+	}
 	f, ok := errors.AsType[*failure](err)
 	if !ok {
 		f = &failure{code: exitCannot, err: err}
@@ -150,4 +158,11 @@ func (e *env) report(ctx context.Context, err error) int {
 		fmt.Fprintf(e.stderr, "hint: %s\n", cleanLines(f.hint))
 	}
 	return f.code
+}
+
+// unread says whether err is that nobody reads stdout any more, as behind head: nobody waits for a word about it.
+func (e *env) unread(err error) bool {
+	at, failed := errors.AsType[*fs.PathError](err)
+	out, isFile := e.stdout.(*os.File)
+	return failed && isFile && at.Path == out.Name() && errors.Is(err, syscall.EPIPE)
 }

@@ -508,6 +508,27 @@ func TestAReplayThatIsInterruptedAtItsFirstSendIsSummedUp(t *testing.T) {
 	}
 }
 
+func TestAReplayWhoseOutputNobodyReadsIsReported(t *testing.T) {
+	app := newAnswering(t, status(200, "ok"))
+	d := newDeck(t)
+	d.clocked(app.URL, make([]time.Duration, 2)...)
+	reader, stdout, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stdout.Close()
+	reader.Close() // as head does when it has enough
+	report := filepath.Join(t.TempDir(), "report.xml")
+	var stderr bytes.Buffer
+	code := d.execute(t.Context(), stdout, &stderr, "replay", "--where", "true", "--to", app.URL, "--junit", report)
+	if code != exitUnread || strings.Contains(stderr.String(), "hooktape: ") {
+		t.Errorf("exit %d: %s", code, stderr.String())
+	}
+	if text, err := os.ReadFile(report); err != nil || !strings.Contains(string(text), `type="broken_off"`) {
+		t.Errorf("%s %v", text, err)
+	}
+}
+
 func TestATargetThatGoesAwayLaterIsInTheReport(t *testing.T) {
 	app := newAnswering(t, status(200, "ok"))
 	asked := 0
