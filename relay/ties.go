@@ -89,8 +89,11 @@ func (a *Agent) loadTies() {
 		var newest []*store.Record
 		seen := 0
 		for rec, err := range a.store.Records(store.Query{Newest: true, NoRaw: true}) {
-			if seen++; err != nil || seen > tracesRead {
-				break // what can't be read ties nothing
+			if seen++; seen > tracesRead {
+				break
+			}
+			if err != nil {
+				continue // what can't be read ties nothing
 			}
 			if src := a.routes.Load().named(rec.Source); rec.Trace != "" && src != nil && src.Direction != config.Outbound {
 				newest = append(newest, rec)

@@ -35,14 +35,14 @@ func (s *Server) family(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	line := s.lineage(rec)
-	members, err := s.relatives(line[len(line)-1])
+	var lost damage
+	members, err := s.relatives(line[len(line)-1], &lost)
 	if err != nil {
 		return err
 	}
 	members = withAll(members, line)
 	reveal := r.URL.Query().Get("reveal") == "true"
 	repeats := repeated{}
-	var lost damage
 	return sendLines(w, func(send func(any) error) error {
 		for _, m := range inTree(members) {
 			shown, err := s.show(m.rec, reveal)
@@ -82,13 +82,16 @@ func withAll(members, line []*store.Record) []*store.Record {
 }
 
 // relatives are the records that first caused, and those with its trace. Records come in the order of the tape, so that
-// a cause is known before what it caused.
-func (s *Server) relatives(first *store.Record) (members []*store.Record, err error) {
+// a cause is known before what it caused. lost gets the damaged ones: they may belong to them.
+func (s *Server) relatives(first *store.Record, lost *damage) (members []*store.Record, err error) {
 	known := map[store.ID]bool{first.ID: true}
 	window := store.Query{Since: first.Time.Add(-familyBefore), Until: first.Time.Add(familyAfter), NoRaw: true}
 	for rec, err := range s.Store.Records(window) {
-		if err != nil {
+		if err := lost.passOver(err); err != nil {
 			return nil, err
+		}
+		if err != nil {
+			continue
 		}
 		if !known[rec.ID] && !known[rec.Cause] && !trace.Belongs(rec.Trace, first.Trace) {
 			continue

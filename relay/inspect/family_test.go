@@ -1,6 +1,7 @@
 package inspect
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -24,5 +25,20 @@ func TestWhatCameMuchLaterIsShownWithItsCause(t *testing.T) {
 	}
 	if len(tree) != 2 || tree[0] != call || tree[1] != told {
 		t.Errorf("%v, want %s and %s", tree, call, told)
+	}
+}
+
+func TestAFamilyIsShownWithoutWhatIsDamaged(t *testing.T) {
+	d := newDeck(t, nil)
+	call := d.put(store.Record{Time: t0, Source: "api", Trace: "t-1"}, "GET /call HTTP/1.1\nHost: h\n\n")
+	spoilt := d.put(store.Record{Time: t0, Source: "api", Trace: "t-1"}, "GET /spoilt HTTP/1.1\nHost: h\n\n")
+	told := d.put(store.Record{Time: t0, Source: "asna", Trace: "t-1"}, "GET /told HTTP/1.1\nHost: h\n\n")
+	d.spoil("/spoilt")
+	all, err := collect(d.Family(t.Context(), call.String(), false))
+	if len(all) != 2 || all[0].ID != call || all[1].ID != told {
+		t.Errorf("shown are %+v", all)
+	}
+	if err == nil || !strings.Contains(err.Error(), spoilt.String()) {
+		t.Errorf("what is damaged is not named: %v", err)
 	}
 }
