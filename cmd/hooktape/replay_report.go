@@ -64,7 +64,10 @@ const (
 
 // newReporter begins the reports that are asked for.
 func newReporter(r *replayer, stop context.CancelCauseFunc) *reporter {
-	report := &reporter{of: r, stop: stop, came: make(chan played, unreported), room: semaphore.NewWeighted(unreportedBytes), ended: make(chan struct{}), progress: r.env.progress()}
+	report := &reporter{of: r, stop: stop, came: make(chan played, unreported), room: semaphore.NewWeighted(unreportedBytes), ended: make(chan struct{}), progress: new(progress)}
+	if !r.flags.quiet {
+		report.progress = r.env.progress()
+	}
 	if r.varied() {
 		report.table, report.first = r.newVariedTable(), make(map[varying]*firstRow)
 	}

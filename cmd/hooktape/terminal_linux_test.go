@@ -78,6 +78,22 @@ func openTerminal(t testing.TB) (at, line *os.File) {
 	return at, line
 }
 
+func TestAQuietReplayDrawsNoBar(t *testing.T) {
+	d := newDeck(t)
+	app := newAnswering(t, status(200, "ok"))
+	d.clocked(app.URL, 0)
+	for _, quiet := range []bool{false, true} {
+		at, line := openTerminal(t)
+		code := d.execute(t.Context(), io.Discard, line, "replay", "--where", "true", "--to", app.URL, fmt.Sprintf("--quiet=%t", quiet))
+		_ = line.Close()
+		shown, _ := io.ReadAll(at) // it ends with an error when nobody has the other side
+		_ = at.Close()
+		if bar := bytes.Contains(shown, []byte("\x1b[K")); code != exitDone || bar == quiet {
+			t.Errorf("--quiet=%t: exit %d, %q", quiet, code, shown)
+		}
+	}
+}
+
 // Above 100 requests a person at a terminal says what becomes of them. Each of the answers has a tunnel.
 func TestATerminalIsAskedAboutALargeBacklog(t *testing.T) {
 	t.Parallel()
