@@ -14,6 +14,8 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"golang.org/x/net/idna"
+
 	"github.com/hooktape/hooktape/relay/wire"
 )
 
@@ -165,7 +167,7 @@ func harURL(r *Recording) string {
 	return cleanURI(scheme + host + "/" + strings.TrimPrefix(r.Target, "/"))
 }
 
-var hostPattern = regexp.MustCompile(`^(?:[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*\.?|\[([0-9A-Fa-f:.]+)\])(?::([0-9]+))?$`)
+var hostPattern = regexp.MustCompile(`^(?:([A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*)\.?|\[([0-9A-Fa-f:.]+)\])(?::([0-9]+))?$`)
 
 // mayBeHost says whether a text is the name or address of a host, and a port where there is one.
 func mayBeHost(text string) bool {
@@ -173,7 +175,13 @@ func mayBeHost(text string) bool {
 	if found == nil || len(text) > 255 {
 		return false
 	}
-	address, port := found[1], found[2]
+	for label := range strings.SplitSeq(found[1], ".") {
+		coded := strings.HasPrefix(strings.ToLower(label), "xn--")
+		if name, err := idna.Lookup.ToUnicode(label); coded && (err != nil || name == "") {
+			return false // RFC 5891 section 5.4; other readers give up the whole file
+		}
+	}
+	address, port := found[2], found[3]
 	if ip, err := netip.ParseAddr(address); address != "" && (err != nil || !ip.Is6()) {
 		return false
 	}

@@ -257,3 +257,14 @@ func TestHARTellsWhatAReplayGoesBy(t *testing.T) {
 		}
 	}
 }
+
+func TestHosts(t *testing.T) {
+	for text, want := range map[string]bool{
+		"a": true, "shop.test.": true, "shop_1.test:8080": true, "127.0.0.1": true, "[::1]:80": true, "xn--e1afmkfd.test": true, "XN--E1AFMKFD.test": true, "a--b.test": true,
+		"": false, "a b": false, "a..b": false, "a:99999": false, "[127.0.0.1]": false, "xn--a.test": false, "shop.XN--": false, "xn--zzzzz-.test": false,
+	} {
+		if mayBeHost(text) != want {
+			t.Errorf("%q: want %t", text, want)
+		}
+	}
+}
