@@ -10,9 +10,8 @@ import (
 	"github.com/hooktape/hooktape/relay/wire"
 )
 
-// Response is a response as it is compared: its body, when it is longer than a few
-// kilobytes, by length and digest, so that large ones cost no memory. It is looked
-// into where these differ.
+// Response is a response as it is compared: its body by length and digest, so
+// that large ones cost no memory. It is looked into where these differ.
 type Response struct {
 	Status   int
 	Fields   wire.Fields
@@ -20,16 +19,9 @@ type Response struct {
 	Size     int64 // of the body without chunk framing
 
 	framing wire.Framing
-	short   bool   // body is the body itself
-	body    []byte // that, or its digest
+	digest  [sha256.Size]byte
 	from    source
 }
-
-// shortBody is how long a body is at most that is compared as it is, in bytes: that costs less than its digest.
-const shortBody = 4 << 10
-
-// hasShortBody says whether a body of that framing is short, and the same on the wire.
-func hasShortBody(f wire.Framing) bool { return !f.Chunked && 0 <= f.Length && f.Length <= shortBody }
 
 // source has the exact bytes of a response, head included.
 type source interface {
@@ -66,11 +58,6 @@ func ReadThen(open func() (io.ReadCloser, error), method string) (*Response, err
 	}
 	r := newResponse(head, openFunc(open))
 	r.HeadSize += before
-	if body := start[r.HeadSize:]; hasShortBody(head.Framing) && head.Framing.Length <= int64(len(body)) {
-		r.Size = head.Framing.Length
-		r.short, r.body = true, bytes.Clone(body[:r.Size])
-		return &r, nil
-	}
 	rest := io.MultiReader(bytes.NewReader(start[r.HeadSize:]), raw)
 	digest := digests.Get().(*digest)
 	defer digests.Put(digest)
@@ -81,7 +68,7 @@ func ReadThen(open func() (io.ReadCloser, error), method string) (*Response, err
 	if err := unlessBroken(err); err != nil {
 		return nil, fmt.Errorf("read the response: %w", err)
 	}
-	r.body = digest.Sum(nil)
+	digest.Sum(r.digest[:0])
 	return &r, nil
 }
 
@@ -98,26 +85,7 @@ func unlessBroken(err error) error {
 // it has more than 16 MiB.
 func (r *Response) Body() ([]byte, error) { return r.content().plain() }
 
-func (r *Response) content() content { return content{r.Fields, r.Size, r.sum(), r.whole} }
-
-// sum is the digest of the body.
-func (r *Response) sum() [sha256.Size]byte {
-	if r.short {
-		return sha256.Sum256(r.body)
-	}
-	return [sha256.Size]byte(r.body)
-}
-
-// sameBody says whether the bodies of both are the same.
-func (r *Response) sameBody(other *Response) bool {
-	switch {
-	case r.Size != other.Size:
-		return false
-	case r.short == other.short:
-		return bytes.Equal(r.body, other.body)
-	}
-	return r.sum() == other.sum()
-}
+func (r *Response) content() content { return content{r.Fields, r.Size, r.digest, r.whole} }
 
 // whole is the body without chunk framing.
 func (r *Response) whole() ([]byte, error) {

@@ -114,31 +114,19 @@ func (r *Result) read(from *wire.Response) error {
 	defer from.Close()
 	r.Kept, r.Response = &r.came.kept, &r.came.response
 	r.came.response = newResponse(from.Head, r.Kept)
+	digest := digests.Get().(*digest)
+	defer digests.Put(digest)
+	digest.Reset()
+	from.SetDecoded(digest.take)
 	r.Kept.begin(from.Head)
-	var err error
-	if hasShortBody(from.Head.Framing) {
-		err = r.Kept.body(from)
-		r.Response.short, r.Response.body = true, r.Kept.memory[r.Response.HeadSize:]
-	} else {
-		err = r.digested(from)
-	}
+	err := r.Kept.body(from)
 	r.Response.Size = from.BodySize()
+	digest.Sum(r.Response.digest[:0])
 	r.FirstByte = from.FirstByte.Sub(r.Time)
 	if errors.Is(err, io.EOF) {
 		r.Duration = from.LastByte().Sub(r.Time)
 		return nil
 	}
 	r.Duration = time.Since(r.Time)
-	return err
-}
-
-// digested takes a body in that is known by its digest.
-func (r *Result) digested(from *wire.Response) error {
-	digest := digests.Get().(*digest)
-	defer digests.Put(digest)
-	digest.Reset()
-	from.SetDecoded(digest.take)
-	err := r.Kept.body(from)
-	r.Response.body = digest.Sum(nil)
 	return err
 }
