@@ -268,3 +268,15 @@ func TestHosts(t *testing.T) {
 		}
 	}
 }
+
+func TestDamageOfHARIsToldInWordsOfHAR(t *testing.T) {
+	for entry, want := range map[string]string{
+		`5`:                        "it is of kind number, which is not HAR",
+		`{"request":{"url":true}}`: "request.url is of kind bool, which is not HAR",
+	} {
+		_, damage := readMost(t, strings.NewReader(`{"log":{"entries":[`+entry+`]}}`), 1<<20)
+		if len(damage) != 1 || damage[0].Err.Error() != want {
+			t.Errorf("%s: %v", entry, damage)
+		}
+	}
+}

@@ -2,6 +2,7 @@ package tape
 
 import (
 	"bufio"
+	"cmp"
 	stdjson "encoding/json"
 	"errors"
 	"fmt"
@@ -80,6 +81,14 @@ func (h *harReader) logMember(name string) error {
 	return h.passOver()
 }
 
+// unlikeHAR says without words of Go that a value is of another kind than HAR has there.
+func unlikeHAR(err error) error {
+	if other, ok := errors.AsType[*stdjson.UnmarshalTypeError](err); ok {
+		return fmt.Errorf("%s is of kind %s, which is not HAR", cmp.Or(other.Field, "it"), other.Value)
+	}
+	return err
+}
+
 // exchange reads one of the entries. What is wrong with it alone is told; an error is that of the file.
 func (h *harReader) exchange() error {
 	if _, err := h.next(); err != nil {
@@ -93,7 +102,7 @@ func (h *harReader) exchange() error {
 	h.number++
 	var x harExchange
 	if err == nil {
-		err = stdjson.Unmarshal(text, &x)
+		err = unlikeHAR(stdjson.Unmarshal(text, &x))
 	}
 	var recording *Recording
 	if err == nil {

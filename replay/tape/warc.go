@@ -86,7 +86,7 @@ const (
 
 // Why a WARC record can't be read.
 var (
-	errNoRecord = errors.New("no WARC record begins here")
+	errNoRecord = errors.New("no WARC record begins here: bytes are missing before it, or too many")
 	errHeadLong = errors.New("the head of the WARC record does not end")
 	errLength   = errors.New("the WARC record has no Content-Length")
 )
