@@ -12,8 +12,9 @@ import (
 	"github.com/hooktape/hooktape/store"
 )
 
-// What a target only promises is followed by a target of its own: its deliveries are the outcomes that are waited for,
-// and its attempts the questions. So they survive a restart, are tried again, listed, retried and dropped like others.
+// When a target only promises an outcome (202), a target of its own, the follower, asks for it: each of its deliveries is an
+// awaited outcome, and each attempt asks once. So questions survive a restart, and are listed, retried and dropped like
+// other deliveries.
 
 // followSuffix makes the name of a follower out of the name of its target. No configured name has a slash.
 const followSuffix = "/follow"
@@ -33,10 +34,10 @@ func newFollower(s config.Source, t config.Target) *aim {
 	return newAim(s, t)
 }
 
-// follows says whether the target asks what another one promised.
+// follows reports whether the target is a follower, which asks for what another target has promised.
 func (t *target) follows() bool { return strings.HasSuffix(t.key.name, followSuffix) }
 
-// promise is the delivery that waits for what a response promises; nil: it promises nothing.
+// promise is the follower's delivery for what a response promises; nil: it promises nothing.
 func (t *target) promise(s *sent, view *expr.View) *store.Delivery {
 	a, follow := t.agent, t.config().Follow
 	promised, err := s.attempt.Status == 202, error(nil)
@@ -59,7 +60,7 @@ func (t *target) promise(s *sent, view *expr.View) *store.Delivery {
 	}
 }
 
-// question is what asks for the outcome of a message: a GET on the target's host, whatever host the response names.
+// question is the request that asks for the outcome of a message: a GET to the target's host, whatever host the response names.
 func (a *Agent) question(to *aim, m message, s *sent) (*wire.Outgoing, error) {
 	var held holding
 	defer held.giveBack()
@@ -86,11 +87,11 @@ func (a *Agent) question(to *aim, m message, s *sent) (*wire.Outgoing, error) {
 		return nil, fmt.Errorf("follow: %w", err)
 	}
 	s.attempt.Edited, s.attempt.URL = true, to.URL.Scheme+"://"+to.URL.Host+target
-	s.body = a.store.Spool() // nothing, and not the body of the call
+	s.body = a.store.Spool() // empty: the call's body is not sent
 	return &wire.Outgoing{URL: to.URL, Head: head, Method: "GET", Timeouts: to.timeouts}, nil
 }
 
-// called is what expressions see of a message and of the last response that its target gave to it.
+// called is the view, for expressions, of a message and of its target's last response to it.
 func (a *Agent) called(to *aim, m message, held *holding) (*expr.View, error) {
 	attempts, err := a.store.Attempts(m.rec.ID)
 	if err != nil {
@@ -126,7 +127,7 @@ func whereToAsk(follow *config.Follow, view *expr.View) (string, error) {
 	return u.RequestURI(), nil
 }
 
-// hear finds out whether an answer tells the outcome.
+// hear finds out whether a follower's response tells the outcome.
 func (t *target) hear(s *sent, kept *store.Spool) {
 	if s.lost || s.attempt.Error != "" {
 		return
@@ -146,11 +147,11 @@ func (t *target) hear(s *sent, kept *store.Spool) {
 	}
 }
 
-// awaited is the record whose promised outcome the request tells, and the target that follows it; nil: there is none.
+// awaited is the record whose promised outcome this request tells, and its follower; nil: there is none.
 func (r *reception) awaited() (id store.ID, of *target) {
 	for _, t := range r.routes.Load().followed[r.src.Name] {
 		by := endedBy(t)
-		if by == nil { // the configuration was changed in this moment
+		if by == nil { // the configuration has just changed
 			continue
 		}
 		key, err := by.Key.String(r.view)
@@ -173,7 +174,7 @@ func endedBy(t *target) *config.EndedBy {
 	return nil
 }
 
-// endFollow notes that the outcome has come with the request, once that is on the tape.
+// endFollow ends the follower's delivery whose outcome this request tells, once the request is on the tape.
 func (r *reception) endFollow() {
 	if r.ended == nil {
 		return

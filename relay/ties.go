@@ -9,18 +9,18 @@ import (
 )
 
 const (
-	// tracesMax is how many traces of inbound records are remembered: apps call out within moments.
+	// tracesMax is how many traces of inbound records are remembered: apps make their calls within moments.
 	tracesMax = 16384
-	// tracesRead is how many of the newest records are looked through for what was remembered before the agent began.
+	// tracesRead is how many of the newest records are searched for traces after a start.
 	tracesRead = 4096
 )
 
-// ties knows which inbound records outbound calls may belong to. The zero value knows none.
+// ties finds the inbound record that an outbound call belongs to. The zero value knows none.
 type ties struct {
 	mu      sync.Mutex // guards what follows
 	byTrace map[string]store.ID
 	oldest  []string         // traces in the order in which they came
-	working map[store.ID]int // inbound records with attempts under way, and how many
+	working map[store.ID]int // how many attempts are under way for each inbound record
 	loading sync.Once
 }
 
@@ -44,7 +44,7 @@ func (t *ties) note(trace string, id store.ID) {
 	}
 }
 
-// begin notes that an inbound record is being worked on by an app, and end that it is no more.
+// begin notes that an app is working on an inbound record, and end that it no longer is.
 func (t *ties) begin(id store.ID) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -62,8 +62,8 @@ func (t *ties) end(id store.ID) {
 	}
 }
 
-// cause is the inbound record that an outbound call with a trace belongs to: the one with the same trace, but for a
-// suffix, or else the one that is being worked on, when there is only one. by says which; "": none is known.
+// cause is the inbound record that an outbound call with a trace belongs to: the one with the same trace, apart from a suffix;
+// or else, if an app is working on exactly one record, that one. by says which of the two; "": no record is known.
 func (t *ties) cause(id string) (cause store.ID, by store.CauseBy) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -105,14 +105,14 @@ func (a *Agent) loadTies() {
 	})
 }
 
-// noteTrace remembers the trace of an inbound request, under the id of the record that the app gets.
+// noteTrace remembers the trace of an inbound request, with the id of the record that the app works on.
 func (r *reception) noteTrace(id store.ID) {
 	if r.src != nil && r.src.Direction != config.Outbound && r.rec.Verdict == store.Accepted {
 		r.ties.note(r.rec.Trace, id)
 	}
 }
 
-// tie finds out which trace the request has, and which record an outbound call belongs to.
+// tie finds the trace of the request and, for an outbound call, the record that it belongs to.
 func (r *reception) tie() {
 	r.rec.Trace = trace.Of(r.x.Head.Fields)
 	if by := r.src.Trace; by != nil {
