@@ -1,9 +1,13 @@
 package replay
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"fmt"
+	"io"
+	"net"
+	"net/http"
 	"runtime/debug"
 	"sync"
 	"testing"
@@ -17,33 +21,68 @@ import (
 const replayPer = 200
 
 // BenchmarkReplay: a Run that has recorded requests read, rewritten for their target and sent as fast as possible, their
-// responses read and compared with those of then, against as many raw connections that write prebuilt bytes and read the
-// responses to their ends, which they look for in the Content-Length.
+// responses read and compared with those of then, against as many connections that write prebuilt bytes and read the
+// responses to their ends, in two ways.
 func BenchmarkReplay(b *testing.B) {
 	defer debug.SetGCPercent(debug.SetGCPercent(GCPercent)) // as the command has it
 	for _, senders := range []int{1, 16, 64} {
-		b.Run(fmt.Sprintf("senders=%d", senders), func(b *testing.B) {
-			peer, recorded := wiretest.Start(b), wiretest.Request()
-			raw := make([]*wiretest.Raw, senders)
-			for i := range raw {
-				raw[i] = peer.DialApp()
-			}
-			r := newBenchReplay(b, recorded, Aim{Route: wire.Route{URL: peer.App()}, Timeouts: wire.Timeouts{FirstByte: time.Minute}})
-			ours := func() time.Duration { return r.turn(senders) }
-			loop := func() time.Duration { return loopTurn(b, raw, recorded) }
-			wiretest.Compare(b, senders*replayPer, ours, loop)
-		})
+		for _, reference := range []struct {
+			name string
+			dial func(*testing.B, *wiretest.Peer) exchange
+		}{{"raw", dialRaw}, {"http", dialHTTP}} {
+			b.Run(fmt.Sprintf("senders=%d/reference=%s", senders, reference.name), func(b *testing.B) {
+				peer, recorded := wiretest.Start(b), wiretest.Request()
+				conns := make([]exchange, senders)
+				for i := range conns {
+					conns[i] = reference.dial(b, peer)
+				}
+				r := newBenchReplay(b, recorded, Aim{Route: wire.Route{URL: peer.App()}, Timeouts: wire.Timeouts{FirstByte: time.Minute}})
+				ours := func() time.Duration { return r.turn(senders) }
+				loop := func() time.Duration { return loopTurn(b, conns, recorded) }
+				wiretest.Compare(b, senders*replayPer, ours, loop)
+			})
+		}
+	}
+}
+
+// exchange sends a request over a connection of its own, and reads the response.
+type exchange func(request []byte) error
+
+// dialRaw parses nothing of the responses but their Content-Length.
+func dialRaw(_ *testing.B, peer *wiretest.Peer) exchange { return peer.DialApp().Exchange }
+
+// dialHTTP has net/http read the responses, as a client does that was written in an hour.
+func dialHTTP(b *testing.B, peer *wiretest.Peer) exchange {
+	conn, err := net.Dial("tcp", peer.App().Host)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { conn.Close() })
+	in := bufio.NewReader(conn)
+	return func(request []byte) error {
+		if _, err := conn.Write(request); err != nil {
+			return err
+		}
+		response, err := http.ReadResponse(in, nil)
+		if err != nil {
+			return err
+		}
+		defer response.Body.Close()
+		if _, err = io.Copy(io.Discard, response.Body); err == nil && response.StatusCode != http.StatusOK {
+			err = fmt.Errorf("status %d", response.StatusCode)
+		}
+		return err
 	}
 }
 
 // loopTurn lets all connections send, and says how long it took.
-func loopTurn(b *testing.B, raw []*wiretest.Raw, request []byte) time.Duration {
+func loopTurn(b *testing.B, conns []exchange, request []byte) time.Duration {
 	began := time.Now()
 	var all sync.WaitGroup
-	for _, r := range raw {
+	for _, exchange := range conns {
 		all.Go(func() {
 			for range replayPer {
-				if err := r.Exchange(request); err != nil {
+				if err := exchange(request); err != nil {
 					b.Error(err)
 					return
 				}
