@@ -12,12 +12,12 @@ const nameMax = 255
 // the deliveries for the next commit. It blocks while the queue is full.
 //
 // Render may set rec.Answer, which goes into the same transaction; others wait behind it, so it must be quick, and it
-// must not call the store. Nil renders nothing. Raw nil takes rec.Raw as it is, which must then be inline. The
-// deliveries get the record's id and source, and their defaults. When Append returns, nothing that was passed is read
-// any more, except that rec.Raw.Inline is the spool's until raw.Discard.
-//
-// The record is in every session that captures, unless it is imported, and in those that rec.Session names, which must
-// be there.
+// must not call the store. Nil renders nothing. With a nil raw, rec.Raw is taken as it is, and must be inline. The
+// deliveries get the record's id and source, and their defaults. When Append returns, all that was passed may be changed,
+// but for the names in rec.Session, which are read by the commit. rec.Raw.Inline is the spool's until raw.Discard.
+
+// The record joins every session that captures, unless it is imported, and those that rec.Session names, which must
+// exist.
 func (s *Store) Append(rec *Record, raw *Spool, deliveries []Delivery, render func(*Record)) *Commit {
 	return s.append(rec, raw, deliveries, render, nil)
 }
@@ -64,7 +64,7 @@ func (s *Store) append(rec *Record, raw *Spool, deliveries []Delivery, render fu
 	return c
 }
 
-// full says why no record is taken; nil when one is.
+// full is the reason why no records are taken now; nil: they are.
 func (s *Store) full() error {
 	switch {
 	case s.evictor.full.Load():
@@ -107,10 +107,10 @@ type appendChange struct {
 	source string
 	raw    taken
 	recordRow
-	sessions []string      // that it is put into, whether they capture or not
-	imported bool          // then it is put into no others
-	once     []*once       // nil: not asked
-	commit   *Commit       // that is told of the first
+	sessions []string      // the record joins these, whether they capture or not
+	imported bool          // it joins no others
+	once     []*once       // nil: it is a duplicate of nothing
+	commit   *Commit       // to be told the first, if it is a duplicate
 	instead  *bytes.Buffer // the value of the duplicate that the record turned out to be
 }
 
@@ -122,7 +122,7 @@ type recordRow struct {
 	deliveries []deliveryRow
 }
 
-// encode is done by the caller of Append, outside all locks.
+// encode makes the rows. It runs in the goroutine that called Append, outside all locks.
 func (c *appendChange) encode(rec *Record, deliveries []Delivery) error {
 	c.time, c.source, c.verdict = rec.Time.UnixMilli(), rec.Source, rec.Verdict
 	c.sessions, c.imported = rec.Session, rec.Via == ViaImport || rec.Origin != ""
@@ -177,7 +177,7 @@ func (c *appendChange) apply(t *txn) error {
 			if row, err = c.duplicate(first); err != nil {
 				return err
 			}
-			freeBuffer(c.instead) // the transaction was tried before
+			freeBuffer(c.instead) // of an earlier try
 			c.instead = row.value
 		}
 	}

@@ -14,17 +14,17 @@ import (
 	bolt "go.etcd.io/bbolt"
 )
 
-// A database that is damaged where every commit has to pass is no place for records. It gets another name, for Salvage,
-// and a new one takes its place. Damage elsewhere is an error of what is there only.
+// A database that is damaged where every commit has to pass can't take records. It is renamed, for Salvage, and a new one
+// takes its place. Damage elsewhere is an error only of the rows that it hits.
 
-// asideMark is between the name of a database and when it was set aside, which is a time of this form.
+// asideMark stands between the name of a database and the time when it was set aside, which is written as asideTime.
 const asideMark, asideTime = ".damaged-", "20060102T150405Z"
 
-// nextMark is behind the name of a database in that of the one that is to take its place, while that is made.
+// nextMark stands behind the name of a database that is being made to take the place of a damaged one.
 const nextMark = ".next"
 
-// damage is what was wrong with a file that could not be opened. Nor is it tried again for a while as long as it is the same:
-// what bbolt has mapped of it when it panics stays mapped. The zero value is none.
+// damage is why a file could not be opened. While the file stays the same it is rarely tried again: what bbolt has mapped
+// of it when it panics stays mapped. The zero value is none.
 type damage struct {
 	file  fs.FileInfo
 	cause error
@@ -34,7 +34,7 @@ type damage struct {
 // damageEvery is how often a damaged file that can't be set aside is tried again: the disk may have been the cause.
 const damageEvery = time.Minute
 
-// of is the cause if file has the damage, else nil.
+// of is the cause if file has the damage and need not be tried again yet, else nil.
 func (d *damage) of(file fs.FileInfo, now time.Time) error {
 	switch {
 	case d.file == nil || file == nil || !os.SameFile(d.file, file):
@@ -46,8 +46,8 @@ func (d *damage) of(file fs.FileInfo, now time.Time) error {
 	return nil
 }
 
-// setAside gives the database that could not be opened another name, and its own to a new one. before is the file that was
-// tried: another process may have done the same.
+// setAside renames the database that could not be opened, and gives its name to a new one. before is the file that was
+// tried, since another process may have replaced it meanwhile.
 func (s *Store) setAside(before fs.FileInfo, cause error) error {
 	aside, err := s.replace(before)
 	if err != nil { // the disk is full, perhaps: it is tried again
@@ -59,7 +59,7 @@ func (s *Store) setAside(before fs.FileInfo, cause error) error {
 	return s.keepName()
 }
 
-// keepName makes sure that the new tape still has its name after a power cut: what it gets would go with it.
+// keepName makes sure that the new tape has its name after a power cut too: all that is written into it hangs on that.
 func (s *Store) keepName() error {
 	if !s.renamed {
 		return nil
@@ -72,8 +72,8 @@ func (s *Store) keepName() error {
 // errReplaced says that another process was faster.
 var errReplaced = errors.New("another tape has taken its place meanwhile")
 
-// replace puts a new tape in the place of the damaged one when all that it takes over is in it, and on the disk: one of the two
-// is at the path at any instant, and whoever is killed before the end has it done by the next Open.
+// replace puts a new tape in the place of the damaged one, once all that it carries over is in it and on the disk. After a
+// kill half-way, the next Open does it again.
 func (s *Store) replace(damaged fs.FileInfo) (aside string, err error) {
 	release, err := hold(s.path)
 	if err != nil {
@@ -91,7 +91,7 @@ func (s *Store) replace(damaged fs.FileInfo) (aside string, err error) {
 	return s.nameAside(damaged, next)
 }
 
-// makeNext makes the tape that is to take the place of the damaged one. What is there was left by one who was killed.
+// makeNext makes the tape that is to take the place of the damaged one, and writes over what a killed process left there.
 func (s *Store) makeNext(next string) error {
 	f, err := os.OpenFile(next, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err == nil {
@@ -108,8 +108,8 @@ func (s *Store) makeNext(next string) error {
 	})
 }
 
-// nameAside gives the damaged tape another name beside its own, unless it has one since an earlier try, and then its own to the
-// next one. Where files can't have two names there is none at the path for a moment.
+// nameAside gives the damaged tape a second name, unless an earlier try did, and then its first name to the next tape: one
+// of the two is at the path at any instant. Where files can't have two names, there is none for a moment.
 func (s *Store) nameAside(damaged fs.FileInfo, next string) (aside string, err error) {
 	aside, has, err := s.asideName(damaged)
 	if err != nil {
@@ -130,7 +130,7 @@ func (s *Store) nameAside(damaged fs.FileInfo, next string) (aside string, err e
 	return aside, nil
 }
 
-// asideName is the name for the damaged tape, and whether it has it.
+// asideName is the name for the damaged tape, and whether the tape has it already.
 func (s *Store) asideName(damaged fs.FileInfo) (name string, has bool, err error) {
 	named, err := SetAside(s.path)
 	if err != nil {
@@ -184,7 +184,7 @@ func carryMeta(tx *bolt.Tx, damaged string) error {
 	return errors.Join(errs...)
 }
 
-// carryRow copies a row of one of those buckets.
+// carryRow copies a row of meta or the sources; of the sessions, one that captures.
 func carryRow(tx *bolt.Tx, bucket string, k, v []byte) error {
 	if bucket == string(bucketSessions) {
 		return carrySession(tx, k, v)
@@ -196,7 +196,7 @@ func carryRow(tx *bolt.Tx, bucket string, k, v []byte) error {
 	return b.Put(bytes.Clone(k), bytes.Clone(v))
 }
 
-// carrySession makes a session of another tape anew in this one, without its records, when it captures.
+// carrySession makes a session of another tape again in this one, empty, if it captures.
 func carrySession(tx *bolt.Tx, k, v []byte) error {
 	var f sessionFacts
 	if _, err := unpack(k, v, &f); err != nil || !f.capturing() {

@@ -10,7 +10,7 @@ import (
 // TargetName names a target: its source, and its own name there.
 type TargetName struct{ Source, Target string }
 
-// TargetsIn are the targets that have deliveries in a state other than Delivered, of which there is no index.
+// TargetsIn are the targets that have deliveries in a state. For Delivered, of which there is no index, there are none.
 func (s *Store) TargetsIn(state State) (names []TargetName, err error) {
 	prefix := []byte{stateCodes[state]}
 	err = s.view(func(tx *bolt.Tx) error {
@@ -28,7 +28,7 @@ func (s *Store) TargetsIn(state State) (names []TargetName, err error) {
 	return names, err
 }
 
-// PendingCount is how many deliveries wait for a target. It reads no file.
+// PendingCount is how many deliveries wait for a target. It does not read the file.
 func (s *Store) PendingCount(source, target string) int {
 	key := appendTargetKey(make([]byte, 0, 64), source, target)
 	s.countMu.Lock()
@@ -36,7 +36,9 @@ func (s *Store) PendingCount(source, target string) int {
 	return s.pending[string(key)]
 }
 
-// DueAfter returns up to limit deliveries that Ready would return at a time after at only, the last due first.
+// DueAfter returns up to limit deliveries that Ready does not return before some time after at, those due last first. Those
+// that are damaged are left out.
+
 func (s *Store) DueAfter(source, target string, at time.Time, limit int) (late []Delivery, err error) {
 	prefix := appendTargetKey(nil, source, target)
 	low := readyKey(nil, &Delivery{Source: source, Target: target, Due: at.Add(1)})

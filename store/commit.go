@@ -19,19 +19,19 @@ type change interface {
 	release(err error)
 }
 
-// refusal is the error of a change that can't be applied to what is there.
+// refusal is the error of a change that does not fit what is on the tape.
 type refusal struct{ error }
 
 func (r *refusal) Unwrap() error { return r.error }
 
 func refuse(format string, args ...any) error { return &refusal{fmt.Errorf(format, args...)} }
 
-// maxFailures is how many commits of a failed group's changes, each alone, may fail before the disk is believed to be the
-// cause.
+// maxFailures is how many changes of a failed group, committed one by one, may fail in a row before the disk is taken
+// for the cause.
 const maxFailures = 2
 
-// unfitError is the error of a change that could not be applied, which says nothing about the disk: a row that it is
-// about is damaged, for example.
+// unfitError is the error of a change that could not be applied for a reason other than the disk: a row that it needs is
+// damaged, for example.
 type unfitError struct{ error }
 
 func (e *unfitError) Unwrap() error { return e.error }
@@ -61,22 +61,22 @@ func (s *Store) run() {
 	}
 }
 
-// writeAhead prepares the file for more commits like the last one, once the senders of that know of it.
+// writeAhead prepares the file for more commits like the last one. It runs when those who waited for that one are told.
 func (s *Store) writeAhead() {
 	top := s.evictor.used.Load() + s.evictor.free.Load()
 	grown := top - s.top
 	s.top = top
 	if grown > 0 && grown <= aheadMost && s.file != nil && !s.options.NoSync && !s.short.Load() {
-		s.file.writeAhead(s.file.top()) // not of the last commit that was looked at: one that seemed to fail may be there
+		s.file.writeAhead(s.file.top()) // read anew: a commit that seemed to fail may have reached the file since
 	}
 }
 
-// commitGroup writes the changes of a group and finishes each Commit of it, in order. It returns the group, with the late
-// ones that turned out to be needed.
+// commitGroup writes the changes of a group and finishes each Commit of it, in order. It returns the group, together with
+// the late changes that turned out to be needed.
 func (s *Store) commitGroup(group []*Commit) []*Commit {
 	err := s.transact(group)
 	late := errors.Is(err, errLate)
-	if late || err != nil && len(group) > 1 { // alone, one of them may need what the group had overtaken
+	if late || err != nil && len(group) > 1 { // committed alone, one may need a late change that the group had overtaken
 		group = s.queue.withLate(group)
 	}
 	if late {
@@ -93,7 +93,7 @@ func (s *Store) commitGroup(group []*Commit) []*Commit {
 }
 
 // commitAlone gives each change of a failed group a transaction of its own, so that one that can't be written fails
-// alone. When failure follows failure, the rest is not tried.
+// alone. After maxFailures in a row the rest is not tried.
 func (s *Store) commitAlone(group []*Commit) {
 	failures := 0
 	var last error
@@ -124,7 +124,7 @@ func firstError(errs ...error) error {
 }
 
 // transact writes the changes of group in one transaction. A refused change has its own error in c.err; an error
-// that is returned is that of all.
+// that is returned is that of the whole group.
 func (s *Store) transact(group []*Commit) error {
 	changes := 0
 	for _, c := range group {
@@ -160,14 +160,14 @@ func (s *Store) transact(group []*Commit) error {
 	if t.applied || t.Tx == nil || panicked(err) {
 		err = s.heal(txid, err)
 	}
-	if err == nil { // it is there after all; what adopt would take over was read from the file
+	if err == nil { // the commit is in the file after all, from which heal has read what adopt would take over
 		s.landed(&t, group, changes, time.Since(began))
 		return nil
 	}
 	if t.applied && s.file != nil {
 		err = s.file.whyNotLarger(err)
 	}
-	if s.aside.Load() == aside { // else it was not in the file that is open now
+	if s.aside.Load() == aside { // else the file that failed is set aside already
 		s.spoil(group, err)
 	}
 	if s.aside.Load() > aside && s.file != nil {
@@ -179,19 +179,19 @@ func (s *Store) transact(group []*Commit) error {
 	return s.countFailure(err)
 }
 
-// valuesRoom is how many bytes of values without raw bytes most groups have at most.
+// valuesRoom is enough, in bytes, for the values without raw bytes of most groups.
 const valuesRoom = 32 << 10
 
-// reuse is a slice as long as none, which keeps nothing alive.
+// reuse is s emptied for the next use, so that it keeps nothing alive.
 func reuse[T any](s []T) []T {
 	clear(s)
 	return s[:0]
 }
 
-// heal opens the database again after a commit failed. When the disk has the commit nevertheless, only its last sync
-// can have failed: another commit that succeeds makes it durable, and then it has not failed. A database that takes the
-// place of one that was set aside, moved or removed has none of it, whatever the number of its last transaction is; nor has
-// any what was not even begun, whose number is 0.
+// heal opens the database again after transaction txid failed with cause. When the file has it nevertheless, only its last
+// sync can have failed: another commit that succeeds makes it durable, and heal returns nil. A new database, in the place
+// of one that was set aside, moved or removed, does not have it, whatever number its own last transaction has; and with
+// txid 0 there was none to have.
 func (s *Store) heal(txid int, cause error) error {
 	aside, failed := s.aside.Load(), s.file.info
 	if err := s.reopen(); err != nil {
@@ -225,7 +225,7 @@ func (s *Store) adopt(t *txn) {
 	}
 }
 
-// landed tells everybody of a transaction that is on the disk.
+// landed tells all who have to know that a transaction is on the disk.
 func (s *Store) landed(t *txn, group []*Commit, changes int, took time.Duration) {
 	s.spoiled = 0
 	s.count(changes)
@@ -255,7 +255,7 @@ func (s *Store) countFailure(err error) error {
 	s.countMu.Lock()
 	s.tally.failures++
 	s.tally.failing++
-	known := unfit(err) || s.short.Load() && diskFull(err) // whoever made the change is told, or everybody was
+	known := unfit(err) || s.short.Load() && diskFull(err) // its caller is told, or the log has it already
 	tell := !s.tally.told && !known
 	s.tally.told = s.tally.told || tell
 	s.countMu.Unlock()
@@ -268,27 +268,27 @@ func (s *Store) countFailure(err error) error {
 // txn is the transaction of a group, and what must be counted once it is committed.
 type txn struct {
 	*bolt.Tx
-	cursors            map[string]*bolt.Cursor // of seek, by bucket
+	cursors            map[string]*bolt.Cursor // those that seek has opened, by bucket
 	key                []byte                  // scratch: bbolt copies keys
 	values             []byte                  // room for values: bbolt keeps what it is given until the transaction ends
 	pending            map[string]int          // change of deliveries in state Pending, by target key
 	counts             counts                  // change of what is on the tape
 	skew               skew
 	skewed             bool
-	settled            []Delivery // that came to a state other than Pending
-	passed             []unreadable
-	short              bool // no records can be taken: the disk is full
-	gone               bool // the same: the file is not at its path
+	settled            []Delivery   // that came to a state other than Pending
+	passed             []unreadable // deliveries that were passed over
+	short              bool         // no records can be taken: the disk is full
+	gone               bool         // the same: the file is not at its path
 	roster             roster
 	sessions           map[uint32]sessionCount // change of what is in each session
 	pins               int64                   // change of what all records in sessions weigh
 	pinMax             int64                   // how many bytes of the file they may take; 0: any
 	used               int64                   // bytes of the file that are taken
-	pinFull, pinLooked bool                    // they take all that; that is known
+	pinFull, pinLooked bool                    // they have reached pinMax; that was looked at
 	ended              []string                // sessions whose capturing ended for want of room
 	now                func() time.Time
 
-	applied bool // all is written that should be; what fails now is the commit
+	applied bool // all changes are written: what fails from here on is the commit
 }
 
 func (t *txn) applyAll(group []*Commit) error {
@@ -357,7 +357,7 @@ func (t *txn) keep(v []byte) []byte {
 	if len(v) > valuesRoom/8 {
 		return bytes.Clone(v)
 	}
-	if cap(t.values)-len(t.values) < len(v) { // what is in the old room stays there
+	if cap(t.values)-len(t.values) < len(v) { // values in the old room stay valid
 		t.values = make([]byte, 0, valuesRoom)
 	}
 	at := len(t.values)

@@ -14,8 +14,8 @@ const (
 	groupCount = 4096
 	// valueMax bounds one value.
 	valueMax = 1 << 20
-	// A late change waits for others to be written with: for lateMin at least and lateMax at most, unless lateCount have come.
-	// In between it goes with the next group but makes none of its own: who comes during that would wait for its end.
+	// A late change waits for others to be written with, lateMin at least and lateMax at most, or until there are lateCount.
+	// In between it joins the next group but starts none: a change that came during that commit would wait for its end.
 	lateMin   = 5 * time.Millisecond
 	lateMax   = 20 * time.Millisecond
 	lateCount = 512
@@ -26,7 +26,7 @@ type order int
 
 const (
 	inTurn order = iota // behind all that entered before it
-	ahead               // the same, but the late ones need not be written yet: it is nothing to them
+	ahead               // the same, but it may overtake late ones: it has nothing to do with them
 	late                // behind all that entered before it; up to lateMax later, unless somebody waits for it
 )
 
@@ -37,7 +37,7 @@ type Commit struct {
 	order  order
 	queue  *queue // nil: it never came into one
 	filled bool
-	whole  bool   // its group has all that entered before it; the committer's
+	whole  bool   // no late change from before it is missing in its group. Committer only
 	change change // nil: nothing to write, only its place in the queue counts
 	first  ID     // the record that this one repeats; zero: none
 	stale  bool   // a delivery was not in the state that it was to be changed from
@@ -69,7 +69,7 @@ func failed(err error) *Commit { return &Commit{err: err} }
 
 // queue keeps the changes in the order in which they were given their ids, and gives them to the committer in groups.
 // Late ones, which nobody waits for, stay in line while others are taken: many of them together write each page once,
-// and those that somebody waits for are on the disk sooner.
+// and the others are on the disk sooner.
 type queue struct {
 	now func() time.Time
 	max int
@@ -79,11 +79,11 @@ type queue struct {
 	more   sync.Cond   // there may be something to take, or the queue was closed
 	line   []*Commit   // those not taken, in order
 	late   int         // how many of them are late
-	join   bool        // the late ones are to be taken with the next that is not
-	flush  bool        // the late ones are to be taken, too
-	expiry *time.Timer // joins, and then flushes them; nil before there was one
-	bytes  int         // of those not released
-	last   ID          // given
+	join   bool        // the late ones are to be taken with the next that is not late
+	flush  bool        // the late ones are to be taken at once
+	expiry *time.Timer // sets join, and then flush; nil before the first late one
+	bytes  int         // of all that is not released
+	last   ID          // the last id given
 	closed error       // what enter returns once the queue is closed
 	group  []*Commit   // taken; the committer's until it takes again
 }
@@ -98,7 +98,7 @@ func newQueue(max int, last ID, now func() time.Time) *queue {
 // behind it waits. The change is written in its turn.
 func (q *queue) enter(size int) (*Commit, error) { return q.enterAs(inTurn, size) }
 
-// enterAs is enter, for a change that another order is enough for.
+// enterAs is enter for a change that may be written in another order.
 func (q *queue) enterAs(o order, size int) (*Commit, error) {
 	c := &Commit{size: size, order: o, queue: q}
 	c.done.Add(1)
@@ -172,14 +172,14 @@ func (q *queue) newID() ID {
 	return q.last
 }
 
-// fill says what the place is for, and how many bytes it really keeps. With an error, or a nil change, it only
-// passes through.
+// fill puts a change into its place, and says how many bytes it really keeps. With an error, or a nil change, the place
+// only passes through the queue.
 func (q *queue) fill(c *Commit, ch change, size int, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.bytes += size - c.size
 	c.change, c.size, c.err, c.filled = ch, size, err, true
-	if c.order != late || q.flush || q.line[len(q.line)-1] != c { // those behind a late one may have waited for it
+	if c.order != late || q.flush || q.line[len(q.line)-1] != c { // those behind a late one may wait for it to be filled
 		q.more.Signal()
 	}
 }
@@ -216,7 +216,7 @@ func (q *queue) take() []*Commit {
 	return q.group
 }
 
-// withLate adds to a group that was taken the late changes that it had overtaken.
+// withLate is a group that was taken, together with the late changes that it had overtaken.
 func (q *queue) withLate(group []*Commit) []*Commit {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -260,7 +260,7 @@ func (q *queue) head() (n int, all bool) {
 	return n, all
 }
 
-// gather lets those run who were woken by the last commit and are about to enter, for as long as more of them come:
+// gather lets goroutines run that the last commit woke and that are about to enter, for as long as more of them come:
 // one fsync serves them all. A lone writer is not delayed by it.
 func (q *queue) gather() {
 	for before := -1; before < len(q.line) && q.bytes < groupMax; {
@@ -283,7 +283,7 @@ func (q *queue) release(group []*Commit) {
 	q.room.Broadcast()
 }
 
-// close lets nobody in any more, with err for those who try. What is in line is still taken.
+// close makes enter fail with err from now on. What is in line is still taken.
 func (q *queue) close(err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -297,7 +297,7 @@ func (q *queue) close(err error) {
 	q.more.Signal()
 }
 
-// load tells how much waits.
+// load is how many changes are in line, and the bytes of all that is not released.
 func (q *queue) load() (changes, bytes int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -7,12 +7,12 @@
 //	  → fill                render the answer, encode, checksum: outside the mutex, side by side
 //	  → commit              the committer takes all that is filled, in order, up to 4 MiB: one
 //	                        transaction with its fsync, and tells every Commit of it
-//	                        what nobody waits for is left for some milliseconds, to be written together
+//	                        changes that nobody waits for are held back some milliseconds, to be written together
 //
 // Refused requests and handshakes that come too fast for a record each are rolled up: one record counts many of them
 // (see Record).
 //
-// What Commit.Wait has returned nil for is on the disk and survives a kill at any instant and a power cut. Reads
+// Once Commit.Wait has returned nil, the change is on the disk and survives a kill at any instant and a power cut. Reads
 // run beside the committer in short read transactions and see what is committed; Sync waits for what is queued.
 // All bytes and strings that the store returns are the caller's own.
 package store
@@ -36,7 +36,7 @@ type Options struct {
 	ReadOnly bool
 	// Timeout bounds the wait for another process to let go of the file. Zero means 100 ms.
 	Timeout time.Duration
-	// Log hears of what an operator should know: a lower-case phrase, then key-value pairs. Nil drops it.
+	// Log is told what an operator should know: a lower-case phrase, then key-value pairs. Nil drops it.
 	Log func(msg string, keyvals ...any)
 	// Now tells the time for ids. Nil means time.Now.
 	Now func() time.Time
@@ -45,16 +45,16 @@ type Options struct {
 	// Reserve is how many bytes of the disk are held back in PATH.reserve, so that outcomes and deletions can still be
 	// written when it is full. Zero holds nothing back.
 	Reserve int64
-	// SetAside gives a damaged database another name, PATH.damaged-TIME, and goes on with a new one, when it is found at
-	// Open or when records can't be appended any more. Without it, such errors wrap ErrDamaged.
+	// SetAside renames a damaged database to PATH.damaged-TIME and goes on with a new one, when Open finds the damage or
+	// when records can't be appended any more. Without it, such errors wrap ErrDamaged.
 	SetAside bool
-	// NoSync skips every fsync: what was committed survives a kill, but no power cut. For tests only.
+	// NoSync skips every fsync: what was committed survives a kill, but not a power cut. For tests only.
 	NoSync bool
 }
 
 const (
 	defaultTimeout = 100 * time.Millisecond
-	// queueMax bounds the bytes that wait for the committer. Four groups: one on its way, and enough behind it to
+	// queueMax bounds the bytes that wait for the committer. Four groups: one being written, and enough behind it to
 	// keep the disk busy.
 	queueMax = 4 * groupMax
 )
@@ -63,7 +63,7 @@ const (
 type Store struct {
 	path    string
 	options Options
-	newest  time.Time // of the records when it was opened
+	newest  time.Time // when the newest record came, as of Open
 	queue   *queue
 	joined  chan struct{} // closed when the committer has returned
 
@@ -71,7 +71,7 @@ type Store struct {
 	// error or closed. The committer reads file without it: nobody else changes it before the committer is gone.
 	fileMu sync.RWMutex
 	file   *file
-	opened fs.FileInfo // the last file that was one of ours
+	opened fs.FileInfo // the file that was last opened as a tape
 	closed error       // why file is nil
 
 	observer atomic.Pointer[Observer] // nil: nobody
@@ -86,24 +86,26 @@ type Store struct {
 	evictor *evictor
 
 	short    atomic.Bool  // the disk is full: no records are taken
-	capped   atomic.Bool  // and not for want of room on it: the file may not grow
+	capped   atomic.Bool  // the same, because the file may not grow, whatever room the disk has
 	gone     atomic.Bool  // the file is not at its path: no records are taken
 	backupMu sync.Mutex   // held while a backup is made
 	sweepMu  sync.Mutex   // held while deleted sessions are swept
 	aside    atomic.Int64 // damaged databases that were set aside
-	settled  []Delivery   // room for those of a transaction. Committer only
-	values   []byte       // the same
+	settled  []Delivery   // reused by each transaction for txn.settled. Committer only
+	values   []byte       // reused by each transaction for txn.values. Committer only
 	top      int64        // where the pages that bbolt uses end, as of the last commit. Committer only
-	spoiled  int          // appends in a row that bbolt could not make, though it had just opened the file. Committer only
-	damage   damage       // that was found last. Committer only
-	renamed  bool         // a new tape took the place of a damaged one, and a power cut may undo that. Committer only
-	reopened atomic.Int64 // times that the file was or is about to be closed: a backup must not hold that up
+	spoiled  int          // appends in a row that failed inside bbolt, each in a file just opened. Committer only
+	damage   damage       // what was found last. Committer only
+	renamed  bool         // a new tape took the place of a damaged one, and a power cut may still undo that. Committer only
+	reopened atomic.Int64 // times that the file was closed, or is about to be: a running backup gives way to that
 }
 
-// Open opens the database at path, and makes it when there is none. It never waits longer than the timeout: a
-// database that another process has open is a *LockedError, one of a later format a *NewerError, one that can't be
-// read wraps ErrDamaged, what is none of ours ErrNoTape, and one to be read that is not there wraps fs.ErrNotExist. One of an earlier format is
-// migrated, and kept beside as it was; to be read only it is an *OlderError. Pieces whose record never came are swept.
+// Open opens the database at path, and makes it when there is none. Pieces whose record never came are swept. A database
+// of an earlier format is migrated, and a copy of it as it was is kept beside it.
+//
+// The error is a *LockedError when another process still has the database open after the timeout, a *NewerError when its
+// format is a later one, and with ReadOnly an *OlderError when it is an earlier one. It wraps ErrDamaged when the database
+// can't be read, ErrNoTape when the file is something else, and with ReadOnly fs.ErrNotExist when there is none.
 func Open(path string, o Options) (*Store, error) {
 	if o.Timeout <= 0 {
 		o.Timeout = defaultTimeout
@@ -118,7 +120,7 @@ func Open(path string, o Options) (*Store, error) {
 	s.evictor = newEvictor(o.Retention)
 	last, err := s.begin()
 	if at, ok := err.(*fs.PathError); ok && at.Path == path {
-		err = at.Err // it is named once
+		err = at.Err // the path is named below
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", path, err)
@@ -138,8 +140,9 @@ func Open(path string, o Options) (*Store, error) {
 	return s, nil
 }
 
-// begin is what is done once and not again after an error: make a database where there is none, and delete the pieces
-// whose record never came. Later on, a database that is not there is missing, and such pieces belong to spools.
+// begin loads the file, after what only Open does: it makes a database where there is none, and deletes pieces whose
+// record never came. When the file is opened again after an error, a missing database stays missing, and such pieces
+// belong to spools.
 func (s *Store) begin() (last ID, err error) {
 	if s.options.ReadOnly {
 		return s.load()
@@ -150,9 +153,9 @@ func (s *Store) begin() (last ID, err error) {
 	if last, err = s.load(); err != nil {
 		return ID{}, err
 	}
-	_ = os.Remove(s.path + nextMark) // left by one who was killed: whoever makes one has the lock that is ours now
+	_ = os.Remove(s.path + nextMark) // left by a process that was killed: it is made under the lock that we have now
 	swept, err := s.file.sweep()
-	if diskFull(err) { // then pieces that nobody reads are the least trouble
+	if diskFull(err) { // pieces that nobody reads can wait
 		s.runShort(err)
 		err = nil
 	}
@@ -175,7 +178,7 @@ func (s *Store) load() (last ID, err error) {
 	if cause == nil {
 		last, err = s.loadFile()
 		if errors.Is(err, ErrNoTape) && statErr == nil && s.opened != nil && os.SameFile(before, s.opened) {
-			err = fmt.Errorf("%w: what was a tape is %w", ErrDamaged, err) // it was cut, and written ahead of
+			err = fmt.Errorf("%w: what was a tape is %w", ErrDamaged, err) // truncated, and then filled by writeAhead
 		}
 		if statErr != nil || !errors.Is(err, ErrDamaged) {
 			return last, err

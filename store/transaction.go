@@ -9,19 +9,19 @@ import (
 	bolt "go.etcd.io/bbolt"
 )
 
-// A file can be cut beneath us, or its disk fail, at any instant, and then bbolt panics wherever it looks at mapped memory.
-// Where it does so with its own locks held, they are lost: each reader begins under bbolt's metalock, which the end of a
-// reader and the commit of a writer take too. Nobody may wait for those then. The file is left as it is, mapped and never
-// closed by bbolt, and what is still caught in bbolt is left behind.
+// At any instant the file may be truncated by somebody else, or its disk fail, and then bbolt panics wherever it looks at
+// mapped memory. Locks that it holds at that moment are never released: each reader begins under bbolt's metalock, which
+// the end of a reader and the commit of a writer take too. From then on nobody may wait for them. The file stays mapped,
+// is never closed through bbolt, and goroutines that are stuck in bbolt are left behind.
 
 // errLost says that bbolt's locks were lost.
 var errLost = fmt.Errorf("%w: it can't be read where each transaction begins", ErrDamaged)
 
 // lostWait is how long a commit that was under way when bbolt's locks were lost has to end by itself. One that takes longer
-// waits for them, or for the disk, and has read all that it was given.
+// is waiting for them, or for the disk, and no longer reads the values that it was given.
 const lostWait = 250 * time.Millisecond
 
-// locks is about bbolt's locks of one file. Its zero value is not ready: see newLocks.
+// locks knows whether bbolt's locks of one file are lost. Its zero value is not ready: see newLocks.
 type locks struct {
 	begins sync.Mutex    // held while a transaction begins, and mostly while a reader ends
 	lost   chan struct{} // closed when they are lost
@@ -76,7 +76,8 @@ func (f *file) update(fn func(*bolt.Tx) error) (txid int, err error) {
 	return txid, err
 }
 
-// hasAll makes sure that the file was not cut: what is written behind a gap would be acknowledged, and set aside with it later.
+// hasAll makes sure that the file was not truncated: what is written behind a gap would be acknowledged, and be gone from
+// the tape as soon as the file is set aside.
 func (f *file) hasAll(tx *bolt.Tx) error {
 	info, err := f.os.Stat()
 	if err != nil {
@@ -88,7 +89,7 @@ func (f *file) hasAll(tx *bolt.Tx) error {
 	return nil
 }
 
-// begin begins a transaction. Where bbolt panics it keeps its locks.
+// begin begins a transaction. When bbolt panics in there, its locks are lost.
 func (f *file) begin(writable bool) (tx *bolt.Tx, err error) {
 	f.begins.Lock()
 	defer f.begins.Unlock()
@@ -103,8 +104,8 @@ func (f *file) begin(writable bool) (tx *bolt.Tx, err error) {
 	return f.db.Begin(writable)
 }
 
-// end ends a read transaction. It does not wait for one that begins: that may wait, with a writer that maps the file anew,
-// for this one.
+// end ends a read transaction. It does not wait for one that is about to begin: that one may be waiting for a writer that
+// maps the file anew, which in turn waits for this reader.
 func (f *file) end(tx *bolt.Tx) {
 	if !f.begins.TryLock() {
 		_ = f.unlessLost(tx.Rollback, 0)
@@ -116,7 +117,7 @@ func (f *file) end(tx *bolt.Tx) {
 	}
 }
 
-// unlessLost runs fn, which waits for bbolt's locks, and leaves it behind some time after they are lost.
+// unlessLost runs fn, which takes bbolt's locks. When they are lost, it waits a little longer and then leaves fn behind.
 func (f *file) unlessLost(fn func() error, wait time.Duration) error {
 	done := make(chan error, 1)
 	go func() { done <- guard(fn) }()
