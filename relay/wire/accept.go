@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// backOff is the pause after an accept that failed: 5 ms, doubled each time up to
-// a second, as net/http has it.
+// backOff is the pause after a failed accept: 5 ms, doubled each time up to a
+// second, as in net/http.
 type backOff time.Duration
 
 const (
@@ -27,9 +27,9 @@ func (b *backOff) wait(stop <-chan struct{}) {
 	}
 }
 
-// isTransient says whether a listener may accept again after that error. All
-// that the operating system says of one connection or of a shortage passes; what
-// it says of the listener's own socket does not, nor does the end of a tunnel.
+// isTransient says whether a listener may accept again after that error. What the
+// operating system reports about one connection, or about a shortage, passes; an
+// error of the listening socket itself does not, nor does the end of a tunnel.
 func isTransient(err error) bool {
 	if errors.Is(err, net.ErrClosed) {
 		return false

@@ -7,13 +7,13 @@ import (
 	"time"
 )
 
-// An Answer is a response of hooktape's own.
+// An Answer is a response that hooktape itself makes.
 type Answer struct {
 	Status int
-	// Fields are written as they are, but for Connection, Content-Length and
-	// Transfer-Encoding, which are the message's own business: they are left out.
-	// A field that could break the message is left out (its name) or gets spaces
-	// for control characters (its value), since values may come from a record.
+	// Fields are written as they are, except Connection, Content-Length and
+	// Transfer-Encoding: the message itself decides those. Values may come from a
+	// record, so a field whose name could break the message is left out, and
+	// control characters in a value become spaces.
 	Fields   Fields
 	Body     []byte
 	HeadOnly bool      // the request was HEAD: the body is counted, not sent
@@ -22,7 +22,7 @@ type Answer struct {
 	Date     time.Time // zero, or with a Date in Fields: no Date field
 }
 
-// usualHead is more bytes than most heads of our answers have.
+// usualHead is larger than most heads of our answers.
 const usualHead = 256
 
 // AppendResponse appends the answer to dst, head and body, ready for one write.
@@ -74,9 +74,9 @@ func appendFields(dst []byte, fields Fields) []byte {
 	return dst
 }
 
-// connectionField returns the Connection field that a response needs, or "":
-// only between two parties of HTTP/1.1 does a connection live on by default
-// (RFC 9112, section 9.3).
+// connectionField returns the Connection field that a response needs, or "". A
+// connection lives on by default only where both sides speak HTTP/1.1 (RFC 9112,
+// section 9.3).
 func connectionField(response, request string, keepAlive bool) string {
 	persists := response != "HTTP/1.0" && request != "HTTP/1.0"
 	switch {

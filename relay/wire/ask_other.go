@@ -4,7 +4,7 @@ package wire
 
 import "net"
 
-// asking is for systems whose sockets can be tried without waiting.
+// asking is only for systems where a socket can be tried without waiting.
 type asking struct {
 	left         []byte
 	n            int

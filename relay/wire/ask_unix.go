@@ -10,29 +10,29 @@ import (
 	"syscall"
 )
 
-// asking writes a request on a socket and reads the first bytes that come back,
-// in one go. Before it writes it looks whether anything is there already: that
-// would be the answer to no request. The look costs nothing, since the read
-// behind the write, which nearly always finds nothing yet, falls away: asking is
-// told when something comes from then on (see syscall.RawConn). It is not told
-// of what was there before, so where nobody has looked it reads at once.
+// asking writes a request to a socket and reads the first bytes that come back, in
+// one go. Before it writes, it may look whether anything has arrived already: that
+// would answer no request. The look costs nothing, because it replaces the read
+// after the write, which nearly always finds nothing yet: from the look on, asking
+// is told of whatever arrives (see syscall.RawConn). It is not told of what arrived
+// earlier, so without a look it reads right after writing.
 type asking struct {
 	raw  syscall.RawConn
 	step func(fd uintptr) bool // turn, made once
 
 	out   *Outgoing // what is written, all of which is in memory
 	in    []byte    // what is read into
-	look  bool      // before writing
+	look  bool      // whether to look before writing
 	begun bool
 
-	stale bool   // something was there already: nothing was written
+	stale bool   // something had arrived already: nothing was written
 	left  []byte // what the socket did not take at once
 	n     int    // bytes read
 	err   error
-	wrote bool // err is not that of writing
+	wrote bool // all was written: err, if any, comes from reading
 }
 
-// newAsking returns nil for what is no socket.
+// newAsking returns nil if c is not a socket.
 func newAsking(c net.Conn) *asking {
 	sc, ok := c.(syscall.Conn)
 	if !ok {
@@ -51,14 +51,14 @@ func (a *asking) begin(out *Outgoing, in []byte, look bool) {
 	*a = asking{raw: a.raw, step: a.step, out: out, in: in, look: look}
 }
 
-// end keeps nothing of what was asked.
+// end lets go of the request and of the buffer.
 func (a *asking) end() { a.begin(nil, nil, false) }
 
-// wait takes turns until something came, the socket takes no more, or the
-// deadline for reads strikes: then it may be called again.
+// wait takes turns until something came, the socket takes no more, or the read
+// deadline strikes; after that it may be called again.
 func (a *asking) wait() error { return a.raw.Read(a.step) }
 
-// turn is called when the socket can be tried, and says whether that was enough.
+// turn is called when the socket can be tried, and says whether wait is done.
 func (a *asking) turn(fd uintptr) bool {
 	if !a.begun {
 		if a.begun = true; a.look && !nothing(int(fd)) {
@@ -87,8 +87,8 @@ func (a *asking) turn(fd uintptr) bool {
 	return true
 }
 
-// write writes as much as the socket takes at once. The memory for that is given back before the response is waited for:
-// the next request, on whichever connection, finds it in the processor's cache.
+// write writes as much as the socket takes at once. It gives its memory back before the response is waited for: the next
+// request, on whichever connection, then finds that memory in the processor's cache.
 func (a *asking) write(fd int) {
 	if a.out.known() <= smallBuffer {
 		small := smallBuffers.Get().(*[smallBuffer]byte)
@@ -118,8 +118,8 @@ func (a *asking) writeAll(fd int, b []byte) {
 	a.wrote = true
 }
 
-// nothing looks at a socket without reading from it: nothing there, not even an
-// end, is what an idle connection should have.
+// nothing says, without reading from it, that a socket has nothing to read, not
+// even an end: as it should be on an idle connection.
 func nothing(fd int) bool {
 	var b [1]byte
 	_, _, err := syscall.Recvfrom(fd, b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)

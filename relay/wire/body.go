@@ -10,9 +10,9 @@ type BodyReader struct {
 	n      int    // decoded bytes in it
 }
 
-// NewBodyReader returns a reader of the decoded body. The reader of the wire
-// bytes must end where the body does: a chunked body is decoded in the buffer
-// that is given to Read, so more than the body may be asked for.
+// NewBodyReader returns a reader of the decoded body. wire must end where the body
+// does: a chunked body is decoded in the buffer given to Read, so more than the
+// body may be read from wire.
 func NewBodyReader(f Framing, wire io.Reader) *BodyReader {
 	r := &BodyReader{wire: wire}
 	r.framer.Reset(f)
@@ -22,7 +22,7 @@ func NewBodyReader(f Framing, wire io.Reader) *BodyReader {
 	return r
 }
 
-// keep moves decoded bytes forward over the framing they were read with.
+// keep moves decoded bytes forward, over the framing that came with them.
 func (r *BodyReader) keep(p []byte) { r.n += copy(r.into[r.n:], p) }
 
 // Read implements io.Reader. The error is io.ErrUnexpectedEOF when the body is
@@ -79,8 +79,8 @@ func (r *BodyReader) Trailers() Fields { return r.framer.Trailers() }
 
 // DecodeBody decodes a body that is in memory. A body that is not chunked is
 // returned as it is, not copied. With io.ErrUnexpectedEOF (cut short) or a
-// *SyntaxError (framing wrong, or bytes behind the end) comes what was decoded
-// before.
+// *SyntaxError (framing wrong, or bytes after the end) it returns what was decoded
+// up to there.
 func DecodeBody(f Framing, wire []byte) (body []byte, trailers Fields, err error) {
 	framer := NewFramer(f)
 	if f.Chunked {

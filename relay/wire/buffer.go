@@ -12,13 +12,13 @@ const (
 	bigBuffer = 64 << 10
 )
 
-// smallBuffers and bigBuffers are handed round between connections.
+// smallBuffers and bigBuffers are shared by all connections.
 var (
 	smallBuffers = sync.Pool{New: func() any { return new([smallBuffer]byte) }}
 	bigBuffers   = sync.Pool{New: func() any { return new([bigBuffer]byte) }}
 )
 
-// A buffer holds bytes that were read from a connection and not used yet. It
+// A buffer holds bytes that were read from a connection and are not used yet. It
 // grows for a large head, and shrinks again when it is empty.
 type buffer struct {
 	small *[smallBuffer]byte
@@ -31,7 +31,7 @@ func newBuffer() buffer {
 	return buffer{small: small, b: small[:]}
 }
 
-// release gives the memory back. Nothing may be done with the buffer afterwards.
+// release gives the memory back. The buffer must not be used afterwards.
 func (b *buffer) release() {
 	smallBuffers.Put(b.small)
 	*b = buffer{}
@@ -40,13 +40,13 @@ func (b *buffer) release() {
 func (b *buffer) bytes() []byte { return b.b[b.r:b.w] }
 func (b *buffer) empty() bool   { return b.r == b.w }
 
-// isSmall says whether it takes no more memory than every buffer.
+// isSmall says whether the buffer takes no more memory than an empty one.
 func (b *buffer) isSmall() bool { return len(b.b) == smallBuffer }
 
-// mustGrow says whether grow would take more.
+// mustGrow says whether grow would take more memory.
 func (b *buffer) mustGrow() bool { return b.w == len(b.b) && b.r == 0 }
 
-// empties drops all.
+// empties drops all bytes.
 func (b *buffer) empties() { b.skip(b.w - b.r) }
 
 // skip drops the first n bytes.
@@ -56,7 +56,7 @@ func (b *buffer) skip(n int) {
 	}
 }
 
-// fill reads once, into what room there is.
+// fill reads once, into the room there is.
 func (b *buffer) fill(r io.Reader) (int, error) {
 	n, err := r.Read(b.b[b.w:])
 	b.w += n
@@ -79,7 +79,7 @@ func (b *buffer) grow(limit int) {
 	b.r, b.b = 0, room
 }
 
-// keep holds p, when the buffer is empty.
+// keep holds a copy of p. The buffer must be empty.
 func (b *buffer) keep(p []byte) {
 	if len(p) > len(b.b) {
 		b.b = make([]byte, len(p))

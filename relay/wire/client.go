@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// Timeouts bound the phases of sending one request. The zero value of each is its
+// Timeouts bound the phases of sending one request. A zero field stands for its
 // default.
 type Timeouts struct {
 	Dial      time.Duration // of connecting, and once more for the TLS handshake; 5 s
@@ -27,11 +27,11 @@ func (t Timeouts) withDefaults() Timeouts {
 	return t
 }
 
-// A Client sends requests whose bytes are made already, and returns the responses
-// as they come. The zero Client is ready to use; it can be used concurrently. The
-// fields must not be changed once Do was called.
+// A Client sends requests whose bytes are already made, and returns the responses
+// as they come. The zero Client is ready to use, concurrently too. The fields must
+// not be changed after the first Do.
 type Client struct {
-	// Dial connects to an address; the host and port of the URL. Nil: TCP.
+	// Dial connects to the host and port of the URL. Nil: TCP.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 
 	TLS         *tls.Config   // nil: the system's roots. ServerName is the URL's host if empty; ALPN is http/1.1
@@ -47,34 +47,34 @@ type Outgoing struct {
 	Head   string   // the head as it is to be on the wire, as Route.Head makes it
 	Method string   // of Head: whether the response has a body depends on it
 
-	// Dial makes a connection in the place of the client's: URL is not looked at. Nil: the client's.
+	// Dial makes the connection instead of Client.Dial; the URL's host and port do not matter then. Nil: Client.Dial.
 	Dial func(ctx context.Context) (net.Conn, error)
 
-	// Kept names the connections of Dial that can take this request too: one is kept, as the client's own are, for the
-	// next request that says the same. "": the connection is for this request alone, and is closed with the response.
+	// Kept names a set of connections made by Dial, any of which can take this request. Its connection is kept for the
+	// next request with the same name. "": the connection is for this request alone, and closes with the response.
 	Kept    string
-	MaxKept int // connections kept of that name while they are idle
+	MaxKept int // how many connections of that name are kept while idle
 
-	// KeptUntil is closed before that name is forgotten (Client.Forget): from then on none is kept. Nil: never.
+	// KeptUntil is closed before that name is forgotten (Client.Forget): no connection is kept after that. Nil: never.
 	KeptUntil <-chan struct{}
 
-	// Known says that who gets the request knows it again: it may be sent again though it may have been seen.
+	// Known says that the receiver recognises a repeated request: it may be sent again even if it may have been seen.
 	Known bool
 
-	// Preface goes before Head on the wire, and with it. It is none of the request.
+	// Preface goes on the wire before Head, together with it. It is not part of the request.
 	Preface []byte
 
-	// Bytes are the body as it is to be on the wire, where it is in memory; they
-	// are not changed. Then Body is nil.
+	// Bytes are the body as it is to be on the wire, where it is in memory. They are
+	// not changed. If Bytes is set, Body is nil.
 	Bytes []byte
 
-	// Body opens the body as it is to be on the wire; for each try anew. Nil: none.
-	// It is closed before the response is. Its Read must not wait for long: Do
+	// Body opens the body as it is to be on the wire, anew for each try. Nil: none.
+	// The body is closed before the response is. Its Read must not block for long: Do
 	// and Close wait for it.
 	Body func() (io.ReadCloser, error)
 
-	// Interim is shown the interim responses (1xx) before the response, by Do: at
-	// most maxInterim, never 101. They are not to be changed. Nil: nobody is.
+	// Interim, called by Do, is shown the interim responses (1xx) before the response:
+	// at most maxInterim, never 101. It must not change them. Nil: they are skipped.
 	Interim func(*ResponseHead)
 
 	Timeouts Timeouts
@@ -92,8 +92,8 @@ const (
 	PhaseRead  Phase = "read the response"   // a byte of the response has come
 )
 
-// A SendError says how far a request came that got no response, or no whole head
-// of one. Who reads a response may say with one why it is not whole. What was sent may have been seen, from PhaseWrite on.
+// A SendError says how far a request came that got no response, or not even its whole head. A reader of a response may
+// also use one to say why the response is not whole. From PhaseWrite on, the receiver may have seen what was sent.
 type SendError struct {
 	Phase Phase
 	Err   error // os.ErrDeadlineExceeded, the context's cause, a *SyntaxError, …
@@ -102,14 +102,14 @@ type SendError struct {
 func (e *SendError) Error() string { return string(e.Phase) + ": " + reason(e.Phase, e.Err) }
 func (e *SendError) Unwrap() error { return e.Err }
 
-// Timeout says whether a time limit was the reason: one of Timeouts, or of the
+// Timeout says whether a time limit was the reason: one of Timeouts, or one of the
 // operating system.
 func (e *SendError) Timeout() bool { return isTimeout(e.Err) }
 
-// Unreachable says that nothing of a response came.
+// Unreachable says that no byte of a response came.
 func (e *SendError) Unreachable() bool { return e.Phase != PhaseRead }
 
-// and is the error of a request that was lost like that, and that there was no other connection for; nil: it was not.
+// and joins e, how the request was lost on a pooled connection, with why there was no other; e may be nil.
 func (e *SendError) and(none error) error {
 	if e == nil {
 		return none
@@ -117,7 +117,7 @@ func (e *SendError) and(none error) error {
 	return &SendError{e.Phase, &lostError{e, none}}
 }
 
-// A lostError is that of a request which was lost on one connection, and for which there was no other then.
+// A lostError is a request lost on one connection (lost), with no other to be had (none).
 type lostError struct {
 	lost *SendError
 	none error
@@ -129,19 +129,19 @@ func (e *lostError) Error() string {
 func (e *lostError) Unwrap() []error { return []error{e.lost.Err, e.none} }
 
 // pooledTries is how many pooled connections a request is sent on before a fresh
-// one is dialled: a restarted app has closed them all.
+// one is dialled: an app that was restarted has closed them all.
 const pooledTries = 2
 
 // Do sends a request and returns the response once its head is here. The error is
 // a *SendError.
 //
 // The request is sent again, on another connection, only when one from the pool
-// turns out to have been closed while it was idle: the app can't have had the whole
-// request, or knows it again (Outgoing.Known). When there is no other, the error
-// tells how far it came on the one that was lost.
+// turns out to have been closed while idle, and the app can't have had the whole
+// request or recognises it (Outgoing.Known). When no other connection can be made,
+// the error tells how far the request came on the one that was lost.
 //
-// A response that comes before the request was sent to its end is the response.
-// From 300 on it ends the sending at once, others do when they are closed; the
+// A response that arrives before all of the request is sent counts as the response.
+// With status 300 and up it ends the sending at once, otherwise closing it does; the
 // connection is not used again.
 func (c *Client) Do(ctx context.Context, o *Outgoing) (*Response, error) {
 	limits := o.Timeouts.withDefaults()
@@ -153,7 +153,7 @@ func (c *Client) Do(ctx context.Context, o *Outgoing) (*Response, error) {
 	if err != nil {
 		return nil, &SendError{PhaseDial, err}
 	}
-	var lost *SendError // of a pooled connection: what was sent on it may have been seen
+	var lost *SendError // on a pooled connection: what was sent on it may have been seen
 	for tries := 1; ; tries++ {
 		if ctx.Err() != nil {
 			return nil, lost.and(&SendError{PhaseDial, context.Cause(ctx)})
@@ -177,21 +177,21 @@ func (c *Client) Do(ctx context.Context, o *Outgoing) (*Response, error) {
 			return nil, err
 		}
 		if errors.Is(err, errStale) {
-			tries-- // it was not tried
+			tries-- // nothing was sent
 			continue
 		}
 		lost, _ = errors.AsType[*SendError](err)
 	}
 }
 
-// Forget closes the idle connections that are kept by a name (Outgoing.Kept): nobody will say it any more.
+// Forget closes the idle connections kept under a name (Outgoing.Kept) that no request will use again.
 func (c *Client) Forget(kept string) { c.pool.drop(address{host: kept}) }
 
 // Close closes the idle connections. Those in use are closed with their response.
 func (c *Client) Close() { c.pool.close() }
 
-// An address is where connections of a pool lead to: scheme and host of a URL, or the name of those that are kept of
-// Outgoing.Dial, without a scheme. None leads to the zero address.
+// An address is where the connections of a pool lead: the scheme and host of a URL, or, with no scheme, the name that
+// connections of Outgoing.Dial are kept under (Outgoing.Kept). No connection leads to the zero address.
 type address struct{ scheme, host string }
 
 func addressOf(o *Outgoing) (address, error) {
@@ -268,8 +268,8 @@ func (c *Client) tlsConfig(host string) *tls.Config {
 	return cfg
 }
 
-// causeOf prefers the reason why the context ended to the errors that follow from
-// it.
+// causeOf returns why the context ended, if it did, instead of an error that
+// follows from that.
 func causeOf(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -277,7 +277,7 @@ func causeOf(ctx context.Context, err error) error {
 	return err
 }
 
-// earliest returns the earlier of two times, of which b may be zero: never.
+// earliest returns the earlier of two times; b may be zero, which means never.
 func earliest(a, b time.Time) time.Time {
 	if b.IsZero() || a.Before(b) {
 		return a

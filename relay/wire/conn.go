@@ -11,9 +11,9 @@ import (
 
 const (
 	// A connection whose sender may still be sending is closed in three steps (RFC
-	// 9112, section 9.6): our half is closed, what comes is thrown away, then the
-	// rest is closed. Otherwise its operating system may throw our answer away. What
-	// it costs us is less than what it costs the sender: no memory, and no place that
+	// 9112, section 9.6): our half is closed, what still comes is thrown away, then
+	// the rest is closed. Otherwise the sender's system may throw our answer away.
+	// Lingering costs us less than it costs the sender: no memory, and no place that
 	// another connection waits for.
 	lingerTime  = 5 * time.Second // in all
 	lingerPause = time.Second     // without a byte
@@ -23,8 +23,8 @@ const (
 const (
 	// connEnding is the idle mark of a connection that the server has ended.
 	connEnding = -1
-	// freshGrace is how long a new connection is not taken for idle: its first
-	// request is on its way. It is as long as net/http has it.
+	// freshGrace is how long a new connection does not count as idle: its first
+	// request is on its way. It is as long as in net/http.
 	freshGrace = 5 * time.Second
 )
 
@@ -36,8 +36,8 @@ type conn struct {
 	stream  net.Conn // what HTTP is spoken on: sock, or TLS on it
 	secure  bool
 
-	remote, local net.Addr   // of the connection, as text only once
-	shared        SharedConn // nil: it has one sender
+	remote, local net.Addr   // of the connection; made into text only once
+	shared        SharedConn // nil: the connection has one sender
 
 	in      buffer
 	room    func()    // gives back the memory that in has beyond its small buffer; nil: none
@@ -46,13 +46,13 @@ type conn struct {
 	linger  bool      // something was written that the peer must get
 	gone    bool      // Serve has taken the connection for itself
 
-	// idle is for the server: from when on (by its clock) the connection may be
-	// ended for want of requests, 0 while there is one, or connEnding. Who sets
+	// idle is for the server: the time (by its clock) from which the connection may be
+	// ended for want of requests; 0 while it has one; or connEnding. Whoever sets
 	// connEnding ends it.
 	idle   atomic.Int64
 	placed bool // counts against Limits.Conns; guarded by server.mu
 
-	draining atomic.Bool // its last answer is written: it may be ended though bytes come
+	draining atomic.Bool // its last answer is written: it may be ended even while bytes come
 }
 
 func newConn(s *Server, nc net.Conn, running *sync.WaitGroup) *conn {
@@ -81,9 +81,9 @@ func (c *conn) run() {
 	c.serve(func() bool { return c.server.tls == nil || c.secured() })
 }
 
-// serve serves requests once the connection is ready for them, then closes it: unless it goes on elsewhere.
+// serve serves requests once ready says so, then closes the connection, unless it goes on elsewhere.
 func (c *conn) serve(ready func() bool) {
-	x := new(Exchange) // the last one, and then the next
+	x := new(Exchange) // used again for each request
 	defer func() {
 		v := recover()
 		if v != nil && c.server.Panicked != nil {
@@ -107,8 +107,8 @@ func (c *conn) serve(ready func() bool) {
 	}
 }
 
-// next makes the connection ready for another request, and says whether it is. On a shared connection bytes that have
-// come already would be of a request that nothing is said of.
+// next makes the connection ready for another request, and says whether it is. On a shared connection, bytes that are
+// here already would belong to a request whose sender was never named.
 func (c *conn) next() bool {
 	if c.shared == nil {
 		return true
@@ -117,7 +117,7 @@ func (c *conn) next() bool {
 	return c.in.empty()
 }
 
-// end closes the connection, at once if that is for a panic.
+// end closes the connection: at once after a panic.
 func (c *conn) end(panicked bool) {
 	if panicked {
 		c.linger, c.gone = false, false
@@ -158,7 +158,7 @@ func (c *conn) await() bool {
 
 func (c *conn) skipBlank() { c.in.skip(SkipBlank(c.in.bytes())) }
 
-// onlyBlank says whether no byte of a request is here: a CR alone is half an
+// onlyBlank says whether no byte of a request is here yet: a CR alone is half of an
 // empty line.
 func (c *conn) onlyBlank() bool {
 	b := c.in.bytes()
@@ -188,8 +188,8 @@ func (c *conn) fillIdle(start time.Time) error {
 	return err
 }
 
-// isQuiet says that nothing is to be read, as far as can be known: then the
-// connection is as idle as its mark says.
+// isQuiet says that there is nothing to read, as far as can be known: then the
+// connection really is as idle as its mark says.
 func (c *conn) isQuiet() bool {
 	quiet := peek(c.sock.Conn)
 	return quiet == nil || quiet()
@@ -243,7 +243,7 @@ func (c *conn) readHead() (*RequestHead, error) {
 	}
 }
 
-// fillHead reads more of a head, and makes room for it before.
+// fillHead makes room for more of a head, and reads it.
 func (c *conn) fillHead(limit int) error {
 	if c.in.mustGrow() && !c.makeRoom(limit) {
 		return ErrNoRoom
@@ -252,7 +252,7 @@ func (c *conn) fillHead(limit int) error {
 	return cutShort(c.fill())
 }
 
-// makeRoom waits for the memory of a large head. The sender has lost no time by it.
+// makeRoom waits for the memory that a large head needs. That wait does not count against the sender's time.
 func (c *conn) makeRoom(limit int) bool {
 	if c.room != nil || c.server.Room == nil {
 		return true
@@ -265,7 +265,7 @@ func (c *conn) makeRoom(limit int) bool {
 	return ok
 }
 
-// giveBack lets others have the memory that is not used any more.
+// giveBack lets others have memory that is no longer used.
 func (c *conn) giveBack() {
 	if c.room != nil && c.in.isSmall() {
 		c.room()
@@ -273,7 +273,7 @@ func (c *conn) giveBack() {
 	}
 }
 
-// keep holds what has come of the next requests, as far as there is room. Without it the connection ends before them.
+// keep holds what has come of the next requests, if there is room for it. Otherwise the connection ends before them.
 func (c *conn) keep(p []byte) (kept bool) {
 	if len(p) > smallBuffer && !c.makeRoom(len(p)) {
 		return false
@@ -283,8 +283,8 @@ func (c *conn) keep(p []byte) (kept bool) {
 	return true
 }
 
-// cutShort is the error of a read in the midst of a message: the end is
-// unexpected there, whatever the operating system calls it.
+// cutShort is the error of a read in the middle of a message: there any end is
+// unexpected, whatever the operating system calls it.
 func cutShort(err error) error {
 	switch {
 	case err == nil || isTimeout(err):
@@ -295,7 +295,7 @@ func cutShort(err error) error {
 	return &cutError{err}
 }
 
-// A cutError is an io.ErrUnexpectedEOF with its cause.
+// A cutError is an io.ErrUnexpectedEOF that has a cause.
 type cutError struct{ cause error }
 
 func (e *cutError) Error() string        { return "connection lost: " + plain(e.cause) }
@@ -315,8 +315,8 @@ func (x *Exchange) over() bool {
 	return false
 }
 
-// drain lets the peer take the last answer before the connection is closed. While it does, the connection may be ended
-// for another one that waits for its place.
+// drain lets the peer take the last answer before the connection is closed. Meanwhile the connection may be ended for
+// another one that waits for its place.
 func (c *conn) drain() {
 	if c.secure {
 		closeWrite(c.stream)

@@ -13,8 +13,8 @@ import (
 	"unicode/utf8"
 )
 
-// ErrContentTooLarge says that a coded body is larger than asked for when it is
-// decoded.
+// ErrContentTooLarge says that a coded body would decode to more bytes than the
+// caller allows.
 var ErrContentTooLarge = errors.New("the decoded body is too large")
 
 // contentCoding is the one coding that a body was sent in; "" when there is none
@@ -31,9 +31,9 @@ func contentCoding(fields Fields) string {
 // IsCoded says whether DecodeContent has anything to undo.
 func IsCoded(fields Fields) bool { return contentCoding(fields) != "" }
 
-// DecodeContent returns a body without the content coding that fields name; body
-// itself when they name none. One that is not what they say it is an error, as
-// is one of more than most bytes: ErrContentTooLarge.
+// DecodeContent returns a body without the content coding that fields name, or body
+// itself when they name none. A body that is not in that coding is an error, and so
+// is one that decodes to more than most bytes: ErrContentTooLarge.
 func DecodeContent(fields Fields, body []byte, most int64) ([]byte, error) {
 	if !IsCoded(fields) {
 		return body, nil
@@ -51,8 +51,8 @@ func DecodeContent(fields Fields, body []byte, most int64) ([]byte, error) {
 	return decoded, err
 }
 
-// PlainContent is DecodeContent that takes a body as it is when it is not what
-// fields say: the error is ErrContentTooLarge, or nil.
+// PlainContent is DecodeContent, except that a body which is not in the coding that
+// fields name is returned as it is. The error is ErrContentTooLarge, or nil.
 func PlainContent(fields Fields, body []byte, most int64) ([]byte, error) {
 	plain, err := DecodeContent(fields, body, most)
 	if err != nil && !errors.Is(err, ErrContentTooLarge) {
@@ -91,11 +91,11 @@ func newContentReader(fields Fields, body []byte) (io.Reader, error) {
 	return b, nil
 }
 
-// isZlib knows the header of RFC 1950, section 2.2.
+// isZlib recognises the header of RFC 1950, section 2.2.
 func isZlib(cmf, flg byte) bool { return cmf&0x0f == 8 && (uint(cmf)<<8|uint(flg))%31 == 0 }
 
 // DecodeStart returns the first bytes of a coded body, at most most of them, as
-// far as they can be made out; ok is false when that is not at all.
+// far as they can be decoded; ok is false when nothing can be.
 func DecodeStart(fields Fields, body []byte, most int64) (start []byte, ok bool) {
 	if !IsCoded(fields) {
 		return nil, false
@@ -104,13 +104,12 @@ func DecodeStart(fields Fields, body []byte, most int64) (start []byte, ok bool)
 	if err != nil {
 		return nil, false
 	}
-	start, _ = io.ReadAll(io.LimitReader(r, most)) // one that is cut short is shown as far as it goes
+	start, _ = io.ReadAll(io.LimitReader(r, most)) // a body that is cut short is shown as far as it goes
 	return start, len(start) > 0
 }
 
-// IsText says whether bytes are text: UTF-8, perhaps cut in its last character,
-// with no control characters but white space. An escape does not make text
-// binary.
+// IsText says whether bytes are text: UTF-8, perhaps cut within the last character,
+// without control characters other than white space and escape.
 func IsText(b []byte) bool {
 	for i := 0; i < utf8.UTFMax && len(b) > 0 && !utf8.Valid(b); i++ {
 		b = b[:len(b)-1]

@@ -10,24 +10,24 @@ import (
 	"strings"
 )
 
-// An Edit says what of a request's head is to be another. What it does not name stays byte for byte: the zero Edit
-// changes nothing.
+// An Edit says what to change in the head of a request. What it does not name stays as it is, byte for byte: the zero
+// Edit changes nothing.
 type Edit struct {
 	Method string // "": as it is
 	Target string // of the request line; "": as it is
-	Set    Fields // take the place of the fields of their name, where the first of these stands; without one they go behind all
+	Set    Fields // replace the fields of the same names, each where the first one stands, or at the end if there was none
 	Drop   []string
 
-	// Length, when not nil, is how many bytes the body has that takes the place of the one there was: Content-Length
-	// says so, and what was said of the old body's framing and coding goes.
+	// Length, when not nil, is the size in bytes of a body that replaces the old one: Content-Length says so, and the
+	// fields about the old body's framing and coding go.
 	Length *int64
 }
 
-// ofOldBody are the fields that are true of a body only as long as it is the same.
+// ofOldBody are the fields that are true only of the body they came with.
 var ofOldBody = []string{"Transfer-Encoding", "Trailer", "Content-Encoding", "Content-MD5", "Content-Digest", "Repr-Digest", "Digest"}
 
-// Head returns the head with the changes. The error is a *SyntaxError when that is no head any more; values can't break
-// out of their fields, nor the target out of its line.
+// Head returns the head with the changes. The error is a *SyntaxError when the result is no valid head; values can't
+// break out of their fields, nor the target out of its line.
 func (e Edit) Head(raw string) (string, error) {
 	h, err := ParseRequestHead([]byte(raw))
 	if err != nil {
@@ -37,7 +37,7 @@ func (e Edit) Head(raw string) (string, error) {
 		return "", refuse(400, "malformed method")
 	}
 	if strings.ContainsFunc(e.Target, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
-		return "", refuse(400, "the target has a space or a line break in it") // and could be read as several lines
+		return "", refuse(400, "the target has a space or a line break in it") // could be read as several lines
 	}
 	for _, f := range e.Set {
 		if !validToken(f.Name) || !validValue(f.Value) {
@@ -84,7 +84,7 @@ func (e Edit) startLine(h *RequestHead, line string) string {
 	return method + " " + target + line[len(h.Method)+len(" ")+len(h.Target):]
 }
 
-// body is Set and Drop with what another body asks for.
+// body returns Set and Drop, extended by what a new body needs.
 func (e Edit) body(h *RequestHead) (set Fields, drop []string) {
 	if e.Length == nil {
 		return e.Set, e.Drop
@@ -115,10 +115,10 @@ func containsName(names []string, name string) bool {
 	return slices.ContainsFunc(names, func(n string) bool { return equalFold(n, name) })
 }
 
-// writeInPlace writes the first value between the name and the line end that line has, and the others behind it.
+// writeInPlace writes the first field in the place of line, keeping its name, blanks and line end; the others follow it.
 func writeInPlace(b *strings.Builder, line string, fields Fields) {
 	name, value, _ := strings.Cut(line, ":")
-	if strings.Trim(value, " \t\r\n") == "" { // there is no value whose place could be taken
+	if strings.Trim(value, " \t\r\n") == "" { // there is no value to replace
 		writeFields(b, Fields{{Name: name, Value: fields[0].Value}})
 	} else {
 		b.WriteString(name + ":")
@@ -127,8 +127,8 @@ func writeInPlace(b *strings.Builder, line string, fields Fields) {
 	writeFields(b, fields[1:])
 }
 
-// Apply changes the head of a request that is about to be sent, as the rewrite block of a target asks for. Another body is
-// for the caller to put in. The error says in a line why it would be no request any more.
+// Apply changes the head of a request that is about to be sent, as the rewrite block of a target asks for. A new body is
+// for the caller to put in. The error says in one line why the result would not be a valid request.
 func (o *Outgoing) Apply(e Edit) error {
 	head, err := e.Head(o.Head)
 	if syntax, ok := errors.AsType[*SyntaxError](err); ok {

@@ -11,30 +11,30 @@ import (
 const bodyGrace = 10 * time.Second
 
 // An Exchange is one request and its answer. It is for the goroutine that Serve
-// runs on, and over when Serve returns; but see Within.
+// runs on, and over when Serve returns; Within is the exception.
 type Exchange struct {
 	Head   *RequestHead
-	Time   time.Time // arrival of the first byte
+	Time   time.Time // when the first byte arrived
 	Remote net.Addr
 	Local  net.Addr
 	TLS    bool
-	Conn   net.Conn // as the listener accepted it, for what that knows of it; not to be read, written or closed
+	Conn   net.Conn // as the listener accepted it, to ask what it knows; not to be read, written or closed
 
 	conn   *conn
 	framer Framer
 	err    error         // why the body can't be read further
 	size   int64         // bytes of the body on the wire so far
-	waited time.Duration // for them
+	waited time.Duration // how long they took to come
 
 	asked  bool // whether the sender was told to go on (100 Continue)
 	wrote  bool
-	failed bool // to write
+	failed bool // a write has failed
 	last   bool // the connection must close after this exchange
-	told   bool // that the connection closes: what KeepAlive has said
-	left   bool // it goes on elsewhere: Left
+	told   bool // KeepAlive has said that the connection closes
+	left   bool // see Left
 
-	// mu guards late, and is held while Interim writes: what goes on elsewhere
-	// comes behind it.
+	// mu guards late, and is held while Interim writes, so that an interim response
+	// never comes after what is written once the exchange has gone on elsewhere.
 	mu   sync.Mutex
 	late bool // it has gone on elsewhere
 }
@@ -48,12 +48,12 @@ func (x *Exchange) begin(c *conn, head *RequestHead) {
 }
 
 // Read reads the body as it is on the wire, chunk framing and trailers included.
-// A sender that waits for 100 Continue gets it when Read is called first, unless
-// its body is here already.
+// The first Read sends 100 Continue to a sender that waits for it, unless its body
+// is here already.
 //
 // The error is io.EOF at the body's end; a *SyntaxError where its framing is
-// wrong, with the bytes from there on that had come; io.ErrUnexpectedEOF when the
-// connection ended first; os.ErrDeadlineExceeded when the sender was too slow.
+// wrong, together with the bytes from there on; io.ErrUnexpectedEOF when the
+// connection ended early; os.ErrDeadlineExceeded when the sender was too slow.
 func (x *Exchange) Read(p []byte) (int, error) {
 	switch {
 	case x.err != nil:
@@ -82,8 +82,8 @@ func (x *Exchange) Read(p []byte) (int, error) {
 	return used, err
 }
 
-// scan returns how many bytes of p belong to the body; all of them, if they are
-// what is wrong with it.
+// scan returns how many bytes of p belong to the body; if its framing is wrong, all
+// of them do.
 func (x *Exchange) scan(p []byte) (int, error) {
 	used, err := x.framer.Scan(p)
 	if err != nil {
@@ -94,7 +94,7 @@ func (x *Exchange) scan(p []byte) (int, error) {
 	return used, err
 }
 
-// receive gets bytes from the connection.
+// receive reads from the connection.
 func (x *Exchange) receive(p []byte) (int, error) {
 	if err := x.askForBody(); err != nil {
 		return 0, err
@@ -109,8 +109,8 @@ func (x *Exchange) receive(p []byte) (int, error) {
 	return 0, cutShort(err)
 }
 
-// most bounds a read from the connection: what is behind a body of known length
-// is better left there.
+// most bounds a read from the connection: what follows a body of known length is
+// better left there.
 func (x *Exchange) most(n int) int {
 	if x.Head.Framing.Chunked {
 		return n
@@ -119,8 +119,8 @@ func (x *Exchange) most(n int) int {
 }
 
 // patience is how long the sender may take for its next byte: what is left of the
-// grace, and of the time that its bytes so far have earned it. Time that we took
-// between reads does not count.
+// grace, plus the time that its bytes so far have earned. Time that we took between
+// reads does not count.
 func (x *Exchange) patience() time.Duration {
 	limits := &x.conn.server.limits
 	longest := max(limits.IdleTimeout, bodyGrace)
@@ -131,8 +131,8 @@ func (x *Exchange) patience() time.Duration {
 	return time.Duration(seconds * float64(time.Second))
 }
 
-// askForBody tells the sender to go on if it waits for that. An answer that has
-// begun says enough.
+// askForBody sends 100 Continue to a sender that waits for it. Once an answer has
+// begun, that is not needed any more.
 func (x *Exchange) askForBody() error {
 	if !x.Head.Continue || x.asked || x.wrote || x.size > 0 {
 		return nil
@@ -151,14 +151,14 @@ func (x *Exchange) BodySize() int64 { return x.framer.Size() }
 // Trailers returns the trailer fields, once Read has returned io.EOF.
 func (x *Exchange) Trailers() Fields { return x.framer.Trailers() }
 
-// SetDecoded has the decoded body shown to seen while it is read, in pieces that
-// are valid during the call only.
+// SetDecoded sets a func that is shown the decoded body while it is read, in pieces
+// that are valid only during the call.
 func (x *Exchange) SetDecoded(seen func(p []byte)) { x.framer.Decoded = seen }
 
-// KeepAlive says whether the connection can live on after the answer, as known
-// now: not when the sender wants it closed, the server is stopping, the body is
-// not read to its end, or CloseAfter was called. Ask before making the head of
-// the answer: once false was the last reply, the connection closes.
+// KeepAlive says whether, as things stand, the connection can live on after the
+// answer: not when the sender wants it closed, the server is stopping, the body is
+// not read to its end, or CloseAfter was called. Ask before making the head of the
+// answer: if the last reply was false, the connection closes.
 func (x *Exchange) KeepAlive() bool {
 	x.told = !x.canLiveOn()
 	return !x.told
@@ -173,7 +173,7 @@ func (x *Exchange) CloseAfter() { x.last = true }
 
 // Write sends bytes of the answer as they are. The error is
 // os.ErrDeadlineExceeded when the sender takes none of them for
-// Limits.WriteTimeout, and else wraps io.ErrUnexpectedEOF: it has left.
+// Limits.WriteTimeout; otherwise it wraps io.ErrUnexpectedEOF: the sender has left.
 func (x *Exchange) Write(p []byte) (int, error) {
 	x.wrote = true
 	n, err := x.conn.stream.Write(p)
@@ -183,9 +183,9 @@ func (x *Exchange) Write(p []byte) (int, error) {
 	return n, cutShort(err)
 }
 
-// Interim sends an interim response (1xx) as it is. It is no answer yet. Senders of
-// HTTP/1.0 get none (RFC 9110, section 15.2). Unlike the other methods it may be called
-// by what Within runs although that took too long: then it sends nothing.
+// Interim sends an interim response (1xx) as it is. It is not the answer yet. Senders
+// of HTTP/1.0 get none (RFC 9110, section 15.2). Unlike the other methods it may be called
+// by what Within runs even when that has taken too long: then it sends nothing.
 func (x *Exchange) Interim(head string) {
 	if x.Head.Proto == "HTTP/1.0" {
 		return
@@ -200,12 +200,13 @@ func (x *Exchange) Interim(head string) {
 	}
 }
 
-// Within runs do, and says whether that was over in time. When it was not, late is
-// run in the meantime on another goroutine, where the exchange is over when it
-// returns, and the connection goes on: Serve must not use it any more. A time that
-// is over already leaves it to chance.
+// Within runs do, and says whether it ended in time. If not, then as soon as limit
+// is over late runs on another goroutine, which ends the exchange after it and goes
+// on with the connection: Serve must not use either any more. With a limit that is
+// over already, it is left to chance which of the two happens.
 //
-// So what may take long needs no goroutine of its own where, as nearly always, it
+// So work that may take long needs no goroutine of its own as long as it is quick,
+// which it nearly always is.
 // does not.
 func (x *Exchange) Within(limit time.Duration, do, late func()) (inTime bool) {
 	c := x.conn
@@ -220,7 +221,7 @@ func (x *Exchange) Within(limit time.Duration, do, late func()) (inTime bool) {
 			return x.over()
 		})
 	})
-	defer func() { // also when do panics
+	defer func() { // even when do panics
 		if inTime = timer.Stop(); inTime {
 			c.running.Done()
 		}

@@ -11,17 +11,17 @@ const (
 	// maxTrailers bounds the bytes of all trailer fields. Both are as large as
 	// net/http's buffer, beyond which it refuses.
 	maxTrailers = 4096
-	// maxChunk keeps the arithmetic below from overflowing; no chunk is an exbibyte.
+	// maxChunk keeps the arithmetic below from overflowing: no chunk is that large.
 	maxChunk = 1 << 60
 	// maxExcess is how many bytes of framing may pile up beyond freeExcess a
-	// chunk and two a byte of data: a sender of endless extensions or of one
-	// byte in a long line is none that anybody needs.
+	// chunk and two per byte of data: nobody needs a sender of endless extensions,
+	// or of single bytes in long lines.
 	maxExcess  = 16 << 10
 	freeExcess = 16
 )
 
 // A Framer finds the end of a body in the bytes that stream by, checks its
-// framing, and decodes it. It reads nothing and keeps no bytes but those of
+// framing, and decodes it. It does no I/O, and keeps no bytes but those of
 // trailers. The zero Framer is done: no body.
 type Framer struct {
 	// Decoded, if not nil, gets the decoded body in pieces, each valid during
@@ -29,7 +29,7 @@ type Framer struct {
 	Decoded func(p []byte)
 
 	state    framerState
-	length   bool  // of the data, not of a chunk
+	length   bool  // left counts the whole body, not a chunk
 	left     int64 // bytes of data or of the chunk
 	size     int64
 	line     int // bytes of the chunk-size line so far
@@ -47,7 +47,7 @@ const (
 	framerData
 	framerUntilClose
 	framerChunkSize
-	framerChunkPad // blanks behind the size
+	framerChunkPad // blanks after the size
 	framerChunkExtension
 	framerChunkSizeLF
 	framerChunkDataCR
@@ -62,7 +62,7 @@ func NewFramer(framing Framing) *Framer {
 	return f
 }
 
-// Reset begins a new body. Decoded stays.
+// Reset begins a new body. Decoded is kept.
 func (f *Framer) Reset(framing Framing) {
 	*f = Framer{Decoded: f.Decoded, raw: f.raw[:0]}
 	switch {
@@ -75,9 +75,9 @@ func (f *Framer) Reset(framing Framing) {
 	}
 }
 
-// Scan looks at the next bytes of the stream and returns how many of them
-// belong to the body, framing and trailers included; fewer than len(p) only
-// when the body is done, or wrong: the error is a *SyntaxError and stays.
+// Scan looks at the next bytes of the stream and returns how many of them belong
+// to the body, framing and trailers included. They are fewer than len(p) only when
+// the body is done or wrong: the error is a *SyntaxError, and stays.
 func (f *Framer) Scan(p []byte) (n int, err error) {
 	for n < len(p) && f.state != framerDone && f.err == nil {
 		switch f.state {
@@ -122,7 +122,7 @@ func (f *Framer) fail(status int, reason string) {
 	f.err = refuse(status, "%s", reason)
 }
 
-// data takes what p has of the body or the chunk.
+// data takes what p has of the body, or of the chunk.
 func (f *Framer) data(p []byte) int {
 	if f.state == framerData {
 		p = p[:min(int64(len(p)), f.left)]
@@ -142,9 +142,9 @@ func (f *Framer) data(p []byte) int {
 	return len(p)
 }
 
-// chunkByte takes one byte of chunk framing. It is as strict as net/http:
-// nothing but CR LF ends a line here (RFC 9112, erratum 7633), and blanks are
-// taken behind the size only, where some servers pad it.
+// chunkByte takes one byte of chunk framing. It is as strict as net/http: only
+// CR LF ends a line here (RFC 9112, erratum 7633), and blanks are allowed only
+// after the size, where some servers pad it.
 func (f *Framer) chunkByte(c byte) {
 	switch f.state {
 	case framerChunkDataCR:
@@ -202,8 +202,8 @@ func (f *Framer) sizeDigit(c byte) {
 	}
 }
 
-// beginChunk is called behind a chunk-size line. The account of excess is
-// net/http's, to the byte: line and both line ends, less what is free.
+// beginChunk is called after a chunk-size line. Excess is counted to the byte as
+// net/http does: the line and both line ends, less what is free.
 func (f *Framer) beginChunk() {
 	lineAndEnd := int64(f.line-len("\r")) + int64(len("\r\n"))
 	f.excess = max(0, f.excess+lineAndEnd-freeExcess-2*f.left)
@@ -234,9 +234,9 @@ func (f *Framer) trailer(p []byte) int {
 	return len(p)
 }
 
-// trailerLine is called at the end of each line. The empty one and the end of
-// the line before must be CR LF: where they are not, net/http looks for that
-// further on, in the next request even.
+// trailerLine is called at the end of each line. The empty line, and the end of the
+// line before it, must be CR LF: otherwise net/http looks for one further on, even
+// in the next request.
 func (f *Framer) trailerLine() {
 	switch {
 	case string(f.raw) == "\r\n": // none, as nearly always

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Framing says where a body ends (RFC 9112, section 6.3). The zero Framing is
+// Framing says where a body ends (RFC 9112, section 6.3). The zero Framing means
 // no body.
 type Framing struct {
 	Chunked bool
@@ -23,11 +23,11 @@ type semantics struct {
 	close           bool // Connection: close
 	keepAlive       bool // Connection: keep-alive
 	expectsContinue bool
-	badTrailer      bool // the Trailer field announces what must not be one
+	badTrailer      bool // the Trailer field announces a field that must not be one
 }
 
-// note is called with each field. The lengths of the names that matter are all
-// different, which makes it cheap for the others.
+// note is called with each field. The names that matter all differ in length, so
+// that others cost little.
 func (s *semantics) note(f Field) {
 	switch len(f.Name) {
 	case len("Host"):
@@ -62,7 +62,7 @@ func (s *semantics) note(f Field) {
 }
 
 // framing decides the length of a body that is there. RFC 9112 lets a recipient
-// repair some of what is refused here; another recipient repairs it otherwise,
+// repair some of what is refused here; another recipient may repair it differently,
 // which is what request smuggling lives on (section 11.2).
 func (s *semantics) framing(proto string) (Framing, error) {
 	switch {
@@ -154,7 +154,7 @@ func framesMessage(name string) bool {
 	return equalFold(name, "Content-Length") || equalFold(name, "Transfer-Encoding") || equalFold(name, "Trailer")
 }
 
-// clip keeps what a sender wrote short enough for a reason.
+// clip keeps a sender's text short enough to be quoted in a reason.
 func clip(s string) string {
 	const most = 40 // characters
 	if len(s) > most {

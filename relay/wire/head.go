@@ -6,7 +6,7 @@ import (
 )
 
 // A RequestHead is the head of a request, from its request line through the
-// blank line. Raw is the head, all other strings are views into it.
+// blank line. Raw is the head; all other strings are views into it.
 type RequestHead struct {
 	Raw       string // as received
 	Method    string
@@ -18,7 +18,7 @@ type RequestHead struct {
 	Continue  bool // the sender waits for 100 Continue before it sends the body (HTTP/1.1 only)
 }
 
-// A ResponseHead is the head of a response, like RequestHead.
+// A ResponseHead is the head of a response, made like a RequestHead.
 type ResponseHead struct {
 	Raw       string
 	Proto     string // "HTTP/1.1" or "HTTP/1.0"
@@ -101,8 +101,8 @@ func parseResponseHead(b []byte, requestMethod string) (*ResponseHead, error) {
 }
 
 // Interim returns how many bytes of heads of interim responses (RFC 9110, section
-// 15.2) b begins with: the final one is behind them. 101 is final here, since
-// nothing of HTTP follows it.
+// 15.2) b begins with; the final response follows them. 101 counts as final, since
+// no HTTP follows it.
 func Interim(b []byte) (n int) {
 	for {
 		rest := b[n:]
@@ -119,8 +119,8 @@ func Interim(b []byte) (n int) {
 }
 
 // SkipBlank returns how many bytes of empty lines b begins with. RFC 9112,
-// section 2.2 wants them ignored before a request: some senders end a body with
-// a CR LF that no length counts.
+// section 2.2 has them ignored before a request: some senders put a CR LF after
+// a body that its length does not count.
 func SkipBlank(b []byte) int {
 	n := 0
 	for {
@@ -136,10 +136,10 @@ func SkipBlank(b []byte) int {
 }
 
 // HeadEnd returns the length of the head that b begins with, blank line
-// included, or -1 when b ends before it does. looked is how many bytes of b an
-// earlier call has seen, so that a head that trickles in is looked through once.
+// included, or -1 when b has no end of one. looked is how many bytes of b an
+// earlier call has seen, so that a head that trickles in is searched only once.
 func HeadEnd(b []byte, looked int) int {
-	for i := max(0, looked-2); ; i++ { // the blank line may have begun two bytes ago: LF CR
+	for i := max(0, looked-2); ; i++ { // the end may have begun two bytes ago: LF CR
 		n := bytes.IndexByte(b[i:], '\n')
 		if n < 0 {
 			return -1
@@ -155,7 +155,7 @@ func HeadEnd(b []byte, looked int) int {
 }
 
 // shortRequest judges the beginning of a request: what can't become one is
-// refused at once, instead of when the sender gives up.
+// refused at once, and not only when the sender gives up.
 func shortRequest(b []byte) error {
 	if i := bytes.IndexByte(b, '\n'); i >= 0 {
 		line, _ := cutLine(string(b[:i+1]))
@@ -213,13 +213,13 @@ func (h *RequestHead) parseRequestLine(line string) error {
 	return checkTarget(method, target)
 }
 
-// malformedStatusLine shows what an app has said that speaks no HTTP.
+// malformedStatusLine shows what an app said that does not speak HTTP.
 func malformedStatusLine(line string) error {
 	return refuse(502, "malformed status line %q", clip(line))
 }
 
 // parseStatusLine parses VERSION SP STATUS [SP REASON]: many servers leave out
-// the reason, and some of them the space before it.
+// the reason, and some of them also the space before it.
 func (h *ResponseHead) parseStatusLine(line string) error {
 	proto, rest, ok := strings.Cut(line, " ")
 	if !ok || !strings.HasPrefix(proto, "HTTP/") {

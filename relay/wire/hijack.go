@@ -9,15 +9,15 @@ import (
 	"time"
 )
 
-// Request is the head as net/http has it, for what is no webhook. It has no body.
+// Request is the head as net/http has it, for requests that are no webhooks. It has no body.
 func (x *Exchange) Request() (*http.Request, error) {
 	return http.ReadRequest(bufio.NewReader(strings.NewReader(x.Head.Raw)))
 }
 
 // Hijack takes the connection out of the server's hands, for another protocol: Serve must not use the exchange any more,
-// and whoever gets the connection closes it. Shutdown does not wait for it, and it does not count as open when Serve has
-// returned. What of it has been read already is read from it first. A write that makes no progress for
-// Limits.WriteTimeout ends, whatever deadline is set for it.
+// and the caller closes the connection. Shutdown does not wait for it, and it no longer counts as open once Serve has
+// returned. Its first reads give what the server had read already. A write that makes no progress for
+// Limits.WriteTimeout fails, whatever deadline is set.
 func (x *Exchange) Hijack() net.Conn {
 	c := x.conn
 	c.gone = true
@@ -31,7 +31,7 @@ func (x *Exchange) Hijack() net.Conn {
 type hijacked struct {
 	net.Conn
 	sock  *socket
-	ahead []byte // was read before, and comes first; the reader's own
+	ahead []byte // bytes that were read before, and come first; only the reader uses it
 }
 
 func (h *hijacked) Read(p []byte) (int, error) {

@@ -5,10 +5,10 @@ import (
 	"strings"
 )
 
-// SetParameter sets a parameter of an urlencoded query or form, in the place of
-// the first of its name or behind all others, which it leaves as they are
-// written, as it does the name of that first. Of several of its name one is left.
-// Name and value are not yet escaped.
+// SetParameter sets a parameter of an urlencoded query or form: in the place of the
+// first one of its name, or after all others. The others, and the name of that
+// first one, stay as they are written; further ones of its name go. Name and value
+// are given unescaped.
 func SetParameter(encoded, name, value string) string {
 	value = "=" + url.QueryEscape(value)
 	var pairs []string

@@ -7,8 +7,8 @@ import (
 	"syscall"
 )
 
-// peek returns a func that says whether nothing is there to be read on a
-// connection's socket. It returns nil for what is no socket.
+// peek returns a func that says whether a connection's socket has nothing to read.
+// It returns nil if c is not a socket.
 func peek(c net.Conn) func() bool {
 	sc, ok := c.(syscall.Conn)
 	if !ok {

@@ -17,18 +17,18 @@ type link struct {
 	sock    *socket
 	stream  net.Conn // what HTTP is spoken on: sock, or TLS on it
 	in      buffer
-	arrived time.Time // when the last bytes came; from then on it is idle, when it is in the pool
-	failed  error     // what the next read gives; nil: it reads
+	arrived time.Time // when the last bytes came: the start of its idle time, once it is in the pool
+	failed  error     // what the next read returns; nil: it reads
 
 	// quiet says that the peer has neither closed the connection nor sent anything.
 	// Nil: that can't be known.
 	quiet func() bool
-	ask   *asking // of a plain socket; else nil
+	ask   *asking // for a plain socket; else nil
 
 	watched watch
 	try     try // the request under way; zero: none is
 
-	// Apps say the same again and again: a head that is byte for byte the last one
+	// Apps give the same head again and again: one that is byte for byte like the last
 	// is not parsed again.
 	head   *ResponseHead
 	method string // of the request that it was parsed for
@@ -59,9 +59,9 @@ func (l *link) fill() error {
 	return err
 }
 
-// asked writes a request and waits for what comes back, which fill or the buffer
-// then has. It returns what is left when the socket takes no more for the moment.
-// The error is errStale, or that of writing.
+// asked writes a request and waits for what comes back, which then is in the buffer,
+// or is the error that fill returns. It returns what is left to write when the socket
+// takes no more for the moment. The error is errStale, or that of writing.
 func (l *link) asked(out *Outgoing, look bool) (left []byte, err error) {
 	a := l.ask
 	defer a.end()
@@ -86,10 +86,10 @@ func (l *link) asked(out *Outgoing, look bool) (left []byte, err error) {
 	return a.left, nil
 }
 
-// errStale says that something came on an idle connection, its end maybe.
+// errStale says that something had come on an idle connection, perhaps its end.
 var errStale = errors.New("the connection was not idle")
 
-// parse is ParseResponseHead.
+// parse is ParseResponseHead, which it spares where it can.
 func (l *link) parse(b []byte, method string) (*ResponseHead, error) {
 	if h := l.head; h != nil && l.method == method && len(b) >= len(h.Raw) && string(b[:len(h.Raw)]) == h.Raw {
 		return h, nil
@@ -122,8 +122,8 @@ type pool struct {
 	sweeping sync.WaitGroup
 }
 
-// take returns an idle connection, or nil. The one that was used last is the one
-// most likely to live. Whether it does is to be looked at when it is used.
+// take returns an idle connection, or nil. It takes the one used last, which is the
+// most likely to live. Whether it does must be checked when it is used.
 func (p *pool) take(at address) *link {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -138,7 +138,7 @@ func (p *pool) take(at address) *link {
 	return l
 }
 
-// put keeps a connection, or closes it where there are enough or until is closed.
+// put keeps a connection, or closes it if there are enough or until is closed.
 func (p *pool) put(l *link, maxIdle int, until <-chan struct{}, timeout time.Duration) {
 	if !p.push(l, maxIdle, until, timeout) {
 		l.close()
@@ -153,7 +153,7 @@ func (p *pool) push(l *link, maxIdle int, until <-chan struct{}, timeout time.Du
 		return false
 	}
 	select {
-	case <-until: // what is kept is dropped behind that, and maybe was already: so it is looked at under mu
+	case <-until: // what is kept is dropped after until is closed, perhaps already: so this looks under mu
 		return false
 	default:
 	}
@@ -167,7 +167,7 @@ func (p *pool) push(l *link, maxIdle int, until <-chan struct{}, timeout time.Du
 	return true
 }
 
-// sweepAfter has idle connections swept after a while. The caller holds mu.
+// sweepAfter schedules a sweep. The caller holds mu.
 func (p *pool) sweepAfter(wait, timeout time.Duration) {
 	p.sweeping.Add(1)
 	p.sweeper = time.AfterFunc(wait, func() {
@@ -178,8 +178,8 @@ func (p *pool) sweepAfter(wait, timeout time.Duration) {
 	})
 }
 
-// sweep takes out the connections that have been idle for too long, and sees to
-// it that the others will be.
+// sweep takes out the connections that have been idle for too long, and schedules
+// the next sweep for the others.
 func (p *pool) sweep(timeout time.Duration) (expired []*link) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -207,7 +207,7 @@ func (p *pool) sweep(timeout time.Duration) (expired []*link) {
 	return expired
 }
 
-// drop closes the idle connections that lead to an address.
+// drop closes the idle connections to an address.
 func (p *pool) drop(at address) {
 	p.mu.Lock()
 	links := p.idle[at]

@@ -7,12 +7,12 @@ import (
 	"os"
 )
 
-// reason says in words why a request got no response, or not all of it: to those who wait for one "unexpected EOF" says
-// nothing, and what the system calls a connection's ends they have said themselves.
+// reason says in words why a request got no response, or not all of it: "unexpected EOF" tells those who wait for one
+// nothing, and they know the addresses that the system's errors name.
 func reason(phase Phase, err error) string {
 	_, lost := err.(*lostError)
 	switch {
-	case lost: // which says more than that a time limit struck in the end
+	case lost: // says more than that in the end a time limit struck
 		return err.Error()
 	case isTimeout(err):
 		return inTime[phase]
@@ -33,7 +33,7 @@ var inTime = map[Phase]string{
 	PhaseRead:  "it was not complete in time",
 }
 
-// plain is an error without the connection and the call that it is about.
+// plain is an error without the connection and the call that it names.
 func plain(err error) string {
 	if lost, ok := errors.AsType[*cutError](err); ok {
 		return lost.Error()

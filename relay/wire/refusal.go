@@ -12,32 +12,32 @@ import (
 
 // A Refusal is bytes that never became a request.
 type Refusal struct {
-	Raw       []byte    // what came; at most Limits.Head, and a buffer
+	Raw       []byte    // what came; at most Limits.Head, plus a buffer
 	Time      time.Time // arrival of the first byte
 	Remote    net.Addr
 	Local     net.Addr
 	TLS       bool
 	Conn      net.Conn // as in an Exchange
 	Status    int      // of the answer they deserve: 400, 408, 431, 501, 503 or 505
-	Truncated bool     // more has come, or was on its way, than is in Raw
+	Truncated bool     // more came, or was on its way, than Raw has
 
 	// Cause is a *SyntaxError, io.ErrUnexpectedEOF (the connection ended first),
 	// os.ErrDeadlineExceeded (too slow), ErrNoRoom, ErrTLSOnPlain, ErrPlainOnTLS,
 	// or a *HandshakeError, which no answer can be sent to.
 	Cause error
 
-	// Written, when Refuse sets it, is told how writing its answer ended.
+	// Written, if Refuse sets it, is told how writing its answer ended.
 	Written func(error)
 }
 
-// A HandshakeError says why a TLS connection could not be brought up. The bytes
-// of its Refusal are the first ones of the handshake.
+// A HandshakeError says why a TLS handshake failed. Raw of its Refusal has the first
+// bytes of the handshake.
 type HandshakeError struct{ Err error }
 
 func (e *HandshakeError) Error() string { return "TLS handshake failed: " + e.Err.Error() }
 func (e *HandshakeError) Unwrap() error { return e.Err }
 
-// refuse tells of what is in the buffer, and answers it.
+// refuse reports what is in the buffer, and answers it.
 func (c *conn) refuse(cause error) {
 	r := c.refusal(c.in.bytes(), cause)
 	answer := c.tell(r)
@@ -75,7 +75,7 @@ func (c *conn) tell(r *Refusal) (answer []byte) {
 	return c.server.Refuse(r)
 }
 
-// defaultAnswer is the answer to a refusal that nobody gave one to.
+// defaultAnswer is the answer to a refusal when Refuse gives none.
 func defaultAnswer(r *Refusal, now time.Time) []byte {
 	return AppendResponse(nil, Answer{
 		Status: r.Status,
@@ -87,13 +87,13 @@ func defaultAnswer(r *Refusal, now time.Time) []byte {
 }
 
 // tlsHandshake is the first byte of a TLS connection, tlsVersion the second: a
-// record of a handshake, of any version since SSL 3 (RFC 8446, section 5.1). No
-// request begins like that.
+// handshake record, of any version since SSL 3 (RFC 8446, section 5.1). No
+// request begins with them.
 const (
 	tlsHandshake = 0x16
-	tlsAlert     = 0x15 // what a server says to what is no TLS
+	tlsAlert     = 0x15 // what a server says to what is not TLS
 	tlsVersion   = 0x03
-	tlsHeader    = 5 // bytes before a record, the last two its length
+	tlsHeader    = 5 // bytes at the start of a record, the last two its length
 )
 
 func isTLS(b []byte) bool {
@@ -102,8 +102,8 @@ func isTLS(b []byte) bool {
 
 func isTLSAlert(b []byte) bool { return len(b) > 1 && b[0] == tlsAlert && b[1] == tlsVersion }
 
-// sniffTLS reads the rest of a ClientHello, for its server name, and returns the
-// cause to refuse it.
+// sniffTLS reads the rest of a ClientHello, so that the record has its server name,
+// and returns the cause to refuse it.
 func (c *conn) sniffTLS() error {
 	limit := c.server.limits.Head
 	c.sock.until(time.Now().Add(c.server.limits.HeadTimeout))
@@ -132,7 +132,7 @@ func (c *conn) sniffPlain() error {
 	}
 }
 
-// secured brings TLS up. It is false when that failed, nothing came, or the
+// secured does the TLS handshake. It is false when that failed, nothing came, or the
 // handshake was all that was wanted.
 func (c *conn) secured() bool {
 	if err := c.fillIdle(time.Now()); err != nil {

@@ -24,15 +24,15 @@ var ErrUpgraded = errors.New("101 Switching Protocols, which nobody asked for")
 // A Response is the response to an Outgoing. It must be closed, and is for one
 // goroutine.
 type Response struct {
-	Head      *ResponseHead // not to be changed: another response may have the same
+	Head      *ResponseHead // not to be changed: other responses may share it
 	FirstByte time.Time     // when the first byte of Head arrived
 	Reused    bool          // the connection was used before
 
 	*try // nil: it is closed
 }
 
-// A try is what there is to one request on one connection. It is kept with the
-// connection, as the buffer is: requests that share one need no new one.
+// A try is everything about one request on one connection. Like the buffer, it is
+// kept with the connection, so that the next request there needs no new one.
 type try struct {
 	client *Client
 	link   *link
@@ -41,22 +41,22 @@ type try struct {
 	end    time.Time // of Timeouts.Total; zero: never
 	ctx    context.Context
 
-	persists bool // as far as the request goes the connection lives on
+	persists bool // the request lets the connection live on
 
 	framer Framer
-	err    error // why it can't be read further
-	lost   bool  // the connection was closed, and the request may be sent on another
+	err    error // why nothing more can be read
+	lost   bool  // the connection was closed, and the request may be sent on another one
 
-	writer  *writer // nil: all was written by Do itself
+	writer  *writer // nil: Do itself wrote everything
 	sendErr error   // of the connection, while writing; or errStopped
-	bodyErr error   // of the body that was to be written
+	bodyErr error   // of reading the body to be sent
 }
 
 // start sends the request and reads the head of the response. With an error,
 // nothing is left of the try.
 func (r *Response) start(ctx context.Context) error {
 	r.ctx = ctx
-	panicked := true // Outgoing.Body or Interim has
+	panicked := true // Outgoing.Body or Interim has, unless this is set to false
 	defer func() {
 		if panicked {
 			r.release()
@@ -80,8 +80,8 @@ func (r *Response) start(ctx context.Context) error {
 	return nil
 }
 
-// mayUse says whether a connection of the pool is one that can be used. Where
-// asking looks, this need not.
+// mayUse says whether a connection from the pool can be used. Where asking looks
+// for itself, mayUse need not.
 func (r *Response) mayUse() bool {
 	return !r.Reused || r.asks() || r.link.quiet == nil || r.link.quiet()
 }
@@ -130,12 +130,12 @@ func (r *Response) abandon(err error) error {
 }
 
 // cantBeWhole says that the app can't have read the whole request when it ended the
-// connection: not all could be written; or it was reset, as systems do with one that
-// is closed while something on it is unread (RFC 9293, section 3.6); or its end had
-// been on its way already. One that ended behind what the app's system had confirmed
-// is not like that: the app may have died of this request.
+// connection: not all could be written; or the connection was reset, as systems do
+// when one is closed with something on it unread (RFC 9293, section 3.6); or its end
+// was on its way already. An end that came after the app's system had confirmed
+// everything is different: the app may have died of this request.
 func (r *Response) cantBeWhole(end error) bool {
-	reset := end != io.ErrUnexpectedEOF // but a kind of it
+	reset := end != io.ErrUnexpectedEOF // but wraps it
 	return r.sendErr != nil || reset || unconfirmed(r.link.sock.Conn)
 }
 
@@ -189,7 +189,7 @@ func (r *Response) readOneHead() (*ResponseHead, error) {
 	}
 }
 
-// untilPause lets the next read wait as long as the app may pause.
+// untilPause lets the next read wait for as long as the app may pause.
 func (r *Response) untilPause() {
 	r.link.sock.until(earliest(time.Now().Add(r.limits.FirstByte), r.end))
 }
@@ -197,8 +197,8 @@ func (r *Response) untilPause() {
 // Read reads the body as it is on the wire, chunk framing and trailers included.
 //
 // The error is io.EOF at the body's end; a *SyntaxError where its framing is
-// wrong, with the bytes from there on that had come; io.ErrUnexpectedEOF when the
-// connection ended first; os.ErrDeadlineExceeded when the app was too slow; the
+// wrong, together with the bytes from there on; io.ErrUnexpectedEOF when the
+// connection ended early; os.ErrDeadlineExceeded when the app was too slow; the
 // cause of the context given to Do when that has ended.
 func (r *Response) Read(p []byte) (int, error) {
 	switch {
@@ -238,7 +238,7 @@ func (r *Response) scan(p []byte) (int, error) {
 	return used, err
 }
 
-// receive gets bytes from the connection, or the error to end with.
+// receive reads from the connection, or returns the error to end with.
 func (r *Response) receive(p []byte) (int, error) {
 	r.untilPause()
 	n, err := r.link.stream.Read(p)
@@ -255,24 +255,24 @@ func (r *Response) receive(p []byte) (int, error) {
 	return 0, causeOf(r.ctx, cutShort(err))
 }
 
-// EndBy sets when the response is to be whole at the latest, if that is earlier than
+// EndBy sets when the response must be whole, if that is earlier than
 // Timeouts.Total has it. It is for the goroutine that reads.
 func (r *Response) EndBy(t time.Time) { r.end = earliest(t, r.end) }
 
-// BodySize returns how many bytes of decoded body have been read. It may be asked
+// BodySize returns how many bytes of decoded body have been read. It may be called
 // until Close.
 func (r *Response) BodySize() int64 { return r.framer.Size() }
 
-// LastByte returns when the last of what was read arrived: bytes, or the end that a body without a length has. It may be
-// asked until Close.
+// LastByte returns when the last of what was read arrived: bytes, or the end of a body without a length. It may be
+// called until Close.
 func (r *Response) LastByte() time.Time { return r.link.arrived }
 
-// SetDecoded has the decoded body shown to seen while it is read, in pieces that
-// are valid during the call only.
+// SetDecoded sets a func that is shown the decoded body while it is read, in pieces
+// that are valid only during the call.
 func (r *Response) SetDecoded(seen func(p []byte)) { r.framer.Decoded = seen }
 
-// Close ends what is under way. The connection goes back to the pool if the
-// response was read to its end and both sides let it live on.
+// Close ends the exchange. The connection goes back to the pool if the response was
+// read to its end and both sides let it live on.
 func (r *Response) Close() error {
 	if r.try == nil {
 		return nil
@@ -300,11 +300,11 @@ func (r *Response) maxIdle() int {
 	return r.out.MaxKept
 }
 
-// errClosed is what reading a closed Response gives.
+// errClosed is what reading from a closed Response returns.
 var errClosed = errors.New("response is closed")
 
-// persists says whether a request of that head lets its connection live on: one
-// of HTTP/1.0 does not, as far as we ask.
+// persists says whether a request with that head lets its connection live on. One
+// of HTTP/1.0 does not, since we do not ask for that.
 func persists(head string) bool {
 	line, _, _ := strings.Cut(head, "\n")
 	return !strings.HasSuffix(strings.TrimSuffix(line, "\r"), "HTTP/1.0")

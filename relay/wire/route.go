@@ -7,8 +7,8 @@ import (
 )
 
 var (
-	// ErrDotSegments says that a path has "." or ".." segments, encoded ones
-	// included, and would be rewritten: behind a prefix they could lead out of it.
+	// ErrDotSegments says that a path which would be rewritten has "." or ".."
+	// segments, encoded ones included: they could lead out of the target's path.
 	ErrDotSegments = errors.New("path has dot segments and would be rewritten")
 	// ErrOutsidePrefix says that a path is not below the Route's prefix.
 	ErrOutsidePrefix = errors.New("path is not below the source's path")
@@ -25,16 +25,16 @@ var (
 // stay because the body is forwarded in its framing; Expect and the fields that
 // Connection names stay because their loss would change what the app sees.
 type Route struct {
-	// Prefix is the source's path, which URL's path takes the place of; one
-	// slash at its end does not count. With "" or "/" the whole path goes behind
-	// URL's path.
+	// Prefix is the source's path, which URL's path replaces; one slash at its
+	// end does not count. With "" or "/" the whole path is appended to URL's
+	// path.
 	Prefix string
 	// URL is the target. Its host becomes the Host field's value, its query goes
 	// before the recorded one.
 	URL *url.URL
-	// KeepHost leaves the host that the sender asked for.
+	// KeepHost keeps the host that the sender asked for.
 	KeepHost bool
-	// Add goes behind the recorded fields.
+	// Add are written after the recorded fields.
 	Add Fields
 }
 
@@ -90,7 +90,7 @@ func (r Route) writeFields(b *strings.Builder, h *RequestHead, s string) {
 	b.WriteString(s[to:])
 }
 
-// writeReplaced writes another value between the blanks and the line end of value.
+// writeReplaced writes by instead of value, keeping the blanks and the line end of value.
 func writeReplaced(b *strings.Builder, value, by string) {
 	left := len(value) - len(strings.TrimLeft(value, " \t"))
 	right := left + len(strings.TrimRight(value[left:], " \t\r\n"))
@@ -162,9 +162,9 @@ func (r Route) path(path string) (string, error) {
 
 // MatchPrefix says whether path, with or without a query, is prefix or below
 // it, and returns what follows the prefix: "", or something that begins with
-// "/" or "?". Both are compared as they are, in whole segments: "/a" matches
+// "/" or "?". Both are compared as written, in whole segments: "/a" matches
 // "/a", "/a/" and "/a/b", but not "/ab". One slash at the prefix's end does not
-// count. The prefixes "" and "/" match all, "*" too, and all of it follows.
+// count. The prefixes "" and "/" match every path, even "*", and all of it follows.
 func MatchPrefix(path, prefix string) (rest string, ok bool) {
 	rest, ok = strings.CutPrefix(path, strings.TrimSuffix(prefix, "/"))
 	switch {

@@ -12,22 +12,22 @@ import (
 
 const (
 	// syncPatience is how long Do itself writes without progress. Then a goroutine
-	// goes on, while Do listens: the app may have answered and read no more.
+	// goes on writing while Do reads: the app may have answered and read no more.
 	syncPatience = 100 * time.Millisecond
 	// syncSecure is the most that Do itself writes on TLS, where a write can't be
-	// left half way; every socket takes that much.
+	// broken off half way; every socket takes that much.
 	syncSecure = 16 << 10
 	// lastWords is how long an app that takes no more of the request has to say
 	// why.
 	lastWords = time.Second
 )
 
-// errStopped is why a request was not sent to its end: the response is here.
+// errStopped is why a request was not sent to its end: the response came first.
 var errStopped = errors.New("stopped sending")
 
-// send writes the request, or has it written while the response is waited for.
-// The error is of the body; one of the connection is kept, since a response may
-// tell more.
+// send writes the request, or has it written while the response is waited for. It
+// returns an error of the body. One of the connection is only noted, since a
+// response may tell more.
 func (r *Response) send() error {
 	switch {
 	case r.asks():
@@ -57,14 +57,14 @@ func (r *Response) send() error {
 	return nil
 }
 
-// asks says whether the request is written and the response waited for in one
-// go.
+// asks says whether one go can write the request and wait for the response (see
+// asking).
 func (r *Response) asks() bool {
 	return r.link.ask != nil && r.out.Body == nil && r.out.known() <= bigBuffer
 }
 
-// ask is send where the response is waited for at once, as nearly always. The
-// error is errStale: nothing was written.
+// ask is send for a request that asks. The only error is errStale: nothing was
+// written.
 func (r *Response) ask() error {
 	r.untilPause()
 	left, err := r.link.asked(&r.out, r.Reused)
@@ -79,14 +79,14 @@ func (r *Response) ask() error {
 	return nil
 }
 
-// sendSmall is send where little memory is enough, while a write that waits has it.
+// sendSmall is send for a small request, so that a write that waits holds little memory.
 func (r *Response) sendSmall() {
 	small := smallBuffers.Get().(*[smallBuffer]byte)
 	defer smallBuffers.Put(small)
 	r.sendLeft(r.sendNow(r.out.appendTo(small[:0])))
 }
 
-// sendLeft has what sendNow has left written beside.
+// sendLeft has a writer write what sendNow has left.
 func (r *Response) sendLeft(left []byte) {
 	if len(left) > 0 {
 		buf := bigBuffers.Get().(*[bigBuffer]byte)
@@ -97,7 +97,7 @@ func (r *Response) sendLeft(left []byte) {
 // known is how many bytes of the request are in memory.
 func (o *Outgoing) known() int { return len(o.Preface) + len(o.Head) + len(o.Bytes) }
 
-// appendTo appends what of the request is in memory. Bytes stay out where they do not fit into b's room.
+// appendTo appends what is in memory of the request, but Bytes only if they fit into b's room.
 func (o *Outgoing) appendTo(b []byte) []byte {
 	b = append(b, o.Preface...)
 	b = append(b, o.Head...)
@@ -123,8 +123,8 @@ func (r *Response) openBody(buffered int) (io.ReadCloser, error) {
 	return body, nil
 }
 
-// beginBody fills the buffer with the beginning of the body. When that was all,
-// the body is closed and nil.
+// beginBody fills the buffer with the beginning of the body. If that was all, it
+// closes the body and returns nil for it.
 func beginBody(first []byte, body io.ReadCloser) ([]byte, io.ReadCloser, error) {
 	for len(first) < cap(first) {
 		n, err := body.Read(first[len(first):cap(first)])
@@ -165,8 +165,8 @@ func (r *Response) sendNow(b []byte) (left []byte) {
 	return nil
 }
 
-// lastWords notes why the app takes no more of the request, and gives it time to
-// say that itself.
+// lastWords notes why the app takes no more of the request, and gives the app time
+// to say so itself.
 func (r *Response) lastWords(err error) {
 	r.sendErr = cutShort(err)
 	r.link.sock.until(earliest(time.Now().Add(lastWords), r.end))
@@ -180,11 +180,11 @@ type writer struct {
 	bodyErr error         // of the body
 	stop    atomic.Bool
 
-	mu       sync.Mutex // held to change the time until which the response is waited for
-	answered bool       // it is here: the writer must not change that time any more
+	mu       sync.Mutex // held to change how long the response is waited for
+	answered bool       // the response is here: the writer must not change that any more
 }
 
-// sendBeside starts the writer. It owns buf and body.
+// sendBeside starts the writer, which owns buf and body from then on.
 func (r *Response) sendBeside(first []byte, buf *[bigBuffer]byte, body io.ReadCloser) {
 	w := &writer{done: make(chan struct{})}
 	r.writer = w
@@ -245,7 +245,7 @@ func (w *writer) ended(r *Response) {
 	}
 }
 
-// noteAnswer keeps the writer from changing the time limit any more.
+// noteAnswer keeps the writer from changing the time limit after this.
 func (w *writer) noteAnswer() {
 	if w == nil {
 		return
@@ -255,7 +255,7 @@ func (w *writer) noteAnswer() {
 	w.answered = true
 }
 
-// stopSending ends the writer. One that has written all does not mind.
+// stopSending ends the writer. If that has written everything, nothing happens.
 func (r *Response) stopSending() {
 	if r.writer == nil {
 		return

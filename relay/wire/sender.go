@@ -8,16 +8,16 @@ import (
 // Passing says how the body follows a head made by ForSender.
 type Passing struct {
 	Decode bool // send the decoded body (BodyReader), not its bytes on the wire
-	Close  bool // the connection must close behind the answer
+	Close  bool // the connection must close after the answer
 }
 
 // ForSender returns an app's head as it goes on to the sender of a request of
 // that version: byte for byte, without the fields of the app's own connection
 // (RFC 9110, section 7.6.1). keepAlive says whether the sender's connection could
-// live on; the Connection field says what becomes of it, where that must be said.
+// live on; where its fate must be said, a Connection field says it.
 //
-// A sender that speaks HTTP/1.0 knows no chunks: it gets the body decoded, and
-// its end is the connection's.
+// A sender that speaks HTTP/1.0 does not understand chunks: it gets the body
+// decoded, which ends with the connection.
 func (h *ResponseHead) ForSender(proto string, keepAlive bool) (head string, passing Passing) {
 	unchunk := proto == "HTTP/1.0"
 	passing = Passing{
@@ -45,8 +45,8 @@ func (h *ResponseHead) ForSender(proto string, keepAlive bool) (head string, pas
 }
 
 // aboutConnection says whether a response field is about the app's connection.
-// Unlike in requests, the fields that Connection names are; but an app that
-// names what frames the body must not unframe it.
+// Unlike in requests, the fields that Connection names are too; but an app that
+// names a framing field there must not unframe the body.
 func (h *ResponseHead) aboutConnection(name string) bool {
 	if aboutConnection(name) {
 		return !equalFold(name, "Proxy-Status") // RFC 9209: for whoever debugs the sender

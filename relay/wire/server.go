@@ -23,8 +23,8 @@ var (
 	ErrPlainOnTLS = errors.New("plain HTTP on a TLS port")
 )
 
-// Limits bound what one sender, and all together, can take of a Server. The zero
-// value of each field is its default.
+// Limits bound what one sender, and all together, can take of a Server. A zero
+// field stands for its default.
 type Limits struct {
 	Head         int           // bytes of a head; 64 KiB. Beyond: 431
 	Conns        int           // open connections; 1024. Beyond: the longest idle one is closed, or accepting waits for one
@@ -44,7 +44,7 @@ func (l Limits) withDefaults() Limits {
 	return l
 }
 
-// orDefault sets what is zero.
+// orDefault gives a zero value its default.
 func orDefault[T comparable](v *T, value T) {
 	var zero T
 	if *v == zero {
@@ -52,18 +52,18 @@ func orDefault[T comparable](v *T, value T) {
 	}
 }
 
-// A SharedConn is a connection of several senders: between two requests it says, in bytes that are none of HTTP's, whose
-// the next one is. A listener may return connections like that.
+// A SharedConn is a connection of several senders: between two requests it says, in bytes that are not HTTP, whose the
+// next one is. A listener may return such connections.
 type SharedConn interface {
 	net.Conn
 
-	// Next is called when a request is over and another one may follow. The next Read begins behind what is said of that,
-	// and RemoteAddr is its sender from then on. Both are called by the goroutine that calls Read.
+	// Next is called when a request is over and another one may follow. The next Read begins after those bytes, and
+	// RemoteAddr is the new sender from then on. Both are called by the goroutine that calls Read.
 	Next()
 }
 
-// A Server cuts requests off connections and hands them to Serve, one goroutine a
-// connection. The fields must not be changed once Run was called.
+// A Server cuts requests off connections and hands them to Serve, with one goroutine
+// per connection. The fields must not be changed once Run was called.
 type Server struct {
 	// Serve answers one request, on the goroutine of its connection. Required. The
 	// connection is closed if it returns without having written anything, or
@@ -75,14 +75,14 @@ type Server struct {
 	// connection is closed. Nil, or nil bytes: a plain-text answer.
 	Refuse func(*Refusal) (answer []byte)
 
-	// Panicked is told of a panic in Serve or Refuse. The connection is closed, the
+	// Panicked is told of a panic in Serve or Refuse. That connection is closed, the
 	// others go on. Nil: nobody is told.
 	Panicked func(value any, stack []byte)
 
-	// Room is asked before so many bytes are kept of a head, or of requests behind
-	// one, beyond the 4 KiB that every connection has. It may wait for them, and
-	// giveBack is called once they are free again; when it has none, ok is false and
-	// the head is refused. Nil: there is room for all.
+	// Room is asked for memory before so many bytes are kept of a head, or of
+	// requests that follow one, beyond the 4 KiB that every connection has. It may
+	// wait until there is some; giveBack is called once it is free again. Without any,
+	// ok is false and the head is refused. Nil: there is always room.
 	Room func(bytes int) (giveBack func(), ok bool)
 
 	// AcceptFailed is told when no connection could be accepted, for want of file
@@ -92,9 +92,9 @@ type Server struct {
 	Limits Limits
 	TLS    *tls.Config // nil: plain HTTP. Its NextProtos are replaced by http/1.1
 
-	// Aside gives what a connection over TLS speaks that is not for HTTP, by its
-	// ClientHello: it is closed after its handshake, and nobody is told how that
-	// ended. Nil, or a nil configuration: it is for HTTP.
+	// Aside decides by its ClientHello whether a TLS connection is for something
+	// other than HTTP, and with which configuration: that one is closed after its
+	// handshake, and nobody is told how it ended. Nil, or a nil result: HTTP.
 	Aside func(*tls.ClientHelloInfo) *tls.Config
 
 	Now func() time.Time // the time that exchanges and refusals get; nil: time.Now
@@ -102,7 +102,7 @@ type Server struct {
 	begin    sync.Once
 	limits   Limits      // with defaults
 	tls      *tls.Config // for this server
-	epoch    time.Time   // that idle marks count from
+	epoch    time.Time   // where idle marks count from
 	stopping atomic.Bool
 	queued   atomic.Int64 // accepted connections that wait for a place
 
@@ -113,7 +113,7 @@ type Server struct {
 	conns     map[*conn]struct{}
 	open      int           // connections that count against Limits.Conns
 	stopped   chan struct{} // closed when stopping begins
-	drained   chan struct{} // closed when it has begun and no connection is left
+	drained   chan struct{} // closed when stopping has begun and no connection is left
 }
 
 func (s *Server) setUp() {
@@ -150,9 +150,9 @@ func (s *Server) now() time.Time {
 	return time.Now()
 }
 
-// Run serves the connections of a listener, and closes it in the end. It returns
-// ErrServerClosed after Shutdown or Close, or else the error of the listener; not
-// before all its connections have ended. It may be called for several listeners.
+// Run serves the connections of a listener, and closes it in the end. It returns once
+// all its connections have ended: ErrServerClosed after Shutdown or Close, otherwise
+// the error of the listener. It may be called for several listeners.
 func (s *Server) Run(l net.Listener) error {
 	s.begin.Do(s.setUp)
 	defer l.Close()
@@ -200,8 +200,8 @@ func (s *Server) accept(l net.Listener, running *sync.WaitGroup) error {
 	}
 }
 
-// acceptFailed tells of the failure, and gives a file descriptor back where they
-// are short.
+// acceptFailed reports the failure, and frees a file descriptor when there are too
+// few.
 func (s *Server) acceptFailed(err error) {
 	if s.AcceptFailed != nil {
 		s.AcceptFailed(err)
@@ -249,8 +249,8 @@ func (s *Server) awaitPlace() {
 	}
 }
 
-// evict ends the connection that has been idle for longest. When there is none,
-// next says how long it will take at most until one is, if that is known. The
+// evict ends the connection that has been idle for longest. When there is none, next
+// says how long it takes at most until there is, or is zero if that is not known. The
 // caller holds mu.
 func (s *Server) evict() (evicted bool, next time.Duration) {
 	type candidate struct {
@@ -286,10 +286,10 @@ func (s *Server) endIdle(c *conn, since int64) bool {
 	return true
 }
 
-// clock is the time as idle marks have it: nanoseconds, over 0.
+// clock is a time as idle marks count it: nanoseconds, always positive.
 func (s *Server) clock(t time.Time) int64 { return int64(t.Sub(s.epoch)) + 1 }
 
-// leave gives the place of a connection to another one. The caller holds mu.
+// leave frees the place of a connection for another one. The caller holds mu.
 func (s *Server) leave(c *conn) {
 	if c.placed {
 		c.placed = false
@@ -309,7 +309,7 @@ func (s *Server) remove(c *conn) {
 	}
 }
 
-// becameIdle tells an accepted connection that waits that there is one to evict.
+// becameIdle tells an accepted connection that waits for a place that one may be had.
 func (s *Server) becameIdle() {
 	if s.queued.Load() > 0 {
 		s.mu.Lock()
@@ -319,8 +319,8 @@ func (s *Server) becameIdle() {
 }
 
 // Shutdown accepts nothing more, closes idle connections, and lets the exchanges
-// under way finish: their KeepAlive is false from now on. When ctx ends first it
-// cuts their connections off and returns the cause; Run returns once Serve has
+// under way finish: their KeepAlive is false from now on. If ctx ends first, it cuts
+// their connections off and returns the cause; Run returns once Serve has
 // noticed.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.begin.Do(s.setUp)

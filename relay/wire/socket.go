@@ -18,8 +18,8 @@ var longAgo = time.Unix(1, 0)
 // write ends long before its own. So a deadline that is set already and not later
 // than the one wanted is left as it is; when it strikes early, the wait goes on.
 //
-// Below a tls.Conn it keeps those early strikes from it: one that sees a write
-// end half way is of no use any more.
+// Below a tls.Conn it hides those early strikes: a tls.Conn is of no use any more
+// once a write has ended half way.
 type socket struct {
 	net.Conn
 
@@ -41,7 +41,7 @@ func newSocket(c net.Conn, stall time.Duration) *socket {
 	return &socket{Conn: c, stall: stall}
 }
 
-// until sets when reading is over. A read under way obeys as well.
+// until sets when reading is over, for a read under way too.
 func (s *socket) until(t time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -92,7 +92,7 @@ func (s *socket) cutWrites(cause error) {
 	_ = s.Conn.SetWriteDeadline(longAgo)
 }
 
-// mendWrites undoes cutWrites, once it turned out to have hit nothing.
+// mendWrites undoes cutWrites, once it turned out to have cut no write short.
 func (s *socket) mendWrites() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -118,7 +118,7 @@ func (s *socket) Read(p []byte) (int, error) {
 	}
 }
 
-// early is nil when the deadline for reads struck before its time.
+// early returns nil when the read deadline struck before its time.
 func (s *socket) early() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -135,7 +135,7 @@ func (s *socket) early() error {
 // Write implements net.Conn. The error is os.ErrDeadlineExceeded when there was
 // no progress for as long as is allowed.
 func (s *socket) Write(p []byte) (written int, err error) {
-	fresh, err := s.arm(false) // whether the deadline leaves all the time that is allowed
+	fresh, err := s.arm(false) // fresh: this write has all the time that is allowed
 	for err == nil {
 		var n int
 		n, err = s.Conn.Write(p[written:])
@@ -151,7 +151,7 @@ func (s *socket) Write(p []byte) (written int, err error) {
 	return written, err
 }
 
-// arm sets the deadline for writes, if none is set or anew, and reports whether
+// arm sets the write deadline, if there is none or anew is set, and reports whether
 // it did.
 func (s *socket) arm(anew bool) (set bool, err error) {
 	s.mu.Lock()
@@ -167,7 +167,7 @@ func (s *socket) arm(anew bool) (set bool, err error) {
 	return true, nil
 }
 
-// stalled returns why a write came to its end without progress.
+// stalled returns why a write ended without progress.
 func (s *socket) stalled() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -177,8 +177,8 @@ func (s *socket) stalled() error {
 	return os.ErrDeadlineExceeded
 }
 
-// SetWriteDeadline is for tls.Conn, which wants to get rid of its last alert
-// within seconds: the socket gives it one.
+// SetWriteDeadline is for tls.Conn, which allows its last alert some seconds: the
+// socket allows it one.
 func (s *socket) SetWriteDeadline(time.Time) error {
 	s.patience(farewell)
 	return nil

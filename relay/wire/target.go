@@ -43,7 +43,7 @@ func (h *RequestHead) originForm() string {
 	return rest
 }
 
-// cutAbsolute cuts an absolute-form target behind its authority.
+// cutAbsolute cuts an absolute-form target after its authority.
 func cutAbsolute(target string) (authority, rest string, ok bool) {
 	if target == "" || target[0] == '/' || target[0] == '*' {
 		return "", "", false
@@ -78,8 +78,8 @@ func checkTarget(method, target string) error {
 	if !ok {
 		return refuse(400, "malformed request target")
 	}
-	// User information is deprecated (RFC 9110, section 4.2.4), and an escaped
-	// host is read as it is by some and decoded by others, net/http among them.
+	// User information is deprecated (RFC 9110, section 4.2.4), and some servers
+	// take an escaped host as it is while others, net/http among them, decode it.
 	if authority == "" || !validHost(authority) || strings.Contains(authority, "%") {
 		return refuse(400, "malformed host in the request target")
 	}
@@ -89,7 +89,7 @@ func checkTarget(method, target string) error {
 	return nil
 }
 
-// checkEscapes refuses a percent sign without two hex digits behind it.
+// checkEscapes refuses a percent sign that is not followed by two hex digits.
 func checkEscapes(path string) error {
 	for {
 		i := strings.IndexByte(path, '%')

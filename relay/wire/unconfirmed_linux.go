@@ -7,8 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// unconfirmed says that the peer's system has not confirmed all that was written
-// to a connection, as far as can be known.
+// unconfirmed says that the peer's system has not confirmed everything that was
+// written to a connection, as far as can be known.
 func unconfirmed(c net.Conn) bool {
 	sc, ok := c.(syscall.Conn)
 	if !ok {

@@ -8,10 +8,10 @@ import (
 // A watch cuts a connection off when a context ends. It belongs to whoever uses
 // the connection.
 //
-// Watching costs a registration with the context, and the requests of many
-// clients share one. So the watch of a context that comes for the second time in
-// a row stays when its request is done, until the connection is used with another
-// one. A context of one request alone, which is ended behind it, cuts off nothing.
+// Watching costs a registration with the context, and many clients use one context
+// for all requests. So a context that comes for the second time in a row stays
+// watched after its request, until the connection is used with another one. One that
+// was made for a single request, and ends after it, cuts nothing off.
 type watch struct {
 	cut     func(cause error) // cuts the connection off
 	done    <-chan struct{}   // of the context; nil: none was watched yet
@@ -20,8 +20,8 @@ type watch struct {
 	cutting sync.WaitGroup
 }
 
-// begin has cut called with the cause when ctx ends. It is false when the context
-// before has cut the connection off.
+// begin has cut called with the cause when ctx ends. It returns false when the
+// previous context has cut the connection off.
 func (w *watch) begin(ctx context.Context) bool {
 	done := ctx.Done()
 	if w.stop != nil && done == w.done {
@@ -42,7 +42,7 @@ func (w *watch) begin(ctx context.Context) bool {
 	return true
 }
 
-// pause is called when the request is done. It is false when the connection is
+// pause is called when the request is done. It returns false when the connection is
 // cut off.
 func (w *watch) pause(ctx context.Context) bool {
 	if w.stays && ctx.Err() == nil {
@@ -51,7 +51,7 @@ func (w *watch) pause(ctx context.Context) bool {
 	return w.end()
 }
 
-// end watches no more. It is false when the connection is cut off.
+// end stops watching. It returns false when the connection is cut off.
 func (w *watch) end() bool {
 	if w.stop == nil {
 		return true

@@ -2,7 +2,7 @@
 //
 // hooktape records what was sent, not what some library made of it. So this
 // package never rebuilds a message: it finds where a message ends in the bytes
-// that come in, checks them, and gives views into them.
+// that come in, checks it, and gives views into it.
 //
 //	bytes → ParseRequestHead → RequestHead   strict; says where the head ends
 //	      → Framer                           says where the body ends, decodes on the way
@@ -28,7 +28,7 @@ import (
 // again.
 var ErrShort = errors.New("head is not complete")
 
-// A SyntaxError says why bytes are no message that hooktape takes.
+// A SyntaxError says why hooktape does not accept bytes as a message.
 type SyntaxError struct {
 	Status int    // the answer that the sender deserves: 400, 431 or 505; 502 for the head of a response
 	Reason string // a short phrase for the operator: "two Content-Length fields"
@@ -52,7 +52,7 @@ type Field struct {
 type Fields []Field
 
 // Get returns the value of the first field of that name; names are compared
-// without case.
+// ignoring case.
 func (f Fields) Get(name string) (value string, ok bool) {
 	for i := range f {
 		if equalFold(f[i].Name, name) {
@@ -73,7 +73,7 @@ func (f Fields) Values(name string) []string {
 	return values
 }
 
-// equalFold compares without case, in ASCII only: strings.EqualFold takes the
+// equalFold compares ignoring case, in ASCII only: strings.EqualFold takes the
 // Kelvin sign for a k.
 func equalFold(a, b string) bool {
 	if len(a) != len(b) {
