@@ -13,10 +13,10 @@ import (
 	"github.com/hooktape/hooktape/relay/acme"
 )
 
-// ACME says which certificates a CA is asked for (RFC 8555).
+// ACME says which certificates to ask a CA for (RFC 8555).
 type ACME struct {
-	Names     []string // in lower case; there is one at least
-	Email     string   // where the CA writes to; "": it can't
+	Names     []string // in lower case; at least one
+	Email     string   // where the CA may write to; "": nowhere
 	Directory string   // URL of the CA
 	Cache     string   // the folder of keys and certificates; "": beside the tape, as Config.Certificates has it
 	HTTP      string   // host:port where the CA's questions over plain HTTP are answered; "": they aren't
@@ -62,7 +62,7 @@ func decodeACME(d *decoder, t *TLS, b *hclsyntax.Block) {
 	d.seen["acme names"] = b.Body.Attributes["names"].Expr.Range()
 }
 
-// decodeNames reads what a CA can be asked for by the two ways that prove a name to be ours: single host names.
+// decodeNames reads the names to certify: single host names, the only ones that either way of proof works for.
 func decodeNames(d *decoder, c *ACME, a *hclsyntax.Attribute) {
 	before := len(d.diags)
 	d.texts(a, func(text string, at hcl.Range) {
@@ -87,7 +87,7 @@ func decodeNames(d *decoder, c *ACME, a *hclsyntax.Attribute) {
 	}
 }
 
-// checkDirectory wants TLS: who can change what a CA says can have its account do what they like.
+// checkDirectory insists on TLS: whoever can change what a CA says can have its account do what they like.
 func checkDirectory(d *decoder, a *hclsyntax.Attribute, u *url.URL) bool {
 	if u.Scheme != "https" {
 		d.fail(a.Expr.Range(), "%q must begin with https://", a.Name)
@@ -110,8 +110,8 @@ func (d *decoder) checkACME(c *Config) {
 	}
 }
 
-// Certificates are those that a CA is asked for: none without an acme block. Unless it was given, their folder is beside
-// the tape.
+// Certificates are the settings for certificates from a CA; none without an acme block. Unless the block names their
+// folder, it is beside the tape.
 func (c *Config) Certificates() acme.Settings {
 	if c.TLS == nil || c.TLS.ACME == nil {
 		return acme.Settings{}

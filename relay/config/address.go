@@ -64,7 +64,7 @@ func (d *decoder) networks(a *hclsyntax.Attribute, into *[]netip.Prefix) {
 	})
 }
 
-// parseURL reads a URL of the web, with a host.
+// parseURL reads an http or https URL with a host.
 func (d *decoder) parseURL(a *hclsyntax.Attribute) (u *url.URL, ok bool) {
 	text, ok := d.text(a)
 	if !ok {
@@ -77,7 +77,7 @@ func (d *decoder) parseURL(a *hclsyntax.Attribute) (u *url.URL, ok bool) {
 	return u, err == nil
 }
 
-// webURL reads a URL of the web. Its errors go behind the name of what has the text.
+// webURL reads an http or https URL. Its errors follow the name of whatever has the text.
 func webURL(text string) (*url.URL, error) {
 	u, err := url.Parse(text)
 	switch {
@@ -126,8 +126,8 @@ func (d *decoder) publicURL(a *hclsyntax.Attribute, into *string) {
 	*into = at
 }
 
-// ParsePublicURL reads a URL that senders see, to which paths are added; it has no slash at its end. Errors go behind the
-// name of what has the text.
+// ParsePublicURL reads a URL that senders see, to which paths are added; the result has no slash at its end. Its errors
+// follow the name of whatever has the text.
 func ParsePublicURL(text string) (string, error) {
 	u, err := webURL(text)
 	if err != nil {

@@ -8,7 +8,7 @@ import (
 	"github.com/hooktape/hooktape/relay/shape"
 )
 
-// schema reads and compiles the JSON Schema in a file. What it refers to is beside it.
+// schema reads and compiles the JSON Schema in a file. The schemas that it refers to are files beside it.
 func (d *decoder) schema(a *hclsyntax.Attribute, into **shape.Schema) {
 	name, ok := d.text(a)
 	if !ok {

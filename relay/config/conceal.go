@@ -10,8 +10,9 @@ import (
 	"github.com/hooktape/hooktape/relay/mask"
 )
 
-// withoutSecrets is the text of a config file with a star for each byte of the texts in quotes that keys with secret
-// names have, and of passwords in URLs: places in it stay where they are. What calls get (env("NAME")) is shown.
+// withoutSecrets is the text of a config file in which every byte of a secret is a star: of quoted values of keys with
+// secret names, and of passwords in URLs. So all places stay where they are. Arguments of calls (env("NAME")) are
+// shown.
 func withoutSecrets(text []byte) []byte {
 	tokens, _ := hclsyntax.LexConfig(text, "", hcl.InitialPos)
 	c := concealer{shown: bytes.Clone(text)}
@@ -24,11 +25,11 @@ func withoutSecrets(text []byte) []byte {
 type concealer struct {
 	shown  []byte
 	secret bool // the value of a secret name is being read
-	nested int  // lists and objects in it
-	calls  int  // that it stands in the arguments of
+	nested int  // depth in lists and objects of that value
+	calls  int  // depth in the arguments of calls
 }
 
-// take goes on by a token; before are those that came before it.
+// take goes on by one token; before are all tokens that came before it.
 func (c *concealer) take(t hclsyntax.Token, before hclsyntax.Tokens) {
 	if t.Type != hclsyntax.TokenQuotedLit {
 		c.hidePassword(before)
@@ -60,7 +61,7 @@ func (c *concealer) take(t hclsyntax.Token, before hclsyntax.Tokens) {
 	}
 }
 
-// hidePassword hides that of a URL which tokens end with: of a text with a % in it there are several.
+// hidePassword hides the password of a URL that tokens end with. A text with a % in it is several tokens.
 func (c *concealer) hidePassword(tokens hclsyntax.Tokens) {
 	first := len(tokens)
 	for first > 0 && tokens[first-1].Type == hclsyntax.TokenQuotedLit {
@@ -86,7 +87,7 @@ func (c *concealer) hide(start, end int) {
 	}
 }
 
-// lastName is the key that tokens end with, with quotes or without; "" when they end with none.
+// lastName is the key that tokens end with, quoted or not; "" when they do not end with one.
 func lastName(tokens hclsyntax.Tokens) string {
 	n := len(tokens)
 	switch {

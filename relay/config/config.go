@@ -1,8 +1,8 @@
 // Package config reads hooktape's configuration: HCL 2 in, plain values out.
 //
 // All problems of a file are found at once, and each is shown with its line. Values that come from env() and file()
-// appear in no message. What a key means and what it is when it is not given stands in config.example.hcl, at the top
-// of the project; a test holds the two together.
+// appear in no message. What each key means, and its default, is said in config.example.hcl at the top of the project;
+// a test keeps the two in step.
 package config
 
 import (
@@ -21,13 +21,13 @@ import (
 	"github.com/hooktape/hooktape/relay/wire"
 )
 
-// Config is a configuration that was found right.
+// Config is a valid configuration.
 type Config struct {
 	Path      string  // the config file, as given to Load; "" when built in code
-	Blank     bool    // there is nothing in the config file: all values are those of keys that are not given
+	Blank     bool    // the config file is empty: every key has its default
 	Listen    string  // host:port
 	Inspect   string  // host:port
-	Data      string  // path of the tape; one that is relative in the file is made relative to the file
+	Data      string  // path of the tape; a relative one in the file is relative to the file
 	PublicURL string  // without a slash at its end; "" when not given
 	TLS       *TLS    // nil: the listener speaks plain HTTP
 	Edge      *Edge   // nil: no tunnel comes in
@@ -37,7 +37,7 @@ type Config struct {
 	Sources   []Source
 	Files     []File // the config file and those that were read for it: what Watch looks at
 
-	Mask mask.Names // what is hidden from people's eyes beside the defaults; nil: nothing
+	Mask mask.Names // what to hide from people besides the defaults; nil: nothing
 
 	TrustedProxies []netip.Prefix // whose X-Forwarded-For and X-Forwarded-Proto count
 }
@@ -50,7 +50,7 @@ type Limits struct {
 	Head        int64 // bytes of a head
 }
 
-// Retain bounds the tape. Records that are beyond go, the oldest first; those with pending deliveries stay.
+// Retain bounds the tape. Records beyond a bound go, the oldest first; those with pending deliveries stay.
 type Retain struct {
 	MaxAge  time.Duration // since a record came
 	MaxSize int64         // bytes that the tape takes
@@ -61,35 +61,35 @@ type Source struct {
 	Name      string
 	Path      string         // begins with "/"; as written
 	Host      string         // in lower case, without a port; "" takes any
-	PublicURL string         // as Config.PublicURL, in the place of it; "": that of Config
+	PublicURL string         // instead of Config.PublicURL; "": that one
 	Methods   []string       // nil takes all
-	Allow     []netip.Prefix // addresses that it takes requests from; nil: any
+	Allow     []netip.Prefix // addresses that may send to it; nil: any
 	Respond   Respond
-	Patience  time.Duration // 0: never takes over
+	Patience  time.Duration // 0: hooktape never takes over
 	MaxBody   int64         // bytes
-	Rate      Rate          // requests that it takes; the zero Rate takes any number
+	Rate      Rate          // the most requests that it takes; the zero Rate: any number
 	Provider  *provider.Provider
 	Setting   provider.Setting // for Provider, without Fetch; Params whether or not there is a provider
-	KeyFrom   *KeyFrom         // where a secret is handed out, beside those of Setting; nil: nowhere
+	KeyFrom   *KeyFrom         // where a secret can be fetched, besides those of Setting; nil: nowhere
 	OnInvalid OnInvalid
-	Schema    *shape.Schema // that bodies have to fit; nil: any will do
-	BadBody   OnInvalid     // what happens with those that do not; "" is RejectInvalid
+	Schema    *shape.Schema // that bodies must fit; nil: any body will do
+	BadBody   OnInvalid     // what happens to bodies that do not fit; "" is RejectInvalid
 	Direction Direction
-	Trace     *expr.Expr // what makes requests belong together; nil, null or empty: what their header fields say
+	Trace     *expr.Expr // what makes requests belong together; nil, null or empty: their header fields decide
 	Event     *expr.Expr // the name of the event, or a list of names; nil: requests have none
-	Dedupe    *Dedupe    // nil: every request is one of its own
-	Acks      []Ack      // the first whose When holds answers, else DefaultAck
+	Dedupe    *Dedupe    // nil: no request is a duplicate
+	Acks      []Ack      // the first whose When holds answers; if none does, DefaultAck
 	Targets   []Target
-	Status    *Status // how senders learn what became of what they sent; nil: they can't ask
+	Status    *Status // how senders can ask what became of their requests; nil: they can't
 	Subscribe []Subscription
 
-	Tunnel   string // whose own address it is: it has two, at Host and below TunnelPath; "": no tunnel's
-	Template bool   // takes no requests itself: sources made at run time are like it
+	Tunnel   string // the tunnel whose own source this is, at Host and below TunnelPath; "": none
+	Template bool   // takes no requests itself: sources made at run time are modelled on it
 	ID       string // of a source made at run time; "": it is in the config file
 	Disabled bool   // takes no requests: senders get 410
 }
 
-// Direction says whose requests come in through a source.
+// Direction says whose requests a source takes.
 type Direction string
 
 // The values of direction.
@@ -98,27 +98,27 @@ const (
 	Outbound Direction = "outbound" // those of the app, for others
 )
 
-// OnInvalid says what happens with requests that fail the check of the provider, or whose bodies do not fit the schema.
+// OnInvalid says what happens to requests that fail the provider's check, or whose bodies do not fit the schema.
 type OnInvalid string
 
 // The values of on_invalid.
 const (
-	RejectInvalid OnInvalid = "reject" // the sender gets 401 or so, or 400
+	RejectInvalid OnInvalid = "reject" // the sender gets an error: 401 or the like, 400 for a body
 	RecordInvalid OnInvalid = "record" // they are taken, marked as not verified or as not fitting
 )
 
-// Checks says whether the source can tell whose requests come.
+// Checks says whether the source can tell who sent a request.
 func (s *Source) Checks() bool {
 	return s.Provider != nil && s.Provider.Scheme != nil && (len(s.Setting.Secrets) > 0 || s.KeyFrom != nil || s.Provider.Keyless)
 }
 
 // Dedupe says which requests are the same: the first of them is delivered, the others are answered like it.
 type Dedupe struct {
-	Key    *expr.Expr // those with the same; null or empty: none is the same
+	Key    *expr.Expr // requests with the same key are the same; null or empty: this one is like no other
 	Window time.Duration
 }
 
-// defaultWindow is for how long a first request is remembered: most providers give up within a day.
+// defaultWindow is how long a first request is remembered: most providers give up within a day.
 const defaultWindow = 24 * time.Hour
 
 // Respond says who answers the sender.
@@ -148,11 +148,11 @@ type Header struct {
 // DefaultAck is the answer where no ack block holds: 200, empty, delivered.
 func DefaultAck() Ack { return Ack{Status: 200, Deliver: true} }
 
-// errBadFieldValue is a computed value that would end the field it stands in.
+// errBadFieldValue says that a computed value would end the field it stands in.
 var errBadFieldValue = errors.New("the value has a line break or NUL in it")
 
-// Fields are the ack's header fields for a record. Values are computed, from what senders send, so each is checked: one
-// that would break the head is an error.
+// Fields are the ack's header fields for a record. Their values are computed from what senders send, so each is
+// checked: one that would break the head is an error.
 func (a *Ack) Fields(v *expr.View) (wire.Fields, error) { return fieldsOf(a.Headers, v) }
 
 func fieldsOf(headers []Header, v *expr.View) (wire.Fields, error) {
@@ -169,7 +169,7 @@ func fieldsOf(headers []Header, v *expr.View) (wire.Fields, error) {
 	return fields, nil
 }
 
-// value is that of the field for a record; not ok: null.
+// value is the field's value for a record; ok is false when it is null.
 func (h *Header) value(v *expr.View) (value string, ok bool, err error) {
 	bytes, err := h.Value.Bytes(v)
 	switch {
@@ -181,7 +181,7 @@ func (h *Header) value(v *expr.View) (value string, ok bool, err error) {
 	return strings.Trim(string(bytes), " \t"), bytes != nil, nil
 }
 
-// isFieldValue keeps out what ends a field or is refused in one (RFC 9110 section 5.5).
+// isFieldValue rejects what ends a field, or is not allowed in one (RFC 9110 section 5.5).
 func isFieldValue(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f })
 }
@@ -189,8 +189,8 @@ func isFieldValue(s string) bool {
 // Target is where a source's requests go.
 type Target struct {
 	Name        string
-	URL         *url.URL   // of a tunnel it is for show
-	Tunnel      string     // of the edge; "": URL
+	URL         *url.URL   // only for show if the target is a tunnel
+	Tunnel      string     // name of a tunnel of the edge; "": URL is the target
 	When        *expr.Expr // nil: always
 	OrderBy     *expr.Expr // nil: no order
 	Timeout     time.Duration
@@ -199,17 +199,17 @@ type Target struct {
 	Forwarded   bool   // X-Forwarded-For, -Proto and -Host are added
 	IDHeader    string // the field that the record's id is sent in; "": none
 	Primary     bool
-	Copy        bool     // a laptop has asked for it: its response is nobody's answer
+	Copy        bool     // a laptop has asked for it: its response never becomes the answer
 	Rewrite     *Rewrite // nil: what was recorded is sent
 	Expect      *Expect  // nil: every 2xx will do
-	Follow      *Follow  // nil: a response is all there is to come
+	Follow      *Follow  // nil: the response is all there is to come
 	Retry       Retry
 	Hold        time.Duration // how long a delivery waits for a target that is away; 0: for ever
 	MaxPending  int           // deliveries that may wait; 0: any number
 	Full        Full          // what happens beyond MaxPending; "" is FullReject
 }
 
-// Full says what happens when as many deliveries wait for a target as may.
+// Full says what happens when no more deliveries may wait for a target.
 type Full string
 
 // The values of full.
@@ -225,7 +225,7 @@ type Retry struct {
 	Max time.Duration // no wait is longer
 }
 
-// Default is the configuration where no key is given. It has no source.
+// Default is the configuration in which no key is given. It has no source.
 func Default() *Config {
 	return &Config{
 		Listen:  "127.0.0.1:7070",
@@ -236,7 +236,7 @@ func Default() *Config {
 	}
 }
 
-// DefaultSource is a source where only its name and path are given.
+// DefaultSource is a source with only its name and path given.
 func DefaultSource(name, path string) Source {
 	return Source{
 		Name:     name,
@@ -250,7 +250,7 @@ func DefaultSource(name, path string) Source {
 	}
 }
 
-// DefaultTarget is a target where only its name and URL are given.
+// DefaultTarget is a target with only its name and URL given.
 func DefaultTarget(name string, u *url.URL) Target {
 	return Target{
 		Name:        name,
@@ -263,7 +263,7 @@ func DefaultTarget(name string, u *url.URL) Target {
 	}
 }
 
-// Scheme is that of the URLs that the listener is reached by.
+// Scheme is the scheme of the URLs at which the listener is reached.
 func (c *Config) Scheme() string {
 	if c.TLS != nil {
 		return "https"
@@ -271,7 +271,7 @@ func (c *Config) Scheme() string {
 	return "http"
 }
 
-// Source is the source of a name; nil when there is none.
+// Source is the source of that name; nil when there is none.
 func (c *Config) Source(name string) *Source {
 	if i := slices.IndexFunc(c.Sources, func(s Source) bool { return s.Name == name }); i >= 0 {
 		return &c.Sources[i]

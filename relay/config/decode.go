@@ -14,9 +14,9 @@ import (
 	"github.com/hooktape/hooktape/relay/expr"
 )
 
-// schema says what may stand in a body: for each key and block, how it gets into a T.
+// schema says what may stand in a body: how each key and block gets into a T.
 type schema[T any] struct {
-	place  string // "source", as messages name it
+	place  string // "source": how messages name it
 	keys   map[string]func(*decoder, *T, *hclsyntax.Attribute)
 	blocks map[string]func(*decoder, *T, *hclsyntax.Block)
 }
@@ -42,9 +42,9 @@ type decoder struct {
 	load   *expr.Load
 	places []placeNames // for hints
 	diags  hcl.Diagnostics
-	seen   map[string]hcl.Range // what may stand once only, by a key of the one who asks
+	seen   map[string]hcl.Range // what may stand only once, by a key that the caller of once chooses
 	urls   map[string]hcl.Range // of targets, by the names of source and target
-	ends   []ending             // of ended_by blocks: sources, which may come further down
+	ends   []ending             // of ended_by blocks: their sources may come further down
 }
 
 func newDecoder(text []byte, around *surroundings) *decoder {
@@ -61,7 +61,7 @@ func (d *decoder) fail(at hcl.Range, format string, args ...any) {
 	d.diags = append(d.diags, &hcl.Diagnostic{Severity: hcl.DiagError, Summary: fmt.Sprintf(format, args...), Subject: &at})
 }
 
-// once says whether key comes for the first time; if not, at is a problem.
+// once checks that key comes for the first time; if not, it reports a problem at at.
 func (d *decoder) once(key string, at hcl.Range, what string) {
 	if first, again := d.seen[key]; again {
 		d.fail(at, "%s; the first is in line %d", what, first.Start.Line)
@@ -70,13 +70,13 @@ func (d *decoder) once(key string, at hcl.Range, what string) {
 	d.seen[key] = at
 }
 
-// What expressions can't look at, by when they are computed.
+// The names that expressions can't use, by when the expressions are computed.
 var (
 	unknownAtRequest     = []string{"response", "delivery"}
 	unknownAfterResponse = []string{"delivery"}
 )
 
-// after reads blocks that are computed when more is known than the request, or less.
+// after reads blocks whose expressions are computed at another time: unknown are the names that they can't use then.
 func after[T any](unknown []string, decode func(*decoder, *T, *hclsyntax.Block)) func(*decoder, *T, *hclsyntax.Block) {
 	return func(d *decoder, v *T, b *hclsyntax.Block) {
 		before := d.load.Unknown
@@ -86,7 +86,7 @@ func after[T any](unknown []string, decode func(*decoder, *T, *hclsyntax.Block))
 	}
 }
 
-// decodeBody reads a body's keys and blocks in the order they stand in.
+// decodeBody reads a body's keys and blocks in the order in which they stand.
 func decodeBody[T any](d *decoder, v *T, body *hclsyntax.Body, s *schema[T]) {
 	attributes := slices.SortedFunc(maps.Values(body.Attributes), func(a, b *hclsyntax.Attribute) int {
 		return a.SrcRange.Start.Byte - b.SrcRange.Start.Byte
@@ -113,7 +113,7 @@ func decodeBody[T any](d *decoder, v *T, body *hclsyntax.Body, s *schema[T]) {
 	}
 }
 
-// hint is what may have been meant by an unknown name.
+// hint suggests what may have been meant by an unknown name.
 func (d *decoder) hint(name, place string, known []string) string {
 	if near := expr.Nearest(name, known); near != "" {
 		return fmt.Sprintf("; did you mean %q?", near)
@@ -169,7 +169,7 @@ func places() []placeNames {
 	}
 }
 
-// label is the one name behind a block's type.
+// label is the one name after a block's type.
 func (d *decoder) label(b *hclsyntax.Block) (name string, at hcl.Range) {
 	switch {
 	case len(b.Labels) == 0:
@@ -193,7 +193,7 @@ func CheckName(name string) error {
 	return errors.New("a name has up to 64 letters, digits, dots, dashes and underscores, and begins with a letter or digit")
 }
 
-// unlabeled refuses names behind the type of a block that has none.
+// unlabeled refuses names after the type of a block that takes none.
 func (d *decoder) unlabeled(b *hclsyntax.Block) {
 	if len(b.Labels) > 0 {
 		d.fail(b.LabelRanges[0], "%s has no name: write %s { ... }", b.Type, b.Type)
@@ -258,7 +258,7 @@ func (d *decoder) flag(a *hclsyntax.Attribute, into *bool) {
 	d.fail(a.Expr.Range(), "%q must be true or false", a.Name)
 }
 
-// isWord says whether an expression is a bare word that is no value.
+// isWord says whether an expression is a bare word, and not true, false or null.
 func isWord(e hclsyntax.Expression) bool {
 	word := hcl.ExprAsKeyword(e)
 	return word != "" && word != "null" && word != "true" && word != "false"
@@ -286,7 +286,7 @@ func (d *decoder) duration(a *hclsyntax.Attribute, least time.Duration, into *ti
 	if !ok {
 		return
 	}
-	text := "" // a number without a unit could be anything
+	text := "" // stays empty for a number without a unit, which could mean anything
 	if !v.IsNull() && v.Type() == cty.String {
 		text = v.AsString()
 	}
@@ -331,7 +331,7 @@ func (d *decoder) sizeFrom(a *hclsyntax.Attribute, least int64, into *int64) {
 	}
 }
 
-// rate reads a number in a time.
+// rate reads a number in a span of time.
 func (d *decoder) rate(a *hclsyntax.Attribute, into *Rate) {
 	text, ok := d.text(a)
 	if !ok {
@@ -345,7 +345,7 @@ func (d *decoder) rate(a *hclsyntax.Attribute, into *Rate) {
 	*into = r
 }
 
-// texts reads a list of texts with the place of each.
+// texts reads a list of texts, and where each one stands.
 func (d *decoder) texts(a *hclsyntax.Attribute, each func(text string, at hcl.Range)) {
 	list, ok := a.Expr.(*hclsyntax.TupleConsExpr)
 	if !ok {
@@ -359,17 +359,17 @@ func (d *decoder) texts(a *hclsyntax.Attribute, each func(text string, at hcl.Ra
 	}
 }
 
-// value reads an expression that may be anything for a record.
+// value reads an expression that may yield anything for a record.
 func (d *decoder) value(e hclsyntax.Expression, into **expr.Expr) {
 	d.compiled(expr.Compile(e, d.load))(into)
 }
 
-// condition reads an expression that is true or false for a record.
+// condition reads an expression that yields true or false for a record.
 func (d *decoder) condition(a *hclsyntax.Attribute, into **expr.Expr) {
 	d.compiled(expr.CompileCondition(a.Expr, d.load))(into)
 }
 
-// template reads an expression that is text for a record.
+// template reads an expression that yields text for a record.
 func (d *decoder) template(e hclsyntax.Expression, into **expr.Expr) {
 	d.compiled(expr.CompileText(e, d.load))(into)
 }

@@ -14,7 +14,7 @@ import (
 // Diagnostics are all problems of a config file.
 type Diagnostics struct {
 	Problems []Problem // in the order of the file
-	Files    []File    // what was read before they were found: what Watch looks at until all is right
+	Files    []File    // what was read before they were found: what Watch looks at until they are gone
 }
 
 // Problem is one problem, and where.
@@ -24,7 +24,7 @@ type Problem struct {
 	Column  int    // from 1, in characters
 	Message string // one line, in lower case, without a full stop
 	Source  string // the line
-	Carets  string // as wide as Source, with carets under the place
+	Carets  string // as wide as Source, with carets under the problem
 }
 
 // Error shows all problems, each like
@@ -46,7 +46,7 @@ func (p Problem) String() string {
 	return fmt.Sprintf("%s:%d,%d: %s\n  %s | %s\n  %s | %s", p.File, p.Line, p.Column, p.Message, line, p.Source, margin, p.Carets)
 }
 
-// syntax says the most frequent of HCL's messages in the words of this project. HCL calls keys arguments or attributes.
+// syntax puts the most frequent of HCL's messages in this project's words. HCL calls keys arguments or attributes.
 var syntax = map[string]string{
 	"Argument or block definition required":    "a key or a block is expected here",
 	"Attribute redefined":                      "this key was given before",
@@ -60,13 +60,13 @@ var syntax = map[string]string{
 	"Unterminated template string":             "the text is not closed: a quote is missing, or the line that ends what << began",
 }
 
-// ourWords is for the rest of them.
+// ourWords does so for all other messages.
 var ourWords = strings.NewReplacer(
 	"an argument definition", "a key", "argument definition", "key", "an attribute", "a key", "attribute", "key", "newline", "line end",
 )
 
 func message(d *hcl.Diagnostic) string {
-	if d.Detail == "" { // it is one of our own
+	if d.Detail == "" { // the message is one of ours
 		return d.Summary
 	}
 	if ours, ok := syntax[d.Summary]; ok {
@@ -75,8 +75,8 @@ func message(d *hcl.Diagnostic) string {
 	return ourWords.Replace(expr.Message(d))
 }
 
-// problems makes Diagnostics of HCL's. HCL's own writer prints the values of expressions, which may be secrets;
-// those that stand in the text are hidden.
+// problems turns HCL's diagnostics into ours. HCL's own writer would print the values of expressions, which may be
+// secrets; secrets that stand in the text are hidden.
 func problems(name string, text []byte, diags hcl.Diagnostics) []Problem {
 	made := make([]Problem, 0, len(diags))
 	shown := withoutSecrets(text)

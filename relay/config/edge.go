@@ -26,20 +26,20 @@ type Edge struct {
 // TunnelPath + NAME at any host.
 type Tunnel struct {
 	Name     string
-	Hashes   [][sha256.Size]byte // of the tokens that open it; nil: nobody can
+	Hashes   [][sha256.Size]byte // of the tokens that open it; nil: no token does
 	Respond  Respond
 	Patience time.Duration
-	Sources  []string // those that the laptop may have copies of
+	Sources  []string // names of the sources that the laptop may have copies from
 }
 
-// TunnelPath is before the name of a tunnel in paths.
+// TunnelPath comes before the name of a tunnel in paths.
 const TunnelPath = "/t/"
 
 const (
-	// tunnelPatience is how long the sender of a request for a laptop waits: it takes longer than one for a server, and
+	// tunnelPatience is how long the sender of a request for a laptop waits. A laptop takes longer than a server, and
 	// its app may be at a breakpoint.
 	tunnelPatience = 10 * time.Second
-	// tunnelTimeout is longer than what a laptop waits for its app, whose answer it is.
+	// tunnelTimeout is longer than a laptop waits for its app, whose answer it passes on.
 	tunnelTimeout = 6 * time.Minute
 )
 
@@ -113,21 +113,21 @@ func decodeTargetTunnel(d *decoder, t *Target, a *hclsyntax.Attribute) {
 	}
 }
 
-// tunnelTarget is a target where only its name and tunnel are given. Deliveries go one at a time, and so in the order of
-// their records; timeout is longer than the laptop waits for its app.
+// tunnelTarget is a target with only its name and tunnel given. Deliveries go one at a time, and so in the order of
+// their records; the timeout is longer than the laptop waits for its app.
 func tunnelTarget(name, tunnel string) Target {
 	t := DefaultTarget(name, tunnelURL(tunnel))
 	t.Tunnel, t.Timeout, t.Concurrency = tunnel, tunnelTimeout, 1
 	return t
 }
 
-// tunnelURL stands for a tunnel where a URL is shown.
+// tunnelURL represents a tunnel where a URL is shown.
 func tunnelURL(name string) *url.URL { return &url.URL{Scheme: "tunnel", Host: name} }
 
-// onLaptop are the keys and blocks of a target that a tunnel has none of: nothing is changed of what goes through it.
+// onLaptop are the keys and blocks that a target can't have if it is a tunnel: what goes through one is not changed.
 var onLaptop = []string{"url", "host", "forwarded", "id_header", "rewrite", "follow"}
 
-// checkTunnel finds what a target that is a tunnel can't have.
+// checkTunnel finds keys that a target which is a tunnel can't have.
 func (d *decoder) checkTunnel(b *hclsyntax.Block) {
 	for _, name := range onLaptop {
 		var at hcl.Range
@@ -142,7 +142,7 @@ func (d *decoder) checkTunnel(b *hclsyntax.Block) {
 	}
 }
 
-// checkEdge finds tunnels and sources that are named and not there.
+// checkEdge finds names of tunnels and sources that do not exist.
 func (d *decoder) checkEdge(c *Config) {
 	if c.Edge == nil {
 		for _, s := range c.Sources {
@@ -163,9 +163,9 @@ func (d *decoder) checkEdge(c *Config) {
 	}
 }
 
-// WithTunnels is the configuration with a source for each tunnel, with the tunnels that have a token but no block, and
-// with the targets that laptops have asked for; c itself is not changed. What can't be is left out, and refused has the
-// reason by the name of the tunnel.
+// WithTunnels is the configuration with a source for each tunnel, with tunnels that have a token but no block, and with
+// the targets that laptops have asked for; c itself is not changed. What is not possible is left out; refused says why,
+// by the name of the tunnel.
 func (c *Config) WithTunnels(tokens []store.Token, copies map[string][]store.Copy) (with *Config, refused map[string]error) {
 	refused = make(map[string]error)
 	if c.Edge == nil {
@@ -196,7 +196,7 @@ func (c *Config) WithTunnels(tokens []store.Token, copies map[string][]store.Cop
 	return &copied, refused
 }
 
-// admit lets a token open the tunnel of its name, which is made where there is none.
+// admit lets a token open the tunnel of its name, which is made if there is none.
 func (e *Edge) admit(token store.Token) {
 	i := slices.IndexFunc(e.Tunnels, func(t Tunnel) bool { return t.Name == token.Name })
 	if i < 0 {
@@ -217,7 +217,7 @@ func (c *Config) tunnelSource(t Tunnel) Source {
 	return s
 }
 
-// CheckCopy says why a laptop can't have a copy; nil: it can. The configuration is one of WithTunnels.
+// CheckCopy says why a laptop can't have a copy; nil: it can. c must come from WithTunnels.
 func (c *Config) CheckCopy(tunnel string, want store.Copy) error {
 	i := slices.IndexFunc(c.Edge.Tunnels, func(t Tunnel) bool { return t.Name == tunnel })
 	if i < 0 {
@@ -230,7 +230,7 @@ func (c *Config) CheckCopy(tunnel string, want store.Copy) error {
 // planCopy finds the source of a copy, and makes its target.
 func (c *Config) planCopy(t Tunnel, want store.Copy) (*Source, Target, error) {
 	s := c.Source(want.Source)
-	if s == nil || !slices.Contains(t.Sources, want.Source) { // which of both is nobody's business
+	if s == nil || !slices.Contains(t.Sources, want.Source) { // which of the two is nobody's business
 		return nil, Target{}, fmt.Errorf("source %q is not one that it may have copies of", want.Source)
 	}
 	target := tunnelTarget(copyName(s, t.Name), t.Name)
@@ -245,7 +245,7 @@ func (c *Config) planCopy(t Tunnel, want store.Copy) (*Source, Target, error) {
 	return s, target, nil
 }
 
-// copyName is that of the target of a copy: the tunnel's, unless the configuration has a target of that name.
+// copyName is the name of a copy's target: the tunnel's, with "-copy" behind it if the configuration has such a target.
 func copyName(s *Source, tunnel string) string {
 	name := tunnel
 	for slices.ContainsFunc(s.Targets, func(t Target) bool { return t.Name == name && !t.Copy }) {
@@ -254,8 +254,8 @@ func copyName(s *Source, tunnel string) string {
 	return name
 }
 
-// addCopy gives a source a target that a laptop has asked for, unless it has it. Sources may be changed, their targets are
-// shared.
+// addCopy gives a source the target that a laptop has asked for, unless it has it already. c's sources are its own, but
+// their lists of targets are shared, and so are cloned first.
 func (c *Config) addCopy(t Tunnel, want store.Copy) error {
 	s, target, err := c.planCopy(t, want)
 	if err != nil {
@@ -268,7 +268,7 @@ func (c *Config) addCopy(t Tunnel, want store.Copy) error {
 	return nil
 }
 
-// Admits says whether a token with that hash opens a tunnel; none does where there is no edge.
+// Admits says whether a token with that hash opens a tunnel. Without an edge, none does.
 func (e *Edge) Admits(tunnel string, hash [sha256.Size]byte) bool {
 	return e != nil && slices.ContainsFunc(e.Tunnels, func(t Tunnel) bool { return t.Name == tunnel && slices.Contains(t.Hashes, hash) })
 }

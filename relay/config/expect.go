@@ -6,13 +6,13 @@ import (
 	"github.com/hooktape/hooktape/relay/expr"
 )
 
-// Expect says what a 2xx response of a target is to be like.
+// Expect says what a 2xx response of a target must be like.
 type Expect struct {
-	When   *expr.Expr // over the request and the response; one that fails does not hold
+	When   *expr.Expr // over the request and the response; when it can't be computed, it does not hold
 	OnFail OnFail
 }
 
-// OnFail says what becomes of a response that is not as expected.
+// OnFail says what happens to a response that is not as expected.
 type OnFail string
 
 // The values of on_fail.

@@ -13,7 +13,7 @@ import (
 	"unicode/utf8"
 )
 
-// maxFile is how many bytes a config file or a file that file() reads can have.
+// maxFile is the most bytes that a config file, or a file read by file(), can have.
 const maxFile = 4 << 20
 
 // File is a file that the configuration was read from.
@@ -22,13 +22,13 @@ type File struct {
 	Sum  [32]byte // SHA-256 of its bytes when it was read; zero when it could not be read
 }
 
-// readFile reads a file that is to be small. What it returns stands for the file even when it could not be read.
+// readFile reads a file that should be small. The File is valid even when the file could not be read.
 func readFile(path string) ([]byte, File, error) {
 	file := File{Path: path}
 	if abs, err := filepath.Abs(path); err == nil {
 		file.Path = abs
 	}
-	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() { // a pipe would keep Open waiting for who writes
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() { // Open would wait until someone writes to a pipe
 		return nil, file, errors.New("it is not a file")
 	}
 	b, err := readSmall(path)
@@ -64,8 +64,8 @@ type surroundings struct {
 	dir    string // of the config file: other files are relative to it
 	lookup func(string) (string, bool)
 	files  []File // read so far
-	runs   bool   // an agent is to run by it,
-	listen string // which receives here; "": where the file says
+	runs   bool   // the configuration is for an agent that is to run
+	listen string // where that agent receives; "": where the file says
 }
 
 func (s *surroundings) env(name string) (string, error) {
@@ -87,7 +87,7 @@ func (s *surroundings) beside(name string) string {
 	return filepath.Join(s.dir, name)
 }
 
-// bytes reads the file that name names, and makes name its path.
+// bytes reads the file called *name, and replaces that by its path.
 func (s *surroundings) bytes(name *string) ([]byte, error) {
 	given := *name
 	*name = s.beside(given)
@@ -109,9 +109,9 @@ func (s *surroundings) file(name string) (string, error) {
 	return textOfFile(name, b)
 }
 
-// ReadSecret reads a file that a flag names: its text without line ends at its end, which editors put there. Other than
-// file() in a configuration it waits for a pipe, so that a shell's <(pass show token) is such a file. The error says what is
-// wrong with the file, and that it is empty.
+// ReadSecret reads a file that a flag names: its text without the line ends that editors put at its end. Unlike file()
+// in a configuration, it waits for a pipe, so that a shell's <(pass show token) works. The error says what is wrong
+// with the file, also that it is empty.
 func ReadSecret(path string) (string, error) {
 	b, err := readSmall(path)
 	if err != nil {

@@ -11,19 +11,19 @@ import (
 	"github.com/hooktape/hooktape/relay/wire"
 )
 
-// Follow says how an outcome is learned that a target only promises: it is asked until it has come.
+// Follow says how to learn an outcome that a target only promises: by asking until it has come.
 type Follow struct {
 	When    *expr.Expr // over the call and its response; nil: status 202
-	URL     *expr.Expr // likewise: where to ask, of which path and query count; nil: what Location says
-	Headers []Header   // likewise, of the question, beside the call's Authorization
-	Key     *expr.Expr // likewise: what EndedBy's key is to be; nil: nothing ends it but an answer
+	URL     *expr.Expr // likewise: where to ask, of which only path and query count; nil: where Location says
+	Headers []Header   // likewise: fields of the question, besides the call's Authorization
+	Key     *expr.Expr // likewise: the value of EndedBy's key that ends it; nil: only an answer does
 	Until   *expr.Expr // over the call and an answer: the outcome has come
 	Every   time.Duration
-	For     time.Duration // since the response; then it is given up
-	EndedBy *EndedBy      // nil: nothing ends it but an answer
+	For     time.Duration // how long to ask, from the response on
+	EndedBy *EndedBy      // nil: only an answer ends it
 }
 
-// EndedBy says which requests tell of the outcome, too.
+// EndedBy says which requests bring the outcome, too.
 type EndedBy struct {
 	Source string
 	Key    *expr.Expr // over the request
@@ -81,13 +81,13 @@ func decodeEndedBy(d *decoder, f *Follow, b *hclsyntax.Block) {
 	}
 }
 
-// ending is the source of an ended_by block, and where it is named.
+// ending is the source that an ended_by block names, and where it does.
 type ending struct {
 	source string
 	at     hcl.Range
 }
 
-// checkFollows finds sources that end something and are not there.
+// checkFollows finds ended_by blocks that name a source which does not exist.
 func (d *decoder) checkFollows(c *Config) {
 	var names []string
 	for _, s := range c.Sources {

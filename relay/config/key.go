@@ -12,10 +12,10 @@ import (
 
 // KeyFrom says where the provider hands out the secret that it signs with.
 type KeyFrom struct {
-	URL     *url.URL      // is asked with GET
+	URL     *url.URL      // asked with GET
 	Headers wire.Fields   // of the question
-	Path    string        // where in the answer, which is JSON, the secret stands: "secret", "data.key"
-	Every   time.Duration // how often it is asked again though no check fails
+	Path    string        // where in the answer, which is JSON, the secret is: "secret", "data.key"
+	Every   time.Duration // how often to ask again even if no check fails
 }
 
 // keyFromKeys is what a key_from block says.
@@ -57,7 +57,7 @@ func decodeKeyFrom(d *decoder, s *Source, b *hclsyntax.Block) {
 	if len(d.diags) > before {
 		return
 	}
-	// A value with a line break can't come from the config, but from a file that is read for it.
+	// A line break can't be written in the config itself, but may come from a file that it reads.
 	fields, err := fieldsOf(k.headers, &expr.View{})
 	if err != nil {
 		d.fail(b.Body.Attributes["headers"].Expr.Range(), "%s", err)

@@ -11,14 +11,14 @@ import (
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 )
 
-// Load reads a config file; env looks up what env() asks for. The error is *Diagnostics when the file could be read but
+// Load reads a config file; env looks up variables for env(). The error is *Diagnostics when the file could be read but
 // is not right.
 func Load(path string, env func(string) (string, bool)) (*Config, error) {
 	return loadFor(path, &surroundings{lookup: env})
 }
 
-// LoadToRun is Load for an agent that is to receive at listen, or where the file says if that is "". It refuses targets whose
-// requests would come back to their source.
+// LoadToRun is Load for an agent that is to receive at listen, or where the file says if that is "". It refuses targets
+// whose requests would come back to their source.
 func LoadToRun(path, listen string, env func(string) (string, bool)) (*Config, error) {
 	return loadFor(path, &surroundings{lookup: env, runs: true, listen: listen})
 }
@@ -72,7 +72,7 @@ func decode(text []byte, around *surroundings) (*Config, hcl.Diagnostics) {
 	return cfg, d.diags
 }
 
-// parse reads HCL. Of text that is none only that is said: what follows would be guesses.
+// parse reads HCL. Of text that is not HCL only that is said: anything more would be a guess.
 func parse(text []byte) (*hclsyntax.Body, hcl.Diagnostics) {
 	if bytes.IndexByte(text, 0) >= 0 {
 		at := hcl.Range{Start: hcl.InitialPos, End: hcl.InitialPos}
@@ -85,7 +85,7 @@ func parse(text []byte) (*hclsyntax.Body, hcl.Diagnostics) {
 	return file.Body.(*hclsyntax.Body), nil
 }
 
-// first keeps the first problem of each kind: one quote that is not closed makes one in every line below.
+// first keeps the first problem of each kind: one unclosed quote makes a problem in every line below.
 func first(diags hcl.Diagnostics) hcl.Diagnostics {
 	seen := map[string]bool{}
 	return slices.DeleteFunc(diags, func(d *hcl.Diagnostic) bool {

@@ -7,7 +7,7 @@ import (
 	"github.com/hooktape/hooktape/relay/wire"
 )
 
-// LeadsTo says whether requests to a URL come to the listener at an address of this machine.
+// LeadsTo says whether requests to a URL reach the listener, which is at an address of this machine.
 func LeadsTo(listen string, u *url.URL) bool {
 	host, port, err := net.SplitHostPort(listen)
 	if err != nil || port != u.Port() || port == "0" {
@@ -20,8 +20,8 @@ func LeadsTo(listen string, u *url.URL) bool {
 	return here(host) && here(u.Hostname())
 }
 
-// checkLoops finds targets whose requests come back to their source: one would make the next until the tape is full.
-// Conditions and computed paths may end that, so that such targets are left alone.
+// checkLoops finds targets whose requests come back to their source: each request would make the next, until the tape
+// is full. Targets with conditions or computed paths are left alone, since these may end the loop.
 func (d *decoder) checkLoops(c *Config) {
 	for i := range c.Sources {
 		s := &c.Sources[i]
@@ -33,7 +33,7 @@ func (d *decoder) checkLoops(c *Config) {
 	}
 }
 
-// comesTo says whether all requests to a target come to a source, by others than those that were seen.
+// comesTo says whether all requests to a target end up at s, by way of sources that are not in seen.
 func (c *Config) comesTo(s *Source, t *Target, seen map[*Source]bool) bool {
 	if t.URL == nil || t.When != nil || t.Rewrite != nil || !LeadsTo(c.Listen, t.URL) {
 		return false
@@ -51,7 +51,7 @@ func (c *Config) comesTo(s *Source, t *Target, seen map[*Source]bool) bool {
 	return false
 }
 
-// taking is the source that takes requests to a URL that leads here; nil when there is none, or they are for one host.
+// taking is the source that takes requests to a URL that leads here; nil when none does whatever the host.
 func (c *Config) taking(u *url.URL) (taking *Source) {
 	for i := range c.Sources {
 		s := &c.Sources[i]

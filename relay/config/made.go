@@ -15,9 +15,8 @@ import (
 	"github.com/hooktape/hooktape/store"
 )
 
-// With is the configuration with those sources that were made at run time; c itself is not changed. The sources of the
-// configuration win over them: those that can't be beside it, or beside one made earlier, are left out, and refused has
-// the reason by their names.
+// With is the configuration with the sources that were made at run time; c itself is not changed. A source that can't
+// stand beside those of the configuration, or beside one made earlier, is left out; refused says why, by its name.
 func (c *Config) With(made []store.Source) (with *Config, refused map[string]error) {
 	copied := *c
 	copied.Sources = slices.Clone(c.Sources)
@@ -55,10 +54,10 @@ func (c *Config) standsAgainst(s *Source) error {
 	return nil
 }
 
-// place is what no two sources have in common.
+// place is what no two sources may share.
 func (s *Source) place() string { return strings.TrimSuffix(s.Path, "/") + " " + s.Host }
 
-// make is the source that one made at run time comes to, whatever other sources there are.
+// make turns a source made at run time into a Source, whatever other sources there are.
 func (c *Config) make(m store.Source) (Source, error) {
 	t, err := c.template(m)
 	if err != nil {
@@ -89,7 +88,7 @@ func (c *Config) make(m store.Source) (Source, error) {
 	return own, nil
 }
 
-// template is the source of the configuration that m is like; nil: none.
+// template is the source of the configuration that m is modelled on; nil: none.
 func (c *Config) template(m store.Source) (*Source, error) {
 	if m.Template == "" && m.Provider == "" {
 		return nil, errors.New("say who sends to it: a provider, or a template of the config")
@@ -115,7 +114,7 @@ func (c *Config) template(m store.Source) (*Source, error) {
 	return found, nil
 }
 
-// like is t with what is m's alone, of which own was decoded.
+// like is t with what m says for itself; own is that, decoded.
 func (t *Source) like(own Source, m store.Source) (Source, error) {
 	if m.Provider != "" && (t.Provider == nil || t.Provider.Name != m.Provider) {
 		return Source{}, fmt.Errorf("template %q is not for provider %q", t.Name, m.Provider)
@@ -135,7 +134,7 @@ func (t *Source) like(own Source, m store.Source) (Source, error) {
 	return s, nil
 }
 
-// sendTo are targets of which the first, or one where there is none, goes to a URL.
+// sendTo are targets, or one made for it if there are none, of which the first goes to a URL.
 func sendTo(targets []Target, u *url.URL) []Target {
 	if len(targets) == 0 {
 		return []Target{DefaultTarget(madeTarget, u)}
@@ -145,11 +144,11 @@ func sendTo(targets []Target, u *url.URL) []Target {
 	return targets
 }
 
-// madeTarget is the name of the target of a source made at run time whose template has none.
+// madeTarget is the name of the target of a source made at run time whose template has no target.
 const madeTarget = "app"
 
-// decodeMade reads what m says of itself as if it stood in a config file, so that the same rules hold for it. Its
-// provider is left out where a template has it.
+// decodeMade reads what m says for itself as if it stood in a config file, so that the same rules apply. Its provider
+// is left out if a template has it.
 func decodeMade(m store.Source, withProvider bool) (Source, error) {
 	file := hclwrite.NewEmptyFile()
 	source := file.Body().AppendNewBlock("source", []string{m.Name}).Body()

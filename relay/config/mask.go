@@ -11,10 +11,10 @@ import (
 	"github.com/hooktape/hooktape/relay/mask"
 )
 
-// maxMaskName is how many characters a name in mask may have: more than any key that people choose.
+// maxMaskName is the most characters that a name in mask may have: more than any key that people choose.
 const maxMaskName = 128
 
-// mask reads the names of what is hidden beside the defaults.
+// mask reads the names of what to hide besides the defaults.
 func (d *decoder) mask(a *hclsyntax.Attribute, into *mask.Names) {
 	d.texts(a, func(name string, at hcl.Range) {
 		switch {

@@ -12,11 +12,11 @@ import (
 	"github.com/hooktape/hooktape/relay/wire"
 )
 
-// Rewrite makes of a record what a target gets in its place. What has no expression stays as it was recorded.
+// Rewrite makes what a target gets from a record. What it has no expression for stays as recorded.
 type Rewrite struct {
 	Method  *expr.Expr
-	URL     *expr.Expr // on the target's host: an URL, or its path and query; null: as it was
-	Headers []Header   // each takes the place of the fields of its name; null: they are left out
+	URL     *expr.Expr // on the target's host: a URL, or its path and query; null: as it was
+	Headers []Header   // each replaces the fields of its name; null: they are left out
 	Body    *expr.Expr // null: empty
 }
 
@@ -39,7 +39,7 @@ func decodeRewrite(d *decoder, t *Target, b *hclsyntax.Block) {
 	decodeBody(d, t.Rewrite, b.Body, &rewriteSchema)
 }
 
-// checkRewrite tells of what a rewrite block says of every record, and could never be sent.
+// checkRewrite reports what a rewrite block says of every record and could never be sent.
 func (d *decoder) checkRewrite(t *Target, target *hclsyntax.Block) {
 	for _, b := range target.Body.Blocks {
 		if b.Type != "rewrite" || t.URL == nil {
@@ -51,7 +51,7 @@ func (d *decoder) checkRewrite(t *Target, target *hclsyntax.Block) {
 	}
 }
 
-// constantProblems are those of keys that no record changes.
+// constantProblems are those of keys that are the same for every record.
 func (r *Rewrite) constantProblems(base *url.URL) map[string]error {
 	problems := map[string]error{}
 	if isConstant(r.Method) {
@@ -82,8 +82,8 @@ var (
 	errNoMethod  = errors.New("the text is no method")
 )
 
-// Edit is what the rewrite changes of a record that goes to a target at base, and the new body; nil: the body stays. The
-// error says which key could not be computed.
+// Edit is what the rewrite changes for a target at base, and the new body; nil: the body stays. The error says which
+// key could not be computed.
 func (r *Rewrite) Edit(v *expr.View, base *url.URL) (edit wire.Edit, body []byte, err error) {
 	if edit.Method, err = r.method(v); err != nil {
 		return edit, nil, fmt.Errorf("rewrite method: %w", err)
@@ -116,7 +116,7 @@ func (r *Rewrite) Edit(v *expr.View, base *url.URL) (edit wire.Edit, body []byte
 	return edit, body, nil
 }
 
-// Rewrite is Rewrite.Edit of the source's target of that name. The view gets the source's Params.
+// Rewrite is Rewrite.Edit for the source's target of that name. The view is given the source's Params.
 func (s *Source) Rewrite(target string, v *expr.View) (wire.Edit, []byte, error) {
 	v.Params = s.Setting.Params
 	for _, t := range s.Targets {
@@ -153,7 +153,7 @@ func (r *Rewrite) target(v *expr.View, base *url.URL) (string, error) {
 	return target, err
 }
 
-// onHost is the path and query of what may be a whole URL.
+// onHost is the path and query of a text that is either a whole URL or just these.
 func onHost(text string, base *url.URL) (string, error) {
 	if strings.HasPrefix(text, "/") {
 		return text, nil
@@ -161,7 +161,7 @@ func onHost(text string, base *url.URL) (string, error) {
 	u, err := url.Parse(text)
 	switch {
 	case err != nil || u.Host == "":
-		return "", errNoURL // what the library says of it has the text in it, which may have secrets
+		return "", errNoURL // the library's own error quotes the text, which may have secrets
 	case !strings.EqualFold(u.Scheme, base.Scheme) || !strings.EqualFold(u.Host, base.Host) || u.User != nil:
 		return "", errElsewhere
 	}

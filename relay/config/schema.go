@@ -12,10 +12,10 @@ import (
 
 const (
 	maxConcurrency = 1024 // attempts to one target at once
-	maxPending     = 1e9  // deliveries that wait: a bound beyond this is none
+	maxPending     = 1e9  // deliveries that wait: beyond this it is no bound
 	maxConnections = 1 << 20
-	minMemory      = 1 << 20 // less than many a single body
-	minHead        = 1 << 10 // fewer bytes than any sender's head
+	minMemory      = 1 << 20 // many a single body needs more
+	minHead        = 1 << 10 // smaller than any sender's head
 	minStatus      = 200     // an answer is final
 	maxStatus      = 599
 	minRetainAge   = time.Minute
@@ -169,13 +169,13 @@ func decodeSource(d *decoder, c *Config, b *hclsyntax.Block) {
 	name, at := d.label(b)
 	d.once("source "+name, at, "a second source of that name")
 	s := DefaultSource(name, "")
-	s.MaxBody = 0 // that of limits, which may come further down
+	s.MaxBody = 0 // then the one in limits, which may come further down
 	decodeBody(d, &s, b.Body, &sourceSchema)
 	d.checkSource(&s, b)
 	c.Sources = append(c.Sources, s)
 }
 
-// checkSource checks what only shows when all of a source is known.
+// checkSource checks what only shows once all of a source is read.
 func (d *decoder) checkSource(s *Source, b *hclsyntax.Block) {
 	if b.Body.Attributes["path"] == nil {
 		d.fail(b.DefRange(), `a source needs a path, which begins with "/"`)
@@ -303,7 +303,7 @@ func decodeTarget(d *decoder, s *Source, b *hclsyntax.Block) {
 	s.Targets = append(s.Targets, t)
 }
 
-// checkConfig checks and completes what only shows when all of the file is known.
+// checkConfig checks and completes what only shows once all of the file is read.
 func (d *decoder) checkConfig(c *Config) {
 	d.checkFollows(c)
 	d.checkEdge(c)

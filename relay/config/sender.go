@@ -15,13 +15,13 @@ import (
 	"github.com/hooktape/hooktape/relay/provider"
 )
 
-// customProvider is the name under which a signature block says how requests are signed.
+// customProvider is the provider's name when a signature block says how requests are signed.
 const customProvider = "hmac"
 
 // provider reads the name of a provider.
 func (d *decoder) provider(a *hclsyntax.Attribute, into **provider.Provider) {
 	name, ok := d.text(a)
-	if !ok || name == customProvider { // which is made of the signature block
+	if !ok || name == customProvider { // that one is made from the signature block
 		return
 	}
 	p, known := provider.Named(name)
@@ -32,7 +32,7 @@ func (d *decoder) provider(a *hclsyntax.Attribute, into **provider.Provider) {
 	*into = p
 }
 
-// providerNames are those that "provider" takes.
+// providerNames are the names that "provider" takes.
 func providerNames() []string {
 	names := []string{customProvider}
 	for _, p := range provider.All() {
@@ -72,7 +72,7 @@ func (d *decoder) params(a *hclsyntax.Attribute, into *map[string]string) {
 			d.fail(item.KeyExpr.Range(), "the name of a param is a word")
 			continue
 		}
-		params[key.AsString()], _ = d.textOf(key.AsString(), item.ValueExpr) // "": what is wrong with it has been told
+		params[key.AsString()], _ = d.textOf(key.AsString(), item.ValueExpr) // "": what is wrong with it was reported
 	}
 	*into = params
 }
@@ -83,7 +83,7 @@ func decodeOnInvalid(d *decoder, s *Source, a *hclsyntax.Attribute) {
 	}
 }
 
-// signatureSchema is of the block that describes how a sender signs who is not among the providers.
+// signatureSchema is for the block that describes how a sender signs that is not among the providers.
 var signatureSchema = schema[provider.Custom]{
 	place: "signature",
 	keys: map[string]func(*decoder, *provider.Custom, *hclsyntax.Attribute){
@@ -119,7 +119,7 @@ func decodeSignature(d *decoder, s *Source, b *hclsyntax.Block) {
 	s.Provider = p
 }
 
-// checkSender checks what a source says about its sender as a whole.
+// checkSender checks what a source says about its sender, taken together.
 func (d *decoder) checkSender(s *Source, b *hclsyntax.Block) {
 	given := b.Body.Attributes["provider"]
 	name := plainText(given)
@@ -167,7 +167,7 @@ func (d *decoder) checkSecrets(s *Source, given *hclsyntax.Attribute) {
 	}
 }
 
-// checkParams finds params that are missing, without which all requests would be refused.
+// checkParams finds missing params, without which every request would be refused.
 func (d *decoder) checkParams(s *Source, given *hclsyntax.Attribute) {
 	if given == nil || !s.Checks() || s.OnInvalid == RecordInvalid {
 		return
@@ -179,13 +179,13 @@ func (d *decoder) checkParams(s *Source, given *hclsyntax.Attribute) {
 	}
 }
 
-// unprotected says whether the sender could be told from others and nothing says how.
+// unprotected says whether the source could check who sends, but has nothing to check with.
 func (s *Source) unprotected() bool {
 	p := s.Provider
 	return p != nil && p.Scheme != nil && !p.Optional && !s.Checks() && s.OnInvalid != RecordInvalid
 }
 
-// plainText is a key's value that is written in quotes; "" when it is anything else.
+// plainText is the value of a key if it is written in quotes, otherwise "".
 func plainText(a *hclsyntax.Attribute) string {
 	if a == nil {
 		return ""
@@ -197,7 +197,7 @@ func plainText(a *hclsyntax.Attribute) string {
 	return v.AsString()
 }
 
-// adopt takes what the provider says for what the source leaves open.
+// adopt takes from the provider what the source does not say itself.
 func (d *decoder) adopt(s *Source, b *hclsyntax.Block) {
 	given := b.Body.Attributes["provider"]
 	p := s.Provider
@@ -210,12 +210,12 @@ func (d *decoder) adopt(s *Source, b *hclsyntax.Block) {
 	d.speak(s, p, given.Expr.Range())
 	if b.Body.Attributes["allow"] == nil {
 		for _, network := range p.Allow {
-			s.Allow = append(s.Allow, netip.MustParsePrefix(network)) // a constant of ours, which a test reads
+			s.Allow = append(s.Allow, netip.MustParsePrefix(network)) // a constant of ours, which a test parses
 		}
 	}
 }
 
-// speak takes from the provider how its events are named, told apart and answered, as far as the source leaves it open.
+// speak takes from the provider how its events are named, told apart and answered, unless the source says so itself.
 func (d *decoder) speak(s *Source, p *provider.Provider, at hcl.Range) {
 	if s.Event == nil && p.Event != "" {
 		s.Event = d.builtin(p, "event", p.Event, expr.ParseValue, at)
@@ -228,8 +228,8 @@ func (d *decoder) speak(s *Source, p *provider.Provider, at hcl.Range) {
 	}
 }
 
-// SentBy makes requests of the source p's, checked as setting says and named and answered as p has it. It is for a source
-// that no file describes: any method and address is taken.
+// SentBy makes p the provider of the source: requests are checked as setting says, and named and answered as p has it.
+// It is for a source that no file describes: any method and address is accepted.
 func (s *Source) SentBy(p *provider.Provider, setting provider.Setting) error {
 	var d decoder
 	s.Provider, s.Setting = p, setting
@@ -240,7 +240,7 @@ func (s *Source) SentBy(p *provider.Provider, setting provider.Setting) error {
 	return nil
 }
 
-// checkDedupe finds a dedupe block for which nobody names a key.
+// checkDedupe finds a dedupe block that has no key, neither its own nor the provider's.
 func (d *decoder) checkDedupe(s *Source, b *hclsyntax.Block) {
 	if s.Dedupe == nil || s.Dedupe.Key != nil || s.Provider == nil && b.Body.Attributes["provider"] != nil {
 		return
@@ -274,7 +274,7 @@ func (d *decoder) builtinAcks(p *provider.Provider, at hcl.Range) (acks []Ack) {
 	return acks
 }
 
-// builtin compiles an expression of a provider. That one is wrong is a mistake of ours, which a test looks for.
+// builtin compiles an expression of a provider. A wrong one is our mistake, and a test finds it.
 func (d *decoder) builtin(p *provider.Provider, what, src string, parse func(string) (*expr.Expr, error), at hcl.Range) *expr.Expr {
 	x, err := parse(src)
 	if err != nil {

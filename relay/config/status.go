@@ -9,11 +9,11 @@ import (
 	"github.com/hooktape/hooktape/relay/wire"
 )
 
-// Status says how a sender that asks what became of what it sent is answered.
+// Status says how to answer a sender that asks what became of its request.
 type Status struct {
-	Path    string     // behind that of the source; begins with "/"
+	Path    string     // added to the source's; begins with "/"
 	Record  *expr.Expr // over the request that asks: the id of the record it asks about
-	Target  string     // whose delivery is told of; "": the first target's
+	Target  string     // whose delivery to report; "": the first target's
 	Headers []Header   // over the record asked about, its delivery, and the last response
 	Body    *expr.Expr // likewise
 }
@@ -44,7 +44,7 @@ func decodeStatus(d *decoder, s *Source, b *hclsyntax.Block) {
 	}
 }
 
-// checkStatus finds a status block that tells of a target that the source does not have.
+// checkStatus finds a status block about a target that the source does not have.
 func (d *decoder) checkStatus(s *Source, b *hclsyntax.Block) {
 	if s.Status == nil || s.Status.Target == "" {
 		return

@@ -19,17 +19,17 @@ import (
 	"github.com/hooktape/hooktape/store"
 )
 
-// Subscription says how a source is made known to its sender: by calls of the sender's API, for each combination of
-// params. See provider.Subscription for what is in params there.
+// Subscription says how to register a source with its sender: by calls of the sender's API, for each combination of
+// params. See provider.Subscription for the params there are.
 type Subscription struct {
 	Name   string
 	Path   string              // of the URL that the sender is to call; "": the source's
 	Params map[string]string   // for all of Each
-	Each   []map[string]string // beside Params: a registration for each of them; one without any is none beside
-	Always bool                // told at every start, also when the sender knows the URL
-	Tokens []string            // the params that say who calls: another one is no reason to tell the sender anything
+	Each   []map[string]string // added to Params: one registration for each; an empty map adds nothing
+	Always bool                // register at every start, even when the sender knows the URL
+	Tokens []string            // params that say who calls: a change of these alone is no reason to register again
 
-	Login, Create, Update, Delete *Call // nil, but for Create: nothing to call
+	Login, Create, Update, Delete *Call // all but Create may be nil: nothing to call
 	Access                        *expr.Expr
 	Exists                        *expr.Expr
 	ID                            *expr.Expr
@@ -42,7 +42,7 @@ type Call struct {
 	Headers []Header
 	Body    *expr.Expr // nil: empty
 	Status  []int      // of a success; nil: any 2xx
-	OK      *expr.Expr // what else is true of a success; nil: nothing
+	OK      *expr.Expr // what else must hold for a success; nil: nothing
 }
 
 // Request is what the call sends.
@@ -53,7 +53,7 @@ func (c *Call) Request(v *expr.View) (u *url.URL, headers wire.Fields, body []by
 	}
 	u, err = url.Parse(text)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return nil, nil, nil, fmt.Errorf("%s gives no URL", c.URL.Source()) // what it gives may have secrets in it
+		return nil, nil, nil, fmt.Errorf("%s gives no URL", c.URL.Source()) // the result may have secrets in it
 	}
 	for _, h := range c.Headers {
 		value, ok, err := h.value(v)
@@ -70,7 +70,7 @@ func (c *Call) Request(v *expr.View) (u *url.URL, headers wire.Fields, body []by
 	return u, headers, body, err
 }
 
-// Succeeded says whether a response, which v has, is that of a success.
+// Succeeded says whether a response, which v has, means success.
 func (c *Call) Succeeded(v *expr.View) bool {
 	status := v.Response.Head.Status
 	if c.Status == nil && status/100 != 2 || c.Status != nil && !slices.Contains(c.Status, status) {
@@ -83,8 +83,8 @@ func (c *Call) Succeeded(v *expr.View) bool {
 	return ok && err == nil
 }
 
-// Digest stands for what the sender is told with these params when the subscription is made: what is to be called, for
-// what, and its secret, but not who tells. "" where that can't be computed.
+// Digest identifies what the sender is told with these params when the subscription is made: what to call, for what,
+// and the secret, but not who tells it. "" if that can't be computed.
 func (s *Subscription) Digest(params map[string]string) string {
 	params = maps.Clone(params)
 	for _, token := range s.Tokens {
@@ -206,7 +206,7 @@ func decodeEach(d *decoder, s *Subscription, a *hclsyntax.Attribute) {
 	s.Each = all
 }
 
-// maxEach bounds the registrations of one block: what is known of them has to fit one value of the store.
+// maxEach bounds the registrations of one block: what is known of all must fit into one value of the store.
 const maxEach = 1000
 
 func decodeSubscribe(d *decoder, s *Source, b *hclsyntax.Block) {
@@ -219,7 +219,7 @@ func decodeSubscribe(d *decoder, s *Source, b *hclsyntax.Block) {
 	s.Subscribe = append(s.Subscribe, sub)
 }
 
-// checkSubscriptions completes subscriptions by what the provider says.
+// checkSubscriptions completes subscriptions with what the provider says.
 func (d *decoder) checkSubscriptions(s *Source, b *hclsyntax.Block) {
 	blocks := slices.DeleteFunc(slices.Clone(b.Body.Blocks), func(inner *hclsyntax.Block) bool { return inner.Type != "subscribe" })
 	for i, block := range blocks {

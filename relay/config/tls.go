@@ -11,11 +11,11 @@ import (
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 )
 
-// TLS is what a listener shows of itself: a certificate of files, or those that a CA gives.
+// TLS is how a listener identifies itself: by a certificate from files, or by those that a CA issues.
 type TLS struct {
-	Cert, Key   string          // the files, as they were read; "" where ACME is given
-	Certificate tls.Certificate // of both; its Leaf is set
-	ACME        *ACME           // nil: Certificate
+	Cert, Key   string          // paths of the files that were read; "" if ACME is set
+	Certificate tls.Certificate // made from both; its Leaf is set
+	ACME        *ACME           // nil: Certificate is used
 	Inspect     bool            // the inspect address speaks TLS too
 }
 
@@ -76,7 +76,7 @@ func (t *TLS) read(d *decoder, b *hclsyntax.Block, cert, key *hclsyntax.Attribut
 	}
 }
 
-// checkCertificate finds what tls.X509KeyPair would say about a certificate, in words that help.
+// checkCertificate finds what tls.X509KeyPair would reject in a certificate, and says it in words that help.
 func checkCertificate(text []byte) error {
 	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
 		if block.Type == "CERTIFICATE" {
@@ -98,8 +98,8 @@ func checkKey(text []byte) error {
 	return errors.New(`there is no private key in it: look for a line "-----BEGIN PRIVATE KEY-----"`)
 }
 
-// Names are what the certificate is for: host names and addresses, or else its subject. With an acme block, what there
-// are certificates for.
+// Names are what the certificate is for: host names and addresses, or else its subject. With an acme block, they are
+// the names to be certified.
 func (t *TLS) Names() []string {
 	if t.ACME != nil {
 		return t.ACME.Names

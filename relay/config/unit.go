@@ -14,7 +14,7 @@ var (
 	errSize     = errors.New(`write a size like "32MiB", "512KiB" or "10MB"`)
 )
 
-// ParseDuration is time.ParseDuration, and takes days before the rest: "7d", "1d12h".
+// ParseDuration is time.ParseDuration, but also takes days in front: "7d", "1d12h".
 func ParseDuration(s string) (time.Duration, error) {
 	text, negative := strings.CutPrefix(s, "-")
 	days, rest, ok := strings.Cut(text, "d")
@@ -90,13 +90,13 @@ func sizeText(n int64) string {
 	return strconv.FormatInt(n, 10)
 }
 
-// Rate is so many in a time. The zero Rate is no bound.
+// Rate is a number in a span of time. The zero Rate is no bound.
 type Rate struct {
 	Count int
 	Per   time.Duration
 }
 
-// ParseRate reads a number for each second, minute or hour: "600/m".
+// ParseRate reads a number per second, minute or hour: "600/m".
 func ParseRate(s string) (Rate, error) {
 	count, unit, _ := strings.Cut(s, "/")
 	n, err := strconv.ParseUint(strings.TrimSpace(count), 10, 31)

@@ -11,12 +11,12 @@ import (
 	"github.com/hooktape/hooktape/store"
 )
 
-// Uplink is the tunnel that the agent opens to an edge, to be reached through it.
+// Uplink is the tunnel that the agent opens to an edge, so that it can be reached through it.
 type Uplink struct {
 	Edge     *url.URL
 	Token    string
 	TakeOver bool
-	Backlog  string // deliver, hold or drop what has waited at the edge
+	Backlog  string // what happens to deliveries that have waited at the edge: deliver, hold or drop
 	Copies   []store.Copy
 }
 
@@ -45,7 +45,7 @@ var copySchema = schema[copyOf]{
 	},
 }
 
-// copyOf is a copy as it is read.
+// copyOf is a copy block while it is read.
 type copyOf struct{ where *expr.Expr }
 
 func decodeUplink(d *decoder, c *Config, b *hclsyntax.Block) {
@@ -68,7 +68,7 @@ func decodeCopy(d *decoder, u *Uplink, b *hclsyntax.Block) {
 	u.Copies = append(u.Copies, newCopy(name, c.where))
 }
 
-// newCopy asks for the requests of a source for which an expression holds; nil: for all.
+// newCopy asks for those requests of a source for which an expression holds; nil: for all.
 func newCopy(source string, where *expr.Expr) store.Copy {
 	c := store.Copy{Source: source}
 	if where != nil {

@@ -16,21 +16,21 @@ import (
 	"github.com/hooktape/hooktape/relay/expr"
 )
 
-// Variation is one of several ways in which a recorded request is sent again: what is changed of it, in this order.
+// Variation is one of several ways to send a recorded request again: the changes to make, in this order.
 type Variation struct {
 	Name  string
-	Set   []Assignment // of what is there
-	Add   []Assignment // of what is there or not
+	Set   []Assignment // parts that are there
+	Add   []Assignment // parts that may be missing
 	Unset []string     // paths
 }
 
 // Assignment gives a part of a request a value.
 type Assignment struct {
-	Path  string // as expressions have it
-	Value string // JSON where the path is one of json, else text
+	Path  string // as in expressions
+	Value string // JSON for a path below json, otherwise text
 }
 
-// variations are those of a file.
+// variations are all those of a file.
 type variations struct{ all []Variation }
 
 var variationsSchema = schema[variations]{
@@ -46,7 +46,7 @@ var variationSchema = schema[Variation]{
 	},
 }
 
-// LoadVariations reads a file of variations; env looks up what env() asks for. Its errors are those of Load.
+// LoadVariations reads a file of variations; env looks up variables for env(). Its errors are those of Load.
 func LoadVariations(path string, env func(string) (string, bool)) ([]Variation, error) {
 	text, file, err := readFile(path)
 	if err != nil {
@@ -76,7 +76,7 @@ func decodeVariations(text []byte, around *surroundings) ([]Variation, hcl.Diagn
 	return found.all, d.diags
 }
 
-// maxVariationName is how many characters a name has: it stands in a table.
+// maxVariationName is the most characters a name can have: it stands in a table.
 const maxVariationName = 64
 
 func decodeVariation(d *decoder, all *variations, b *hclsyntax.Block) {
@@ -102,7 +102,7 @@ func decodeUnset(d *decoder, v *Variation, a *hclsyntax.Attribute) {
 	})
 }
 
-// pathInRequest checks a path as expressions have it.
+// pathInRequest checks a path as expressions have them.
 func (d *decoder) pathInRequest(path string, at hcl.Range) bool {
 	_, err := expr.ParsePath(path)
 	if err == nil {
@@ -110,7 +110,7 @@ func (d *decoder) pathInRequest(path string, at hcl.Range) bool {
 	}
 	why := err.Error()
 	if wrong, ok := errors.AsType[*expr.SyntaxError](err); ok {
-		why = wrong.Message // its place is within the path
+		why = wrong.Message // without its place, which counts from the start of the path
 	}
 	d.fail(at, "%q is no path: %s", path, why)
 	return false
@@ -145,7 +145,7 @@ func (d *decoder) assignments(a *hclsyntax.Attribute, into *[]Assignment) {
 
 var errNoText = errors.New("only parts of json can be other than text, a number, true or false")
 
-// assigned is a value as it is put at a path.
+// assigned is a value in the form that its path takes.
 func assigned(path string, value cty.Value) (string, error) {
 	names, err := expr.ParsePath(path)
 	if err != nil {

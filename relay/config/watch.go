@@ -12,25 +12,25 @@ import (
 )
 
 const (
-	defaultQuiet = 100 * time.Millisecond // an editor's rename and write, or a deployment's symlink, are over by then
+	defaultQuiet = 100 * time.Millisecond // enough for an editor's rename and write, or a deployment's symlink
 	defaultPoll  = 2 * time.Second
 )
 
 // WatchOptions say when Watch looks at the files; zero values are the defaults.
 type WatchOptions struct {
 	Quiet time.Duration // how long nothing must happen after a change before the files are read; default 100ms
-	Poll  time.Duration // how often they are read where no events come: network and container file systems; default 2s
+	Poll  time.Duration // how often they are read even without events, as on network and container file systems; default 2s
 
-	Reload <-chan os.Signal // each counts as a change, at once; nil: none comes
+	Reload <-chan os.Signal // each signal counts as a change, at once; nil: none comes
 }
 
-// Watch calls changed whenever the bytes of a file are not what its Sum says, or it is told to, until ctx ends; then it
+// Watch calls changed whenever the bytes of a file no longer match its Sum, or Reload says so, until ctx ends; then it
 // returns nil.
 // changed returns the files to watch from then on: Config.Files of the new configuration, or Diagnostics.Files. It is
 // called by one goroutine, and Watch does nothing else meanwhile.
 //
-// Directories are watched, not files: editors replace files, and mounted secrets are symlinks that change. Where the
-// system can give no events, polling stays; what it finds is looked at once more, as it may be half written.
+// Directories are watched, not files: editors replace files, and mounted secrets are symlinks that change. Polling goes
+// on beside the events; a change that it finds is looked at once more, because the file may be half written.
 func Watch(ctx context.Context, files []File, o WatchOptions, changed func() []File) error {
 	if o.Quiet <= 0 {
 		o.Quiet = defaultQuiet
@@ -48,13 +48,13 @@ func Watch(ctx context.Context, files []File, o WatchOptions, changed func() []F
 	})
 }
 
-// watch is Watch with the events given: each is a sign that a file may have changed.
+// watch is Watch, but for the source of events: each is a sign that a file may have changed.
 func watch(ctx context.Context, files []File, o WatchOptions, events <-chan struct{}, changed func() []File) error {
 	poll := time.NewTicker(o.Poll)
 	defer poll.Stop()
-	quiet := time.NewTimer(o.Quiet) // at once, for what changed since the files were read
+	quiet := time.NewTimer(o.Quiet) // runs from the start, for changes since the files were read
 	defer quiet.Stop()
-	var seen []File // by the last poll
+	var seen []File // what the last poll found
 	for {
 		told := false
 		select {
@@ -88,7 +88,7 @@ func look(files []File) []File {
 	return now
 }
 
-// settle is next, with files that nobody read again taken as they were found: one change is reported once.
+// settle is next, but a file that is still as it was found counts as read then: one change is reported once.
 func settle(next, found []File) []File {
 	next = slices.Clone(next)
 	for i, f := range next {
@@ -100,11 +100,11 @@ func settle(next, found []File) []File {
 	return next
 }
 
-// notifier turns the system's events into signs. Without events it gives none.
+// notifier turns the system's events into signs. Where the system has none, it gives none.
 type notifier struct {
 	watcher *fsnotify.Watcher        // nil: the system gives no events
 	names   atomic.Pointer[[]string] // of the files that are followed
-	events  chan struct{}            // holds one sign: more say no more
+	events  chan struct{}            // holds one sign: more would say nothing new
 	done    chan struct{}            // closed when the goroutine has ended
 }
 
@@ -121,7 +121,7 @@ func newNotifier() *notifier {
 	return n
 }
 
-// run passes signs on until the watcher is closed. Errors are signs as well: events may have been lost.
+// run passes signs on until the watcher is closed. An error is a sign too: events may have been lost.
 func (n *notifier) run() {
 	defer close(n.done)
 	for {
@@ -145,8 +145,8 @@ func (n *notifier) run() {
 	}
 }
 
-// concerns leaves out writes to other files: the tape is often beside the config, and is written to all the time. What
-// is made, moved or removed may be a link that leads to a followed file.
+// concerns leaves out writes to other files: the tape is often beside the config, and is written to all the time.
+// Anything created, moved or removed counts, as it may be a link that leads to a followed file.
 func (n *notifier) concerns(e fsnotify.Event) bool {
 	if e.Has(fsnotify.Create) || e.Has(fsnotify.Rename) || e.Has(fsnotify.Remove) {
 		return true
@@ -154,7 +154,7 @@ func (n *notifier) concerns(e fsnotify.Event) bool {
 	return slices.Contains(*n.names.Load(), e.Name)
 }
 
-// follow watches the directories of the files, and of what they are links to. One that cannot be watched is polled.
+// follow watches the directories of the files, and of what they link to. A directory that can't be watched is polled.
 func (n *notifier) follow(files []File) {
 	if n.watcher == nil {
 		return

@@ -21,7 +21,7 @@ import (
 	"time"
 )
 
-// app runs a func for each connection that comes; n counts them from 1. The connection is closed when it returns.
+// app runs a func for each connection; n counts them from 1. The connection is closed when the func returns.
 func app(t *testing.T, serve func(c *net.TCPConn, n int)) *url.URL {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -86,7 +86,7 @@ func post(u *url.URL, head string, body []byte) *Outgoing {
 	}}
 }
 
-// fetch sends and reads all of the response.
+// fetch sends a request and reads all of the response.
 func fetch(t *testing.T, c *Client, o *Outgoing) (wire string, reused bool) {
 	t.Helper()
 	return fetchIn(t, t.Context(), c, o)
@@ -229,7 +229,7 @@ func TestClientReusesConnections(t *testing.T) {
 	}
 }
 
-// An app may have closed its idle connections in the moment when a request was on its way to it.
+// An app may have closed its idle connections at the moment when a request was on its way to it.
 func TestClientSendsAgainWhatAnAppCannotHaveHad(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("what the other end has confirmed is known on Linux only")
@@ -255,7 +255,7 @@ func TestClientSendsAgainWhatAnAppCannotHaveHad(t *testing.T) {
 	close(restart)
 	for _, l := range links {
 		waitReadable(t, l)
-		l.ask, l.quiet = nil, func() bool { return true } // as it was a moment before
+		l.ask, l.quiet = nil, func() bool { return true } // as it was a moment earlier
 		c.pool.put(l, idle, nil, time.Minute)
 	}
 	if got, reused := fetch(t, c, get(u)); got != okAnswer || reused || requests.Load() != idle+1 {
@@ -284,7 +284,7 @@ func usedLinks(t *testing.T, c *Client, u *url.URL, n int) (links []*link) {
 	return links
 }
 
-// A request may come when the app has decided to close the connection, and reads no more.
+// A request may arrive when the app has decided to close the connection and reads no more.
 func TestClientSendsAgainWhatAnAppHasLeftUnread(t *testing.T) {
 	came := make(chan bool)
 	u := app(t, func(c *net.TCPConn, n int) {
@@ -292,7 +292,7 @@ func TestClientSendsAgainWhatAnAppHasLeftUnread(t *testing.T) {
 		_, _ = io.WriteString(c, okAnswer)
 		if n == 1 {
 			raw, _ := c.SyscallConn()
-			_ = raw.Read(func(uintptr) bool { return peek(c) == nil || !peek(c)() }) // closed with that unread
+			_ = raw.Read(func(uintptr) bool { return peek(c) == nil || !peek(c)() }) // so that it is closed with the request unread
 			close(came)
 		}
 	})
@@ -304,7 +304,7 @@ func TestClientSendsAgainWhatAnAppHasLeftUnread(t *testing.T) {
 	<-came
 }
 
-// An app that dies of a request must not get it again at once, and have its other processes die of it, too.
+// An app that dies of a request must not get it again at once: its other processes would die of it, too.
 func TestClientSendsNothingAgainThatAnAppMayHaveHad(t *testing.T) {
 	var requests atomic.Int32
 	u := app(t, func(c *net.TCPConn, _ int) {
@@ -347,7 +347,7 @@ func TestClientNeverSendsAgainOnceAnythingCame(t *testing.T) {
 	}
 }
 
-// A connection that the app has closed, or spoken on, while it was idle is not used.
+// A connection that the app has closed, or written to, while it was idle is not used.
 func TestClientLooksAtPooledConnections(t *testing.T) {
 	for _, unasked := range []string{"", "HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n"} {
 		var seen atomic.Int32
@@ -389,7 +389,7 @@ func waitReadable(t *testing.T, l *link) {
 	_ = raw.Read(func(uintptr) bool { return l.quiet == nil || !l.quiet() })
 }
 
-// An app that has too much to do may say so to whoever connects, and then wait for the end.
+// An overloaded app may answer whoever connects at once, and then wait for the connection to end.
 func TestClientTakesAnAnswerThatCameBeforeItsRequest(t *testing.T) {
 	u := app(t, func(c *net.TCPConn, _ int) {
 		_, _ = io.WriteString(c, okAnswer)
@@ -410,7 +410,7 @@ func TestClientTakesAnAnswerThatCameBeforeItsRequest(t *testing.T) {
 	}
 }
 
-// A connection is looked at also where its preface makes a request too large to be written in one go.
+// A connection is checked even when its preface makes the request too large to be written in one go.
 func TestAConnectionIsLookedAtBeforeAPreface(t *testing.T) {
 	idle := make(chan bool)
 	u := app(t, func(c *net.TCPConn, n int) {
@@ -498,7 +498,7 @@ func TestClientTellsHowFarItCame(t *testing.T) {
 
 var errDiskGone = errors.New("disk is gone")
 
-// What went wrong is read by people, in lists and reports: it says so in words, without the addresses of sockets.
+// Errors are read by people, in lists and reports: they say in words what went wrong, without the addresses of sockets.
 func TestASendErrorSaysWhatHappened(t *testing.T) {
 	refused := &net.OpError{Op: "dial", Net: "tcp", Addr: &net.TCPAddr{Port: 9}, Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
 	reset := &net.OpError{Op: "read", Net: "tcp", Err: os.NewSyscallError("read", syscall.ECONNRESET)}
@@ -552,7 +552,7 @@ func TestBrokenResponsesAreToldAndTheirConnectionsNotKept(t *testing.T) {
 	}
 }
 
-// A body that fails is not the app's fault: it is told as it is, and nothing is sent again.
+// A body that can't be read is not the app's fault: its own error is returned, and nothing is sent again.
 func TestABodyThatFailsIsToldAsItIs(t *testing.T) {
 	for _, size := range []int{10, bigBuffer + 10} {
 		var conns atomic.Int32
@@ -569,7 +569,7 @@ func TestABodyThatFailsIsToldAsItIs(t *testing.T) {
 	}
 }
 
-// An app that is gone in the midst of a large request may have said why before.
+// An app that goes away in the middle of a large request may have said why before.
 func TestLastWordsOfAnApp(t *testing.T) {
 	u := app(t, func(c *net.TCPConn, _ int) {
 		_, _ = c.Read(make([]byte, 100))
@@ -630,7 +630,7 @@ type endless struct{ closed atomic.Bool }
 func (e *endless) Read(p []byte) (int, error) { return copy(p, "1\r\nx\r\n"), nil }
 func (e *endless) Close() error               { e.closed.Store(true); return nil }
 
-// The answer to a small request that the app does not read arrives, even where no buffer takes the request.
+// The answer arrives even if the app does not read a small request and no buffer takes it.
 func TestNoDeadlockWithAnAppThatDoesNotRead(t *testing.T) {
 	ours, theirs := net.Pipe()
 	var running sync.WaitGroup
@@ -691,8 +691,8 @@ func TestContextEndsEveryPhase(t *testing.T) {
 	}
 }
 
-// One context for many requests, as in a replay, and one for each, as in a delivery: neither leaves a connection behind
-// that another request finds cut off.
+// One context for many requests, as in a replay, and one for each, as in a delivery: neither cuts off a connection that
+// another request may use.
 func TestAContextCutsOffItsOwnRequestsOnly(t *testing.T) {
 	hanging := make(chan bool)
 	u := app(t, func(c *net.TCPConn, _ int) {
@@ -710,7 +710,7 @@ func TestAContextCutsOffItsOwnRequestsOnly(t *testing.T) {
 	c := newClient(t)
 	own, ended := context.WithCancel(t.Context())
 	fetchIn(t, own, c, get(u))
-	ended() // behind its request
+	ended() // after its request
 	shared, cancel := context.WithCancelCause(t.Context())
 	for range 2 {
 		if _, reused := fetchIn(t, shared, c, get(u)); !reused {
@@ -727,7 +727,7 @@ func TestAContextCutsOffItsOwnRequestsOnly(t *testing.T) {
 	}
 }
 
-// An idle connection whose context has ended is found out, and no request is lost on it.
+// A connection whose context ended while it was idle is noticed, and no request is lost on it.
 func TestAnEndedContextLeavesNoConnectionThatIsUsed(t *testing.T) {
 	u := app(t, func(c *net.TCPConn, _ int) {
 		for {
@@ -774,7 +774,7 @@ func TestClientForgetsConnectionsByTheirName(t *testing.T) {
 	<-ended["b"]
 }
 
-// A response may end when its connections were forgotten already.
+// A response may end after the connections of its name were forgotten.
 func TestAConnectionThatWasForgottenInUseIsNotKept(t *testing.T) {
 	c := newClient(t)
 	near, far := net.Pipe()
@@ -802,7 +802,7 @@ func TestAConnectionThatWasForgottenInUseIsNotKept(t *testing.T) {
 	<-ended
 }
 
-// Where there is no connection to send a request on again, it is told what came of it on the one that was lost.
+// When there is no other connection to send a lost request on again, the error tells what became of it on the first one.
 func TestARequestThatWasLostIsNotToldToBeUnsent(t *testing.T) {
 	near, far := net.Pipe()
 	go func() {

@@ -125,7 +125,7 @@ func TestHandshakesThatAreNotForHTTPEndThereAndAreNotTold(t *testing.T) {
 	if got := readAll(t, c); got != "" {
 		t.Errorf("behind the answer came %q", got)
 	}
-	asking.RootCAs = nil // it does not like the answer
+	asking.RootCAs = nil // so the handshake fails
 	if c, err := tls.Dial("tcp", addr, asking); err == nil {
 		t.Errorf("trusted %v", c.RemoteAddr())
 	}
@@ -145,7 +145,7 @@ func TestHandshakesThatAreNotForHTTPEndThereAndAreNotTold(t *testing.T) {
 	}
 }
 
-// When none is idle, a connection waits until one is.
+// When no connection is idle, a new one waits until one is.
 func TestBusyConnectionsMakeOthersWait(t *testing.T) {
 	entered, release := make(chan bool, 10), make(chan bool)
 	addr := listen(t, &Server{Limits: Limits{Conns: 2}, Serve: func(x *Exchange) {
@@ -204,8 +204,8 @@ func TestNothingWrittenClosesTheConnection(t *testing.T) {
 	}
 }
 
-// The answer to an upload that nobody reads arrives before the connection ends, and what is behind the upload is
-// never taken for a request.
+// The answer to an upload that nobody reads arrives before the connection ends, and what follows the upload is never
+// taken for a request.
 func TestTheAnswerToAnUnreadBodyArrives(t *testing.T) {
 	var served atomic.Int32
 	addr := listen(t, &Server{Serve: func(x *Exchange) {

@@ -14,8 +14,8 @@ import (
 
 const corpus = "../../testdata/http"
 
-// Every raw request in testdata is cut off its stream to the last byte and
-// forwarded as it came, or as the file of its name in forwarded/ says.
+// Every raw request in testdata is cut off its stream to the last byte and forwarded
+// as it came, or as the file of the same name in forwarded/ says.
 func TestRealRequestsAreCutAndForwardedVerbatim(t *testing.T) {
 	for _, file := range requestFiles(t, "*.http") {
 		t.Run(filepath.Base(file), func(t *testing.T) {
@@ -70,7 +70,7 @@ func TestRealGarbageIsRefused(t *testing.T) {
 }
 
 // refusal returns the status and verdict of the first request of the stream
-// that is none; "" when all are.
+// that is refused; "" when none is.
 func refusal(stream []byte) string {
 	for len(stream) > 0 {
 		h, err := ParseRequestHead(stream)

@@ -38,7 +38,7 @@ func TestBodiesEndWhereTheirFramingSays(t *testing.T) {
 			framer.Decoded = func(p []byte) { decoded.Write(p) }
 			stream := test.wire
 			if test.framing.Length >= 0 {
-				stream += "GET / HTTP/1.1\r\n\r\n" // is the next request's
+				stream += "GET / HTTP/1.1\r\n\r\n" // belongs to the next request
 			}
 			n, err := framer.Scan([]byte(stream))
 			if n != len(test.wire) || err != nil {
@@ -136,7 +136,7 @@ func TestChunkFramingThatCouldBeReadDifferentlyIsRefused(t *testing.T) {
 	}
 }
 
-// Long extensions and one-byte chunks are fine until framing is nearly all there is.
+// Long extensions and one-byte chunks are fine until there is hardly anything but framing.
 func TestChunkFramingMustCarryData(t *testing.T) {
 	bytewise := strings.Repeat("1\r\na\r\n", 100_000) + "0\r\n\r\n"
 	if n, err := NewFramer(chunkedFraming).Scan([]byte(bytewise)); n != len(bytewise) || err != nil {

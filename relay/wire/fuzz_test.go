@@ -15,8 +15,8 @@ import (
 	"testing"
 )
 
-// seedRequests are what the fuzz targets start from, beside testdata/http: one
-// for each thing the parser looks at.
+// seedRequests are what the fuzz targets start from, besides testdata/http: one
+// for each thing that the parser looks at.
 var seedRequests = []string{
 	webhookHead,
 	"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
@@ -56,7 +56,7 @@ func addSeeds(f *testing.F, add func(request []byte)) {
 	}
 }
 
-// cutRequest cuts a whole request off the stream; ok says that it is one.
+// cutRequest cuts a whole request off the stream; ok is false if there is none.
 func cutRequest(stream []byte) (h *RequestHead, body []byte, ok bool) {
 	h, err := ParseRequestHead(stream)
 	if err != nil {
@@ -68,7 +68,7 @@ func cutRequest(stream []byte) (h *RequestHead, body []byte, ok bool) {
 	return h, rest[:n], err == nil && framer.Done()
 }
 
-// Whatever we accept, net/http accepts, reads alike and ends at the same byte.
+// Whatever we accept, net/http accepts, reads the same way and ends at the same byte.
 func FuzzRequestAgainstNetHTTP(f *testing.F) {
 	addSeeds(f, func(request []byte) { f.Add(request) })
 	f.Fuzz(agreeWithNetHTTP)
@@ -125,7 +125,7 @@ func compareRequests(t *testing.T, h *RequestHead, req *http.Request) {
 	equal(t, "fields", asNetHTTP(h.Fields, h.Framing), req.Header)
 }
 
-// asNetHTTP makes of our fields what net/http leaves of them.
+// asNetHTTP turns our fields into what net/http makes of them.
 func asNetHTTP(fields Fields, framing Framing) http.Header {
 	header := headerOf(fields)
 	delete(header, "Host")
@@ -147,7 +147,7 @@ func headerOf(fields Fields) http.Header {
 	return header
 }
 
-// sentTrailers leaves out those that were announced and never came.
+// sentTrailers leaves out those that were announced but never came.
 func sentTrailers(trailers http.Header) http.Header {
 	sent := make(http.Header)
 	maps.Copy(sent, trailers)
@@ -162,7 +162,7 @@ func equal[T any](t *testing.T, what string, got, want T) {
 	}
 }
 
-// The bytes made from a record are a request that reads like the record.
+// The bytes made from a record are a request that parses like the record.
 func FuzzRouteKeepsTheRequest(f *testing.F) {
 	addSeeds(f, func(request []byte) { f.Add(request) })
 	f.Fuzz(func(t *testing.T, stream []byte) {
@@ -304,7 +304,7 @@ func (p *pieces) Read(b []byte) (int, error) {
 	return copy(b, p.next(len(b))), nil
 }
 
-// Whatever we accept of a response, net/http accepts and reads alike.
+// Whatever response we accept, net/http accepts and reads the same way.
 func FuzzResponseAgainstNetHTTP(f *testing.F) {
 	for _, s := range seedResponses {
 		f.Add([]byte(s), "GET")

@@ -332,7 +332,7 @@ func TestFieldsAreFoundWithoutCase(t *testing.T) {
 	}
 }
 
-// Every combination of these parts that we accept reads alike in net/http.
+// Every combination of these parts that we accept reads the same in net/http.
 func TestCombinationsAgreeWithNetHTTP(t *testing.T) {
 	lines := []string{
 		"GET / HTTP/1.1", "POST /a%20b?c HTTP/1.1", "POST http://a:80/b?c HTTP/1.1", "PUT http://A HTTP/1.1",
@@ -387,7 +387,7 @@ func TestInterimResponsesEndWhereTheFinalOneBegins(t *testing.T) {
 	for b, want := range map[string]int{
 		"": 0, final: 0, "HTTP/1.1 101 Switching Protocols\r\n\r\n": 0, hints: len(hints), hints + final: len(hints), "HTTP/1.1 100 \n\n" + hints + final: 15 + len(hints),
 		hints[:len(hints)-2]: 0, hints + hints[:20]: len(hints), "HTTP/1.1 1": 0, "POST /1/1 103 HTTP/1.1\r\n\r\n": 0,
-		"HTTP/2 201 Created\r\n\r\n": 0, "HTTP/2 103 \r\n\r\n" + final: 15, "HTTP/1.1\r\n\r\n": 0, // as tools write down what has no such line
+		"HTTP/2 201 Created\r\n\r\n": 0, "HTTP/2 103 \r\n\r\n" + final: 15, "HTTP/1.1\r\n\r\n": 0, // as tools write responses that have no such line
 	} {
 		if got := Interim([]byte(b)); got != want {
 			t.Errorf("%q: %d, not %d", b, got, want)

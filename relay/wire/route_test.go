@@ -61,7 +61,7 @@ func TestTheTargetsPathTakesThePlaceOfThePrefix(t *testing.T) {
 		{"/a", "http://t/x%2Fy%20z", "/a/b", "/x%2Fy%20z/b"},
 		{"", "http://t/x", "/", "/x/"},
 		{"/", "http://t/x/", "/a", "/x/a"},
-		// dots that are no segments
+		// dots that are not segments
 		{"/a", "http://t/x", "/a/.b/c./.../..d?/../", "/x/.b/c./.../..d?/../"},
 		// queries
 		{"/a", "http://t/x?k=v", "/a", "/x?k=v"},
@@ -101,8 +101,8 @@ func TestOptionsOfTheWholeServerStayThat(t *testing.T) {
 	}
 }
 
-// Behind a rewritten prefix no path leads out of the target's path, whatever
-// the target's server decodes and takes for a separator.
+// Behind a rewritten prefix no path leads out of the target's path, whatever the
+// target's server decodes or takes for a separator.
 func TestDotSegmentsAreRefusedWhereThePathIsRewritten(t *testing.T) {
 	refused := []string{
 		"/a/..", "/a/../b", "/a/b/..", "/a/./b", "/a/.", "/a//../b", "/a/%2e%2e/b", "/a/.%2E", "/a/%2E", "/a/%2e./b",
@@ -137,7 +137,7 @@ func TestRouteRefusesWhatItCannotDo(t *testing.T) {
 	}
 }
 
-// Promise 5: the forwarded bytes are the recorded ones but for what it names.
+// Promise 5: the forwarded bytes are the recorded ones, except for what it names.
 func TestFieldsAreCopiedByteForByte(t *testing.T) {
 	tests := []struct {
 		name, fields string

@@ -46,7 +46,7 @@ func dial(t *testing.T, addr string) *net.TCPConn {
 	return c.(*net.TCPConn)
 }
 
-// talk sends everything, says that this was all, and returns what comes until the server closes.
+// talk sends everything, ends its side, and returns what comes until the server closes.
 func talk(t *testing.T, addr string, pieces ...string) string {
 	t.Helper()
 	c := dial(t, addr)
@@ -198,7 +198,7 @@ func TestServerRefusesByItself(t *testing.T) {
 	}
 }
 
-// Large heads wait for memory, or are refused when there is none for them; small ones take none.
+// Large heads wait for memory, or are refused when there is none; small ones take none.
 func TestLargeHeadsTakeTheMemoryThatThereIs(t *testing.T) {
 	places := make(chan struct{}, 1)
 	var full atomic.Bool
@@ -235,7 +235,7 @@ func TestLargeHeadsTakeTheMemoryThatThereIs(t *testing.T) {
 	}
 }
 
-// Whoever only takes an answer and sends on, though it was the last, holds no place that another waits for.
+// A sender that sends on after its last answer holds no place that another one waits for.
 func TestAConnectionThatOnlyDrainsGivesItsPlaceAway(t *testing.T) {
 	s := &Server{Serve: echo}
 	addr := listen(t, s)
@@ -295,7 +295,7 @@ func TestInterimResponsesComeBeforeTheAnswer(t *testing.T) {
 	}})
 	for request, want := range map[string]string{
 		"GET /a HTTP/1.1\r\nHost: h\r\n\r\nGET /b HTTP/1.1\r\nHost: h\r\n\r\n": earlyHints + earlyHints + says("200 OK", "GET /a ") + earlyHints + earlyHints + says("200 OK", "GET /b "),
-		"GET /a HTTP/1.0\r\n\r\n":                       says("200 OK", "GET /a "), // which knows none
+		"GET /a HTTP/1.0\r\n\r\n":                       says("200 OK", "GET /a "), // HTTP/1.0 has no 100 Continue
 		"GET /nothing-else HTTP/1.1\r\nHost: h\r\n\r\n": earlyHints,
 	} {
 		if got := talk(t, addr, request); got != want {

@@ -220,7 +220,7 @@ func answerSize(b *testing.B, c net.Conn) int {
 	}
 }
 
-// together does b.N things, 64 at a time.
+// together does b.N things, 64 at once.
 func together(b *testing.B, do func() error) {
 	b.ReportAllocs()
 	b.ResetTimer()

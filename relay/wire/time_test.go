@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// pipes is a listener whose connections are given to it. Together with synctest it makes a world without waiting.
+// pipes is a listener whose connections are given to it. With synctest, its tests wait for nothing.
 type pipes struct {
 	conns  chan net.Conn
 	closed chan struct{}
@@ -41,10 +41,10 @@ func (p *pipes) Accept() (net.Conn, error) {
 func (p *pipes) Close() error   { p.once.Do(func() { close(p.closed) }); return nil }
 func (p *pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipe"} }
 
-// pass lets time pass, which takes none in a synctest bubble.
+// pass lets time pass, which takes no time in a synctest bubble.
 func pass(d time.Duration) { <-time.After(d) }
 
-// slowly says what the sender does: bytes after pauses.
+// slowly is what the sender does: bytes after pauses.
 type slowly struct {
 	after time.Duration
 	bytes string
@@ -182,7 +182,7 @@ func TestAcceptGoesOnAfterAShortage(t *testing.T) {
 	})
 }
 
-// A connection beyond the limit takes the place of the one that is idle for longest.
+// A connection beyond the limit takes the place of the one that has been idle for longest.
 func TestTheLongestIdleConnectionMakesRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newPipes()
@@ -196,7 +196,7 @@ func TestTheLongestIdleConnectionMakesRoom(t *testing.T) {
 		ask(first)
 		ask(second)
 		ask(third)
-		ask(first) // now the second is idle for longest
+		ask(first) // now the second has been idle for longest
 		fourth := l.connect()
 		ask(fourth)
 		if got := readAll(t, second); got != "" {
@@ -209,7 +209,7 @@ func TestTheLongestIdleConnectionMakesRoom(t *testing.T) {
 	})
 }
 
-// A new connection is not taken for idle at once: its request is on the way.
+// A new connection does not count as idle at once: its request is on the way.
 func TestNewConnectionsAreGivenTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newPipes()
@@ -237,7 +237,7 @@ func TestRunReturnsTheErrorOfItsListener(t *testing.T) {
 	}
 }
 
-// failing can't accept for want of file descriptors, a few times.
+// failing fails to accept a few times, for want of file descriptors.
 type failing struct {
 	*pipes
 	left int
@@ -283,7 +283,7 @@ func idleLinks(c *Client) (n int) {
 	return n
 }
 
-// An app may take its time as long as it goes on; Total is for all of it.
+// An app may take its time as long as it goes on; Total bounds the whole exchange.
 func TestClientTimeouts(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
@@ -331,7 +331,7 @@ func TestClientTimeouts(t *testing.T) {
 	}
 }
 
-// What an app does not take at once is sent when it does, however small it is.
+// What an app does not take at once is sent later, however small it is.
 func TestASmallRequestWaitsForTheApp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newPipes()

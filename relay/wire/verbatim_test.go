@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// Whether the requests of testdata come in one piece or byte by byte, what an Exchange gives is what was sent, and what a Client
-// sends on of it arrives as it was.
+// Whether the requests of testdata come in one piece or byte by byte, an Exchange gives what was sent, and what a Client
+// sends on of it arrives unchanged.
 func TestRealRequestsPassServerAndClientVerbatim(t *testing.T) {
 	var mu sync.Mutex
 	var arrived, came bytes.Buffer // guarded by mu

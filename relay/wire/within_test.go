@@ -17,7 +17,7 @@ const (
 	saidFast = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nfast"
 )
 
-// within serves fast at once, and slow by Within, where do lasts until hold is closed and then ends like that. It tells
+// within serves fast at once, and slow by Within, whose do lasts until hold is closed and then ends as given. It tells
 // whether the exchange was left.
 func within(limit time.Duration, hold <-chan bool, end func(), left chan<- bool) func(*Exchange) {
 	return func(x *Exchange) {
@@ -92,7 +92,7 @@ func TestAPanicWithinTheTimeClosesTheConnection(t *testing.T) {
 	}
 }
 
-// What the app says before its response is of no use any more once its sender has another answer.
+// What the app says before its response is of no use once its sender has another answer.
 func TestNothingIsSaidBeforeAnAnswerThatIsLate(t *testing.T) {
 	hold := make(chan bool)
 	s := &Server{Serve: func(x *Exchange) {
@@ -105,7 +105,7 @@ func TestNothingIsSaidBeforeAnAnswerThatIsLate(t *testing.T) {
 			close(hold)
 		})
 	}}
-	if got := strings.TrimPrefix(talk(t, listen(t, s), slow), earlyHints); got != saidLate { // which may come first
+	if got := strings.TrimPrefix(talk(t, listen(t, s), slow), earlyHints); got != saidLate { // the early hints may come first
 		t.Errorf("got %q", got)
 	}
 }
