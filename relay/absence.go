@@ -120,8 +120,8 @@ func (t *target) caughtUp(d store.Delivery, s sent) {
 	})
 }
 
-// tellFailure logs, once each, that a target begins to answer with failures and that it takes deliveries again; and every
-// delivery that is given up.
+// tellFailure logs that a target begins to answer with failures and that it takes deliveries again: each once, and for one that
+// does both in turn at most once a minute. It also logs every delivery that is given up.
 func (t *target) tellFailure(d store.Delivery) {
 	log := t.agent.log
 	if d.State == store.Failed || d.State == store.Expired {
@@ -131,15 +131,20 @@ func (t *target) tellFailure(d store.Delivery) {
 	if d.Status == 0 {
 		return
 	}
+	const fails, takes = "target answers with failures, will retry, told once", "target takes deliveries again"
 	t.mu.Lock()
-	was := t.failing
-	t.failing = d.State == store.Pending || was && d.State != store.Delivered // a delivery given up has been logged above
-	now := t.failing
+	ends := t.failing && d.State == store.Delivered
+	begins, times := !t.failing && d.State == store.Pending, 0 // a delivery given up has been logged above
+	if begins {
+		begins, times = t.agent.complaints.again(complaint{fails, t.key}, 1, t.agent.now())
+	}
+	t.failing = (t.failing || begins) && !ends
 	t.mu.Unlock()
 	switch {
-	case now && !was:
-		log.Warn("target answers with failures, will retry, told once", "record", d.Record, "source", d.Source, "target", d.Target, "status", d.Status)
-	case was && !now:
-		log.Info("target takes deliveries again", "source", d.Source, "target", d.Target)
+	case begins:
+		about := []any{"record", d.Record, "source", d.Source, "target", d.Target, "status", d.Status}
+		log.Warn(fails, append(about, sinceThen(times)...)...)
+	case ends:
+		log.Info(takes, "source", d.Source, "target", d.Target)
 	}
 }

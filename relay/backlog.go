@@ -123,7 +123,19 @@ func (t *target) shed(to store.State, why string, choose func(store.Delivery) (y
 			break
 		}
 	}
-	b.end("deliveries "+string(to), t.key, "why", why)
+	if b.wait(); b.done > 0 {
+		t.agent.tellShed(to, t.key, why, b.done)
+	}
+	b.failed(t.key)
+}
+
+// tellShed logs that deliveries were given up: at once, and then once a minute with how many it were since the last line. Of a
+// target that is away with max_pending deliveries waiting, each new one makes the oldest expire.
+func (a *Agent) tellShed(to store.State, of targetKey, why string, count int) {
+	phrase := "deliveries " + string(to)
+	if tell, before := a.complaints.again(complaint{phrase + ": " + why, of}, count, a.now()); tell {
+		a.log.Warn(phrase, "source", of.source, "target", of.name, "why", why, "count", before+count)
+	}
 }
 
 // batch changes the states of many deliveries.
@@ -160,14 +172,18 @@ func (b *batch) wait() {
 }
 
 // end waits for the last changes, and logs how many there were.
-func (b *batch) end(phrase string, of targetKey, more ...any) {
+func (b *batch) end(phrase string, of targetKey) {
 	b.wait()
-	about := append([]any{"source", of.source, "target", of.name}, more...)
 	if b.done > 0 {
-		b.agent.log.Warn(phrase, append(about, "count", b.done)...)
+		b.agent.log.Warn(phrase, "source", of.source, "target", of.name, "count", b.done)
 	}
+	b.failed(of)
+}
+
+// failed complains of the first change that failed, if one did.
+func (b *batch) failed(of targetKey) {
 	if b.err != nil {
-		b.agent.complain("can't change the state of deliveries, will look again", of, b.err, more...)
+		b.agent.complain("can't change the state of deliveries, will look again", of, b.err)
 	}
 }
 

@@ -63,13 +63,13 @@ type repeats struct {
 	times int // since then, beside the first
 }
 
-// again says whether to complain now, and how often it happened since the last time.
-func (c *complaints) again(what complaint, now time.Time) (tell bool, times int) {
+// again says whether to complain now of what happened so many times, and how often it happened since the last time.
+func (c *complaints) again(what complaint, count int, now time.Time) (tell bool, times int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	r := c.told[what]
 	if r != nil && now.Sub(r.since) < complainEvery && !now.Before(r.since) {
-		r.times++
+		r.times += count
 		return false, 0
 	}
 	if r != nil {
@@ -84,7 +84,7 @@ func (c *complaints) again(what complaint, now time.Time) (tell bool, times int)
 
 // complain logs a failure that may go on: at once, and then once a minute with how often it happened between.
 func (a *Agent) complain(phrase string, of targetKey, err error, more ...any) {
-	tell, times := a.complaints.again(complaint{phrase, of}, a.now())
+	tell, times := a.complaints.again(complaint{phrase, of}, 1, a.now())
 	if !tell {
 		return
 	}
@@ -94,8 +94,14 @@ func (a *Agent) complain(phrase string, of targetKey, err error, more ...any) {
 	if of.name != "" {
 		more = append(more, "target", of.name)
 	}
-	if times > 0 {
-		more = append(more, "times-since", times)
-	}
+	more = append(more, sinceThen(times)...)
 	a.log.Error(phrase, append(more, "error", err)...)
+}
+
+// sinceThen says in a line of the log how often it happened since the last one, if it did.
+func sinceThen(times int) []any {
+	if times == 0 {
+		return nil
+	}
+	return []any{"times-since", times}
 }

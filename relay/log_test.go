@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -75,5 +76,55 @@ func TestAFailureThatGoesOnIsLoggedOnceAMinute(t *testing.T) {
 	want := "can't read app null, can't read app 59, can't read app 59, can't read other null, can't write app null, can't write app null"
 	if text := strings.Join(got, ", "); text != want {
 		t.Errorf("got %s", text)
+	}
+}
+
+// TestATargetThatFailsNowAndThenIsLoggedOnceAMinute: the lines of one that refuses every other delivery would fill the log.
+func TestATargetThatFailsNowAndThenIsLoggedOnceAMinute(t *testing.T) {
+	now := time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)
+	lines := logged(t, hclog.Info, func(a *Agent) {
+		a.now = func() time.Time { return now }
+		flaky := &target{agent: a, key: targetKey{"orders", "app"}}
+		answers := func(status int, state store.State) {
+			flaky.tellFailure(store.Delivery{Record: store.ID{1}, Status: status, State: state})
+		}
+		for range 100 {
+			answers(503, store.Pending)
+			answers(200, store.Delivered)
+		}
+		now = now.Add(complainEvery)
+		answers(503, store.Pending)
+		answers(503, store.Pending)
+		answers(200, store.Delivered)
+	})
+	var got []string
+	for _, line := range lines {
+		times, _ := json.Marshal(line["times-since"])
+		got = append(got, line["@message"].(string)+" "+string(times))
+	}
+	const fails, takes = "target answers with failures, will retry, told once", "target takes deliveries again"
+	if want := []string{fails + " null", takes + " null", fails + " 99", takes + " null"}; !slices.Equal(got, want) {
+		t.Errorf("%d lines: %q", len(got), got)
+	}
+}
+
+func TestDeliveriesThatExpireOneByOneAreLoggedOnceAMinute(t *testing.T) {
+	now := time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)
+	key := targetKey{"orders", "app"}
+	lines := logged(t, hclog.Info, func(a *Agent) {
+		a.now = func() time.Time { return now }
+		for range 10 {
+			a.tellShed(store.Expired, key, "more than 3 were waiting", 2)
+		}
+		a.tellShed(store.Expired, key, "the target was away for longer than 1h", 5) // another reason
+		now = now.Add(complainEvery)
+		a.tellShed(store.Expired, key, "more than 3 were waiting", 1)
+	})
+	var got []any
+	for _, line := range lines {
+		got = append(got, line["count"])
+	}
+	if want := []any{2.0, 5.0, 19.0}; !slices.Equal(got, want) {
+		t.Errorf("counts %v of %v", got, lines)
 	}
 }

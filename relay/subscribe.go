@@ -294,7 +294,7 @@ func (a *Agent) register(ctx context.Context, s *source, sub *config.Subscriptio
 		r.State, r.Error = store.Unregistered, err.Error()
 		r.Next = a.now().Add(max(min(e.after, retryAfterMax), backoff(subscriptionRetry, r.Failures, a.jitter())))
 		const phrase = "provider can't be told where to send, will try again"
-		if tell, _ := a.complaints.again(complaint{phrase, targetKey{s.Name, r.Name}}, a.now()); tell {
+		if tell, _ := a.complaints.again(complaint{phrase, targetKey{s.Name, r.Name}}, 1, a.now()); tell {
 			a.log.Error(phrase, "source", s.Name, "subscription", r.Label(), "step", what, "record", r.Record, "error", err)
 		}
 		return
