@@ -12,7 +12,7 @@ import (
 	"github.com/hooktape/hooktape/store"
 )
 
-// NewAttempt is an attempt that was made outside the agent, by a replay.
+// NewAttempt is an attempt made outside the agent, by a replay.
 type NewAttempt struct {
 	Attempt
 	Record   store.ID  `json:"record"`
@@ -21,7 +21,7 @@ type NewAttempt struct {
 	Response io.Reader `json:"-"`    // the bytes of the response, the first HeadSize of them its head; nil: none came
 }
 
-// attempts sends what was tried with a record, one a line.
+// attempts sends the attempts for a record, one a line.
 func (s *Server) attempts(w http.ResponseWriter, r *http.Request) error {
 	rec, err := s.find(r)
 	if err != nil {
@@ -68,11 +68,11 @@ const (
 
 // addedAttempts says what became of posted attempts.
 type addedAttempts struct {
-	Gone int `json:"gone"` // attempts whose record is not there any more
+	Gone int `json:"gone"` // attempts whose record is no longer there
 }
 
-// AddAttempts puts attempts of a replay onto the tape, in their order, and returns when they are on the disk. Those whose
-// record was deleted meanwhile are passed over, and counted.
+// AddAttempts puts attempts of a replay onto the tape, in their order, and returns when they are on disk. Attempts whose
+// record was deleted meanwhile are skipped, and counted.
 func (c *Client) AddAttempts(ctx context.Context, attempts []NewAttempt) (gone int, err error) {
 	if c.local != nil {
 		return c.local.putAttempts(attempts)
@@ -113,7 +113,7 @@ func writeAttempts(form *multipart.Writer, attempts []NewAttempt) error {
 	return form.Close()
 }
 
-// addAttempts puts attempts of a replay onto the tape, and answers once they are on the disk.
+// addAttempts puts attempts of a replay onto the tape, and answers once they are on disk.
 func (s *Server) addAttempts(w http.ResponseWriter, r *http.Request) error {
 	parts, err := multipartOf(r)
 	if err != nil {
@@ -161,7 +161,7 @@ func (s *Server) putAttempt(a *NewAttempt) (*store.Commit, error) {
 	return s.settle(a, response)
 }
 
-// settled waits for attempts to be on the disk, and counts those whose record is gone.
+// settled waits until attempts are on disk, and counts those whose record is gone.
 func settled(commits []*store.Commit) (gone int, err error) {
 	for _, commit := range commits {
 		switch failed := commit.Wait(); {
@@ -174,7 +174,7 @@ func settled(commits []*store.Commit) (gone int, err error) {
 	return gone, err
 }
 
-// addAttempt has the next attempt put onto the tape. The error is io.EOF when there is none.
+// addAttempt puts the next posted attempt onto the tape. The error is io.EOF when there is none.
 func (s *Server) addAttempt(parts *multipart.Reader) (*store.Commit, error) {
 	response := s.Store.Spool()
 	defer response.Discard()
@@ -185,7 +185,7 @@ func (s *Server) addAttempt(parts *multipart.Reader) (*store.Commit, error) {
 	return s.settle(posted, response)
 }
 
-// settle has an attempt put onto the tape.
+// settle puts an attempt onto the tape.
 func (s *Server) settle(a *NewAttempt, response *store.Spool) (*store.Commit, error) {
 	o := store.Outcome{Response: response, Attempt: &store.Attempt{
 		Record: a.Record, Source: a.Source, Target: a.Target, Replay: true, Edited: a.Edited, Accepted: a.Accepted,
@@ -202,7 +202,7 @@ func (s *Server) settle(a *NewAttempt, response *store.Spool) (*store.Commit, er
 	return s.Store.Settle(a.Record, o), nil
 }
 
-// multipartOf is r.MultipartReader, which takes multipart/form-data and mixed alike.
+// multipartOf is r.MultipartReader, which accepts multipart/form-data and mixed alike.
 func multipartOf(r *http.Request) (*multipart.Reader, error) {
 	_, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil {

@@ -24,7 +24,7 @@ func (s *Server) raw(w http.ResponseWriter, r *http.Request) error {
 }
 
 // body sends the decoded body of a record. A record that never became a
-// request has none; of one that was cut short the part that came is sent.
+// request has none; of a body that was cut short, the part that came is sent.
 func (s *Server) body(w http.ResponseWriter, r *http.Request) error {
 	rec, err := s.find(r)
 	if err != nil {
@@ -128,7 +128,7 @@ func (s *Server) attempt(id store.ID, number int) (*store.Attempt, error) {
 }
 
 // send streams bytes. A read that fails on the way breaks the stream, so that
-// nobody takes the part for the whole.
+// nobody takes a part for the whole.
 func send(w http.ResponseWriter, from io.Reader) error {
 	w.Header().Set("Content-Type", "application/octet-stream")
 	counted := &countingWriter{Writer: w}
@@ -170,7 +170,7 @@ func openBody(s *store.Store, rec *store.Record, head *wire.RequestHead) (io.Rea
 	}{body, raw}, nil
 }
 
-// asFarAsItGoes ends where the kept bytes end.
+// asFarAsItGoes ends without an error where the kept bytes end.
 type asFarAsItGoes struct{ io.Reader }
 
 func (r asFarAsItGoes) Read(p []byte) (int, error) {

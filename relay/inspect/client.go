@@ -23,17 +23,17 @@ import (
 	"github.com/hooktape/hooktape/store"
 )
 
-// Client asks the control API. It may be used by several goroutines. Refusals
-// are *Problem; any other error means that the agent can't be reached or went away.
+// Client asks the control API. Several goroutines may use it. Refusals are
+// *Problem; any other error means that the agent can't be reached or went away.
 type Client struct {
 	http  http.Client
-	local *Server // in this process: what is asked for many records need not go through JSON; nil: it is elsewhere
+	local *Server // in this process: questions about many records need not go through JSON; nil: elsewhere
 
 	dial func(context.Context) (net.Conn, error) // to the agent; nil: none runs
 }
 
-// Dial reaches the agent of a database over its socket; ErrNoAgent when there
-// is none.
+// Dial reaches the agent of a database over its socket; ErrNoAgent when none
+// runs.
 func Dial(ctx context.Context, database string) (*Client, error) {
 	all, err := places(database, runtimeDirs())
 	if err != nil {
@@ -59,8 +59,8 @@ func Dial(ctx context.Context, database string) (*Client, error) {
 	return nil, ErrNoAgent
 }
 
-// dialTimeout is how long an agent may take to say who it is. One that is
-// stopped by a debugger must not hang a command.
+// dialTimeout is how long an agent may take to say who it is. An agent that is
+// stopped in a debugger must not hang a command.
 const dialTimeout = 5 * time.Second
 
 func (c *Client) hello(ctx context.Context) error {
@@ -81,7 +81,7 @@ func nobodyThere(err error) bool {
 	return false
 }
 
-// wsaConnRefused is how Windows says ECONNREFUSED.
+// wsaConnRefused is ECONNREFUSED on Windows.
 const wsaConnRefused = syscall.Errno(10061)
 
 // InProcess is a client of a server in the same process, for when no agent runs.
@@ -93,7 +93,7 @@ func InProcess(s *Server) *Client {
 
 func newClient(t http.RoundTripper) *Client { return &Client{http: http.Client{Transport: t}} }
 
-// Close lets go of idle connections.
+// Close closes idle connections.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
 // Status says who answers.
@@ -101,7 +101,7 @@ func (c *Client) Status(ctx context.Context) (Status, error) {
 	return object[Status](c.get(ctx, "/v1/status", nil))
 }
 
-// Mask is what those who show bytes hide beside the defaults.
+// Mask is what whoever shows bytes must hide besides the defaults.
 func (c *Client) Mask(ctx context.Context) (mask.Names, error) {
 	return object[mask.Names](c.get(ctx, "/v1/mask", nil))
 }
@@ -143,15 +143,15 @@ func (c *Client) Response(ctx context.Context, name string, attempt int) (io.Rea
 	return stream(c.get(ctx, recordPath(name, "/attempts/"+strconv.Itoa(attempt)+"/response"), nil))
 }
 
-// Attempts are what was tried with a record, in the order of their numbers.
-// With an error there are those that can be read.
+// Attempts are the attempts for a record, in the order of their numbers. Together
+// with an error it returns those that can be read.
 func (c *Client) Attempts(ctx context.Context, name string, unmasked bool) ([]Attempt, error) {
 	v := url.Values{}
 	reveal(v, unmasked)
 	return collect(lines[Attempt](func() (*http.Response, error) { return c.get(ctx, recordPath(name, "/attempts"), v) }))
 }
 
-// Family are the records that belong to one, as a tree.
+// Family are the records that belong together with one, as a tree.
 func (c *Client) Family(ctx context.Context, name string, unmasked bool) iter.Seq2[Traced, error] {
 	v := url.Values{}
 	reveal(v, unmasked)
@@ -176,23 +176,23 @@ func (c *Client) Tail(ctx context.Context, q TailQuery) iter.Seq2[TailLine, erro
 	}
 }
 
-// Delete takes records off the tape, by their whole ids.
+// Delete removes records from the tape, by their whole ids.
 func (c *Client) Delete(ctx context.Context, ids []store.ID) (Deleted, error) {
 	return object[Deleted](c.post(ctx, "/v1/delete", ids))
 }
 
-// Sign says what to change of a request so that it is as the sender of a source
+// Sign says what to change in a request so that it is as the sender of a source
 // would send it now. body is the decoded one. Where the agent can't sign for the
-// source, it is signed as in the tape file that the record came from; "": there is
-// no record.
+// source, it is signed as in the tape file that record came from; "": there is no
+// record.
 func (c *Client) Sign(ctx context.Context, source, record string, head *wire.RequestHead, body []byte) (*provider.Signature, error) {
 	path := "/v1/sources/" + segment(source) + "/signature?" + url.Values{"record": {record}}.Encode()
 	g, err := object[provider.Signature](c.do(ctx, http.MethodPost, path, "application/octet-stream", message(head, body)))
 	return &g, err
 }
 
-// Verify checks a request as one of a source that came at a time; at the zero
-// time its age is not looked at. sawTLS is how its sender came.
+// Verify checks a request as one of a source that came at a given time; at the
+// zero time its age is not checked. sawTLS says how its sender came.
 func (c *Client) Verify(ctx context.Context, source string, head *wire.RequestHead, body []byte, at time.Time, sawTLS bool) (Verified, error) {
 	v := url.Values{"tls": {strconv.FormatBool(sawTLS)}}
 	if !at.IsZero() {
@@ -202,14 +202,14 @@ func (c *Client) Verify(ctx context.Context, source string, head *wire.RequestHe
 	return object[Verified](c.do(ctx, http.MethodPost, path, "application/octet-stream", message(head, body)))
 }
 
-// message is a request as it is posted: its head, and behind it the decoded body.
+// message is a request as it is posted: its head, then the decoded body.
 func message(head *wire.RequestHead, body []byte) io.Reader {
 	return io.MultiReader(strings.NewReader(head.Raw), bytes.NewReader(body))
 }
 
-// Recheck judges refused records again and delivers those that pass: the
-// named ones, or when none is named those that the filter chooses. With dry
-// nothing is changed.
+// Recheck judges refused records again and delivers those that pass: those that
+// are named, or if none is, those that the filter chooses. With dry nothing is
+// changed.
 func (c *Client) Recheck(ctx context.Context, names []string, f Filter, dry bool) iter.Seq2[Rejudged, error] {
 	return lines[Rejudged](func() (*http.Response, error) {
 		v := f.values()
@@ -221,7 +221,7 @@ func (c *Client) Recheck(ctx context.Context, names []string, f Filter, dry bool
 	})
 }
 
-// Backup is the whole database, as it is at one moment. The caller closes it; it ends with io.EOF only when it is whole.
+// Backup is the whole database at one moment. The caller closes it; it ends with io.EOF only when it is whole.
 func (c *Client) Backup(ctx context.Context) (io.ReadCloser, error) {
 	return stream(c.get(ctx, "/v1/backup", nil))
 }
@@ -231,13 +231,13 @@ func (c *Client) Deliveries(ctx context.Context, q DeliveryQuery) iter.Seq2[Reco
 	return lines[RecordDelivery](func() (*http.Response, error) { return c.get(ctx, "/v1/deliveries", q.values()) })
 }
 
-// RetryDeliveries makes the chosen deliveries due now and gives those that
+// RetryDeliveries makes the chosen deliveries due now, and returns those that
 // were not delivered already.
 func (c *Client) RetryDeliveries(ctx context.Context, q DeliveryQuery) iter.Seq2[RecordDelivery, error] {
 	return c.changeDeliveries(ctx, "retry", q)
 }
 
-// DropDeliveries gives the chosen deliveries up and gives those that were
+// DropDeliveries gives up the chosen deliveries, and returns those that were
 // neither delivered nor dropped already.
 func (c *Client) DropDeliveries(ctx context.Context, q DeliveryQuery) iter.Seq2[RecordDelivery, error] {
 	return c.changeDeliveries(ctx, "drop", q)
@@ -247,7 +247,7 @@ func (c *Client) changeDeliveries(ctx context.Context, verb string, q DeliveryQu
 	return lines[RecordDelivery](func() (*http.Response, error) { return c.post(ctx, "/v1/deliveries/"+verb, q) })
 }
 
-// segment is a name as a segment of a path. Dots alone stay a name, and lead nowhere else.
+// segment is a name as one segment of a path. Even a name of dots stays a name and leads nowhere else.
 func segment(name string) string {
 	if strings.Trim(name, ".") == "" {
 		return strings.ReplaceAll(name, ".", "%2E")
@@ -264,7 +264,7 @@ func (c *Client) get(ctx context.Context, path string, query url.Values) (*http.
 	return c.do(ctx, http.MethodGet, path, "", nil)
 }
 
-// post asks a question that is JSON.
+// post sends a question as JSON.
 func (c *Client) post(ctx context.Context, path string, question any) (*http.Response, error) {
 	text, err := json.Marshal(question)
 	if err != nil {
@@ -273,7 +273,7 @@ func (c *Client) post(ctx context.Context, path string, question any) (*http.Res
 	return c.do(ctx, http.MethodPost, path, "application/json", bytes.NewReader(text))
 }
 
-// do asks, and makes an error of a refusal.
+// do asks, and turns a refusal into an error.
 func (c *Client) do(ctx context.Context, method, path, contentType string, body io.Reader) (*http.Response, error) {
 	// The host stands for whoever is at the other end of the socket.
 	r, err := http.NewRequestWithContext(ctx, method, "http://hooktape"+path, body)
@@ -297,7 +297,7 @@ func (c *Client) do(ctx context.Context, method, path, contentType string, body 
 	return nil, problemIn(response)
 }
 
-// problemIn is the refusal that a response is.
+// problemIn is the refusal in a response.
 func problemIn(response *http.Response) *Problem {
 	problem := &Problem{}
 	if err := json.NewDecoder(response.Body).Decode(problem); err != nil || problem.Message == "" {
@@ -323,7 +323,7 @@ func object[T any](response *http.Response, err error) (v T, _ error) {
 	return v, err
 }
 
-// lines reads NDJSON, and the error that may stand behind it.
+// lines reads NDJSON, and the error that may follow it.
 func lines[T any](ask func() (*http.Response, error)) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		var none T
@@ -350,7 +350,7 @@ func lines[T any](ask func() (*http.Response, error)) iter.Seq2[T, error] {
 	}
 }
 
-// trailingProblem is the error behind a body that was read to its end; nil when there is none.
+// trailingProblem is the error that follows a body which was read to its end; nil when there is none.
 func trailingProblem(response *http.Response) *Problem {
 	text := response.Trailer.Get(errorTrailer)
 	if text == "" {

@@ -18,8 +18,8 @@ type DeliveryQuery struct {
 	Records []string    `json:"records,omitempty"` // by their ids or endings; none: of all records
 	Session string      `json:"session,omitempty"` // of the records of this session
 	Where   string      `json:"where,omitempty"`   // of the records for which this expression holds
-	Since   time.Time   `json:"since,omitzero"`    // of the records from then on
-	Until   time.Time   `json:"until,omitzero"`    // of the records from before then
+	Since   time.Time   `json:"since,omitzero"`    // of the records from that time on
+	Until   time.Time   `json:"until,omitzero"`    // of the records before that time
 	Source  string      `json:"source,omitempty"`
 	Target  string      `json:"target,omitempty"`
 	State   store.State `json:"state,omitempty"` // or Unexpected
@@ -27,11 +27,11 @@ type DeliveryQuery struct {
 	Newest  bool        `json:"newest,omitempty"`
 }
 
-// Unexpected is asked for as a state: that of deliveries which were made though the response was not what it was
-// expected to be. On the tape they are delivered.
+// Unexpected can be asked for as a state: that of deliveries which were made although the response was not as expected.
+// On the tape they are delivered.
 const Unexpected store.State = "unexpected"
 
-// of is what the records have to be.
+// of is the Filter for the records.
 func (q DeliveryQuery) of() Filter {
 	return Filter{Where: q.Where, Session: q.Session, Since: q.Since, Until: q.Until}
 }
@@ -98,7 +98,7 @@ func (s *Server) named(names []string) ([]store.ID, error) {
 	return ids, nil
 }
 
-// deliveryChoice is a DeliveryQuery made ready.
+// deliveryChoice is a DeliveryQuery, prepared.
 type deliveryChoice struct {
 	DeliveryQuery
 	server *Server
@@ -115,8 +115,8 @@ func (s *Server) chooseDeliveries(q DeliveryQuery) (*deliveryChoice, error) {
 	return &deliveryChoice{q, s, ids, of}, err
 }
 
-// each calls do with the chosen deliveries, until it wants no more. What is damaged is passed over, and named by the
-// error in the end.
+// each calls do with the chosen deliveries, until it wants no more. What is damaged is skipped, and named by the error in
+// the end.
 func (c *deliveryChoice) each(do func(store.Delivery) (more bool, err error)) error {
 	var lost damage
 	for d, err := range c.candidates() {
@@ -152,7 +152,7 @@ func (c *deliveryChoice) candidates() iter.Seq2[store.Delivery, error] {
 	return c.server.Store.AllDeliveries(store.DeliveryQuery{Source: c.Source, Target: c.Target, State: c.recorded(), Newest: c.Newest})
 }
 
-// recorded is the state on the tape of the deliveries that are asked for.
+// recorded is the state that the chosen deliveries have on the tape.
 func (c *deliveryChoice) recorded() store.State {
 	if c.State == Unexpected {
 		return store.Delivered
@@ -169,13 +169,13 @@ func (c *deliveryChoice) takes(d store.Delivery) (bool, error) {
 		return true, nil
 	}
 	rec, err := c.server.Store.Get(d.Record)
-	if errors.Is(err, store.ErrNotFound) { // deleted in this moment
+	if errors.Is(err, store.ErrNotFound) { // deleted just now
 		return false, nil
 	}
 	return err == nil && c.of.takes(rec), err
 }
 
-// deliveriesOf are those of records.
+// deliveriesOf are the deliveries of records.
 func (s *Server) deliveriesOf(ids iter.Seq2[store.ID, error]) iter.Seq2[store.Delivery, error] {
 	return func(yield func(store.Delivery, error) bool) {
 		for id, err := range ids {
@@ -205,7 +205,7 @@ func withoutErrors[T any](seq iter.Seq[T]) iter.Seq2[T, error] {
 	}
 }
 
-// sessionIDs are the records of the session that q names, in the order that it asks for.
+// sessionIDs are the records of the session that q names, in the order that q asks for.
 func (s *Server) sessionIDs(q DeliveryQuery) iter.Seq2[store.ID, error] {
 	return func(yield func(store.ID, error) bool) {
 		for rec, err := range s.Store.Records(store.Query{Session: q.Session, Source: q.Source, Newest: q.Newest, NoRaw: true}) {
@@ -264,9 +264,9 @@ func (s *Server) changeDeliveries(w http.ResponseWriter, r *http.Request) error 
 
 // changes are what can be done to a delivery; each says whether it did.
 var changes = map[string]func(*store.Delivery, *Server) bool{
-	// A retried delivery is due now. One that was given up begins anew, with
-	// the whole time that its target has for retries; what was delivered is
-	// not sent again: that is what replay is for.
+	// A retried delivery is due now. One that was given up begins anew, with all
+	// the time that its target has for retries. What was delivered is not sent
+	// again: replay does that.
 	"retry": func(d *store.Delivery, s *Server) bool {
 		if d.State == store.Delivered {
 			return false
@@ -286,7 +286,7 @@ var changes = map[string]func(*store.Delivery, *Server) bool{
 	},
 }
 
-// changer commits changed deliveries and tells of them.
+// changer commits changed deliveries and reports them.
 type changer struct {
 	server  *Server
 	line    func(any) error
@@ -298,21 +298,21 @@ type changed struct {
 	commit   *store.Commit
 }
 
-// settle queues the change of a delivery. When an attempt that is under way brings it to another state first, it is left
+// settle queues the change of a delivery. If an attempt under way brings the delivery to another state first, it is left
 // alone: what was delivered just now must not be sent again.
 func (c *changer) settle(d store.Delivery, from store.State) {
 	commit := c.server.Store.Settle(d.Record, store.Outcome{From: from, Deliveries: []store.Delivery{d}})
 	c.changed = append(c.changed, changed{d, commit})
 }
 
-// commit waits for the changes and tells of each. Their targets are woken whatever comes of the others.
+// commit waits for the changes and reports each. Even if some fail, the targets of the others are woken.
 func (c *changer) commit() error {
 	waiting := c.changed
 	c.changed = nil
 	defer c.wake(waiting)
 	for _, w := range waiting {
 		switch err := w.commit.Wait(); {
-		case errors.Is(err, store.ErrNotFound): // deleted in this moment
+		case errors.Is(err, store.ErrNotFound): // deleted just now
 			continue
 		case err != nil:
 			return err

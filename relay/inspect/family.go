@@ -12,23 +12,23 @@ import (
 )
 
 const (
-	// familyBefore and familyAfter are how far from a record those may be that belong to it.
+	// familyBefore and familyAfter bound how long before and after a record the others of its family came.
 	familyBefore, familyAfter = time.Hour, 24 * time.Hour
-	// familyMax is how many there are at most: the first of them, in the order of the tape.
+	// familyMax is the most records in a family: the first of them, in the order of the tape.
 	familyMax = 1000
-	// causesMax bounds the way from a record to what began it all.
+	// causesMax bounds the steps from a record back to what began it all.
 	causesMax = 16
 )
 
 // Traced is a record among those that belong together.
 type Traced struct {
 	Record
-	Depth    int       `json:"depth"`               // 0: it began it all
-	RepeatOf *store.ID `json:"repeat_of,omitempty"` // an earlier call that says the same, but for ids and times
+	Depth    int       `json:"depth"`               // 0: the record that began it all
+	RepeatOf *store.ID `json:"repeat_of,omitempty"` // an earlier call that says the same, apart from ids and times
 }
 
-// family sends the records that belong to one, itself among them: the outbound calls that a record caused below it, all
-// of them in the order of their times, one a line.
+// family sends the records that belong together with one, itself included: outbound calls below the record that caused
+// them, otherwise in the order of their times, one a line.
 func (s *Server) family(w http.ResponseWriter, r *http.Request) error {
 	rec, err := s.find(r)
 	if err != nil {
@@ -57,13 +57,13 @@ func (s *Server) family(w http.ResponseWriter, r *http.Request) error {
 	})
 }
 
-// lineage is rec, what caused it, what caused that, and so on to what began it all.
+// lineage is rec, what caused it, what caused that, and so on back to what began it all.
 func (s *Server) lineage(rec *store.Record) []*store.Record {
 	line := []*store.Record{rec}
 	for rec.Cause != (store.ID{}) && len(line) < causesMax {
 		cause, err := s.Store.Get(rec.Cause)
 		if err != nil {
-			break // it is off the tape
+			break // it is no longer on the tape
 		}
 		rec = cause
 		line = append(line, rec)
@@ -71,7 +71,7 @@ func (s *Server) lineage(rec *store.Record) []*store.Record {
 	return line
 }
 
-// withAll adds to some records those of a lineage that are not among them: they came too long after what began it all.
+// withAll adds the records of a lineage that are missing: they came too long after what began it all.
 func withAll(members, line []*store.Record) []*store.Record {
 	for _, rec := range line {
 		if !slices.ContainsFunc(members, func(m *store.Record) bool { return m.ID == rec.ID }) {
@@ -82,7 +82,7 @@ func withAll(members, line []*store.Record) []*store.Record {
 }
 
 // relatives are the records that first caused, and those with its trace. Records come in the order of the tape, so that
-// a cause is known before what it caused. lost gets the damaged ones: they may belong to them.
+// a cause is known before what it caused. lost is told of damaged ones: they may belong here.
 func (s *Server) relatives(first *store.Record, lost *damage) (members []*store.Record, err error) {
 	known := map[store.ID]bool{first.ID: true}
 	window := store.Query{Since: first.Time.Add(-familyBefore), Until: first.Time.Add(familyAfter), NoRaw: true}
@@ -98,7 +98,7 @@ func (s *Server) relatives(first *store.Record, lost *damage) (members []*store.
 		}
 		known[rec.ID] = true
 		if rec, err = s.Store.Get(rec.ID); err != nil {
-			continue // it was deleted in this moment
+			continue // deleted just now
 		}
 		if members = append(members, rec); len(members) == familyMax {
 			break
@@ -142,11 +142,11 @@ func inTree(records []*store.Record) (tree []member) {
 // repeated remembers what calls said.
 type repeated map[[sha256.Size]byte]store.ID
 
-// varying is what differs from call to call though they say the same: ids, numbers and times.
+// varying is what differs between calls that say the same: ids, numbers and times.
 var varying = regexp.MustCompile(`[0-9a-fA-F]{8,}(-[0-9a-fA-F]{4,})*|[0-9]+`)
 
-// of is the first call that said the same as an outbound record; nil: it is the first, or no outbound call. Bodies in
-// pieces are not looked at.
+// of is the first call that said the same as an outbound record; nil if that is the first, or no outbound call. Bodies in
+// pieces are not compared.
 func (r repeated) of(rec *store.Record) *store.ID {
 	if rec.Cause == (store.ID{}) || rec.Raw.Inline == nil {
 		return nil

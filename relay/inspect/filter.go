@@ -18,7 +18,7 @@ import (
 type Filter struct {
 	Where        string          // an expression of relay/expr
 	Source       string          // exactly this source
-	Session      string          // records of this session, which must be there
+	Session      string          // records of this session, which must exist
 	Verdicts     []store.Verdict // any of these
 	Since, Until time.Time       // Time is not before Since, and before Until
 }
@@ -28,7 +28,7 @@ type Query struct {
 	Filter
 	Limit  int      // 0: all
 	Newest bool     // newest first; else in the order of arrival
-	After  store.ID // goes on behind this record, in the order asked for
+	After  store.ID // goes on after this record, in the order asked for
 	Reveal bool     // do not mask secrets
 }
 
@@ -76,7 +76,7 @@ func moment(t time.Time) string {
 	return t.UTC().Format(time.RFC3339Nano)
 }
 
-// parser takes values out of a URL's query and keeps the first thing that is
+// parser takes values out of a URL's query, and keeps the first thing that is
 // wrong with them.
 type parser struct {
 	url.Values
@@ -146,7 +146,7 @@ func (p *parser) query() Query {
 	return q
 }
 
-// choice is a Filter made ready: its expression compiled.
+// choice is a Filter, prepared: its expression is compiled.
 type choice struct {
 	Filter
 	where *expr.Expr // nil: all
@@ -180,7 +180,7 @@ func (c *choice) scan() store.Query {
 	return q
 }
 
-// takes is the whole choice. An expression that fails on a record does not take it.
+// takes applies the whole choice. If its expression fails on a record, the record is not taken.
 func (c *choice) takes(rec *store.Record) bool {
 	switch {
 	case c.Source != "" && rec.Source != c.Source,
@@ -217,8 +217,8 @@ func view(s *store.Store, rec *store.Record) *expr.View {
 	}}
 }
 
-// decodedMost bounds what is made of a body that came in gzip or deflate, in
-// bytes. The agent's own bound is that of the source.
+// decodedMost is the most bytes that a gzip or deflate body may decode to. The
+// agent itself uses the source's bound.
 const decodedMost = 64 << 20
 
 // readHead parses the head of a record.

@@ -7,8 +7,8 @@ import (
 	"sync"
 )
 
-// inProcess is a http.RoundTripper that calls a handler, without a socket. The
-// handler's goroutine ends before the response's body is closed.
+// inProcess is an http.RoundTripper that calls a handler, without a socket. The
+// handler's goroutine has ended when closing the response's body returns.
 type inProcess struct{ handler http.Handler }
 
 func (t inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -30,8 +30,8 @@ func (t inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 // pipedAnswer is the http.ResponseWriter of an inProcess handler. Only the
-// handler's goroutine writes to it; the response is the caller's when begun is
-// closed, but for its Trailer, which is the caller's at the end of the body.
+// handler's goroutine writes to it. The response is the caller's once begun is
+// closed, except its Trailer, which is the caller's at the end of the body.
 type pipedAnswer struct {
 	header       http.Header
 	in           *io.PipeWriter
@@ -46,7 +46,7 @@ func (a *pipedAnswer) serve(h http.Handler, r *http.Request) {
 	defer func() {
 		cause := recover()
 		a.WriteHeader(http.StatusOK)
-		if cause == http.ErrAbortHandler { // over a socket nobody is told more either
+		if cause == http.ErrAbortHandler { // over a socket, too, the caller would learn no more
 			cause = "not all of it can be read"
 		}
 		if cause != nil {
@@ -76,7 +76,7 @@ func (a *pipedAnswer) Write(p []byte) (int, error) {
 	return a.in.Write(p)
 }
 
-// Flush has nothing to do: a pipe holds nothing back.
+// Flush does nothing: a pipe holds nothing back.
 func (a *pipedAnswer) Flush() { a.WriteHeader(http.StatusOK) }
 
 // pipedBody waits for the handler when it is closed.

@@ -24,13 +24,13 @@ import (
 type Server struct {
 	Store  *store.Store
 	Signer Signer // nil: nothing can be signed
-	// Verifier is nil where requests can't be checked.
+	// Verifier checks requests; nil: they can't be checked.
 	Verifier Verifier
-	// Rewriter is nil where nobody knows how requests are rewritten.
+	// Rewriter rewrites requests; nil: nobody knows how.
 	Rewriter Rewriter
-	Agent    Agent // nil: no agent runs, a command has opened the store itself
+	Agent    Agent // nil: no agent runs; a command has opened the store itself
 	Setup    Setup // nil: no configuration is known
-	// Known takes the place of what the tape remembers of a configuration; nil: nothing does.
+	// Known replaces what the tape remembers of a configuration; nil: use that.
 	Known *Known
 
 	Tapes      Tapes            // nil: there are no tape files
@@ -39,22 +39,22 @@ type Server struct {
 	Version    string           // of the program
 	Now        func() time.Time // nil: time.Now
 
-	joined sync.WaitGroup // connections that lead through tunnels
+	joined sync.WaitGroup // counts the connections that lead through tunnels
 
-	making sync.Mutex // held while sources are looked at or changed: calls of Setup come one at a time
+	making sync.Mutex // held while sources are read or changed: calls of Setup come one at a time
 }
 
 // Agent is what the control API needs of a running agent. Its methods are
 // called from many goroutines at once.
 type Agent interface {
-	// Watch tells of every record from now on, once it is answered or refused
-	// and on its way into the store (Store.Sync waits for it). A watcher that
-	// is slow loses events, and is told how many; the agent never waits for it.
-	// stop ends the watch and must be called.
+	// Watch reports every record from now on, once it is answered or refused
+	// and on its way into the store (Store.Sync waits for it). A slow watcher
+	// loses events, and is told how many; the agent never waits for it. stop
+	// ends the watch and must be called.
 	Watch(buffer int) (events <-chan Event, stop func())
-	// Recheck judges a refused record again, under the configuration of now, and
-	// delivers one that passes. With dry nothing is changed. The error says why
-	// a record can't be judged.
+	// Recheck judges a refused record again, under the present configuration, and
+	// delivers it if it passes. With dry nothing is changed. The error says why
+	// the record can't be judged.
 	Recheck(id store.ID, dry bool) (Rejudged, error)
 	// Wake makes the agent look at the deliveries of a target again, after
 	// they were changed in the store. It returns at once.
@@ -62,18 +62,18 @@ type Agent interface {
 	// Told waits until the answers that senders are getting now are on their way
 	// into the store, or ctx ends.
 	Told(ctx context.Context)
-	// Away says whether a target is taken to be away: its deliveries wait until
-	// it is back.
+	// Away says whether a target counts as away: its deliveries wait until it
+	// is back.
 	Away(source, target string) bool
 	// Laptop is the far end of a tunnel; nil: there is no such tunnel.
 	Laptop(tunnel string) *Laptop
 	// Through opens a connection to the laptop of a tunnel that is a target, for
-	// one request: that of a record, to be sent again. It ends with the agent at
-	// the latest; the caller closes it.
+	// one request: that of a record which is sent again. It lasts no longer than
+	// the agent; the caller closes it.
 	Through(ctx context.Context, id store.ID, source, target string) (net.Conn, error)
 }
 
-// Event says that a record is complete as far as its sender is concerned.
+// Event says that nothing more will happen to a record on its sender's side.
 type Event struct {
 	Record store.ID
 	Lost   int // events lost since the last one because the watcher was slow

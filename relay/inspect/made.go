@@ -18,27 +18,27 @@ import (
 // Setup is the configuration as the control API needs it, of an agent or of
 // the command that serves the API. Its methods are called one at a time.
 type Setup interface {
-	// Plan says what sources made at run time come to, by their names. Those
-	// that can't be are refused, each with a sentence for the user.
+	// Plan says what sources made at run time amount to, by name. Those that
+	// are not possible are refused, each with a sentence for the user.
 	Plan(made []store.Source) (planned map[string]Source, refused map[string]error)
-	// Apply takes up what was made at run time as it is on the tape now.
+	// Apply takes up the sources and tokens made at run time, as they now are on the tape.
 	Apply() error
-	// CheckTunnel says why there can be no tunnel of a name; nil: there can.
+	// CheckTunnel says why there can be no tunnel of that name; nil: there can.
 	CheckTunnel(name string) error
 }
 
 // NewSource asks for a source.
 type NewSource struct {
 	Name     string            `json:"name"`
-	Provider string            `json:"provider,omitempty"` // "": that of the template
-	Template string            `json:"template,omitempty"` // "": that of the provider, if there is one
-	To       string            `json:"to,omitempty"`       // URL of the target; "": those of the template
+	Provider string            `json:"provider,omitempty"` // "": the template's
+	Template string            `json:"template,omitempty"` // "": the provider's, if there is one
+	To       string            `json:"to,omitempty"`       // URL of the target; "": the template's targets
 	Path     string            `json:"path,omitempty"`     // "": the id below the template's path
 	Params   map[string]string `json:"params,omitempty"`
 	Secret   string            `json:"secret,omitempty"` // "": one is made
 }
 
-// MadeSource is a source that was just made. Its secret is shown this once.
+// MadeSource is a source that was just made. Its secret is shown only this once.
 type MadeSource struct {
 	Name   string `json:"name"`
 	ID     string `json:"id"`
@@ -46,15 +46,15 @@ type MadeSource struct {
 	Secret string `json:"secret"`
 }
 
-// SourceState says how a source is.
+// SourceState says what a source does at present.
 type SourceState string
 
 // The states of sources.
 const (
 	Active   SourceState = "active"
 	Disabled SourceState = "disabled" // its senders get 410
-	Template SourceState = "template" // of others; it takes no requests itself
-	Unusable SourceState = "unusable" // made at run time, and the configuration stands against it
+	Template SourceState = "template" // for other sources; it takes no requests itself
+	Unusable SourceState = "unusable" // made at run time, but the configuration rules it out
 )
 
 // ListedSource is a source of the configuration, or one made at run time.
@@ -63,7 +63,7 @@ type ListedSource struct {
 	State   SourceState `json:"state"`
 	Reason  string      `json:"reason,omitempty"` // of Unusable
 	Created *Time       `json:"created,omitempty"`
-	// Subscriptions are how it is known to its provider.
+	// Subscriptions are its registrations with its provider.
 	Subscriptions []store.Registration `json:"subscriptions,omitempty"`
 }
 
@@ -109,8 +109,8 @@ func listConfigured(source Source, names mask.Names) ListedSource {
 	return listed
 }
 
-// listMade are sources that were made at run time, by the configuration; where
-// none is known, as the last agent had them.
+// listMade are the sources made at run time, as the configuration plans them;
+// without one, as the last agent had them.
 func (s *Server) listMade(made []store.Source, remembered []Source, names mask.Names) []ListedSource {
 	planned, refused := map[string]Source{}, map[string]error{}
 	for _, source := range remembered {
@@ -146,8 +146,8 @@ func (s *Server) apply() error {
 	return s.Setup.Apply()
 }
 
-// masked is a source for people's eyes: what its params and URLs hold of
-// secrets is hidden.
+// masked is a source for people's eyes: secrets in its params and URLs are
+// hidden.
 func (source Source) masked(names mask.Names) Source {
 	params := make(map[string]string, len(source.Params))
 	for name, value := range source.Params {
@@ -161,8 +161,8 @@ func (source Source) masked(names mask.Names) Source {
 	return source
 }
 
-// createSource makes a source with an id and a secret of its own. It works
-// when the answer is sent.
+// createSource makes a source with an id and a secret of its own. It takes
+// requests by the time the answer is sent.
 func (s *Server) createSource(w http.ResponseWriter, r *http.Request) error {
 	var q NewSource
 	if err := json.NewDecoder(r.Body).Decode(&q); err != nil {
@@ -194,8 +194,8 @@ func (s *Server) createSource(w http.ResponseWriter, r *http.Request) error {
 	return reply(w, MadeSource{Name: source.Name, ID: source.ID, URL: planned.URL, Secret: source.Secret})
 }
 
-// planNew plans a source beside those that are there, and gives it a secret
-// where it has none: in the form that its provider takes.
+// planNew plans a source beside the existing ones. If it has no secret, it gets
+// one, in the form that its provider takes.
 func (s *Server) planNew(made []store.Source, source *store.Source) (Source, error) {
 	if s.Setup == nil {
 		return Source{}, refuse(Misused, "no agent runs, and no config is given that says where the source would be")
@@ -216,7 +216,7 @@ func (s *Server) planNew(made []store.Source, source *store.Source) (Source, err
 		case !checked && given != "":
 			return Source{}, refuse(Misused, "its requests are not checked with a secret, and one is given")
 		case !checked:
-			source.Secret = "" // nobody would look at it
+			source.Secret = "" // nobody would check with it
 		}
 		return planned[source.Name], nil
 	}
@@ -231,9 +231,9 @@ func newSourceID() string {
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
 
-// NewSecrets are 256 random bits: in letters that need no escaping anywhere,
-// which most providers take, and in the form of Standard Webhooks. Providers
-// that take neither have keys of their own.
+// NewSecrets is 256 random bits in two forms: in letters that never need escaping,
+// which most providers take, and as in Standard Webhooks. Providers that take
+// neither make their own keys.
 func NewSecrets() []string {
 	var b [32]byte
 	rand.Read(b[:])
@@ -248,7 +248,7 @@ var sourceChanges = map[string]func(*store.Store, *store.Source) error{
 }
 
 // changeSource enables, disables or deletes a source, and sends it as it is
-// now, or was before it was deleted.
+// afterwards, or as it was before it was deleted.
 func (s *Server) changeSource(w http.ResponseWriter, r *http.Request) error {
 	change, ok := sourceChanges[r.PathValue("verb")]
 	if !ok {
@@ -292,12 +292,12 @@ func (s *Server) madeSource(name string, remembered []Source) (store.Source, err
 	return store.Source{}, refuse(Unknown, "there is no source %q", name)
 }
 
-// ListSources are all sources, and how they are.
+// ListSources are all sources, each with its state.
 func (c *Client) ListSources(ctx context.Context) iter.Seq2[ListedSource, error] {
 	return lines[ListedSource](func() (*http.Response, error) { return c.get(ctx, "/v1/sources", nil) })
 }
 
-// CreateSource makes a source. It works when this returns, if an agent runs.
+// CreateSource makes a source. If an agent runs, it takes requests when this returns.
 func (c *Client) CreateSource(ctx context.Context, q NewSource) (MadeSource, error) {
 	return object[MadeSource](c.post(ctx, "/v1/sources", q))
 }

@@ -9,11 +9,11 @@ import (
 	"github.com/hooktape/hooktape/store"
 )
 
-// maskKey is the name under which the store keeps what is masked beside the defaults.
+// maskKey is the name under which the store keeps what is masked besides the defaults.
 const maskKey = "mask"
 
-// SaveMask puts onto the tape what is masked beside the defaults, so that it is when no agent runs, too. The agent does
-// it at start and at every reload. A tape that has the same names already is not written to.
+// SaveMask puts onto the tape what is masked besides the defaults, so that it is masked even when no agent runs. The
+// agent calls it at start and at every reload. A tape that has the same names already is not written to.
 func SaveMask(s *store.Store, names mask.Names) error {
 	if now, err := loadMask(s); err == nil && slices.Equal(now, names) {
 		return nil
@@ -30,8 +30,8 @@ func loadMask(s *store.Store) (mask.Names, error) {
 	return remembered[mask.Names](s, maskKey)
 }
 
-// names are what is masked beside the defaults. They are read for every question: a reload changes them. With an error
-// nothing can be shown, for it could be what is to be hidden.
+// names are what is masked besides the defaults. They are read for every question, because a reload changes them. With
+// an error nothing can be shown: it could be what is to be hidden.
 func (s *Server) names() (mask.Names, error) {
 	if s.Known != nil {
 		return s.Known.Mask, nil

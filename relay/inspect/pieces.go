@@ -7,8 +7,8 @@ import (
 	"net"
 )
 
-// What a laptop sends comes through an agent in pieces, each behind its length; an empty one says that the laptop has ended
-// it. Without them, what was cut off on its way would seem to be whole where it lasts until the end of its connection.
+// What a laptop sends passes through an agent in pieces, each after its length; an empty piece says that the laptop has
+// ended it. Otherwise a response that lasts until its connection ends would seem whole when it was cut off on its way.
 
 // pieceLength is how many bytes the length of a piece has.
 const pieceLength = 4
@@ -25,13 +25,13 @@ func (w *pieceWriter) Write(p []byte) (int, error) {
 	return max(0, n-pieceLength), err
 }
 
-// end says that there are no more.
+// end says that no more pieces come.
 func (w *pieceWriter) end() error {
 	_, err := w.Write(nil)
 	return err
 }
 
-// pieces is a connection from whose other end pieces come. After a timeout it can be read further.
+// pieces is a connection whose other end sends pieces. After a timeout, reading can go on.
 type pieces struct {
 	net.Conn
 	in     *bufio.Reader // of Conn
@@ -41,8 +41,8 @@ type pieces struct {
 	ended  bool
 }
 
-// Read reads what is in the pieces. The error is io.EOF behind the empty one, and io.ErrUnexpectedEOF when the connection
-// ends before that.
+// Read reads what is in the pieces. The error is io.EOF after the empty one, and io.ErrUnexpectedEOF when the connection
+// ends before it.
 func (c *pieces) Read(p []byte) (n int, err error) {
 	for c.left == 0 && !c.ended && err == nil {
 		err = c.begin()
@@ -60,7 +60,7 @@ func (c *pieces) Read(p []byte) (n int, err error) {
 	return n, err
 }
 
-// begin reads once of the length of the next piece.
+// begin reads once from the length of the next piece.
 func (c *pieces) begin() error {
 	n, err := c.in.Read(c.length[c.known:])
 	if c.known += n; c.known == pieceLength {

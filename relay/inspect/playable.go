@@ -15,27 +15,27 @@ import (
 	"github.com/hooktape/hooktape/store"
 )
 
-// Playable is a record with all that a replay needs of it, so that this costs one question for all records.
+// Playable is a record with all that a replay needs of it, so that one question is enough for all records.
 type Playable struct {
 	Record
-	Key     string         `json:"key"`     // whose order it keeps; "": nobody's
-	Raw     []byte         `json:"raw"`     // its bytes; null: they are too many, Client.Raw has them
+	Key     string         `json:"key"`     // its key, whose deliveries keep their order; "": none
+	Raw     []byte         `json:"raw"`     // its bytes; null: too many, use Client.Raw
 	Targets []RecordTarget `json:"targets"` // where it goes
-	Past    []Past         `json:"past"`    // what a replay can be compared with: the last attempts at each target that got a response
+	Past    []Past         `json:"past"`    // what to compare a replay with: the last attempts at each target that got a response
 }
 
-// Past is an attempt that was no replay, or was accepted, and its response.
+// Past is an attempt that was no replay, or an accepted one, and its response.
 type Past struct {
 	Attempt
-	Response []byte `json:"response"` // its bytes; null: they are too many, Client.Response has them
+	Response []byte `json:"response"` // its bytes; null: too many, use Client.Response
 }
 
 // PlayQuery asks for records to be played back, in the order of their arrival, or as they are named.
 type PlayQuery struct {
 	Filter
 	Names   []string // of records, instead of the Filter
-	Newest  int      // only so many, the newest of them; 0: all
-	OrderBy string   // an expression of relay/expr for Playable.Key; "": there is none
+	Newest  int      // only so many, the newest; 0: all
+	OrderBy string   // an expression of relay/expr for Playable.Key; "": no keys
 	Reveal  bool     // do not mask secrets in paths
 }
 
@@ -48,8 +48,8 @@ func (q PlayQuery) values() url.Values {
 	return v
 }
 
-// Playable gives records with all that a replay needs of them. What is wrong with the question, a name that is
-// nobody's too, is told before the first.
+// Playable returns records with all that a replay needs of them. What is wrong with the question, even a name that no
+// record has, comes before the first record.
 func (c *Client) Playable(ctx context.Context, q PlayQuery) iter.Seq2[Playable, error] {
 	if c.local == nil {
 		return lines[Playable](func() (*http.Response, error) { return c.get(ctx, "/v1/playable", q.values()) })
@@ -96,7 +96,7 @@ func (s *Server) playable(w http.ResponseWriter, r *http.Request) error {
 	})
 }
 
-// loaded are the records that a PlayQuery is about, with all that belongs to them. What is damaged is passed over, and the
+// loaded are the records that a PlayQuery asks for, with all that belongs to them. What is damaged is skipped, and is the
 // error at the end.
 func (s *Server) loaded(ctx context.Context, q PlayQuery) (iter.Seq2[*Playable, error], error) {
 	loading, err := s.newLoading(q.OrderBy, q.Reveal)
@@ -153,7 +153,7 @@ func (s *Server) toPlay(ctx context.Context, q PlayQuery) (iter.Seq2[*store.Reco
 	return upTo(last, s.chosen(ctx, chosen, scan)), nil
 }
 
-// upTo ends records behind the last: a replay through the agent itself makes new ones, which are not to be replayed.
+// upTo ends the records after the last: a replay through the agent itself makes new ones, which must not be replayed.
 func upTo(last store.ID, records iter.Seq2[*store.Record, error]) iter.Seq2[*store.Record, error] {
 	return func(yield func(*store.Record, error) bool) {
 		for rec, err := range records {
@@ -186,7 +186,7 @@ func (s *Server) byName(names []string) (iter.Seq2[*store.Record, error], error)
 	}, nil
 }
 
-// chosen are the records of a scan that are chosen. The agent's own calls are nobody's to play back.
+// chosen are the records of a scan that are chosen. The agent's own calls are not for playing back.
 func (s *Server) chosen(ctx context.Context, by *choice, scan store.Query) iter.Seq2[*store.Record, error] {
 	return func(yield func(*store.Record, error) bool) {
 		for rec, err := range s.taken(ctx, by, scan) {
@@ -211,7 +211,7 @@ func (s *Server) taken(ctx context.Context, by *choice, scan store.Query) iter.S
 	}
 }
 
-// beforeNewest is the id behind which the newest n of the chosen records are: they are counted back, and not gathered,
+// beforeNewest is the id after which the newest n of the chosen records come. It counts back rather than gathering them,
 // since there may be many.
 func (s *Server) beforeNewest(ctx context.Context, by *choice, n int) (store.ID, error) {
 	scan := by.scan()
@@ -220,7 +220,7 @@ func (s *Server) beforeNewest(ctx context.Context, by *choice, n int) (store.ID,
 	for rec, err := range s.chosen(ctx, by, scan) {
 		if err != nil {
 			if errors.Is(err, store.ErrDamaged) {
-				continue // to be told of on the way forth
+				continue // reported on the way forth
 			}
 			return store.ID{}, err
 		}
@@ -232,7 +232,7 @@ func (s *Server) beforeNewest(ctx context.Context, by *choice, n int) (store.ID,
 	return before(first), nil
 }
 
-// before is the id in front of another one; that of zero is zero.
+// before is the id just before another one; for zero, it is zero.
 func before(id store.ID) store.ID {
 	for i := len(id) - 1; i >= 0 && !id.IsZero(); i-- {
 		if id[i]--; id[i] != 0xff {
@@ -242,7 +242,7 @@ func before(id store.ID) store.ID {
 	return id
 }
 
-// loading is what is known beforehand to load records.
+// loading is what must be known to load records.
 type loading struct {
 	server  *Server
 	sources []Source
@@ -267,7 +267,7 @@ func (s *Server) newLoading(orderBy string, reveal bool) (*loading, error) {
 	return l, err
 }
 
-// load makes the JSON of a record. Of an error that wraps store.ErrDamaged the rest is there.
+// load makes the JSON of a record. With an error that wraps store.ErrDamaged, it has everything else.
 func (l *loading) load(rec *store.Record) (*Playable, error) {
 	p := &Playable{Record: *newRecord(rec), Raw: rec.Raw.Inline, Targets: []RecordTarget{}, Past: []Past{}}
 	if !l.reveal {
@@ -290,7 +290,7 @@ func (l *loading) load(rec *store.Record) (*Playable, error) {
 		}
 	}
 	if l.orderBy != nil {
-		// What can't be told for a record has no order, as in the agent.
+		// A record whose key can't be computed has no order, as in the agent.
 		p.Key, _ = l.orderBy.String(v)
 	}
 	var err error
@@ -316,9 +316,9 @@ func (l *loading) wanted(t Target, v *expr.View) (bool, error) {
 	return holds && err == nil, nil
 }
 
-// past are the last attempts of a record at each target that were no replays, or were accepted, and got a response. Those
-// that sent something else than what was recorded, since the target gets it rewritten, are told apart from those that did
-// not: the target may have come to it later.
+// past are, for each target, the last attempts of a record that got a response and were no replays, or accepted ones. A
+// target may have got the record as it was first and rewritten later: so the last attempt is given of both kinds (see
+// Rewritten).
 func (s *Server) past(id store.ID) ([]Past, error) {
 	attempts, err := s.Store.Attempts(id)
 	last := []Past{}
@@ -339,6 +339,6 @@ func without(all []Past, latest *Past) []Past {
 	})
 }
 
-// Rewritten says whether the agent sent something else than what was recorded: what the target gets in its place, or a
-// question how far it is. Only replays to a target that gets requests rewritten are like it.
+// Rewritten says whether the agent sent something other than what was recorded: the request as the target's rewrite has
+// it, or a question about progress. Only replays to a target with a rewrite can be compared with it.
 func (p *Past) Rewritten() bool { return p.Edited && !p.Accepted }

@@ -14,19 +14,19 @@ type Problem struct {
 	Status  int        `json:"-"`
 	Kind    Kind       `json:"kind"`
 	Message string     `json:"message"`
-	IDs     []store.ID `json:"ids,omitempty"` // Ambiguous: the records that were meant perhaps
+	IDs     []store.ID `json:"ids,omitempty"` // for Ambiguous: the records that may have been meant
 }
 
-// Kind tells the refusals apart that a caller decides by.
+// Kind tells apart the refusals that callers decide by.
 type Kind string
 
 const (
 	Misused   Kind = "misused"    // the question is wrong: an expression, an id, a parameter
 	Unknown   Kind = "unknown"    // no such record, or it has no answer
 	NoAttempt Kind = "no_attempt" // the record has no such attempt
-	Ambiguous Kind = "ambiguous"  // several records end like this
+	Ambiguous Kind = "ambiguous"  // several records have this ending
 	NoSession Kind = "no_session" // no such session
-	Taken     Kind = "taken"      // the name is another session's
+	Taken     Kind = "taken"      // another session has the name
 	Unsigned  Kind = "unsigned"   // nobody signs requests of this source
 	Failed    Kind = "failed"     // the store could not do it
 )
@@ -51,7 +51,7 @@ func refuse(kind Kind, format string, args ...any) *Problem {
 // errorTrailer carries an error that came after the first line of a list.
 const errorTrailer = "Hooktape-Error"
 
-// fail answers with err; behind a list that has begun it becomes its trailer.
+// fail answers with err. In a list that has begun, err becomes the trailer.
 func fail(w http.ResponseWriter, err error) {
 	p := problemOf(err)
 	text, err := json.Marshal(p)
@@ -67,7 +67,7 @@ func fail(w http.ResponseWriter, err error) {
 	w.Write(text)
 }
 
-// problemOf is an error as it is told.
+// problemOf is an error as callers get it.
 func problemOf(err error) *Problem {
 	p, ok := errors.AsType[*Problem](err)
 	if !ok {

@@ -8,7 +8,7 @@ import (
 	"github.com/hooktape/hooktape/store"
 )
 
-// Rejudged is what came of judging a refused record again.
+// Rejudged is the result of judging a refused record again.
 type Rejudged struct {
 	Record     store.ID      `json:"record"`
 	Was        store.Verdict `json:"was"`
@@ -18,17 +18,17 @@ type Rejudged struct {
 	Error      string        `json:"error,omitempty"` // why it can't be judged; then nothing has changed
 }
 
-// recheckable are the verdicts whose records are judged again when the question
-// names none: the request was whole, and something that we were told was wrong.
-// Those that were too many or came while nothing could be recorded were told to
+// recheckable are the verdicts whose records are judged again when none is named:
+// the request was whole, and something in the configuration was wrong. Senders of
+// requests that were too many, or could not be recorded, were told to come again.
 // come again.
 var recheckable = []store.Verdict{
 	store.Unauthorized, store.InvalidSignature, store.Unverified, store.AddressNotAllowed, store.InvalidBody,
 	store.MethodNotAllowed, store.Disabled, store.NoSource,
 }
 
-// recheck judges records again, in the order in which they came, and sends what
-// came of each, one a line.
+// recheck judges records again, in the order in which they came, and sends the
+// result of each, one a line.
 func (s *Server) recheck(w http.ResponseWriter, r *http.Request) error {
 	if s.Agent == nil {
 		return refuse(Failed, "no agent runs, and it is the agent that knows the secrets")
@@ -56,7 +56,7 @@ func (s *Server) recheck(w http.ResponseWriter, r *http.Request) error {
 			}
 			done, err := s.Agent.Recheck(id, dry)
 			if errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrJudged) {
-				continue // it was deleted, or judged by another
+				continue // deleted, or judged by someone else
 			}
 			if err != nil {
 				done.Error = err.Error()
@@ -69,8 +69,9 @@ func (s *Server) recheck(w http.ResponseWriter, r *http.Request) error {
 	})
 }
 
-// chooseRefused gathers the refused records that a filter takes: judging them
-// changes the lists that they are found by. lost gets those that are damaged.
+// chooseRefused gathers the refused records that a filter takes. It does so first,
+// because judging changes the lists that they are found by. lost is told of
+// damaged ones.
 func (s *Server) chooseRefused(f Filter, lost *damage) (ids []store.ID, err error) {
 	if len(f.Verdicts) == 0 {
 		f.Verdicts = recheckable

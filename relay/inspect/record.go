@@ -8,9 +8,9 @@ import (
 	"github.com/hooktape/hooktape/store"
 )
 
-// Record is a record as JSON shows it (DESIGN.md section 5). Every key is always
-// there, but for events, edge and base, proxy, and count and until, which roll-ups have. Secrets are
-// masked unless the question said reveal.
+// Record is a record as JSON shows it (DESIGN.md section 5). Every key is always there, except events, edge and base,
+// proxy, and count and until, which only roll-ups have. Secrets are masked unless the question
+// said reveal.
 type Record struct {
 	ID          store.ID      `json:"id"`
 	Time        Time          `json:"time"`
@@ -19,13 +19,13 @@ type Record struct {
 	Session     []string      `json:"session"`
 	Trace       string        `json:"trace"`
 	Outbound    bool          `json:"outbound,omitempty"`    // the app made it to call others
-	Undelivered bool          `json:"undelivered,omitempty"` // its source has targets, and it was meant for none of them
+	Undelivered bool          `json:"undelivered,omitempty"` // its source has targets, but it was meant for none of them
 	Cause       *store.ID     `json:"cause,omitempty"`       // of an outbound call: the record that made the app call
 	CauseBy     store.CauseBy `json:"cause_by,omitempty"`
 	Via         string        `json:"via"`
 	Remote      string        `json:"remote"`
 	Edge        string        `json:"edge,omitempty"`        // id of the edge's record of the same request
-	Base        string        `json:"base,omitempty"`        // the beginning of path that named the tunnel at the edge
+	Base        string        `json:"base,omitempty"`        // the beginning of path, which named the tunnel at the edge
 	SourcePath  string        `json:"source_path,omitempty"` // of an imported record: the path of its source where it was recorded
 	Proxy       string        `json:"proxy,omitempty"`       // the trusted proxy that told of remote
 	Proto       string        `json:"proto"`
@@ -44,13 +44,13 @@ type Record struct {
 	Auth        Auth          `json:"auth"`
 	Answer      *Answer       `json:"answer"` // null: not answered
 	Deliveries  []Delivery    `json:"deliveries"`
-	Count       int           `json:"count,omitempty"`  // a roll-up stands for so many refused requests; the rest is about the first
+	Count       int           `json:"count,omitempty"`  // a roll-up stands for so many refused requests; everything else is about the first
 	Until       Time          `json:"until,omitzero"`   // when the last of them came
-	Damage      []string      `json:"damage,omitempty"` // what of its answer and its deliveries can't be read; where it is asked for alone
+	Damage      []string      `json:"damage,omitempty"` // what can't be read of its answer and its deliveries; only where one record is asked for
 }
 
-// Auth is what a request brought to prove who it is. The credentials
-// themselves are in the record's bytes only.
+// Auth is what a request brought to prove who sent it. The credentials themselves
+// are only in the record's bytes.
 type Auth struct {
 	Scheme  string `json:"scheme"` // as sent: "Bearer"; "" when there is none
 	Present bool   `json:"present"`
@@ -73,7 +73,7 @@ type Delivery struct {
 	Attempts int         `json:"attempts"`
 	Status   int         `json:"status"` // of the last response; 0: none came
 	Error    string      `json:"error"`
-	Finding  string      `json:"finding,omitempty"` // what the last response was expected to be and was not
+	Finding  string      `json:"finding,omitempty"` // how the last response was not as expected
 	Next     Time        `json:"next"`              // null: no attempt is to come
 	Away     bool        `json:"away,omitempty"`    // the target is away: the attempt waits until it is back
 }
@@ -87,7 +87,7 @@ type RecordDelivery struct {
 	Created Time   `json:"created"`
 }
 
-// Attempt is one try to bring a record somewhere. Secrets in the URL are
+// Attempt is one try of bringing a record to a target. Secrets in the URL are
 // masked unless the question said reveal.
 type Attempt struct {
 	Number    int          `json:"number"`
@@ -95,20 +95,20 @@ type Attempt struct {
 	Target    string       `json:"target"`
 	Replay    bool         `json:"replay"`
 	Edited    bool         `json:"edited"`
-	Accepted  bool         `json:"accepted,omitempty"` // of a replay: its response is right from then on
+	Accepted  bool         `json:"accepted,omitempty"` // a replay whose response counts as right from then on
 	URL       string       `json:"url"`
 	Time      Time         `json:"time"`
 	Status    int          `json:"status"` // 0: no response came
 	Error     string       `json:"error"`
-	Finding   string       `json:"finding,omitempty"` // what the response was expected to be and was not
+	Finding   string       `json:"finding,omitempty"` // how the response was not as expected
 	FirstByte Milliseconds `json:"first_byte_ms"`
 	Duration  Milliseconds `json:"duration_ms"`
 	HeadSize  int          `json:"head_size"` // bytes of the response that are its head
 	Size      int64        `json:"size"`      // bytes of the response
 }
 
-// Time is a moment as JSON shows it: RFC 3339 in UTC with all nine digits of
-// its nanoseconds, so that texts sort as times do; null when zero.
+// Time is a moment as JSON shows it: RFC 3339 in UTC with all nine digits of its
+// nanoseconds, so that texts sort like times; null when zero.
 type Time struct{ time.Time }
 
 const timeLayout = "2006-01-02T15:04:05.000000000Z"
@@ -121,7 +121,7 @@ func (t Time) MarshalJSON() ([]byte, error) {
 	return []byte(t.UTC().Format(`"` + timeLayout + `"`)), nil
 }
 
-// Milliseconds is a duration that JSON shows as a number of milliseconds, to
+// Milliseconds is a duration that JSON shows as a number of milliseconds, exact to
 // the microsecond.
 type Milliseconds time.Duration
 

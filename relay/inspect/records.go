@@ -56,7 +56,7 @@ func (s *Server) records(w http.ResponseWriter, r *http.Request) error {
 // toldMax is how long a question waits for answers that senders are still getting: most end at once.
 const toldMax = time.Second
 
-// upToNow waits until what has happened so far can be read: what was committed, and what senders have been answered.
+// upToNow waits until everything so far can be read: what was committed, and what senders have been answered.
 func (s *Server) upToNow(ctx context.Context) error {
 	if s.Agent != nil {
 		ctx, cancel := context.WithTimeout(ctx, toldMax)
@@ -66,10 +66,10 @@ func (s *Server) upToNow(ctx context.Context) error {
 	return s.Store.Sync()
 }
 
-// damageMax is how many damaged things are named behind a list.
+// damageMax is how many damaged things are named after a list.
 const damageMax = 5
 
-// damage gathers what of a list is damaged, while the rest of it is sent.
+// damage gathers what is damaged in a list while the rest is sent.
 type damage struct {
 	named []string
 	more  int
@@ -88,7 +88,7 @@ func (d *damage) passOver(err error) error {
 	return nil
 }
 
-// err says what is missing in the list; nil when nothing is.
+// err says what is missing from the list; nil when nothing is.
 func (d *damage) err() error {
 	switch {
 	case len(d.named) == 0:
@@ -114,8 +114,8 @@ func (s *Server) record(w http.ResponseWriter, r *http.Request) error {
 	return reply(w, shown)
 }
 
-// find is the record that a path names: by its id, a unique ending of it,
-// last, or last~N. What was answered before the question is on the tape.
+// find is the record that a path names: by its id, a unique ending of it, last,
+// or last~N. It sees every record that was answered before the question.
 func (s *Server) find(r *http.Request) (*store.Record, error) {
 	if err := s.upToNow(r.Context()); err != nil {
 		return nil, err
@@ -144,8 +144,8 @@ func notFound(name string, err error) error {
 	return err
 }
 
-// show makes the JSON of a record. With an error that wraps store.ErrDamaged it has what can be read of its answer and its
-// deliveries.
+// show makes the JSON of a record. With an error that wraps store.ErrDamaged, it has what can be read of the answer and
+// the deliveries.
 func (s *Server) show(rec *store.Record, reveal bool) (*Record, error) {
 	deliveries, err := s.Store.Deliveries(rec.ID)
 	if err != nil && !errors.Is(err, store.ErrDamaged) {
@@ -169,8 +169,8 @@ func (s *Server) show(rec *store.Record, reveal bool) (*Record, error) {
 	return shown, errors.Join(rec.Damage, err)
 }
 
-// newRecord is the JSON of a record, but for its deliveries, and Auth, which
-// stands in its bytes. Nothing is masked.
+// newRecord is the JSON of a record without its deliveries, and without Auth, which
+// is read from its bytes. Nothing is masked.
 func newRecord(rec *store.Record) *Record {
 	shown := &Record{
 		ID: rec.ID, Time: Time{rec.Time}, Source: rec.Source, SourcePath: rec.Path, Origin: rec.Origin, Session: rec.Session, Trace: rec.Trace, Outbound: rec.Outbound, Undelivered: rec.Undelivered,
@@ -200,7 +200,7 @@ func (s *Server) showDelivery(d store.Delivery) Delivery {
 	return shown
 }
 
-// listWriter notes whether the first line of a list is sent.
+// listWriter notes whether the first line of a list has been sent.
 type listWriter struct {
 	http.ResponseWriter
 	begun bool
@@ -211,8 +211,8 @@ func (l *listWriter) Write(p []byte) (int, error) {
 	return l.ResponseWriter.Write(p)
 }
 
-// sendLines streams NDJSON. An error of lines becomes the trailer when
-// something is sent already.
+// sendLines streams NDJSON. If something has been sent already, an error of lines
+// becomes the trailer.
 func sendLines(w http.ResponseWriter, lines func(line func(any) error) error) error {
 	w.Header().Set("Content-Type", "application/x-ndjson")
 	w.Header().Set("Trailer", errorTrailer)

@@ -9,22 +9,22 @@ import (
 	"github.com/hooktape/hooktape/relay/wire"
 )
 
-// Rewriter makes of requests what targets get in their place, as the agent does when it delivers. It may be asked from
-// many goroutines at once.
+// Rewriter rewrites requests for targets, as the agent does when it delivers. It may be called by many goroutines at
+// once.
 type Rewriter interface {
-	// Rewrite says what of a request's head is to be another for a target of a source, and which body takes the place of
-	// its own; nil: none does.
+	// Rewrite says what to change in a request's head for a target of a source, and which body replaces its own; nil:
+	// none does.
 	Rewrite(source, target string, v *expr.View) (wire.Edit, []byte, error)
 }
 
-// Rewriting is what a target gets in the place of a request.
+// Rewriting is how a target gets a request.
 type Rewriting struct {
 	Edit wire.Edit `json:"edit"`
 	Body []byte    `json:"body"` // null: the request's own
 }
 
-// rewrite says what a target gets in the place of a request of a record: what is posted is its head, and behind it the
-// body without chunk framing.
+// rewrite says how a target gets the request of a record. What is posted is the request's head, then its body without
+// chunk framing.
 func (s *Server) rewrite(w http.ResponseWriter, r *http.Request) error {
 	if s.Rewriter == nil {
 		return refuse(Failed, "no agent runs, and it is the configuration that says how: name it with -c FILE")
@@ -50,7 +50,7 @@ func (s *Server) rewrite(w http.ResponseWriter, r *http.Request) error {
 	return reply(w, made)
 }
 
-// Rewrite says what a target of a source gets in the place of a request of a record. body has no chunk framing.
+// Rewrite says how a target of a source gets the request of a record. body has no chunk framing.
 func (c *Client) Rewrite(ctx context.Context, source, target, record string, head *wire.RequestHead, body []byte) (*Rewriting, error) {
 	path := "/v1/sources/" + segment(source) + "/rewriting?" + url.Values{"target": {target}, "record": {record}}.Encode()
 	made, err := object[Rewriting](c.do(ctx, http.MethodPost, path, "application/octet-stream", message(head, body)))

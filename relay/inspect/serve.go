@@ -12,8 +12,8 @@ import (
 // stopGrace is how long an answer under way may take when the agent stops.
 const stopGrace = time.Second
 
-// Serve answers on l until ctx ends, then closes l. Tails and what leads through
-// tunnels end with ctx; other answers under way get a moment.
+// Serve answers on l until ctx ends, then closes l. Tails, and connections through
+// tunnels, end with ctx; other answers under way get a moment.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	defer s.joined.Wait()
 	return serve(ctx, l, s.Handler())
@@ -27,7 +27,7 @@ func ServeHealth(ctx context.Context, l net.Listener, ready func() error, metric
 	return serve(ctx, l, Health(ready, metrics))
 }
 
-// frontText is what they see who open the inspect address in a browser.
+// frontText is what people see who open the inspect address in a browser.
 const frontText = `This is the inspect address of hooktape. It does not receive webhooks.
 
 /healthz   the process lives
@@ -61,7 +61,7 @@ func plain(w http.ResponseWriter, status int, text string) {
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
-	_, _ = io.WriteString(w, text+"\n") // the prober has gone away: nothing to do
+	_, _ = io.WriteString(w, text+"\n") // fails when the prober has gone away
 }
 
 func serve(ctx context.Context, l net.Listener, h http.Handler) error {

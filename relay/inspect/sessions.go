@@ -16,14 +16,14 @@ type Session struct {
 	Name      string `json:"name"`
 	Created   Time   `json:"created"`
 	Capturing bool   `json:"capturing"`
-	Started   Time   `json:"started"`        // when it last began to capture; null: it never did
-	Stopped   Time   `json:"stopped"`        // when it last ended; null: it captures, or never did
-	Full      bool   `json:"full,omitempty"` // it ended because the sessions had all the room that they may take
+	Started   Time   `json:"started"`        // when capturing last began; null: never
+	Stopped   Time   `json:"stopped"`        // when capturing last ended; null: it still goes on, or never began
+	Full      bool   `json:"full,omitempty"` // it ended because sessions had all the room that they may take
 	Records   int64  `json:"records"`
 	Bytes     int64  `json:"bytes"` // of requests, answers and responses
 	First     Time   `json:"first"` // when the first of its records came; null: it has none
 	Last      Time   `json:"last"`
-	// Masked are the rules by which its secrets were replaced where it was imported from; null: they were not.
+	// Masked are the rules by which its secrets were replaced before it was imported; null: they were not.
 	Masked json.RawMessage `json:"masked,omitempty"`
 }
 
@@ -40,18 +40,18 @@ type Room struct {
 	Limit int64 `json:"limit"` // 0: any, or not known because no agent runs
 }
 
-// SessionChange asks for a session, or for an end of it. Its zero value is the plain question.
+// SessionChange has the options of a question that changes a session. The zero value sets none.
 type SessionChange struct {
-	Force    bool     `json:"force,omitempty"`    // start, create: in the place of one of this name
-	Continue bool     `json:"continue,omitempty"` // start: go on with one of this name
+	Force    bool     `json:"force,omitempty"`    // start, create: replace the session of this name
+	Continue bool     `json:"continue,omitempty"` // start: go on with the session of this name
 	Records  []string `json:"records,omitempty"`  // create: by their ids or endings; none: those that the filter chooses
-	Take     bool     `json:"take,omitempty"`     // delete: with its records that are in no other session
+	Take     bool     `json:"take,omitempty"`     // delete: also its records that are in no other session
 }
 
-// ChangedSession is a session as it is now, or was before it was deleted.
+// ChangedSession is a session as it is now, or as it was before it was deleted.
 type ChangedSession struct {
 	Session
-	Deleted *Deleted `json:"deleted,omitempty"` // of delete with its records
+	Deleted *Deleted `json:"deleted,omitempty"` // of a delete with Take
 }
 
 // listSessions sends all sessions, one a line, in the order in which they were made.
@@ -75,7 +75,7 @@ func (s *Server) room(w http.ResponseWriter, _ *http.Request) error {
 	return reply(w, Room{stats.Pinned, stats.PinMax})
 }
 
-// changeSession starts, stops, creates or deletes a session, and sends it as it is now, or was before it was deleted.
+// changeSession starts, stops, creates or deletes a session, and sends it as it is now, or as it was before.
 func (s *Server) changeSession(w http.ResponseWriter, r *http.Request) error {
 	change, ok := map[string]func(*http.Request, string, SessionChange) (ChangedSession, error){
 		"start": s.startSession, "stop": s.stopSession, "create": s.createSession, "delete": s.deleteSession,
@@ -133,7 +133,7 @@ func (s *Server) nowSession(name string, err error) (ChangedSession, error) {
 	return ChangedSession{Session: newSession(&session)}, err
 }
 
-// createSession makes a session of the records that are named or chosen. Where there are none it changes nothing.
+// createSession makes a session of the records that are named or chosen. If there are none, it changes nothing.
 func (s *Server) createSession(r *http.Request, name string, q SessionChange) (ChangedSession, error) {
 	p := parser{Values: r.URL.Query()}
 	chosen, err := s.choose(p.filter())
@@ -157,7 +157,7 @@ func (s *Server) createSession(r *http.Request, name string, q SessionChange) (C
 		if err == nil {
 			err = s.Store.AddToSession(name, ids...)
 		}
-		if err != nil && made { // half of what was asked for would be taken for all of it
+		if err != nil && made { // a part could be taken for everything that was asked for
 			err = errors.Join(err, s.Store.DeleteSession(name))
 		}
 		if err != nil {
@@ -173,7 +173,7 @@ func (s *Server) createSession(r *http.Request, name string, q SessionChange) (C
 // sessionSlice is how many ids are gathered before they are put into a session.
 const sessionSlice = 4096
 
-// chosenIDs are the records that are chosen, some at a time. Those that are damaged are none.
+// chosenIDs are the chosen records, some at a time, without those that are damaged.
 func (s *Server) chosenIDs(ctx context.Context, chosen *choice) iter.Seq2[[]store.ID, error] {
 	return func(yield func([]store.ID, error) bool) {
 		var ids []store.ID
@@ -201,7 +201,7 @@ func (s *Server) chosenIDs(ctx context.Context, chosen *choice) iter.Seq2[[]stor
 	}
 }
 
-// deleteSession forgets a session, with those of its records that are in no other one when that is asked for.
+// deleteSession forgets a session and, if asked to, those of its records that are in no other one.
 func (s *Server) deleteSession(_ *http.Request, name string, q SessionChange) (ChangedSession, error) {
 	changed, err := s.nowSession(name, nil)
 	if err != nil {
@@ -230,12 +230,12 @@ func (c *Client) StartSession(ctx context.Context, name string, q SessionChange)
 	return c.changeSession(ctx, name, "start", Filter{}, q)
 }
 
-// StopSession ends the capturing of a session.
+// StopSession ends a session's capture.
 func (c *Client) StopSession(ctx context.Context, name string) (ChangedSession, error) {
 	return c.changeSession(ctx, name, "stop", Filter{}, SessionChange{})
 }
 
-// CreateSession makes a session of records that are there: those that q names, or else those that the filter chooses.
+// CreateSession makes a session of existing records: those that q names, or else those that the filter chooses.
 func (c *Client) CreateSession(ctx context.Context, name string, f Filter, q SessionChange) (ChangedSession, error) {
 	return c.changeSession(ctx, name, "create", f, q)
 }

@@ -12,10 +12,10 @@ import (
 	"github.com/hooktape/hooktape/store"
 )
 
-// Signer signs requests as the senders of sources do. It may be asked from many
+// Signer signs requests as the senders of sources do. It may be called by many
 // goroutines at once.
 type Signer interface {
-	// Sign says what to change of a request so that it is as the source's sender
+	// Sign says what to change in a request so that it is as the source's sender
 	// would send it now. body is the decoded one.
 	Sign(source string, head *wire.RequestHead, body []byte) (*provider.Signature, error)
 }
@@ -23,16 +23,16 @@ type Signer interface {
 // signMax bounds a request that is to be signed, in bytes: it has to be in memory.
 const signMax = 65 << 20
 
-// Verifier checks requests as the sources do. It may be asked from many
+// Verifier checks requests as the sources do. It may be called by many
 // goroutines at once.
 type Verifier interface {
-	// Verify checks a request as one of the source that came at a time; at the
-	// zero time its age is not looked at. body is the decoded one, sawTLS how its
+	// Verify checks a request as one of the source that came at a given time; at the
+	// zero time its age is not checked. body is the decoded one, sawTLS says how its
 	// sender came. The error says why nothing can be checked.
 	Verify(source string, head *wire.RequestHead, body []byte, at time.Time, sawTLS bool) (Verified, error)
 }
 
-// Verified is what came of checking who a request is from.
+// Verified is the result of checking who sent a request.
 type Verified struct {
 	Provider string `json:"provider"`
 	Right    bool   `json:"right"`
@@ -41,8 +41,8 @@ type Verified struct {
 	Title    string `json:"title"` // of the provider, for people
 }
 
-// sign says how to sign a request of a source: what is posted is its head, and
-// behind it the decoded body. Secrets do not leave the agent.
+// sign says how to sign a request of a source. What is posted is its head, then the
+// decoded body. Secrets do not leave the agent.
 func (s *Server) sign(w http.ResponseWriter, r *http.Request) error {
 	head, body, err := posted(w, r)
 	if err != nil {
@@ -55,9 +55,9 @@ func (s *Server) sign(w http.ResponseWriter, r *http.Request) error {
 	return reply(w, g)
 }
 
-// signature signs as the configuration says, and where that says nothing, as the
-// tape file did that the record was imported from. The Problem is Unsigned where
-// either says that nobody does.
+// signature signs as the configuration says or, where that says nothing, as in the
+// tape file that the record was imported from. The Problem is Unsigned where either
+// says that the sender does not sign.
 func (s *Server) signature(source, record string, head *wire.RequestHead, body []byte) (*provider.Signature, error) {
 	refused := error(errNoSecrets)
 	if s.Signer != nil {
@@ -87,10 +87,10 @@ func (s *Server) signature(source, record string, head *wire.RequestHead, body [
 	return g, nil
 }
 
-// signingOf is how the requests of a source are signed in a session that the
-// record is in; nil when none says so. A session that says it of other sources
-// alone, and whose record nobody has verified, says that nobody signs them: the
-// Problem is Unsigned.
+// signingOf is how the requests of a source are signed, by a session that has the
+// record; nil when none says so. If a session says it only of other sources, and
+// the record was never checked, then the source's sender does not sign: the Problem
+// is Unsigned.
 func (s *Server) signingOf(source, record string) (*store.Signing, error) {
 	if record == "" {
 		return nil, nil
@@ -122,7 +122,7 @@ func (s *Server) signingOf(source, record string) (*store.Signing, error) {
 	return nil, nil
 }
 
-// verify checks a request as one of a source: it is posted as for sign.
+// verify checks a request as one of a source. It is posted as for sign.
 func (s *Server) verify(w http.ResponseWriter, r *http.Request) error {
 	if s.Verifier == nil {
 		return errNoSecrets
@@ -145,8 +145,8 @@ func (s *Server) verify(w http.ResponseWriter, r *http.Request) error {
 
 var errNoSecrets = refuse(Failed, "no agent runs that knows the secrets, and neither config nor secret is given")
 
-// posted is a request that a question is about: its head, and behind it the
-// decoded body.
+// posted is the request that a question is about: its head, then the decoded
+// body.
 func posted(w http.ResponseWriter, r *http.Request) (head *wire.RequestHead, body []byte, err error) {
 	message, err := io.ReadAll(http.MaxBytesReader(w, r.Body, signMax))
 	if err == nil {

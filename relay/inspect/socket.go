@@ -20,19 +20,19 @@ const longestSocketPath = 103
 // place is where an agent may listen.
 type place struct {
 	socket string // path
-	folder string // of this user alone, in a directory that may be everybody's; "": it is beside the database
+	folder string // to be made for this user alone, in a directory that may be shared; "": it is beside the database
 }
 
 // ErrNoPlace says that a database's path is too long for a socket beside it,
 // and that no runtime directory has room for one.
 var ErrNoPlace = errors.New("no place for the control socket")
 
-// places are where the agent of a database may listen: beside the database, or
-// where that path is too long for a socket, in a private folder of a runtime
-// directory under a name made of the path's hash. It listens in the first that
-// can be used; a service manager may have started it with another runtime
-// directory than the user's shell has. One database has the same places by
-// whatever path it is named.
+// places are where the agent of a database may listen: beside the database, or if
+// that path is too long for a socket, in a private folder of a runtime directory,
+// under a name made of the path's hash. The agent listens in the first one that can
+// be used; a client tries all, since a service manager may have started the agent
+// with another runtime directory than the user's shell has. A database has the
+// same places by whatever path it is named.
 func places(database string, runtimeDirs []string) ([]place, error) {
 	whole, err := realPath(database)
 	if err != nil {
@@ -65,8 +65,8 @@ func (p place) trusted() bool {
 	return err == nil && info.IsDir() && owned(info)
 }
 
-// realPath is an absolute path without symbolic links. The file itself need
-// not be there yet.
+// realPath is an absolute path without symbolic links. The file itself need not
+// exist yet.
 func realPath(path string) (string, error) {
 	whole, err := filepath.Abs(path)
 	if err != nil {
@@ -95,11 +95,11 @@ func ownFolder() string { return fmt.Sprintf("hooktape-%d", os.Getuid()) }
 // ErrNoAgent says that nobody listens on a database's socket.
 var ErrNoAgent = errors.New("no agent is running")
 
-// Listen opens the socket of a database, for its owner alone. The caller holds
-// the database's lock, so a socket file that is there already and that nobody
-// answers on is left over from an agent that was killed, and is replaced.
-// Close the listener before the database: after that another agent may have
-// put its own socket there, and closing removes the file.
+// Listen opens the socket of a database, for its owner alone. The caller holds the
+// database's lock, so a socket file that exists but that nobody answers on was left
+// by an agent that was killed, and is replaced. Close the listener before the
+// database: afterwards another agent may have put its own socket there, and closing
+// would remove that.
 func Listen(database string) (net.Listener, error) {
 	all, err := places(database, runtimeDirs())
 	if err != nil {
@@ -123,8 +123,8 @@ func Listen(database string) (net.Listener, error) {
 	return l, nil
 }
 
-// usable is the socket of the first place whose folder is there or can be made.
-// A runtime directory that is missing is passed over: it is the system's to make.
+// usable is the socket of the first place whose folder exists or can be made. A
+// missing runtime directory is skipped: making it is up to the system.
 func usable(all []place) (string, error) {
 	var why []string
 	for _, p := range all {
@@ -140,9 +140,9 @@ func usable(all []place) (string, error) {
 	return "", fmt.Errorf("%w: %s", ErrNoPlace, strings.Join(why, "; "))
 }
 
-// privateFolder makes a folder that nobody else can look into, or makes sure
-// that the one which is there is ours and private: in a shared temporary
-// directory anybody may have made it.
+// privateFolder makes a folder that nobody else can look into. If there is one, it
+// makes sure that it is ours and private: in a shared temporary directory anybody
+// may have made it.
 func privateFolder(dir string) error {
 	if err := os.Mkdir(dir, 0o700); err == nil || !errors.Is(err, fs.ErrExist) {
 		return err

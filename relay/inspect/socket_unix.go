@@ -20,7 +20,7 @@ func listenPrivate(path string) (net.Listener, error) {
 	return private.Listen(context.Background(), "unix", path)
 }
 
-// owned says whether a file is this user's, and nobody else can use it.
+// owned says whether a file is this user's and nobody else can use it.
 func owned(info fs.FileInfo) bool {
 	stat, ok := info.Sys().(*syscall.Stat_t)
 	return ok && int(stat.Uid) == os.Getuid() && info.Mode().Perm()&0o077 == 0

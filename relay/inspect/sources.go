@@ -18,12 +18,12 @@ type Source struct {
 	Host     string            `json:"host"`
 	URL      string            `json:"url"`          // as senders have it
 	Made     bool              `json:"made"`         // at run time
-	ID       string            `json:"id,omitempty"` // of one that was made
+	ID       string            `json:"id,omitempty"` // if it was made at run time
 	Template bool              `json:"template,omitempty"`
 	Provider string            `json:"provider,omitempty"`
 	Params   map[string]string `json:"params,omitempty"`
 	Targets  []Target          `json:"targets"`
-	// Secret says that its requests are checked with a secret, as far as a Setup has planned it.
+	// Secret says that its requests are checked with a secret. Only Setup.Plan sets it.
 	Secret bool `json:"-"`
 }
 
@@ -36,13 +36,13 @@ type Target struct {
 	IDHeader  string       `json:"id_header"`  // "": not sent
 	Timeout   Milliseconds `json:"timeout_ms"` // of each wait for the target; 0: the client's defaults
 	When      string       `json:"when"`       // the expression as it was written; "": always
-	Rewrites  bool         `json:"rewrites"`   // it gets something else than what was recorded
+	Rewrites  bool         `json:"rewrites"`   // it gets something other than what was recorded
 }
 
 // sourcesKey is the name under which the store keeps the sources.
 const sourcesKey = "sources"
 
-// SaveSources puts the configured sources onto the tape. The agent does it at
+// SaveSources puts the configured sources onto the tape. The agent calls it at
 // start and at every reload.
 func SaveSources(s *store.Store, sources []Source) error {
 	text, err := json.Marshal(sources)
@@ -57,7 +57,7 @@ func LoadSources(s *store.Store) ([]Source, error) {
 	return remembered[[]Source](s, sourcesKey)
 }
 
-// remembered reads what is kept as JSON under a key on the tape; the zero value when nothing is.
+// remembered reads what the tape keeps as JSON under a key; the zero value when it keeps nothing.
 func remembered[T any](s *store.Store, key string) (v T, err error) {
 	text, err := s.Meta(key)
 	if errors.Is(err, store.ErrNotFound) {
@@ -72,13 +72,13 @@ func remembered[T any](s *store.Store, key string) (v T, err error) {
 	return v, nil
 }
 
-// Known is what a configuration says of sources, and what is masked beside the defaults.
+// Known is what a configuration says of sources, and what is masked besides the defaults.
 type Known struct {
 	Sources []Source
 	Mask    mask.Names
 }
 
-// sources are those that are configured, as far as that is known.
+// sources are those that are configured, as far as is known.
 func (s *Server) sources() ([]Source, error) {
 	if s.Known != nil {
 		return s.Known.Sources, nil
@@ -86,16 +86,16 @@ func (s *Server) sources() ([]Source, error) {
 	return LoadSources(s.Store)
 }
 
-// RecordTarget is a target of a record's source, and the path that the
-// target's path takes the place of.
+// RecordTarget is a target of a record's source, and the path that the target's
+// path replaces.
 type RecordTarget struct {
 	Target
 	Prefix string      `json:"prefix"`
 	Add    wire.Fields `json:"add"` // what the target's forwarded and id_header ask for
 }
 
-// added are the fields that a target gets beside the recorded ones, the same
-// as when the agent delivers.
+// added are the fields that a target gets besides the recorded ones, the same as
+// when the agent delivers.
 func added(t Target, rec *store.Record) wire.Fields {
 	var add wire.Fields
 	if t.Forwarded {

@@ -8,16 +8,16 @@ import (
 	"github.com/hooktape/hooktape/store"
 )
 
-// Subscriber makes sources known to their providers: a running agent, or a
-// command that knows the configuration.
+// Subscriber registers sources with their providers: a running agent, or a command
+// that knows the configuration.
 type Subscriber interface {
-	// Subscribe makes a source known, or with on false not known any more. The
-	// error is about the source; how the calls went is in the registrations.
+	// Subscribe registers a source or, if on is false, takes that back. The error
+	// is about the source; how the calls went is in the registrations.
 	Subscribe(ctx context.Context, source string, on bool) ([]store.Registration, error)
 }
 
-// subscribe and unsubscribe send the registrations of a source, one a line,
-// when its provider was told.
+// subscribe and unsubscribe send the registrations of a source, one a line, once
+// its provider was told.
 func (s *Server) subscribe(w http.ResponseWriter, r *http.Request) error {
 	return s.changeSubscription(w, r, true)
 }
@@ -44,12 +44,12 @@ func (s *Server) changeSubscription(w http.ResponseWriter, r *http.Request, on b
 	})
 }
 
-// Subscribe makes a source known to its provider and gives its registrations.
+// Subscribe registers a source with its provider, and returns its registrations.
 func (c *Client) Subscribe(ctx context.Context, source string) iter.Seq2[store.Registration, error] {
 	return c.changeSubscription(ctx, source, "subscribe")
 }
 
-// Unsubscribe takes the registrations of a source back and gives what they are
+// Unsubscribe takes the registrations of a source back, and returns what they are
 // then.
 func (c *Client) Unsubscribe(ctx context.Context, source string) iter.Seq2[store.Registration, error] {
 	return c.changeSubscription(ctx, source, "unsubscribe")

@@ -15,7 +15,7 @@ import (
 type TailQuery struct {
 	Filter
 	Last   int       // how many of the newest to begin with
-	After  *store.ID // instead of Last: goes on behind this cursor; the zero id is before all
+	After  *store.ID // instead of Last: goes on after this cursor; the zero id is before all
 	Reveal bool
 }
 
@@ -29,21 +29,21 @@ func (q TailQuery) values() url.Values {
 	return v
 }
 
-// TailLine is one line of a tail: a record, or the cursor to go on from when
-// the stream breaks. Records come when they are answered, which is not always
-// the order of their ids: all up to the cursor have been sent, and perhaps
-// some behind it.
+// TailLine is one line of a tail: a record, or the cursor to go on from when the
+// stream breaks. Records come when they are answered, which is not always the order
+// of their ids: all up to the cursor have been sent, and perhaps some after
+// it.
 type TailLine struct {
 	Record *Record   `json:"record,omitempty"`
 	Cursor *store.ID `json:"cursor,omitempty"`
 }
 
 const (
-	// tailEvents is how many events may wait for a tail that is slow to take
-	// them. More than that are found by reading the tape.
+	// tailEvents is how many events may wait for a slow tail. Records whose events
+	// are lost are found by reading the tape.
 	tailEvents = 256
-	// tailLookBack is how many records a tail looks at for the ones to begin
-	// with: it is about what comes, and must not read a whole tape before.
+	// tailLookBack is how many records a tail looks at to find those that it begins
+	// with: a tail is about what comes, and must not read a whole tape first.
 	tailLookBack = 20000
 	// tailPatience is how long a tail waits for a record's answer before it
 	// shows the record without. Agents answer within seconds or not at all.
@@ -95,7 +95,7 @@ type news struct {
 	lost    bool
 }
 
-// drain takes what waits in events beside e, so that one look at the store serves them all.
+// drain takes what waits in events along with e, so that one look at the store serves all.
 func drain(e Event, events <-chan Event) news {
 	n := news{settled: map[store.ID]bool{}}
 	for {
@@ -109,10 +109,10 @@ func drain(e Event, events <-chan Event) news {
 	}
 }
 
-// tailer reads the tape behind the events of an agent. Ids grow in the order
-// of commits, so what is behind cursor is new; what was seen before its answer
-// stays in open until an event says that it is settled. Damaged records are passed
-// over: lists name them, and what comes behind them is to be seen.
+// tailer reads the tape after the events of an agent. Ids grow in the order of
+// commits, so what comes after cursor is new; a record that was seen before its
+// answer stays in open until an event says that it is settled. Damaged records are
+// skipped: lists name them, and what comes after them must be seen.
 type tailer struct {
 	server *Server
 	chosen *choice
@@ -228,7 +228,7 @@ func (t *tailer) look(rec *store.Record, settled bool) error {
 	return t.send(rec)
 }
 
-// settled says whether all is known about a record that its line shows. One
+// settled says whether everything that its line shows is known about a record. One
 // from before the agent began will not be answered any more.
 func (t *tailer) settled(rec *store.Record, told bool) bool {
 	return told || rec.Answer != nil || rec.Verdict.Refused() || rec.Time.Before(t.server.Started) ||

@@ -14,27 +14,27 @@ import (
 	"github.com/hooktape/hooktape/store"
 )
 
-// Tapes writes tape files and reads them. Its methods are called from many goroutines at once.
+// Tapes writes and reads tape files. Its methods are called by many goroutines at once.
 type Tapes interface {
 	// Write writes a verbatim tape file of the records with all that belongs to them. session says what the file is
-	// about; it may be empty. What can't be read is told to damaged, and the rest of it written; an error of damaged
+	// about; it may be empty. What can't be read is reported to damaged, and the rest is written; an error from damaged
 	// ends it.
 	Write(w io.Writer, session store.Session, records iter.Seq[*store.Record], damaged func(error) error) error
-	// Read puts what is in a tape file onto the tape. What can't be read of it is told in the result. The error is that
-	// of the tape, or says that it is no tape file; then the result says at least which session it was to be.
+	// Read puts what is in a tape file onto the tape. What can't be read is reported in the result. The error is that of
+	// the tape, or says that it is no tape file; the result then says at least which session it was meant for.
 	Read(r io.Reader, q ImportQuery) (Imported, error)
 }
 
-// ImportQuery says where an imported tape file comes.
+// ImportQuery says how to import a tape file.
 type ImportQuery struct {
-	Session   string // the name of the session that is made of it; "": the one that the file gives, else Otherwise
+	Session   string // the name of the session to make; "": the file's own name for it, else Otherwise
 	Otherwise string
 	Force     bool  // a session that is there already is forgotten first
-	Add       bool  // one that is there gets the records beside its own
-	Largest   int64 // how many bytes a message may have, and what has to be in memory; 0: as tape files are read by default
+	Add       bool  // a session that is there already keeps its records and gets these too
+	Largest   int64 // the most bytes of a message, and of what must be in memory; 0: the default for tape files
 }
 
-// Imported says what came onto the tape.
+// Imported says what was put onto the tape.
 type Imported struct {
 	Session string `json:"session"` // "" when there was nothing to put into one
 	Records int    `json:"records"`
@@ -42,14 +42,14 @@ type Imported struct {
 	Masked  bool   `json:"masked"`          // the file says that its secrets are fakes
 	Alone   int    `json:"alone,omitempty"` // responses of other tools whose request is not in the file
 	Other   int    `json:"other,omitempty"` // records of other tools that are neither request nor response
-	// Kinds says how many of the Other ones are what.
+	// Kinds counts the Other ones by kind.
 	Kinds   map[string]int `json:"kinds,omitempty"`
-	Damage  []string       `json:"damage,omitempty"`  // what can't be read, and where: the first few
-	Damaged int            `json:"damaged,omitempty"` // how many there are of them
-	Large   int            `json:"large,omitempty"`   // how many of them were larger than is taken
+	Damage  []string       `json:"damage,omitempty"`  // what can't be read, and where: the first few places
+	Damaged int            `json:"damaged,omitempty"` // how many places there are
+	Large   int            `json:"large,omitempty"`   // how many of them were larger than accepted
 }
 
-// damageTold is how many places of a damaged file are told. The first one says where it broke.
+// damageTold is how many places of a damaged file are reported. The first one says where it broke.
 const damageTold = 10
 
 // AddDamage counts something that can't be read.
@@ -59,7 +59,8 @@ func (m *Imported) AddDamage(err error) {
 	}
 }
 
-// exportTape sends the named records, or else those that the query chooses, as a tape file. Damaged ones are told behind it.
+// exportTape sends the named records, or else those that the query chooses, as a tape file. Damaged ones are named after
+// it.
 func (s *Server) exportTape(w http.ResponseWriter, r *http.Request) error {
 	p := parser{Values: r.URL.Query()}
 	chosen, err := s.choose(p.filter())
@@ -111,7 +112,7 @@ func (s *Server) writeTape(ctx context.Context, w io.Writer, session store.Sessi
 	return cmp.Or(failed, err, ctx.Err(), lost.err())
 }
 
-// endingReader fails when its context has ended: in process, nobody closes the body of who gave up.
+// endingReader fails once its context has ended: in process, nobody closes the body when its reader gives up.
 type endingReader struct {
 	ctx context.Context
 	io.Reader
@@ -124,24 +125,24 @@ func (r *endingReader) Read(p []byte) (int, error) {
 	return r.Reader.Read(p)
 }
 
-// importTape puts a tape file onto the tape, and answers with what came of it once that is on the disk.
+// importTape puts a tape file onto the tape, and answers with the result once it is on disk.
 func (s *Server) importTape(w http.ResponseWriter, r *http.Request) error {
 	v := r.URL.Query()
 	q := ImportQuery{Session: v.Get("session"), Otherwise: v.Get("otherwise"), Force: v.Get("force") == "true", Add: v.Get("add") == "true"}
-	q.Largest, _ = strconv.ParseInt(v.Get("largest"), 10, 64) // 0: it is not given
+	q.Largest, _ = strconv.ParseInt(v.Get("largest"), 10, 64) // 0: not given
 	from := &endingReader{r.Context(), r.Body}
 	done, err := s.Tapes.Read(from, q)
 	if err != nil {
-		// Whoever still sends would see a broken connection, and no reason.
+		// Otherwise a client that still sends would see a broken connection, and no reason.
 		_, _ = io.Copy(io.Discard, from)
 		return sessionProblem(done.Session, err)
 	}
 	return reply(w, done)
 }
 
-// Export is the records of these names, or without names those that the filter chooses, as a tape file of WARC, verbatim
-// and without digests. It ends with io.EOF only when it is whole, and with a *Problem when records could not be read. The
-// caller closes it.
+// Export is a tape file of the records with these names or, without names, of those that the filter chooses: WARC,
+// verbatim and without digests. It ends with io.EOF only when it is whole, and with a *Problem when records could not be
+// read. The caller closes it.
 func (c *Client) Export(ctx context.Context, names []string, f Filter) (io.ReadCloser, error) {
 	response, err := c.post(ctx, "/v1/export?"+f.values().Encode(), names)
 	if err != nil {
@@ -150,7 +151,7 @@ func (c *Client) Export(ctx context.Context, names []string, f Filter) (io.ReadC
 	return &trailed{response.Body, response}, nil
 }
 
-// trailed reads a body, and then the error that may stand behind it.
+// trailed reads a body, and then the error that may follow it.
 type trailed struct {
 	io.ReadCloser
 	response *http.Response
@@ -166,7 +167,7 @@ func (t *trailed) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Import puts a tape file of any form onto the tape.
+// Import puts a tape file of any format onto the tape.
 func (c *Client) Import(ctx context.Context, file io.Reader, q ImportQuery) (Imported, error) {
 	v := url.Values{"session": {q.Session}, "otherwise": {q.Otherwise}}
 	if q.Force {

@@ -11,21 +11,21 @@ import (
 	"time"
 )
 
-// throughProtocol is what the connection of a request for a tunnel is upgraded to: HTTP/1.1 with the laptop, whose side of it
+// throughProtocol is what the connection of a request for a tunnel is upgraded to: HTTP/1.1 with the laptop, whose side
 // comes in pieces.
 const throughProtocol = "hooktape-tunnel"
 
-// errNoTunnels is the answer where only a tape is open.
+// errNoTunnels is the answer when no agent runs.
 func errNoTunnels() *Problem {
 	return refuse(Failed, "no agent runs, and it is the agent that a laptop is connected to")
 }
 
-// through makes of the connection of the request one to the laptop of a tunnel, for a record that is sent again.
+// through turns the request's connection into one to the laptop of a tunnel, for a record that is sent again.
 func (s *Server) through(w http.ResponseWriter, r *http.Request) error {
 	if s.Agent == nil {
 		return errNoTunnels()
 	}
-	s.joined.Add(1) // at the beginning of a request, for which its listener waits before it waits for these
+	s.joined.Add(1) // first of all: when stopping, the listener waits for requests, and then for joined
 	defer s.joined.Done()
 	name, q := r.PathValue("name"), r.URL.Query()
 	id, err := s.Store.Find(name)
@@ -45,12 +45,12 @@ func (s *Server) through(w http.ResponseWriter, r *http.Request) error {
 	if _, err := io.WriteString(near, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: "+throughProtocol+"\r\n\r\n"); err == nil {
 		join(near, in, far)
 	}
-	_ = near.Close() // nobody is there any more to be told of an error
+	_ = near.Close() // an error would have nobody to go to
 	return nil
 }
 
-// join carries the bytes of two connections, of which in reads what near sends, until one of them has ended. It closes both,
-// and tells near when it is far that has ended.
+// join carries bytes between two connections until one has ended, then closes both; in reads what near sends. It tells
+// near when it was far that ended.
 func join(near net.Conn, in io.Reader, far net.Conn) {
 	var both sync.WaitGroup
 	both.Go(func() {
@@ -65,11 +65,11 @@ func join(near net.Conn, in io.Reader, far net.Conn) {
 	both.Wait()
 }
 
-// untakenTime is how long a laptop may take nothing of what is sent to it. That nobody waits for its response any more shows
-// only when it has taken all.
+// untakenTime is how long a laptop may take nothing of what is sent to it. Only once it has taken everything does it show
+// that nobody waits for its response any more.
 const untakenTime = 10 * time.Minute
 
-// A laptopWriter writes to a laptop, and gives no write more than untakenTime.
+// A laptopWriter writes to a laptop, and allows each write untakenTime.
 type laptopWriter struct{ net.Conn }
 
 func (w laptopWriter) Write(p []byte) (int, error) {
@@ -77,9 +77,9 @@ func (w laptopWriter) Write(p []byte) (int, error) {
 	return w.Conn.Write(p)
 }
 
-// Through opens a connection to the laptop of a tunnel that is a target of a source, for one request: that of a record, to be
-// sent again. Reading from it gives io.EOF only when the laptop has ended it. The error is a *Problem where the laptop is not
-// there, or no agent runs.
+// Through opens a connection to the laptop of a tunnel that is a target of a source, for one request: that of a record
+// which is sent again. Reading returns io.EOF only when the laptop has ended it. The error is a *Problem when the laptop
+// is not there, or no agent runs.
 func (c *Client) Through(ctx context.Context, record, source, target string) (net.Conn, error) {
 	if c.dial == nil {
 		return nil, errNoTunnels()

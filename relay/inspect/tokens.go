@@ -10,30 +10,30 @@ import (
 	"github.com/hooktape/hooktape/store"
 )
 
-// tokenPrefix is before a token, so that people and scanners see what it is.
+// tokenPrefix begins every token, so that people and scanners see what it is.
 const tokenPrefix = "htk_"
 
-// NewToken is a token that was just made. It is shown this once.
+// NewToken is a token that was just made. It is shown only this once.
 type NewToken struct {
 	Name  string `json:"name"`
 	Token string `json:"token"`
-	Hash  string `json:"token_hash"` // as the config has it
+	Hash  string `json:"token_hash"` // as the config takes it
 }
 
-// Token is one that was made before: nobody knows it any more.
+// Token is a token that was made earlier: it can't be shown again.
 type Token struct {
 	Name    string `json:"name"`
 	Hash    string `json:"token_hash"`
 	Created Time   `json:"created"`
 
-	Laptop *Laptop `json:"laptop,omitempty"` // that has it; nil: no agent runs, or none that has such a tunnel
+	Laptop *Laptop `json:"laptop,omitempty"` // the one that uses it; nil: no agent runs, or it has no such tunnel
 }
 
 // Laptop is the far end of a tunnel, as the edge sees it.
 type Laptop struct {
 	Up      bool   `json:"up"`                 // it takes requests
 	Remote  string `json:"remote,omitempty"`   // where it comes from, while it is up
-	Seen    Time   `json:"last_seen,omitzero"` // when it was up last, since the agent began; zero: it was not
+	Seen    Time   `json:"last_seen,omitzero"` // when it was last up, since the agent began; zero: never
 	Waiting int    `json:"waiting"`            // deliveries
 }
 
@@ -50,7 +50,7 @@ func (s *Server) listTokens(w http.ResponseWriter, _ *http.Request) error {
 	})
 }
 
-// createToken makes a token. It works when the answer is sent.
+// createToken makes a token. It can be used by the time the answer is sent.
 func (s *Server) createToken(w http.ResponseWriter, r *http.Request) error {
 	var q struct {
 		Name string `json:"name"`
@@ -83,7 +83,7 @@ func (s *Server) createToken(w http.ResponseWriter, r *http.Request) error {
 	return reply(w, NewToken{q.Name, text, token.HashText()})
 }
 
-// revokeToken forgets a token: who used it is cut off when the answer is sent.
+// revokeToken forgets a token: whoever used it is cut off by the time the answer is sent.
 func (s *Server) revokeToken(w http.ResponseWriter, r *http.Request) error {
 	s.making.Lock()
 	defer s.making.Unlock()
@@ -104,7 +104,7 @@ func (s *Server) revokeToken(w http.ResponseWriter, r *http.Request) error {
 	return reply(w, Token{Name: tokens[i].Name, Hash: tokens[i].HashText(), Created: Time{tokens[i].Created}})
 }
 
-// laptop is that of a tunnel; nil where nobody knows.
+// laptop is the one of a tunnel; nil if nobody knows.
 func (s *Server) laptop(tunnel string) *Laptop {
 	if s.Agent == nil {
 		return nil
@@ -117,7 +117,7 @@ func (c *Client) Tokens(ctx context.Context) iter.Seq2[Token, error] {
 	return lines[Token](func() (*http.Response, error) { return c.get(ctx, "/v1/tokens", nil) })
 }
 
-// NewToken makes a token. It works when this returns, if an agent runs.
+// NewToken makes a token. If an agent runs, it can be used when this returns.
 func (c *Client) NewToken(ctx context.Context, name string) (NewToken, error) {
 	return object[NewToken](c.post(ctx, "/v1/tokens", map[string]string{"name": name}))
 }

@@ -9,15 +9,15 @@ import (
 	"github.com/hooktape/hooktape/store"
 )
 
-// Deleted says what was taken off the tape.
+// Deleted says what was removed from the tape.
 type Deleted struct {
 	Records int    `json:"records"`
 	Bytes   int64  `json:"bytes"`             // of the records, their answers and responses
 	Pending int    `json:"pending"`           // deliveries that will never be made
-	Damaged string `json:"damaged,omitempty"` // which could not be deleted, and why
+	Damaged string `json:"damaged,omitempty"` // what could not be deleted, and why
 }
 
-// delete takes records off the tape. The question is a list of whole ids as JSON.
+// delete removes records from the tape. The question is a list of whole ids as JSON.
 func (s *Server) delete(w http.ResponseWriter, r *http.Request) error {
 	var ids []store.ID
 	if err := json.NewDecoder(r.Body).Decode(&ids); err != nil {
@@ -30,7 +30,7 @@ func (s *Server) delete(w http.ResponseWriter, r *http.Request) error {
 	return reply(w, told)
 }
 
-// newDeleted tells what was deleted, and what could not be because it is damaged. Other errors are returned.
+// newDeleted reports what was deleted, and what is damaged and could not be. Other errors are returned.
 func newDeleted(done store.Deleted, err error) (Deleted, error) {
 	told := Deleted{Records: done.Records, Bytes: done.Bytes, Pending: done.Pending}
 	if errors.Is(err, store.ErrDamaged) {
@@ -39,7 +39,7 @@ func newDeleted(done store.Deleted, err error) (Deleted, error) {
 	return told, err
 }
 
-// backupPatience is how long a client may take for each part of a backup. Pages are held up for it.
+// backupPatience is how long a client may take for each part of a backup: pages of the tape can't be reused meanwhile.
 const backupPatience = 30 * time.Second
 
 // backup sends the whole database. When it breaks off, so does the answer.
