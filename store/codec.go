@@ -61,8 +61,8 @@ func pack(facts any) (*bytes.Buffer, error) {
 	return endFacts(b, nil)
 }
 
-// packFields is pack for facts that write their fields themselves, with raw bytes behind them. Appended is their appendTo: the
-// compiler knows it, so that they need not be on the heap.
+// packFields is pack for facts that write their fields themselves, with raw bytes behind them. Appended is their appendTo,
+// a method value, which the compiler sees through: the facts need not be on the heap.
 func packFields(appended func(fields) fields, raw []byte) (*bytes.Buffer, error) {
 	b := beginValue(raw)
 	b.Write(appended(openFields(b.AvailableBuffer())).close())
@@ -153,7 +153,7 @@ func fromNanos(n int64) time.Time {
 	return time.Unix(0, n).UTC()
 }
 
-// piecesOf is the id of pieces as it is stored: that of r itself.
+// piecesOf is the id of r's pieces as it is stored, which shares r's bytes; nil: it has none.
 func piecesOf(r *Raw) []byte {
 	if r.Pieces == (ID{}) {
 		return nil
@@ -161,7 +161,7 @@ func piecesOf(r *Raw) []byte {
 	return r.Pieces[:]
 }
 
-// rawOf is Raw of what was stored. It copies the inline bytes.
+// rawOf makes a Raw of what was stored. It copies the inline bytes.
 func rawOf(inline, pieces []byte, size int64) Raw {
 	r := Raw{Size: size}
 	if len(pieces) == len(r.Pieces) {

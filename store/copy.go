@@ -15,9 +15,9 @@ import (
 // errInterrupted ends a backup whose database is closed or opened again beneath it.
 var errInterrupted = errors.New("the database was closed meanwhile")
 
-// Backup writes the whole database to w, as it is at one moment, while it is being used. It is a copy of the file, its
-// free pages with whatever they still hold included. Until it ends, pages that are freed can't be used again, so w
-// should not be slow. One backup is made at a time.
+// Backup writes the whole database to w, as it is at one moment, while it is being used. It is a copy of the file: free
+// pages are in it, with whatever they still hold. Until it ends, pages that are freed can't be used again, so w should
+// not be slow. One backup is made at a time.
 func (s *Store) Backup(w io.Writer) (n int64, err error) {
 	s.backupMu.Lock() // bbolt copies from the position of the file, which all readers share
 	defer s.backupMu.Unlock()
@@ -45,7 +45,7 @@ func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 const compactGroup = 16 << 20
 
 // Compact copies the database at path, which nobody may have open, into a fresh file without free pages, which then
-// takes its place. What was deleted is not in the new file; where the old one lay on the disk is up to the file system.
+// takes its place. What was deleted is not in the new file; what the old one leaves on the disk is up to the file system.
 // It returns the size of the file before and after. When it fails, the old file is as it was.
 func Compact(path string, o Options) (before, after int64, err error) {
 	if _, err := os.Stat(path); err != nil {
@@ -72,7 +72,7 @@ func Compact(path string, o Options) (before, after int64, err error) {
 	return before, after, Rename(temp, path)
 }
 
-// rename is Rename where syncs are done.
+// rename is Rename; with NoSync it does not sync.
 func (o *Options) rename(from, to string) error {
 	if o.NoSync {
 		return os.Rename(from, to)
@@ -80,7 +80,7 @@ func (o *Options) rename(from, to string) error {
 	return Rename(from, to)
 }
 
-// syncFolder is SyncFolder where syncs are done.
+// syncFolder is SyncFolder; with NoSync it does nothing.
 func (o *Options) syncFolder(folder string) error {
 	if o.NoSync {
 		return nil
@@ -97,8 +97,8 @@ func Rename(from, to string) error {
 	return SyncFolder(filepath.Dir(to))
 }
 
-// RenameNew is Rename to a name that nobody has: the error wraps fs.ErrExist where somebody has it, however late they
-// took it. On a file system that can't link, one who takes it in the same moment is overwritten.
+// RenameNew is Rename to a name that must be free: the error wraps fs.ErrExist when a file has it, even if it came at the
+// last moment. On a file system that can't link, a file that comes at the last moment is overwritten.
 func RenameNew(from, to string) error {
 	err := os.Link(from, to)
 	switch {

@@ -12,7 +12,7 @@ type counts struct {
 	records int64
 	bytes   int64 // raw bytes of the records
 	replies int64 // raw bytes of answers and of the responses to attempts
-	refused int64 // what the records weigh that prove nothing, see Verdict.unproven: their raw bytes, and refusedWeight each
+	refused int64 // what records weigh that anybody can make, see Verdict.unproven: their raw bytes, and refusedWeight each
 }
 
 // refusedWeight is about what a record takes beside its raw bytes: facts, keys and pages that are not full. Most
@@ -49,7 +49,7 @@ func (c *counts) write(tx *bolt.Tx) error {
 		tx.Bucket(bucketByVerdict): c.refused,
 	} {
 		if n != 0 {
-			// What is damaged may not have been counted when the tape was migrated.
+			// Not below zero: what was damaged when the tape was migrated was not counted.
 			errs = append(errs, bucket.SetSequence(uint64(max(0, int64(bucket.Sequence())+n))))
 		}
 	}

@@ -17,15 +17,15 @@ type Once struct {
 	Time   time.Time     // keys of the same time are kept together, so that those of one commit share pages; zero: anywhere
 }
 
-// bucketDedupe is: generation, hash of source and key → id of the first. A generation is when all of it may be
-// forgotten, in milliseconds, so that random keys are only added to the few that are young, and old ones go from the
-// front. It is made when it is first needed.
+// bucketDedupe is: generation, hash of source and key → id of the first. A generation is the time, in milliseconds, from
+// which all of it may be forgotten: so random keys are only added to the few young ones, and old ones are deleted from
+// the front. The bucket is made when it is first needed.
 var bucketDedupe = []byte("dedupe")
 
 const (
-	// generations is how many there are in a window. More would be looked through, fewer would be kept for longer.
+	// generations is how many there are in a window. With more of them a lookup takes longer, with fewer keys are kept longer.
 	generations = 4
-	// forgetMax is how many keys are forgotten when one is remembered: more than one, so that there is an end of them.
+	// forgetMax is how many old keys are deleted when one is added: more than one, so that the old ones run out.
 	forgetMax = 8
 	// clocksApart is how far the clock of whoever tells Once.Time may be from ours.
 	clocksApart = time.Minute
@@ -38,11 +38,12 @@ var errLate = errors.New("a late change is missing")
 // once is a Once on its way to the disk.
 type once struct {
 	hash   ID    // of source and key; where it has a time, that comes first
-	older  ID    // the hash without that time, as tapes had it before there was one; zero: this tape can't have it
+	older  ID    // the hash without that time, as earlier versions wrote it; zero: this tape can't have it
 	window int64 // milliseconds
 }
 
-// newOnce takes the time of the newest record that the tape had when it was opened: what came later was kept as we do.
+// newOnce makes the once of a record of source. Newest is when the newest record came that the tape had at Open: later keys
+// are not on it without their time.
 func newOnce(source string, o Once, newest time.Time) *once {
 	sum := sha256.Sum256(append(appendName(nil, source), o.Key...))
 	k := &once{hash: ID(sum[:16]), window: max(o.Window.Milliseconds(), generations)}
@@ -56,10 +57,11 @@ func newOnce(source string, o Once, newest time.Time) *once {
 	return k
 }
 
-// AppendOnce is Append, but when the tape has a record of the same source and one of the keys that came within its window
-// and was answered with a 2xx, or accepted by Rejudge, the new one becomes a duplicate: its verdict and reason say so, it has no answer yet and no
-// delivery is made. That is decided in the transaction, so that of any number at once one is the first. Commit.First
-// tells. The first counts from the time of its id. What the tape has no record of any more is forgotten.
+// AppendOnce is Append, but the record becomes a duplicate when the tape has a record of the same source with one of the
+// keys, that came within the key's window and was answered with a 2xx or accepted by Rejudge. Then its verdict and reason
+// say so, it has no answer yet, and no delivery is made; Commit.First tells the first. This is decided in the transaction,
+// so that of any number that come at once just one is the first. The window begins at the time of the first's id. A first
+// that is no longer on the tape does not count.
 func (s *Store) AppendOnce(rec *Record, raw *Spool, deliveries []Delivery, render func(*Record), keys ...Once) *Commit {
 	return s.append(rec, raw, deliveries, render, keys)
 }
@@ -68,9 +70,8 @@ func (s *Store) AppendOnce(rec *Record, raw *Spool, deliveries []Delivery, rende
 // returned nil.
 func (c *Commit) First() (id ID, ok bool) { return c.first, c.first != ID{} }
 
-// findFirst looks for the record that id repeats by one of its keys. Where there is none, id is the first of them all
-// from now on. The error is errLate where a late change
-// may make a difference, unless all says that none is missing.
+// findFirst looks for the record that id repeats by one of its keys. Where there is none, id is the first of all of them
+// from now on. The error is errLate when a late change that is still in line may decide it; all says that none is.
 func (t *txn) findFirst(keys []*once, id ID, all bool) (first ID, found bool, err error) {
 	b, err := t.CreateBucketIfNotExists(bucketDedupe)
 	if err != nil {
@@ -101,8 +102,8 @@ func (o *once) remember(b *bolt.Bucket, id ID) error {
 	return b.Put(appendOnceKey(nil, (int64(id.Time())/slot+generations+1)*slot, o.hash), bytes.Clone(id[:]))
 }
 
-// known is the record of the same key that came within the window before now, in milliseconds, and was well answered. Where
-// none was, first is the oldest that is known of, if there is one.
+// known is the record of the same key that came within the window before now, in milliseconds, and was well answered. When
+// none was, found is false and first is the oldest record of the key in the window; zero: there is none.
 func (o *once) known(t *txn, now int64) (first ID, found bool) {
 	first, found = o.knownAs(o.hash, t, now)
 	if found || o.older == (ID{}) {
@@ -167,7 +168,7 @@ func (t *txn) wellAnswered(id ID) bool {
 	return answer != nil && answer.Status/100 == 2
 }
 
-// duplicate is the row of a record that turned out to be one.
+// duplicate is the row of the record as a duplicate of first.
 func (c *appendChange) duplicate(first ID) (recordRow, error) {
 	var facts recordFacts
 	raw, err := unpack(c.id[:], c.value.Bytes(), &facts)

@@ -21,9 +21,9 @@ type Deleted struct {
 const deleteMax = 512
 
 // Delete takes records off the tape, with their pieces, attempts, deliveries and places in every index, and returns
-// when that is on the disk. What is not there is passed over. The space is used again; the bytes themselves stay in
-// the file's free pages until they are written over, or the file is compacted. One that is damaged is left, and the
-// error wraps ErrDamaged.
+// when that is on the disk. Ids that are not there are passed over. The space is used again; the bytes themselves stay in
+// the file's free pages until they are written over, or the file is compacted. A damaged record is left, and the error
+// wraps ErrDamaged.
 func (s *Store) Delete(ids ...ID) (Deleted, error) {
 	var all Deleted
 	var damaged []error
@@ -66,18 +66,18 @@ func (s *Store) delete(ch *deleteChange) error {
 	return nil
 }
 
-// keeper decides whether a record stays. Facts and the rest of the record are there to be read.
+// keeper decides whether a record stays. It may read what hangs on the record in tx.
 type keeper func(tx *bolt.Tx, id ID, facts *removalFacts) bool
 
 type deleteChange struct {
 	ids    []ID
 	keep   keeper // has the last word on each record, inside the transaction; nil: none stays
-	enough int64  // once records of so many bytes go, only those before old do; 0: all of ids
+	enough int64  // once the records that go weigh so many bytes, others only go if they are before old; 0: all of ids go
 	old    ID
 
 	done    Deleted
 	damaged []error
-	left    []ID         // those of ids that were too many
+	left    []ID         // those of ids that were not needed for enough
 	rest    []dropChange // pieces that are still to be deleted
 	pieces  uint32       // deleted in this transaction
 
@@ -86,8 +86,8 @@ type deleteChange struct {
 	facts   removalFacts // of the record that is read
 }
 
-// apply reads all before it changes anything, and then deletes from the last to the first: bbolt moves what is behind a row on
-// its page when it deletes one, and so there is nothing, or what stays.
+// apply reads all before it changes anything, and then deletes from the last to the first: when bbolt deletes a row, it
+// moves those behind it on the page, and in this order only rows that stay are moved.
 func (c *deleteChange) apply(t *txn) error {
 	c.reset()
 	c.rows = rowsOfRecord{rowsOf{bucket: bucketAttempts}, rowsOf{bucket: bucketDeliveries}, rowsOf{bucket: bucketMembers}}
@@ -119,7 +119,7 @@ func (c *deleteChange) reset() {
 	c.done, c.damaged, c.left, c.rest, c.pieces = Deleted{}, nil, nil, nil, 0
 }
 
-// read puts a record behind all that are to be deleted, unless it is not there, or stays.
+// read appends a record to all, those that are to be deleted, unless it is not there, or stays.
 func (c *deleteChange) read(t *txn, all []removal, id ID) []removal {
 	value := c.valueOf(id)
 	if value == nil {
@@ -140,7 +140,7 @@ func (c *deleteChange) read(t *txn, all []removal, id ID) []removal {
 	return append(all, r)
 }
 
-// valueOf is the value of a record, which is mostly the one behind that before; nil: it is not there.
+// valueOf is the value of a record; nil: it is not there. Mostly it is the next one after the record before.
 func (c *deleteChange) valueOf(id ID) []byte {
 	if k, value := c.records.Next(); bytes.Equal(k, id[:]) {
 		return value
@@ -151,7 +151,7 @@ func (c *deleteChange) valueOf(id ID) []byte {
 	return nil
 }
 
-// delete takes one record off, unless it was among them twice.
+// delete takes one record off, unless that was done: ids may name it twice.
 func (c *deleteChange) delete(t *txn, r *removal) error {
 	if k, _ := c.records.Seek(r.id[:]); !bytes.Equal(k, r.id[:]) {
 		return nil
@@ -198,7 +198,7 @@ type removalAnswer struct {
 	Size   int64  `cbor:"8,keyasint"`
 }
 
-// readFields takes over from the facts that were read before what is the same: of one record after another, most is.
+// readFields reuses what it can of the facts that were read before: from one record to the next, most is the same.
 func (f *removalFacts) readFields(b []byte) bool {
 	before := *f
 	*f = removalFacts{}
@@ -230,7 +230,7 @@ func (f *removalFacts) readFields(b []byte) bool {
 	return true
 }
 
-// sameOr is b as a string: the one before, where it is the same.
+// sameOr is b as a string: before itself where they are equal, which allocates nothing.
 func sameOr[S ~string](before S, b []byte) S {
 	if string(b) == string(before) {
 		return before
@@ -305,7 +305,7 @@ func (r *removal) read(tx *bolt.Tx, facts *removalFacts, rows *rowsOfRecord) err
 	})
 }
 
-// add notes what is in pieces. Most is not.
+// add notes those of raws that are in pieces. Most are not.
 func (r *removal) add(raws ...Raw) {
 	for _, raw := range raws {
 		if raw.Pieces != (ID{}) {
@@ -317,13 +317,13 @@ func (r *removal) add(raws ...Raw) {
 // rowsOfRecord are all the rows that hang on a record.
 type rowsOfRecord struct{ attempts, deliveries, members rowsOf }
 
-// rowsOf reads the rows of one record after another. Within a transaction it remembers how far the next ones are: most
+// rowsOf reads the rows of one record after another. Within a transaction it remembers where the next rows are: most
 // records that are looked at together are neighbours, and have none.
 type rowsOf struct {
 	bucket   []byte
-	tx       *bolt.Tx // that the rest is about
-	from, to ID       // no rows from the one to before the other
-	end      bool     // nor any behind
+	tx       *bolt.Tx // in which the rest holds
+	from, to ID       // no record in [from, to) has rows
+	end      bool     // nor any later one
 }
 
 func (r *rowsOf) each(tx *bolt.Tx, id ID, do func(k, v []byte) error) error {
@@ -354,7 +354,7 @@ func (r *rowsOf) each(tx *bolt.Tx, id ID, do func(k, v []byte) error) error {
 	return nil
 }
 
-// some says whether any row of a record is so.
+// some says whether is holds for any row of a record.
 func (r *rowsOf) some(tx *bolt.Tx, id ID, is func(k, v []byte) bool) bool {
 	return r.each(tx, id, func(k, v []byte) error {
 		if is(k, v) {
@@ -368,7 +368,7 @@ func anyRow(_, _ []byte) bool { return true }
 
 var errFound = errors.New("found") // ends rowsOf.each
 
-// readReplies is what a row of the attempts keeps raw, without the inline bytes.
+// readReplies reads what raw bytes a row of the attempts has. The inline ones are left out.
 func readReplies(key, value []byte) ([]Raw, error) {
 	if binary.BigEndian.Uint32(key[len(ID{}):]) == lateAnswer {
 		var facts answerFacts

@@ -45,7 +45,7 @@ func withDefaults(d Delivery) Delivery {
 	return d
 }
 
-// stateCodes are the states in keys. Never used again for another one.
+// stateCodes are the states as they stand in keys. A code is never used again for another state.
 var stateCodes = map[State]byte{Pending: 1, Delivered: 2, Failed: 3, Expired: 4, Dropped: 5, Orphaned: 6}
 
 func checkDeliveries(source string, deliveries []Delivery) error {
@@ -107,7 +107,7 @@ func waitingKey(dst []byte, d *Delivery) []byte {
 	return append(appendTargetKey(dst, d.Source, d.Target), sum[:waitingHash]...)
 }
 
-// waitingHash is how many bytes of a key's hash there are.
+// waitingHash is how many bytes of a key's hash stand in waitingKey.
 const waitingHash = 16
 
 const (
@@ -138,7 +138,7 @@ func (t *txn) putDelivery(d Delivery, from State) (put bool, err error) {
 	return true, t.replaceDelivery(old, d)
 }
 
-// catchUp gives a delivery that was looked at before another attempt ended what that attempt came to.
+// catchUp brings d up to date, which its maker derived from a row older than newer: another attempt has ended since.
 func (d *Delivery) catchUp(newer *Delivery) {
 	d.Attempts, d.Status = newer.Attempts, newer.Status
 	if d.State == Pending {
@@ -146,7 +146,7 @@ func (d *Delivery) catchUp(newer *Delivery) {
 	}
 }
 
-// replaceDelivery writes a delivery in the place of the one that is there under its key, which t.key is; nil: of none.
+// replaceDelivery writes d in the place of old; nil: there is none. The caller has put its key into t.key.
 func (t *txn) replaceDelivery(old *Delivery, d Delivery) error {
 	if old != nil {
 		d.Key = old.Key
@@ -235,8 +235,8 @@ func (t *txn) postpone(old, d *Delivery) error {
 	return t.putReady(d)
 }
 
-// promote makes the one behind d the first of its key, whose rows begin with prefix. Those that can't be read are passed over, and wait for nothing any
-// more: they must hold up neither d nor those behind them.
+// promote makes the one behind d the first of its key, whose rows in waiting begin with prefix. Those that can't be read
+// are passed over and taken out of the line: they must hold up neither d nor those behind them.
 func (t *txn) promote(prefix []byte, d *Delivery) error {
 	waiting := t.Bucket(bucketWaiting)
 	first := append(bytes.Clone(prefix), waitingFirst)

@@ -16,12 +16,12 @@ var (
 	// ErrDamaged is wrapped by errors about bytes that are not what was written: a checksum that does not hold, a
 	// page that can't be read.
 	ErrDamaged = errors.New("damaged")
-	// ErrNoTape is wrapped by errors about a file that has not a page of a tape, nor ever had, as far as can be seen.
+	// ErrNoTape is wrapped by errors about a file that is no tape, and, as far as can be seen, never was one.
 	ErrNoTape = errors.New("no tape of hooktape")
 	// ErrFull is returned by Append while the tape is far beyond its size and holds nothing that may be evicted.
 	ErrFull = errors.New("the tape is full of records whose deliveries are pending")
-	// ErrDiskFull is returned by Append, and by the writing of large bodies, from when a commit found the disk full until
-	// there is room again.
+	// ErrDiskFull is returned by Append, and when large bodies are written, from the moment when a commit finds the disk
+	// full until there is room again.
 	ErrDiskFull = errors.New("the disk is full")
 	// ErrGone is returned by Append while the file of the tape is not at its path any more: what is written into it would be
 	// lost with it.
@@ -65,7 +65,7 @@ func lockedError(path string) *LockedError {
 // NewerError says that a later hooktape wrote the database, in a format that this one does not know.
 type NewerError struct {
 	Format, Know int
-	PageSize     int64 // of its pages, in bytes, where it is this that is not known; else 0
+	PageSize     int64 // in bytes, where it is the size of its pages that is not known; else 0
 }
 
 func (e *NewerError) Error() string {
@@ -76,7 +76,7 @@ func (e *NewerError) Error() string {
 }
 
 // OlderError says that an earlier hooktape wrote the database, in a format that must be brought up to date before it can
-// be read; whoever opens it to be read can't do that.
+// be read, which opening it read-only can't do.
 type OlderError struct {
 	Format, Need int
 }

@@ -150,7 +150,7 @@ func (v *attemptFacts) appendTo(f fields) fields {
 	return f.text(16, v.Finding).flag(17, v.Accepted)
 }
 
-// sentFacts are the body of an attempt that did not send its record's.
+// sentFacts are the body of an attempt that sent another one than its record's.
 type sentFacts struct {
 	Inline []byte `cbor:"1,keyasint,omitempty"`
 	Pieces []byte `cbor:"2,keyasint,omitempty"`

@@ -2,10 +2,10 @@ package store
 
 import "math"
 
-// readable are facts that read their fields themselves, in a tenth of the time that decMode takes. A test holds them to
-// what it gives.
+// readable are facts that read their fields themselves, in a tenth of the time that decMode takes. A test makes sure that
+// both read the same.
 type readable interface {
-	// readFields is false where b is not as fields writes it: then decMode is asked.
+	// readFields is false where b is not in the form that fields writes: then decMode reads it.
 	readFields(b []byte) bool
 }
 

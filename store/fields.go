@@ -6,7 +6,7 @@ import "encoding/binary"
 // hand to hand by value, so that nothing is allocated.
 //
 // Facts that have appendTo write their fields themselves: what they give is what encMode gives by their tags, byte for
-// byte, in a fifth of the time. A test holds them to it.
+// byte, in a fifth of the time. A test makes sure of that.
 type fields struct {
 	b  []byte
 	n  int // fields in b
@@ -27,7 +27,7 @@ const (
 // openFields begins a map behind b.
 func openFields(b []byte) fields { return fields{b: append(b, cborMap), at: len(b)} }
 
-// close ends the map, and gives what it is behind with it.
+// close ends the map, and returns it behind what openFields was given.
 func (f fields) close() []byte {
 	if f.n < 24 {
 		f.b[f.at] |= byte(f.n)
@@ -105,8 +105,8 @@ func (f fields) flag(key uint64, is bool) fields {
 	return fields{append(appendHead(f.b, cborUint, key), cborTrue), f.n + 1, f.at}
 }
 
-// open begins the map that is the field of a key; f.with(…) ends it. In two steps, so that what writes it is known to
-// the compiler, and need not be on the heap.
+// open begins the map that is the field of a key; f.with(…) ends it. In two steps, rather than by a func that writes the
+// map, so that the compiler knows what writes it, and that need not be on the heap.
 func (f fields) open(key uint64) fields { return openFields(appendHead(f.b, cborUint, key)) }
 
 // with is f with a field that was begun by open.

@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	// endingMin is how many letters of an id name a record at least.
+	// endingMin is the fewest letters of an id by which a record can be named.
 	endingMin = 4
 	// ambiguousMax is how many records an AmbiguousError names.
 	ambiguousMax = 10
@@ -20,8 +20,8 @@ const (
 	idLetters = 26
 )
 
-// Find returns the id of the record that is named: by its whole id, by that of its edge, by an ending of at
-// least four letters that no other has, in either case, or by "last" and "last~2": the newest and the second before it. The
+// Find returns the id of the record that name means: its whole id, the one that its edge gave it, or an ending of at least
+// four letters that no other id has, all in either case; or "last" and "last~2", the newest and the second before it. The
 // error is an *AmbiguousError or wraps ErrNotFound.
 func (s *Store) Find(name string) (ID, error) {
 	if back, ok := strings.CutPrefix(name, "last"); ok {
@@ -51,7 +51,9 @@ func (s *Store) Find(name string) (ID, error) {
 	return s.findFromEdge(id)
 }
 
-// findFromEdge is the newest record of the request that an edge, and an app here, knows by that id. It looks through all.
+// findFromEdge is the newest record of the request that has this id at an edge, which the app here was told. It looks
+// through all records.
+
 func (s *Store) findFromEdge(edge ID) (ID, error) {
 	for rec, err := range s.Records(Query{Newest: true, NoRaw: true}) {
 		switch {
