@@ -56,10 +56,10 @@ type file struct {
 	db   *bolt.DB
 	os   *os.File
 	info fs.FileInfo // says which file it is
-	page int64       // how large a page is: the tape may be older than pageSize
+	page int64       // bytes of a page: the tape may be older than our pageSize
 	locks
 
-	ahead int64 // the file has its blocks up to there, as far as is known. Committer only
+	ahead int64 // up to where writeAhead has written. Committer only
 }
 
 // openFile opens the database at path, which must be there.
@@ -114,7 +114,7 @@ func openBolt(path string, o Options) (*file, error) {
 	case !info.Mode().IsRegular():
 		return nil, fmt.Errorf("%w: not a file", ErrNoTape)
 	case o.ReadOnly && info.Size() == 0:
-		return nil, fmt.Errorf("%s is empty: %w", path, fs.ErrNotExist) // whoever writes makes a database of it
+		return nil, fmt.Errorf("%s is empty: %w", path, fs.ErrNotExist) // opened for writing, it becomes a database
 	}
 	f, err := mapBolt(path, o, mmapSize(o.ReadOnly))
 	if errors.Is(err, syscall.ENOMEM) {
@@ -151,7 +151,7 @@ func mapBolt(path string, o Options, size int) (*file, error) {
 	if err == nil {
 		return f.atPath(path)
 	}
-	if f.os != nil { // bbolt closed it, unless it panicked: then it is still mapped, which alone would keep the lock
+	if f.os != nil { // bbolt closed it, unless it panicked: then the mapping is left, which would keep the lock
 		_ = errors.Join(unlock(f.os), f.os.Close())
 	}
 	switch {
@@ -163,13 +163,13 @@ func mapBolt(path string, o Options, size int) (*file, error) {
 	return nil, err
 }
 
-// isCutShort says whether the file ends within its two meta pages, or too close behind them for any tape. bbolt has no error of
-// its own for that.
+// isCutShort says whether the file is shorter than any tape: it ends within the pages that a new one has. bbolt has no error
+// of its own for that.
 func (f *file) isCutShort() bool {
 	return f.info != nil && 0 < f.info.Size() && f.info.Size() < newPages*slices.Min(pageSizes[:])
 }
 
-// invalid is the error about a file that bbolt does not take for a database: it is damaged, or another thing.
+// invalid is the error about a file that bbolt does not take for a database: it is damaged, or something else.
 func invalid(path string, cause error) error {
 	f, _, err := openToSalvage(path)
 	if err != nil {
@@ -187,14 +187,14 @@ func (f *file) atPath(path string) (*file, error) {
 		if os.SameFile(named, f.info) {
 			return f, nil
 		}
-		err = &LockedError{} // by the one who replaced it, a moment ago
+		err = &LockedError{} // by the process that has just replaced it
 	}
 	f.close()
 	return nil, err
 }
 
-// seeToFile finds out whether the file is still what its path names. Where it is not, what is recorded would be lost as soon
-// as it is closed. So it is asked before each commit too.
+// seeToFile finds out whether the path still names the file. When it does not, what is recorded into the file is lost as
+// soon as that is closed, so this is looked at before each commit too.
 func (s *Store) seeToFile() {
 	s.fileMu.RLock()
 	defer s.fileMu.RUnlock()
@@ -213,7 +213,7 @@ func (s *Store) seeToFile() {
 	s.options.Log(msg, "path", s.path)
 }
 
-// isGone says whether path names nothing, or another file. Where that can't be told it is not gone.
+// isGone says whether path names nothing, or another file. When that can't be told, it says no.
 func (f *file) isGone(path string) bool {
 	named, err := os.Stat(path)
 	if err != nil {
@@ -222,8 +222,8 @@ func (f *file) isGone(path string) bool {
 	return !os.SameFile(named, f.info)
 }
 
-// mmapSize is how much to map when opening. A reader has nobody who grows the file beside it, and Windows would make
-// the file itself that large.
+// mmapSize is how many bytes to map when opening; 0: as many as the file has. Nobody grows the file while it is open
+// read-only, and Windows would make the file itself that large.
 func mmapSize(readOnly bool) int {
 	if readOnly || runtime.GOOS == "windows" || strconv.IntSize < 64 {
 		return 0
@@ -232,8 +232,8 @@ func mmapSize(readOnly bool) int {
 	return int(size)
 }
 
-// whyNotLarger is the error of a commit that failed, or the reason why the file may not grow, if that is why: of that
-// error bbolt keeps only the text. Committer only.
+// whyNotLarger is the error because of which the file can't grow, if it can't; else cause, the error of the commit that
+// failed. bbolt's own error about growing keeps only the text of it. Committer only.
 func (f *file) whyNotLarger(cause error) error {
 	if diskFull(cause) {
 		return cause
@@ -251,19 +251,19 @@ func (f *file) mayGrow() error {
 		return err
 	}
 	err = f.os.Truncate(info.Size() + int64(f.db.AllocSize))
-	_ = f.os.Truncate(info.Size()) // what stays too large is used by the next commits
+	_ = f.os.Truncate(info.Size()) // if that fails, the next commits use the room
 	return err
 }
 
-// room is how many bytes of the file are taken, which retention by size goes by, and how many can be used again.
-// Committer only, or where none runs.
+// room is how many bytes of the file are taken, which is what retention by size goes by, and how many can be used again.
+// Committer only, or before it runs.
 func (f *file) room() (used, free int64) {
 	st := f.db.Stats()
 	free = int64(st.FreePageN+st.PendingPageN) * f.page
 	return f.top() - free, free
 }
 
-// top is where the pages end that were ever in use. It is 0 where that can't be read; the next transaction says why.
+// top is where the pages end that were ever in use. It is 0 when that can't be read; the next transaction says why.
 func (f *file) top() (size int64) {
 	_ = f.view(func(tx *bolt.Tx) error { size = tx.Size(); return nil })
 	return size
@@ -273,7 +273,8 @@ const (
 	// aheadSize is how much of the file is written ahead, and aheadLow how little of that may be left.
 	aheadSize = 1 << 20
 	aheadLow  = aheadSize / 16
-	// aheadMost is the most by which a commit may have made the tape larger: for large ones zeros cost more than blocks.
+	// aheadMost is how many bytes a commit may have added for zeros to be written after it: behind larger ones they cost
+	// more than they save.
 	aheadMost = aheadSize / 8
 )
 
@@ -291,7 +292,7 @@ func (f *file) writeAhead(top int64) {
 	if err != nil {
 		return
 	}
-	from, to := max(top, f.ahead), min(top+aheadSize, info.Size()) // how large the file is, is bbolt's business
+	from, to := max(top, f.ahead), min(top+aheadSize, info.Size()) // only bbolt makes the file larger
 	if from < to {
 		_, _ = f.os.WriteAt(zeros[:to-from], from)
 		f.ahead = to
@@ -299,7 +300,7 @@ func (f *file) writeAhead(top int64) {
 }
 
 func (f *file) close() error {
-	if f.areLost() { // still mapped, which alone would keep the lock
+	if f.areLost() { // the mapping is left, which would keep the lock
 		return errors.Join(unlock(f.os), f.os.Close())
 	}
 	return guard(f.db.Close)
@@ -317,7 +318,7 @@ func formatOf(tx *bolt.Tx) (int, error) {
 	return int(binary.BigEndian.Uint32(meta.Get(metaFormat))), nil
 }
 
-// checkPages refuses pages of a size that we and those before us don't write. They are a later hooktape's, or another's.
+// checkPages refuses pages of a size that no hooktape up to this one writes: those of a later one, or of another program.
 func (f *file) checkPages() error {
 	if slices.Contains(pageSizes[:], f.page) {
 		return nil
@@ -334,7 +335,7 @@ func (f *file) checkPages() error {
 // newPages is how many pages bbolt writes into a new file.
 const newPages = 4
 
-// checkFormat says what format the database has, and refuses what is not ours or newer than we are. A file that bbolt
+// checkFormat says what format the database has, and refuses one that is not ours or is newer than ours. A file that bbolt
 // has just made of nothing is laid out.
 func (f *file) checkFormat() (format int, err error) {
 	empty := false

@@ -3,12 +3,12 @@ package store
 import "fmt"
 
 // A tree that leads back into itself sends bbolt round in circles until the stack or the memory is used up, and a page
-// that goes on over others takes them along when it is freed. Nothing recovers from that, so the links between pages are
-// followed before bbolt follows them, and no process has to be given up for it. What bbolt notices by itself is left:
-// a page that is not what was written is an error of what is there only.
+// that claims to go on over others takes them along when it is freed. Nothing recovers from that, so the links between
+// pages are followed here before bbolt follows them. What bbolt notices by itself is left to it: a page that is not what
+// was written is an error only of the rows on it.
 
-// wholeMax is the size up to which every page is looked at. In a larger file the leaves are not: that would read all of
-// it. There the branches are, one in about a hundred, and no leaf can be in two places.
+// wholeMax is the size up to which every page is looked at. In a larger file only the branches are, one page in about a
+// hundred, since the leaves would mean to read all of it; that no leaf is in two places is seen from the branches.
 const wholeMax = 64 << 20
 
 // links follows the links of a database.
@@ -19,7 +19,7 @@ type links struct {
 	whole   bool     // leaves are looked at
 }
 
-// checkLinks makes sure that every page is in one place. free are the pages that must be in none.
+// checkLinks makes sure that no page is in two places. free are the pages that must be in none.
 func (p *pages) checkLinks(free map[uint64]bool) error {
 	l := &links{pages: p, free: free, claimed: make([]uint64, p.meta.high/64+1), whole: int64(p.meta.high)*p.page <= wholeMax}
 	if err := l.tree(p.meta.freelist, 0, depthMax, nil); err != nil {
@@ -120,8 +120,7 @@ func (l *links) claim(id uint64) error {
 	return nil
 }
 
-// glance reads a page as bbolt would take it: of a leaf only what it says of itself, of a branch the links too, whatever
-// its keys are.
+// glance reads a page as far as bbolt would trust it: the head, and of a branch its links too, whatever its keys are.
 func (l *links) glance(id uint64) (*page, error) {
 	b := make([]byte, pageHead)
 	if _, err := l.from.ReadAt(b, int64(id)*l.page); err != nil {

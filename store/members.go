@@ -10,8 +10,8 @@ import (
 	bolt "go.etcd.io/bbolt"
 )
 
-// The buckets of sessions. They are made when the first session is. Sessions have numbers, which are never given again,
-// so that what is left of a deleted one belongs to no other of its name.
+// The buckets of sessions. They are made with the first session. A session has a number, which is never given again, so
+// that what is left of a deleted one belongs to no later one of its name.
 var (
 	bucketSessions  = []byte("sessions")        // "session." and a number → a session. Sequence: the last number
 	bucketMembers   = []byte("session_members") // id, 's', number → nothing but a checksum. Sequence: what all of these records weigh
@@ -19,9 +19,10 @@ var (
 )
 
 const (
-	// sessionKey is before the numbers, so that salvage can tell a session from other rows.
+	// sessionKey stands before the numbers, so that salvage can tell a session from other rows.
 	sessionKey = "session."
-	// memberMark is between id and number, where a delivery has the length of a name that is longer than such a key.
+	// memberMark stands between id and number. In the key of a delivery it would be the length of a name, which is longer
+	// than what follows here: so salvage can tell them apart.
 	memberMark = 's'
 	memberKeys = len(ID{}) + 1 + 4
 )
@@ -124,7 +125,7 @@ func sessionEnds(tx *bolt.Tx, number uint32) (first, last ID) {
 	return first, last
 }
 
-// sessionsOf are the numbers of the sessions that a record is in, those that are gone left out.
+// sessionsOf are the numbers of the sessions that a record is in, without those that are gone.
 func sessionsOf(tx *bolt.Tx, id ID) (numbers []uint32) {
 	eachMember(tx, id, func(number uint32) {
 		if f, err := readSessionRow(tx, number); err != nil || !f.Gone {
@@ -199,7 +200,7 @@ type membership struct {
 // names are those of the sessions that a record is in.
 func (m *membership) names(tx *bolt.Tx, id ID) (names []string) {
 	m.rows.bucket = bucketMembers
-	// Each has no errors but those of the function.
+	// each returns only errors of the function.
 	_ = m.rows.each(tx, id, func(k, _ []byte) error {
 		number, ok := memberOf(k)
 		if !ok {

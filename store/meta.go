@@ -10,7 +10,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 )
 
-// metaUser is before the keys of PutMeta, so that they never meet the store's own.
+// metaUser stands before the keys of PutMeta, so that they never meet the store's own.
 const metaUser = "user."
 
 // metaKeyMax bounds the keys of PutMeta.
@@ -77,14 +77,14 @@ func (s *Store) Sync() error {
 	return c.Wait()
 }
 
-// skew is how far the times of records have been from those of their ids, in milliseconds: the longest that an id came
-// after its record's first byte, and before it (a clock set back, an import). Scans by time go along the ids, and
-// begin and end so much further out. The lag grows by doubling, so that it is rarely written.
+// skew is how far the times of records have been from those of their ids, in milliseconds: Lag is the longest that an id
+// was given after its record's time, Lead the longest before it (a clock that was set back, an import). Scans by time go
+// along the ids, so they begin and end that much further out. Both grow by doubling, so that they are rarely written.
 type skew struct{ Lag, Lead int64 }
 
 const (
-	usualLag = 8192              // needs no writing: a request that takes 8 s to arrive
-	skewMax  = 3_000_000_000_000 // a century: more is no time of a webhook, and doubled it is still a Duration
+	usualLag = 8192              // a request takes 8 s to arrive: up to this nothing is written
+	skewMax  = 3_000_000_000_000 // a century: no webhook is further off, and doubled it still fits a Duration
 )
 
 var metaSkew = []byte("skew")

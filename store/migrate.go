@@ -9,14 +9,14 @@ import (
 	bolt "go.etcd.io/bbolt"
 )
 
-// migrations bring a database from one format to the next, each in a transaction of its own. What they need to read in
-// spite of damage they read from the pages. A format stays here for as long as its tapes are about.
+// migrations bring a database from one format to the next, each in a transaction of its own. What they must read in
+// spite of damage they read from the pages. A format stays here for as long as tapes of it are about.
 var migrations = map[int]func(*bolt.Tx, *pages) error{
 	1: countAll, // it counted its records and their bytes, but neither answers and responses nor what the refused weigh
 }
 
-// migrate brings a database of an earlier format up to date. Before the first step it is copied, and the copy is on the
-// disk. Killed at any instant, the next Open finds a database of one format or the next, whole, and goes on.
+// migrate brings a database of an earlier format up to date, once a copy of it is on the disk. After a kill at any instant
+// the next Open finds a whole database, of one format or the next, and goes on.
 func (f *file) migrate(path string, from int, o Options) error {
 	if migrations[from] == nil {
 		return fmt.Errorf("%w: there was never a format %d", ErrDamaged, from)
@@ -55,8 +55,8 @@ func (f *file) pages() (*pages, error) {
 	return openPages(f.os, info.Size())
 }
 
-// keepCopy makes sure that the disk has a copy of the database, beside it, and returns its name. One that was made
-// before the process was killed is taken as it is. A copy has its name only when it is whole.
+// keepCopy makes sure that the disk has a copy of the database, beside it, and returns its name. A copy that was made
+// before a kill is taken as it is: it gets its name only when it is whole.
 func (f *file) keepCopy(path string, format int, o Options) (name string, err error) {
 	name = fmt.Sprintf("%s.format-%d", path, format)
 	if same, err := f.isCopiedTo(name); err != nil || same {
@@ -96,7 +96,7 @@ func (f *file) isCopiedTo(name string) (bool, error) {
 	return err == nil && theirs.meta == ours.meta, nil
 }
 
-// copyTo writes the database into a file that only its owner can read. What is there of an earlier try is written over.
+// copyTo writes the database into a file that only its owner can read, over what an earlier try has left there.
 func (f *file) copyTo(path string, o Options) error {
 	to, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {

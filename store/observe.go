@@ -2,7 +2,7 @@ package store
 
 import "time"
 
-// Observer hears of what was committed, for metrics. Its functions are called by the committer, which waits for them:
+// Observer is told what was committed, for metrics. Its functions are called by the committer, which waits for them:
 // they must be quick and must not call the store. Nil functions are not called.
 type Observer struct {
 	Committed func(Committed)
@@ -12,13 +12,13 @@ type Observer struct {
 
 // Committed is one transaction.
 type Committed struct {
-	Changes int           // that it took together
+	Changes int           // how many it wrote
 	Bytes   int           // that these kept in memory: about what they write
-	Took    time.Duration // from its begin until it was on the disk
+	Took    time.Duration // from its beginning until it was on the disk
 	Writing time.Duration // of that, writing to the file and syncing it
 }
 
-// Observe makes o the one who hears of commits from now on, in place of the one before.
+// Observe has o told of commits from now on, in the place of the observer before.
 func (s *Store) Observe(o Observer) { s.observer.Store(&o) }
 
 // observe tells of a transaction that was committed.

@@ -11,10 +11,10 @@ import (
 	"slices"
 )
 
-// Pages as bbolt writes them, read without bbolt: from the file, not from memory that is mapped, and trusting no byte.
-// So a damaged file can be looked at in the process that must go on. The layout is that of bbolt's internal/common; it
-// has not changed since its file format got version 2, and is in the machine's byte order, which is little-endian on
-// all that we build for.
+// Pages as bbolt writes them, read without bbolt: from the file, not from mapped memory, and trusting no byte. So even a
+// process that must go on can look at a damaged file. The layout is that of bbolt's internal/common; it has not changed
+// since version 2 of bbolt's file format, and is in the machine's byte order, which is little-endian on all that we build
+// for.
 const (
 	pageHead    = 16 // id, flags, count, overflow
 	elementSize = 16
@@ -33,7 +33,7 @@ const (
 	depthMax = 64
 )
 
-// pageSizes are those of all tapes that were ever made. A new one has the first.
+// pageSizes are the sizes of pages that tapes were ever made with. A new one has the first.
 var pageSizes = [...]int64{pageSize, 4096}
 
 // pages reads the pages of a database.
@@ -52,7 +52,7 @@ type pageMeta struct {
 
 var errNoMeta = errors.New("neither of its two meta pages can be read")
 
-// openPages reads the newer meta page that is whole. With errNoMeta, pages can be read nevertheless.
+// openPages reads the newer of the meta pages that are whole. When the error is errNoMeta, pages can be read nevertheless.
 func openPages(from io.ReaderAt, size int64) (*pages, error) {
 	p := &pages{from: from, size: size}
 	if !slices.ContainsFunc(pageSizes[:], p.readMetas) {
@@ -238,8 +238,8 @@ func openToSalvage(path string) (*os.File, int64, error) {
 	return f, info.Size(), nil
 }
 
-// isTape makes sure that a file is a tape, damaged or not, and neither somebody's letter nor another's database. The error
-// wraps ErrNoTape.
+// isTape makes sure that a file is a tape, damaged or not, and not some other file or another program's database. The
+// error wraps ErrNoTape.
 func isTape(f io.ReaderAt, size int64) error {
 	p, err := openPages(f, size)
 	if errors.Is(err, errNoMeta) {
@@ -260,11 +260,11 @@ func isTape(f io.ReaderAt, size int64) error {
 	return fmt.Errorf("%w, but another's bbolt database", ErrNoTape)
 }
 
-// guessEnough is how many pages have to begin as such for their size to be known. Fewer may be bytes of a body.
+// guessEnough is how many pages of one size are enough for that size to be believed. Fewer may be bytes of a body.
 const guessEnough = 16
 
-// guessPage finds out how large the pages are where no meta page tells, and says whether there are any: each begins with its
-// number.
+// guessPage finds out how large the pages are when no meta page tells, by the number with which each begins. It says
+// whether it found any.
 func (p *pages) guessPage() (any bool) {
 	p.page = pageSize
 	var head [pageHead]byte

@@ -8,11 +8,11 @@ import (
 	"slices"
 )
 
-// pageWalk goes through all that hangs on the root, and on over what is damaged.
+// pageWalk goes through all that hangs on the root, and goes on past what is damaged.
 type pageWalk struct {
 	*pages
 	only    []string                         // the buckets to go through; nil: all
-	row     func(bucket string, k, v []byte) // of every row; valid during the call
+	row     func(bucket string, k, v []byte) // gets every row; k and v are valid during the call
 	damaged func(error)
 	seen    map[uint64]bool // pages that were visited; false: they belong to the one before them
 }
@@ -26,8 +26,8 @@ func (p *pages) visit(row func(bucket string, k, v []byte), buckets ...[]byte) {
 	w.all()
 }
 
-// checkFormat refuses what a later hooktape wrote: nobody knows here what there is in it. Where the format can't be read, it is
-// taken for ours.
+// checkFormat refuses what a later hooktape wrote, whose contents we can't know. A format that can't be read is taken for
+// ours.
 func (p *pages) checkFormat() (err error) {
 	p.visit(func(_ string, k, v []byte) {
 		if !bytes.Equal(k, metaFormat) || len(v) != 4 {
@@ -133,8 +133,8 @@ func (w *pageWalk) leave(g *page) {
 	}
 }
 
-// check makes sure that no link between pages leads astray, and, unless the database is only to be read, that the pages
-// are whole without which nothing can be appended: the meta pages, the list of free pages, and of every bucket those on
+// check makes sure that no link between pages leads astray, and, unless the database is only to be read, that those pages
+// are whole without which nothing can be appended: a meta page, the list of free pages, and of every bucket the pages on
 // the way to its first and its last row. They are few, whatever the size of the tape.
 func (f *file) check(readOnly bool) error {
 	p, err := f.pages()
@@ -184,8 +184,7 @@ func (p *pages) checkEdges(bucket []byte) error {
 	return firstError(first, last)
 }
 
-// leaves visits the leaves below a page, in order. The list of buckets has a few, where some are so small that they lie
-// in it.
+// leaves visits the leaves below a page, in order. The list of buckets has several when small buckets lie in it.
 func (p *pages) leaves(id uint64, depth int, visit func(*page) error) error {
 	g, err := p.read(id)
 	switch {

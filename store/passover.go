@@ -2,18 +2,18 @@ package store
 
 import "bytes"
 
-// unreadablesMax is how many of them Ready finds at once.
+// unreadablesMax is how many unreadable deliveries Ready finds at once.
 const unreadablesMax = 256
 
-// unreadable is a pending delivery whose row can't be read, or is not there: what it is of, and where it is in the line.
+// unreadable is a pending delivery whose row can't be read, or is not there.
 type unreadable struct {
-	of    Delivery
-	ready []byte // its key in the bucket ready
+	of    Delivery // only Record, Source and Target
+	ready []byte   // its key in the bucket ready
 	err   error
 }
 
-// passOver takes deliveries out of the line whose rows can't be read, so that those behind them of their keys go on. They
-// stay among the pending ones, where lists name them, and keep their records from retention: Salvage knows what is left.
+// passOver takes deliveries whose rows can't be read out of the line, so that those behind them with the same key go on.
+// They stay in the index of the pending ones, where lists name them, and retention keeps their records, for Salvage.
 func (s *Store) passOver(damaged []unreadable) error {
 	var commits []*Commit
 	for i := range damaged {
@@ -32,7 +32,7 @@ func (s *Store) passOver(damaged []unreadable) error {
 	return nil
 }
 
-// tellPassedOver says that the order of a key has a gap.
+// tellPassedOver logs each delivery that will not be made.
 func (s *Store) tellPassedOver(damaged []unreadable) {
 	for _, u := range damaged {
 		s.options.Log("damaged delivery will not be made, those behind it of its key go on", "record", u.of.Record,
@@ -55,8 +55,8 @@ func (c *passOverChange) apply(t *txn) error {
 
 func (c *passOverChange) release(error) {}
 
-// firstOfKey is the beginning of all that waits for the key of a delivery that is its first; nil when it is no key's. The
-// key itself is in the row.
+// firstOfKey is the waitingKey of a delivery that is the first of its key; nil when it is the first of none. It is looked
+// for by the record, since the key itself stands in the row, which can't be read.
 func (t *txn) firstOfKey(d *Delivery) []byte {
 	target := appendTargetKey(nil, d.Source, d.Target)
 	c := t.Bucket(bucketWaiting).Cursor()

@@ -7,10 +7,10 @@ import (
 const (
 	// pinShare is the part of Retention.MaxSize that the records of sessions may take: one in so many.
 	pinShare = 2
-	// releaseShare is the part that is kept free of them at any price: one in so many.
+	// releaseShare is the part that is kept free of them, even if records in sessions must go: one in so many.
 	releaseShare = 4
-	// pinWarn is the part of what they may take from which on an operator is told: so many percent. Below pinCalm it may
-	// be told again: eviction moves the part up and down.
+	// pinWarn is how many percent of what they may take they have when an operator is told. After they had less than
+	// pinCalm it is told again: eviction moves them up and down.
 	pinWarn, pinCalm = 80, 50
 )
 
@@ -25,8 +25,8 @@ func pinnedWeight(tx *bolt.Tx) int64 {
 	return 0
 }
 
-// pinnedPart is how many bytes of those that are taken in the file are theirs: as many as is their part of what all
-// records weigh. A reader, who does not know what is taken, gets the weight.
+// pinnedPart is how many of the used bytes of the file belong to records in sessions: used times their part of what all
+// records weigh. Where used is not known, which is so for a reader, it is their weight.
 func pinnedPart(used, pinned int64, all counts) int64 {
 	whole := all.bytes + all.replies + all.records*refusedWeight
 	if used == 0 || whole == 0 {
@@ -35,8 +35,8 @@ func pinnedPart(used, pinned int64, all counts) int64 {
 	return int64(float64(used) * min(1, float64(pinned)/float64(whole)))
 }
 
-// sessionsFull says whether the sessions have all the room that they may take. It is looked at once in a transaction,
-// which is small beside that room.
+// sessionsFull says whether the sessions have all the room that they may take. Once in a transaction is enough: that is
+// small beside the room.
 func (t *txn) sessionsFull() bool {
 	if t.pinMax > 0 && !t.pinLooked {
 		t.pinLooked = true

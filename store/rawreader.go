@@ -17,9 +17,9 @@ type RawReader struct {
 	piece uint32
 }
 
-// Open reads raw, which may lie in pieces. Each piece is copied out in a read transaction of its own and checked; one
-// that is damaged or missing is an error that names it and wraps ErrDamaged; for a missing one, whose record may have
-// been deleted meanwhile, also ErrNotFound. The reader of a store that is closed fails.
+// Open reads raw, which may lie in pieces. Each piece is copied out in a read transaction of its own and checked. The error
+// about one that is damaged or missing names it and wraps ErrDamaged; about a missing one, whose record may have been
+// deleted meanwhile, it wraps ErrNotFound too. The reader of a store that is closed fails.
 func (s *Store) Open(raw Raw) *RawReader { return &RawReader{s: s, raw: raw} }
 
 // Size is how many bytes there are.

@@ -6,15 +6,16 @@ import (
 	"sort"
 )
 
-// readahead reads leaves of a bucket from the file before bbolt touches them in memory. There, one that the system does
-// not have would be waited for in a page fault, which Go can't tell from work: for as long as the disk takes, a processor
-// would do nothing else. A read it knows for what it is.
+// readahead reads leaves of a bucket from the file before bbolt touches them in mapped memory. There a leaf that the system
+// has to fetch from the disk would be a page fault, which Go can't tell from work: the processor would do nothing else until
+// it is over. Of a read, Go knows that it waits.
 type readahead struct {
 	bucket []byte
 	until  []byte // it is done for the keys before this one; nil: it has not begun
 }
 
-// from sees to it that the leaves from a key on are in memory, evictAhead of them, unless that was done already. What can't be read now is no loss: whoever needs it will say so.
+// from sees to it that the leaves from a key on are in memory, about evictAhead bytes of them, unless that was done already.
+// What can't be read now is no loss: whoever needs it will say so.
 func (r *readahead) from(s *Store, key []byte) {
 	if bytes.Compare(key, r.until) < 0 {
 		return
@@ -32,20 +33,21 @@ func (r *readahead) from(s *Store, key []byte) {
 	if err != nil { // the pages may have been written over while they were read
 		return
 	}
-	if r.until = until; until == nil { // they are the last: there will be more behind them
+	if r.until = until; until == nil { // they are the last for now: look again the next time
 		r.until = bytes.Clone(key)
 	}
 	p.fetch(ids)
 }
 
-// leavesFrom finds the leaf of a bucket that has key, or would have it, and those behind it: up to n, as far as one
-// branch knows of them. The keys before until are on them. A bucket that lies in the list of buckets has none.
+// leavesFrom finds the leaf of a bucket that has key, or would have it, and those behind it, up to n of them and as far as
+// they hang on the same branch. All keys from key to before until are on them; nil: to the end. A bucket that lies in the
+// list of buckets has none.
 func (p *pages) leavesFrom(bucket, key []byte, n int) (ids []uint64, until []byte, err error) {
 	id, err := p.rootOf(bucket)
 	if err != nil || id == 0 {
 		return nil, nil, err
 	}
-	var branch *page // above the leaf, which is its child at
+	var branch *page // the last one above the leaf, which is its child number at
 	at := 0
 	leaf, err := p.descend(id, key, func(g *page, child int) {
 		if branch != nil && at+1 < branch.count {
@@ -74,7 +76,7 @@ func (p *pages) descend(id uint64, key []byte, show func(branch *page, child int
 		switch {
 		case err != nil:
 			return nil, err
-		case g.flags == flagFreelist: // written there since its parent was read
+		case g.flags == flagFreelist: // it was put there after its parent was read
 			return nil, errElements
 		case g.flags == flagLeaf:
 			return g, nil
@@ -117,11 +119,12 @@ func (p *pages) rootOf(bucket []byte) (root uint64, err error) {
 	return root, err
 }
 
-// fetchGap is the distance, in bytes, up to which two leaves are read at once, with what is between them. A read from the disk
-// takes some 40 µs of the processor, whatever its size up to this one; a page between that the system has takes 1.5 µs.
+// fetchGap is the distance, in bytes, up to which two leaves are read at once, with what is between them. A read from the
+// disk takes some 40 µs of the processor, whatever its size up to this one; a page between them that is in memory adds 1.5 µs.
 const fetchGap = 64 << 10
 
-// fetch reads pages, and throws away what it reads: the system has it then.
+// fetch reads pages and throws away what it reads: from then on the system has it in memory.
+
 func (p *pages) fetch(ids []uint64) {
 	slices.Sort(ids)
 	buf := largeBuffers.Get().(*[largeBuffer]byte)
