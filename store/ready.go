@@ -11,12 +11,12 @@ import (
 )
 
 // Ready returns up to limit deliveries that may be sent to a target at now: the longest due first, of each key only
-// the first, and none for which skip (nil: skips nothing) returns true. next is when the first of those that it left
-// out for another reason is due; zero when there is none. A caller whose skip knows what is under way sees each once.
+// the first, and none for which skip (nil: skips nothing) returns true. next is when the next one is due that is not
+// returned and not skipped; zero when there is none. A caller whose skip knows what is under way sees each once.
 //
 // skip runs inside a read transaction: it must be quick and must not call the store. A delivery whose row is damaged is
-// passed over for good, which the log hears of, so that it holds up no other of its key. While that can't be written, the
-// error says so beside the deliveries that are whole.
+// logged and passed over for good, so that it holds up no other of its key. When that can't be written, the error says
+// what is damaged, beside the deliveries that are whole.
 func (s *Store) Ready(source, target string, now time.Time, limit int, skip func(ID) bool) (due []Delivery, next time.Time, err error) {
 	var damaged []unreadable
 	due, next, damaged, err = s.ready(source, target, now, limit, skip)
@@ -27,7 +27,7 @@ func (s *Store) Ready(source, target string, now time.Time, limit int, skip func
 		return due, next, err
 	}
 	due, next, damaged, err = s.ready(source, target, now, limit, skip)
-	if err == nil && len(damaged) > 0 { // more of them: the next call sees to these
+	if err == nil && len(damaged) > 0 { // more than unreadablesMax: the next call sees to these
 		err = damaged[0].err
 	}
 	return due, next, err
@@ -87,8 +87,8 @@ func (q *DeliveryQuery) match(d *Delivery) bool {
 		(q.State == "" || q.State == d.State)
 }
 
-// AllDeliveries goes through the deliveries that q chooses, in the order of their records. Damaged ones come as errors
-// that wrap ErrDamaged, and the next ones follow; errors of another kind are the last to come.
+// AllDeliveries goes through the deliveries that q chooses, in the order of their records. A damaged one comes as an error
+// that wraps ErrDamaged, and the next ones follow; an error of another kind is the last to come.
 func (s *Store) AllDeliveries(q DeliveryQuery) iter.Seq2[Delivery, error] {
 	if q.State != "" && q.State != Delivered {
 		return s.deliveriesByState(q)
@@ -151,8 +151,8 @@ func (p *deliveryPage) yield(yield func(Delivery, error) bool) bool {
 	return true
 }
 
-// deliveriesByState goes through the index by state, which is sorted by target first: the targets' lists are merged.
-// The transaction of each slice finds its way again from the last record.
+// deliveriesByState goes through the index by state, which is sorted by target first: so the lists of all targets are
+// merged. Each slice has its own transaction, and goes on behind the last record of the slice before.
 func (s *Store) deliveriesByState(q DeliveryQuery) iter.Seq2[Delivery, error] {
 	return func(yield func(Delivery, error) bool) {
 		for {
@@ -197,7 +197,7 @@ func (p *deliveryPage) merge(tx *bolt.Tx) (more bool) {
 	}
 }
 
-// stateList is the deliveries of one state and target.
+// stateList is a list of records in an index: those with deliveries of one state and target, or those of one verdict.
 type stateList struct {
 	source, target string
 	cursor         *bolt.Cursor
@@ -234,7 +234,7 @@ func (p *deliveryPage) lists(tx *bolt.Tx) (lists []*stateList) {
 	return lists
 }
 
-// bounds is the way through a list that begins with prefix, behind q.After.
+// bounds is the way through the keys that begin with prefix, behind q.After.
 func (q *DeliveryQuery) bounds(prefix []byte) walk {
 	w := walk{low: prefix, high: after(prefix), newest: q.Newest}
 	if q.After == (ID{}) {

@@ -11,8 +11,8 @@ import (
 // rebuildGroup is how many records are put into the indexes in one transaction.
 const rebuildGroup = 1000
 
-// rebuild makes the indexes and counts of a tape that has only rows: records, pieces, attempts and deliveries. What
-// belongs to no record is taken away.
+// rebuild makes the indexes and counts of a tape that has only rows: records, pieces, attempts, deliveries, sessions and
+// their members. What belongs to no record is taken away.
 func (s *salvage) rebuild() error {
 	if _, err := s.into.file.update(emptySessions); err != nil {
 		return err
@@ -90,7 +90,7 @@ func (s *salvage) indexRecord(t *txn, id ID, value []byte) error {
 	return errors.Join(t.rejoin(id, count), s.indexDeliveries(t, id))
 }
 
-// emptySessions makes the sessions that were found ready for their records, which are counted anew.
+// emptySessions sets the counts of the sessions that were found to zero, since their records are counted anew.
 func emptySessions(tx *bolt.Tx) error {
 	if tx.Bucket(bucketSessions) == nil && tx.Bucket(bucketMembers) == nil {
 		return nil
@@ -115,7 +115,7 @@ func emptySessions(tx *bolt.Tx) error {
 	return tx.Bucket(bucketSessions).SetSequence(uint64(last))
 }
 
-// rejoin puts a record into the index of its sessions. A session that is lost itself gets another name.
+// rejoin puts a record into the index of its sessions. A session whose own row is lost gets a new row and name.
 func (t *txn) rejoin(id ID, c counts) error {
 	var errs []error
 	in := false

@@ -73,11 +73,11 @@ type Record struct {
 	Time   time.Time // arrival of the first byte
 	Source string    // "" when no source matched
 	Via    string    // direct, tunnel, ssh, ViaImport, or ViaAgent
-	Remote string    // ip:port of the sender; ip alone where Proxy told of it
-	Edge   string    // id of the record that an edge made of the same request, before it came here through a tunnel; "": it did not
+	Remote string    // ip:port of the sender; ip alone where it is known from Proxy
+	Edge   string    // id of the record that an edge made of the same request, before it came here through a tunnel; "": none
 	Base   string    // the beginning of Target that named the tunnel at the edge; "": none did
-	Proxy  string    // ip:port of the trusted proxy that it came through; "" when it came itself
-	TLS    bool      // how the sender came
+	Proxy  string    // ip:port of the trusted proxy that the request came through; "": it came without
+	TLS    bool      // whether the sender came over TLS
 
 	Proto, Method string
 	Target        string // as sent
@@ -86,7 +86,7 @@ type Record struct {
 	Events        []string // where one record has several; nil: it has at most Event
 	Trace         string
 	Outbound      bool    // the app made it to call others
-	Undelivered   bool    // its source has targets, and it was meant for none of them: an ack said so, or no target wanted it
+	Undelivered   bool    // its source has targets, but it goes to none of them: an ack said so, or no target wanted it
 	Cause         ID      // of an outbound call: the inbound record that made the app call; of a webhook: the call whose outcome it tells; zero: not known
 	CauseBy       CauseBy // how that is known; "": it is not
 
@@ -105,14 +105,14 @@ type Record struct {
 
 	Count  int       // requests that a roll-up stands for; 0: a record of one request
 	Until  time.Time // when the last of them began to come
-	Damage error     // why the answer that came later can't be read, when read; it wraps ErrDamaged. Nil: it is whole, or there is none
+	Damage error     // set by reading: why an answer that came later can't be read, wrapping ErrDamaged. Nil: it is whole, or there is none
 }
 
 // ViaAgent is Record.Via of a call that the agent made by itself, to the API of its source's provider. Nobody delivers it.
 const ViaAgent = "agent"
 
-// ViaImport is Record.Via of a record that was read from a file, but for those ViaAgent, which stay so. Its Time is when
-// it was recorded, its ID is given when it is imported.
+// ViaImport is Record.Via of a record that was read from a file, unless it was ViaAgent there, which it stays. Its Time is
+// when it was recorded, its ID is given when it is imported.
 const ViaImport = "import"
 
 // AllEvents are the names of the record's events.
@@ -133,8 +133,8 @@ const (
 	ByKey   CauseBy = "key"   // it waited for the outcome that the record tells
 )
 
-// IDForApp is the id that an app is told: that of the edge, where the request came through a tunnel. When it comes again from
-// there it makes another record here.
+// IDForApp is the id that an app is told: the one that the edge gave, where the request came through a tunnel. It stays the
+// same when the edge sends the request again, which makes another record here.
 func (r *Record) IDForApp() ID {
 	if id, err := ParseID(r.Edge); err == nil {
 		return id
@@ -156,7 +156,7 @@ type Answer struct {
 	Status   int
 	Time     time.Time     // first byte of it
 	Duration time.Duration // first byte of the request to last byte of the answer
-	// Early says that Duration ends where the answer was made: the commit that it is in and its writing came later.
+	// Early says that Duration ends when the answer was made: its commit and its writing came later.
 	Early bool
 	Raw   Raw
 	// FromAttempt, when positive, says that Raw holds the head only, and the body is that attempt's response body.
@@ -186,15 +186,15 @@ type Delivery struct {
 	Record         ID
 	Source, Target string
 	State          State  // "" means Pending
-	Attempts       int    // made of it, since it began anew if it did
+	Attempts       int    // so far; a delivery that begins anew counts from 0 again
 	Awaited        int    // of Attempts, those that the sender waited for: no backoff grows by them
 	Status         int    // of the last attempt's response; 0: there was none
 	Error          string // of the last attempt
 	Finding        string // of the last attempt
 	// Key is the order_by value: the deliveries of one key go to a target one at a time, in the order of their
-	// records. "" stands in no order. It is given when the delivery is made and never changes.
+	// records. "": in no order. It is given when the delivery is made and never changes.
 	Key     string
-	Created time.Time // zero, when made: the time of the record's id
+	Created time.Time // zero in a new delivery: the time of the record's id
 	Due     time.Time // not before this; zero: at once
 }
 
@@ -205,7 +205,7 @@ type Attempt struct {
 	Source    string
 	Target    string
 	Replay    bool
-	Accepted  bool // of a replay: somebody said that its response is right from now on
+	Accepted  bool // of a replay: somebody accepted its response as the right one from now on
 	Edited    bool // what was sent is not what was recorded: an edit or a rewrite was asked for
 	URL       string
 	Time      time.Time // its beginning
@@ -213,7 +213,7 @@ type Attempt struct {
 	Sent      *Raw      // the body as sent; nil: it was the record's
 	Status    int       // 0: no response came
 	Error     string
-	Finding   string        // what the response was expected to be and was not; "": nothing was found
+	Finding   string        // the expectation that the response did not meet; "": none
 	FirstByte time.Duration // from Time to the first byte of the response; 0: none came
 	Duration  time.Duration
 	HeadSize  int // bytes of Response that are the head
@@ -228,5 +228,6 @@ type Outcome struct {
 	Answer     *Answer    // takes the place of the one before
 	AnswerRaw  *Spool     // the bytes of the answer; nil: Answer.Raw as it is
 	Deliveries []Delivery // made, or changed: a delivery that leaves Pending frees the next of its key
-	From       State      // only deliveries that are in this state are changed, and none is made; "": any. From Pending, more attempts are kept
+	From       State      // only deliveries in this state are changed, and none is made; "": any. With Pending, the higher count of attempts stays
+
 }

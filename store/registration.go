@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// Registration is what is known of one of a source's subscriptions at its provider: of a block of the configuration,
-// with one combination of its values.
+// Registration is what is known of one of a source's subscriptions at its provider. There is one for each combination of
+// values of a block of the configuration.
 type Registration struct {
 	Name  string            `json:"name"`           // of its block
 	Each  map[string]string `json:"each,omitempty"` // the values
@@ -23,8 +23,8 @@ type Registration struct {
 	Status   int       `json:"status,omitempty"` // of the response to it; 0: there was none
 	Error    string    `json:"error,omitempty"`
 	Failures int       `json:"failures,omitempty"` // since the last success
-	Next     time.Time `json:"next,omitzero"`      // not to be tried before
-	Off      bool      `json:"off,omitempty"`      // somebody has unsubscribed it: it stays so until somebody subscribes it
+	Next     time.Time `json:"next,omitzero"`      // it is not tried before
+	Off      bool      `json:"off,omitempty"`      // somebody has unsubscribed it: so it stays until somebody subscribes it
 	Told     string    `json:"-"`                  // a digest of what the provider was told, with secrets in it; "": not known
 }
 
@@ -49,16 +49,17 @@ const (
 	Abandoned    RegistrationState = "orphaned"     // its block has left the configuration: nobody knows how to take it back
 )
 
-// registrationsKey is before the name of a source, among the keys of PutMeta.
+// registrationsKey stands before the name of a source, among the keys of PutMeta.
 const registrationsKey = "registrations."
 
-// keptRegistration is a registration on the tape.
+// keptRegistration is a registration as it is stored: with Told, which no other JSON may show.
 type keptRegistration struct {
 	Registration
 	Told string `json:"told,omitempty"`
 }
 
-// PutRegistrations keeps all registrations of a source, in the place of those before.
+// PutRegistrations keeps all registrations of a source, in the place of those before, and returns when they are on the
+// disk.
 func (s *Store) PutRegistrations(source string, all []Registration) error {
 	kept := make([]keptRegistration, len(all))
 	for i, r := range all {
@@ -71,7 +72,8 @@ func (s *Store) PutRegistrations(source string, all []Registration) error {
 	return s.PutMeta(registrationsKey+source, text)
 }
 
-// Registrations returns what PutRegistrations has put; nil where there is nothing.
+// Registrations returns what PutRegistrations has put; nil where there is nothing. The error wraps ErrDamaged when it can't
+// be read.
 func (s *Store) Registrations(source string) ([]Registration, error) {
 	text, err := s.Meta(registrationsKey + source)
 	if errors.Is(err, ErrNotFound) {

@@ -5,8 +5,8 @@ import (
 	"fmt"
 )
 
-// Judgement is what the agent found out about a record that can be found out again: under another configuration it may
-// be another.
+// Judgement is the part of what the agent found out about a record that can be found out again, and may come out otherwise
+// under another configuration.
 type Judgement struct {
 	Source   string
 	Verdict  Verdict
@@ -19,9 +19,9 @@ type Judgement struct {
 // Rejudge gives a record another judgement and makes its deliveries, in one transaction: its bytes, its time and the
 // answer that its sender got stay. The error wraps ErrJudged when its verdict is not from any more.
 //
-// With o, a record of which the tape has another with the same key that was answered with a 2xx, within the window,
-// becomes its duplicate: no delivery is made, and Commit.First tells. Otherwise what comes again is a duplicate of this
-// one, if it is accepted now: its own sender was refused, and will come again.
+// With o, the record becomes a duplicate when the tape has another one with the same key, within the window, that was
+// answered with a 2xx or accepted by Rejudge: no delivery is made, and Commit.First tells the first. Otherwise, if it is
+// accepted now, it is the first for what comes later: its sender was refused, and will send it again.
 func (s *Store) Rejudge(id ID, from Verdict, j Judgement, deliveries []Delivery, o *Once) *Commit {
 	if err := checkAppend(&Record{Source: j.Source, Verdict: j.Verdict}, deliveries); err != nil {
 		return failed(err)
@@ -47,7 +47,7 @@ type rejudgeChange struct {
 	from       Verdict
 	to         Judgement
 	deliveries []Delivery
-	once       *once // nil: not asked
+	once       *once // nil: it is a duplicate of nothing
 	commit     *Commit
 }
 
@@ -85,7 +85,7 @@ func (c *rejudgeChange) apply(t *txn) error {
 	return nil
 }
 
-// repeated is the record that this one turns out to be a duplicate of, by its key; zero: none.
+// repeated is the record that this one is a duplicate of, by its key; zero: none.
 func (c *rejudgeChange) repeated(t *txn) ID {
 	if c.once == nil || t.Bucket(bucketDedupe) == nil {
 		return ID{}
@@ -133,7 +133,7 @@ func (c *rejudgeChange) write(t *txn, facts recordFacts, raw []byte, to Judgemen
 	return t.index(c.id, facts.Source, facts.Verdict)
 }
 
-// index gives a record its places in the lists of its source and verdict.
+// index puts a record into the indexes by source and by verdict.
 func (t *txn) index(id ID, source string, verdict Verdict) error {
 	t.key = append(appendName(t.key[:0], source), id[:]...)
 	if err := t.tail(bucketBySource).Put(t.key, nil); err != nil || !indexed(verdict) {
@@ -143,7 +143,7 @@ func (t *txn) index(id ID, source string, verdict Verdict) error {
 	return t.tail(bucketByVerdict).Put(t.key, nil)
 }
 
-// unindex takes them away.
+// unindex takes a record out of the indexes by source and by verdict.
 func (t *txn) unindex(id ID, source string, verdict Verdict) error {
 	if indexed(verdict) {
 		t.key = append(appendName(t.key[:0], string(verdict)), id[:]...)

@@ -13,9 +13,9 @@ import (
 // deletions, meta. Appends fail until the file could be made again, with some room to spare, or enough pages inside the
 // database are free.
 
-// reserveSpare is how much more than the reserve must be free before records are taken again, so that this does not
-// change with every record; and as much must be free inside the database when the reserve can't be made, or the file may
-// not grow for another reason.
+// reserveSpare is how many bytes must be free beyond the reserve before records are taken again, so that this does not
+// change with every record. When the reserve can't be made, or the file may not grow for another reason, as many must be
+// free inside the database.
 const reserveSpare = 16 << 20
 
 func (s *Store) reservePath() string { return s.path + ".reserve" }
@@ -31,7 +31,7 @@ func (s *Store) keepReserve() bool {
 	}
 	room, err := roomOnDisk(filepath.Dir(s.path))
 	if spare := min(n, reserveSpare); err == nil && room < n+spare {
-		err = ErrDiskFull // to try and fail would take from outcomes what is left
+		err = ErrDiskFull // not tried: before it failed it would take the room that outcomes need
 	}
 	if err == nil {
 		err = makeReserve(s.reservePath(), n)
@@ -58,7 +58,7 @@ func makeReserve(path string, n int64) error {
 	return nil
 }
 
-// fill writes n bytes into f that no file system finds a shorter way to keep.
+// fill writes n bytes into f that no file system can compress.
 func fill(f *os.File, n int64) error {
 	chunk := make([]byte, 1<<20)
 	x := uint64(n) | 1
@@ -76,7 +76,7 @@ func fill(f *os.File, n int64) error {
 	return f.Sync()
 }
 
-// runShort begins the time in which no records are taken, and says whether it began just now.
+// runShort begins the time in which no records are taken. It is false when that has begun before.
 func (s *Store) runShort(cause error) bool {
 	if s.short.Swap(true) {
 		return false

@@ -11,17 +11,17 @@ import (
 
 // Retention bounds a tape. Its zero value keeps everything.
 //
-// Records go in the order in which they came, a few in each transaction, beside what is committed anyway; those that
-// were refused, and handshakes, have a budget of their own, 5 % of MaxSize, and go first where they are beyond it, so that
-// garbage never evicts the real tape. A record with a pending delivery stays, and so does one that is being answered, for up to an
-// hour. They may take the tape half as far again as MaxSize: beyond that Append returns ErrFull, since what was
-// acknowledged is not given up for what was not.
+// Records go in the order in which they came, a few in each transaction, beside what is committed anyway. Those that
+// were refused, and handshakes, have a budget of their own, 5 % of MaxSize, and go first when they are beyond it, so that
+// garbage never evicts the real tape. A record with a pending delivery stays, and so does one that is being answered, for
+// up to an hour. These may let the tape grow to one and a half times MaxSize: beyond that Append returns ErrFull, since
+// what was acknowledged is not given up for what was not.
 //
-// A record in a session stays too, whatever its age. So that there is room for what comes, the records of all sessions
-// may take half of MaxSize, with their answers and responses: beyond that sessions end to capture, and what is to be
-// added to one is refused with ErrSessionsFull. Where they take three quarters of a tape that is too large, since MaxSize
-// was lowered or their attempts became many, the oldest records go, in sessions or not. Refused records keep to their
-// budget in a session too.
+// A record in a session stays too, whatever its age. So that there is room for what comes, the records of all sessions,
+// with their answers and responses, may take half of MaxSize: beyond that sessions stop capturing, and adding to one is
+// refused with ErrSessionsFull. When they take more than three quarters of MaxSize on a tape that is too large, because
+// MaxSize was lowered or they got many attempts, the oldest records go, in sessions or not. The budget of refused records
+// holds in sessions too.
 type Retention struct {
 	MaxAge  time.Duration // since a record came; zero: any
 	MaxSize int64         // bytes that are taken in the file, free pages not counted; zero: any
@@ -30,26 +30,26 @@ type Retention struct {
 const (
 	// refusedShare is the part of MaxSize that refused records may weigh: one in so many.
 	refusedShare = 20
-	// fullShare is the part of MaxSize that the tape may take beyond it.
+	// fullShare is the part of MaxSize that the tape may take beyond it: one in so many.
 	fullShare = 2
 	// answeringMax is how long a record without an answer counts as being answered.
 	answeringMax = time.Hour
-	// evictEvery is how often records are looked for that have become too old while nothing was committed.
+	// evictEvery is how often we look for records that became too old while nothing was committed.
 	evictEvery = 10 * time.Second
-	// regainEvery is how often it is looked for room after the disk was full, and for a file that was moved away.
+	// regainEvery is how often we look for room while the disk is full, and for a file that was moved away.
 	regainEvery = time.Second
-	// passEvery is how often those that had to stay are looked at again, at most; and passShare bounds the part of the
-	// time that this takes: one in so many.
+	// passEvery is how often at most records that had to stay are looked at again; passShare bounds the part of the time
+	// that this takes: one in so many.
 	passEvery = time.Minute
 	passShare = 20
 	// passFull takes the place of both while nothing can be appended: as soon as a delivery ends there may be room.
 	passFull = time.Second
-	// freeMuch is how many bytes of free pages make commits notably slower: their list is 1 MiB then, and a lone commit takes
-	// twice the time.
+	// freeMuch is from how many bytes of free pages on commits are notably slower: their list is 1 MiB then, and a lone
+	// commit takes twice the time.
 	freeMuch = 1 << 30
-	// evictAhead is how many bytes more are evicted than are too many, and aheadShare bounds that: one in so many of
-	// MaxSize. Neighbours that go in one transaction share its cost: their pages are read, and written or freed, once. It is
-	// about what deleteMax records of 1 KiB take.
+	// evictAhead is how many bytes are evicted beyond what is too much, at most the part of MaxSize that aheadShare gives:
+	// one in so many. Neighbours that go in one transaction share its cost: their pages are read, and written or freed,
+	// once. It is about what deleteMax records of 1 KiB take.
 	evictAhead = 1 << 20
 	aheadShare = 64
 )
@@ -66,13 +66,13 @@ type evictor struct {
 	stopOnce  sync.Once
 	joined    chan struct{} // closed when its goroutine has returned
 
-	mu       sync.Mutex // held while records are looked for; guards what follows
-	paused   time.Time  // when nothing could be deleted: a damaged page must not disturb every commit
-	at       ID         // all records before it had to stay, the last time they were looked at
-	passed   time.Time  // when that began
-	passing  time.Duration
-	warned   bool // that the records of sessions take most of what they may
-	spacious bool // most of the file is free, and that was told
+	mu       sync.Mutex    // held while records are looked for; guards what follows
+	paused   time.Time     // when nothing could be deleted: a damaged page must not disturb every commit
+	at       ID            // all records before it had to stay, the last time they were looked at
+	passed   time.Time     // when the tape was last looked at from its beginning
+	passing  time.Duration // how long looking for records has taken since
+	warned   bool          // it was logged that the records of sessions take most of what they may
+	spacious bool          // it was logged that most of the file is free
 	ahead    [3]readahead
 }
 
@@ -193,7 +193,7 @@ func (e *evictor) again(now time.Time) {
 	}
 }
 
-// judgeFull decides whether Append goes on, after nothing more was found to evict.
+// judgeFull decides whether Append takes records, once nothing more is found to evict.
 func (s *Store) judgeFull() {
 	e := s.evictor
 	size := e.retention.Load().MaxSize
@@ -207,7 +207,7 @@ func (s *Store) judgeFull() {
 	}
 }
 
-// judgeFree tells once when most of a large tape has come to be free pages: bbolt writes the list of them with each commit.
+// judgeFree logs once when most of a large file is free pages: bbolt writes the list of them with each commit.
 func (s *Store) judgeFree() {
 	e := s.evictor
 	used, free := e.used.Load(), e.free.Load()
@@ -221,7 +221,7 @@ func (s *Store) judgeFree() {
 	}
 }
 
-// evictable finds records that should go: refused ones beyond their budget, else the oldest.
+// evictable finds records that should go: unproven ones beyond their budget, else the oldest.
 func (s *Store) evictable(r Retention, now time.Time) (*deleteChange, error) {
 	ch := &deleteChange{}
 	if r.MaxSize > 0 {
@@ -245,7 +245,7 @@ func (s *Store) evictable(r Retention, now time.Time) (*deleteChange, error) {
 	return ch, s.findOldest(ch, release == 0)
 }
 
-// findOldest finds the records for ch, from where the last ones were found on. Those of a session are passed over where pins count.
+// findOldest finds the records for ch, going on where it stopped the last time. With pins, those of sessions are passed over.
 func (s *Store) findOldest(ch *deleteChange, pins bool) error {
 	began := time.Now()
 	defer func() { s.evictor.passing += time.Since(began) }()
@@ -255,7 +255,7 @@ func (s *Store) findOldest(ch *deleteChange, pins bool) error {
 	owing, pins := s.owing(), pins && s.hasSessions()
 	deliveries, members := rowsOf{bucket: bucketDeliveries}, rowsOf{bucket: bucketMembers}
 	w := walk{bucket: bucketRecords, low: s.evictor.at[:]}
-	rows := int64(0) // their bytes: they weigh as much at least
+	rows := int64(0) // bytes of the rows found: the records weigh at least as much
 	for err := range s.slices(&w, func(tx *bolt.Tx, k, v []byte) bool {
 		id := ID(k)
 		if rows >= ch.enough && id.Compare(ch.old) >= 0 || s.evictor.stopped() {
@@ -275,7 +275,7 @@ func (s *Store) findOldest(ch *deleteChange, pins bool) error {
 	return nil
 }
 
-// evictableRefused finds the oldest refused records, when all of them weigh more than budget.
+// evictableRefused finds the oldest unproven records, while all of them together weigh more than budget.
 func (s *Store) evictableRefused(budget int64, stay keeper, n int) (ids []ID, err error) {
 	err = s.view(func(tx *bolt.Tx) error {
 		over := readCounts(tx).refused - budget
@@ -302,7 +302,7 @@ func (s *Store) evictableRefused(budget int64, stay keeper, n int) (ids []ID, er
 	return ids, err
 }
 
-// refusedLists are the records of each verdict that proves nothing, each list at its oldest.
+// refusedLists are the records of each unproven verdict, each list at its oldest.
 func refusedLists(tx *bolt.Tx) (lists []*stateList) {
 	c := tx.Bucket(bucketByVerdict).Cursor()
 	for k, _ := c.First(); k != nil; {
@@ -336,7 +336,7 @@ func stays(now time.Time, pins bool) keeper {
 	}
 }
 
-// owed says whether a delivery of the record is pending, or may be: it can't be read.
+// owed says whether a delivery of the record is pending, or may be because it can't be read.
 func owed(tx *bolt.Tx, deliveries *rowsOf, id ID) bool {
 	return deliveries.some(tx, id, func(k, v []byte) bool {
 		d, err := readDelivery(k, v)

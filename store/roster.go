@@ -9,8 +9,8 @@ import (
 	bolt "go.etcd.io/bbolt"
 )
 
-// roster is what the committer knows of the sessions by heart, so that a commit beside which none captures costs nothing
-// more than without any. The rows are never changed, only replaced.
+// roster is what the committer keeps of the sessions in memory, so that they cost a commit nothing while none captures. The
+// rows are never changed, only replaced.
 type roster struct {
 	rows []rosterRow
 	// low and high bound the ids of what is in any session.
@@ -58,9 +58,9 @@ func (r *roster) note(id ID) {
 // mayHave says whether a record may be in a session.
 func (r *roster) mayHave(id ID) bool { return id.Compare(r.low) >= 0 && id.Compare(r.high) <= 0 }
 
-// readRoster reads what can be read. What can't is an error of Sessions.
+// readRoster reads what can be read. What can't be is an error that Sessions returns.
 func readRoster(tx *bolt.Tx) (r roster) {
-	// Its error could only be one of ours: there is none.
+	// eachSession returns only errors of its func, which has none.
 	_ = eachSession(tx, func(number uint32, f *sessionFacts, err error) {
 		if err != nil {
 			return
@@ -109,7 +109,7 @@ func (t *txn) putSession(number uint32, f *sessionFacts) error {
 	return t.Bucket(bucketSessions).Put(key, bytes.Clone(seal(key, value)))
 }
 
-// forgetSession takes a session's name. Its members are swept later: there may be a million.
+// forgetSession takes its name from a session and marks it as gone. Its members are swept later: there may be a million.
 func (t *txn) forgetSession(row rosterRow) error {
 	facts, err := readSessionRow(t.Tx, row.number)
 	if err != nil {
@@ -238,7 +238,7 @@ func (t *txn) leave(number uint32, id ID) error {
 	return t.Bucket(bucketBySession).Delete(t.key)
 }
 
-// grow counts what came to a record after it was appended.
+// grow counts, for a record's sessions, raw bytes that came to it after it was appended.
 func (t *txn) grow(id ID, replies int64) {
 	if replies == 0 || !t.roster.mayHave(id) {
 		return
@@ -266,7 +266,7 @@ func (t *txn) writeSessions() error {
 	for number, c := range t.sessions {
 		f, err := readSessionRow(t.Tx, number)
 		if err != nil {
-			continue // damaged: then its count is the least that is lost
+			continue // damaged: its count is the least of what is lost
 		}
 		f.Records, f.Bytes = max(0, f.Records+c.records), max(0, f.Bytes+c.bytes)
 		if err := t.putSession(number, f); err != nil {
@@ -280,7 +280,7 @@ func (t *txn) writeSessions() error {
 	return b.SetSequence(uint64(max(0, int64(b.Sequence())+t.pins)))
 }
 
-// weight is what a record in a session counts for, beside others.
+// weight is about how many bytes of the file a record takes.
 func (c *counts) weight() int64 { return c.bytes + c.replies + refusedWeight }
 
 // weigh counts a record with its answer and attempts, as far as they can be read; ok is false when there is none.
@@ -290,7 +290,8 @@ func weigh(tx *bolt.Tx, attempts *rowsOf, id ID) (c counts, ok bool) {
 		return c, false
 	}
 	c = facts.counts()
-	// What can't be read was not counted, or counts for nothing any more.
+	// A damaged attempt ends this: its bytes were not counted, or don't matter any more.
+
 	_ = attempts.each(tx, id, func(k, v []byte) error {
 		raws, err := readReplies(k, v)
 		c.replies += sizeOfAll(raws)

@@ -23,9 +23,10 @@ type Salvaged struct {
 const salvageGroup = 8 << 20
 
 // Salvage copies every record that can still be read from the damaged database at from, with its attempts and
-// deliveries, into a new one at to, which must not be there. All indexes are made anew. Where the way to a page is
-// damaged, the page is found nevertheless; then records that were deleted, but not written over, may come back. The
-// damaged file is only read. The error wraps ErrNoTape when it is something else, and is a *NewerError about a later format.
+// deliveries, into a new one at to, which must not exist. All indexes are made anew. Where the way to a page is damaged,
+// the page is found nevertheless; then records that were deleted, but not written over, may come back. The damaged file is
+// only read. The error wraps os.ErrExist when there is a file at to, wraps ErrNoTape when from is something else, and is a
+// *NewerError when its format is a later one.
 func Salvage(from, to string, o Options) (Salvaged, error) {
 	if _, err := os.Lstat(to); err == nil {
 		return Salvaged{}, fmt.Errorf("%s: %w", to, os.ErrExist)
@@ -77,7 +78,8 @@ type salvagedRow struct {
 	key, value []byte
 }
 
-// copy takes the rows whose checksums hold: first those in their places, then those on pages that nothing leads to.
+// copy takes the rows whose checksums hold: first those in their places, then, if any were lost, those on pages that
+// nothing leads to.
 func (s *salvage) copy(f *os.File, size int64) error {
 	p, err := openPages(f, size)
 	w := &pageWalk{pages: p, damaged: func(error) { s.done.Lost++ }, seen: map[uint64]bool{}, row: s.row}
@@ -115,13 +117,13 @@ func (s *salvage) row(bucket string, k, v []byte) {
 	case by != nil:
 	case bucket == string(bucketAttempts) || bucket == string(bucketPieces):
 		by = []byte(bucket)
-	default: // the way to it led astray: it is put right when all records are known
+	default: // a damaged link led here: putRight moves the row when all records are known
 		by, s.led = bucketPieces, true
 	}
 	s.take(by, k, v)
 }
 
-// take takes a row into a bucket, unless its key is none of ours.
+// take takes a row for a bucket, unless no row of ours has such a key.
 func (s *salvage) take(bucket, k, v []byte) {
 	if bucketOf(k) == nil && len(k) != numberedKey {
 		return
@@ -133,7 +135,7 @@ func (s *salvage) take(bucket, k, v []byte) {
 	}
 }
 
-// flush writes what was taken. A row that is there already is newer: it was in its place.
+// flush writes what was taken. A row that is there already stays: it is the newer one, since it was found in its place.
 func (s *salvage) flush() {
 	_, err := s.into.file.update(func(tx *bolt.Tx) error {
 		for _, r := range s.rows {
@@ -154,8 +156,8 @@ func (s *salvage) flush() {
 	s.rows, s.bytes = nil, 0
 }
 
-// bucketToFill is a bucket of a new tape; nil when it is none of ours. Sources and sessions have theirs when there are
-// some.
+// bucketToFill is a bucket of a new tape; nil when it is none of ours. Those of sources and sessions are made when there is
+// a row for them.
 func bucketToFill(tx *bolt.Tx, name []byte) (*bolt.Bucket, error) {
 	switch string(name) {
 	case string(bucketSources), string(bucketSessions), string(bucketMembers):
@@ -164,9 +166,9 @@ func bucketToFill(tx *bolt.Tx, name []byte) (*bolt.Bucket, error) {
 	return tx.Bucket(name), nil
 }
 
-// astray takes the rows of leaves that the walk did not come to. What bucket a row is of shows in its key and in the
-// checksum of both; of attempts and pieces, which look alike, when all records are known: they may be more than the memory
-// can hold, so the leaves are read once more.
+// astray takes the rows of leaves that the walk did not come to. The bucket of a row shows in its key. Only attempts and
+// pieces look alike, until all records are known: as they may be more than the memory can hold, the leaves are read a
+// second time for them.
 func (s *salvage) astray(w *pageWalk, free map[uint64]bool) {
 	strays(w, free, func(k, v []byte) {
 		if bucket := bucketOf(k); bucket != nil {
@@ -181,8 +183,8 @@ func (s *salvage) astray(w *pageWalk, free map[uint64]bool) {
 	})
 }
 
-// strays visits the rows whose checksums hold on leaves that the walk did not come to; one that another page says to go on
-// over may be one of them.
+// strays visits the rows whose checksums hold on leaves that the walk did not come to, or only as a page that the one before
+// it claims to go on over.
 func strays(w *pageWalk, free map[uint64]bool, visit func(k, v []byte)) {
 	for id := uint64(2); id < w.meta.high; id++ {
 		if w.seen[id] || free[id] {
@@ -203,7 +205,7 @@ func strays(w *pageWalk, free map[uint64]bool, visit func(k, v []byte)) {
 // numberedKey is how long the keys of attempts and pieces are.
 const numberedKey = len(ID{}) + 4
 
-// bucketOf tells the bucket by the form of a key; nil: it is an attempt or a piece, or none of ours.
+// bucketOf tells the bucket by the form of a key; nil: it is that of an attempt or a piece, or none of ours.
 func bucketOf(k []byte) []byte {
 	switch {
 	case bytes.HasPrefix(k, []byte(metaUser)):
@@ -225,8 +227,8 @@ func bucketOf(k []byte) []byte {
 	return bucketDeliveries
 }
 
-// putRight gives attempts and pieces their buckets when the way to them may have led astray. Only the ids of records
-// name attempts.
+// putRight moves attempts and pieces to their own buckets, since damaged links may have led to them from the other one. An
+// attempt is known by its id, which is that of a record.
 func (s *salvage) putRight() error {
 	_, err := s.into.file.update(func(tx *bolt.Tx) error {
 		records, attempts, pieces := tx.Bucket(bucketRecords), tx.Bucket(bucketAttempts), tx.Bucket(bucketPieces)
@@ -239,7 +241,7 @@ func (s *salvage) putRight() error {
 	return err
 }
 
-// move takes the rows that belong elsewhere from one bucket to another.
+// move moves the rows that belong elsewhere from one bucket to another.
 func move(from, to *bolt.Bucket, elsewhere func(k []byte) bool) error {
 	var astray [][]byte
 	c := from.Cursor()
@@ -256,8 +258,8 @@ func move(from, to *bolt.Bucket, elsewhere func(k []byte) bool) error {
 	return nil
 }
 
-// bucketOfNumbered is that of the attempts for those of records that are there, and everything else is a piece: no id
-// names both.
+// bucketOfNumbered is the bucket of an attempt or a piece. It is an attempt when there is a record with its id, else a
+// piece: no id is both a record's and that of pieces.
 func (s *salvage) bucketOfNumbered(k []byte) (bucket []byte) {
 	bucket = bucketPieces
 	// A store that can't be read fails in flush too.

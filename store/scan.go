@@ -30,14 +30,14 @@ type walk struct {
 	done      bool
 }
 
-// end stops the walk. It returns what visit returns to say so.
+// end stops the walk. It returns true, for visit to return.
 func (w *walk) end() bool {
 	w.done = true
 	return true
 }
 
-// slices visits the keys of w, slice by slice; between two slices no transaction is open, and it yields. A visit that
-// returns true ends its slice. After an error there are no more.
+// slices visits the keys of w, slice by slice. It yields after each slice, when no transaction is open. A visit that
+// returns true ends its slice. An error is the last to be yielded.
 func (s *Store) slices(w *walk, visit func(tx *bolt.Tx, k, v []byte) (full bool)) iter.Seq[error] {
 	w.low, w.high = bytes.Clone(w.low), bytes.Clone(w.high)
 	return func(yield func(error) bool) {
@@ -93,7 +93,7 @@ func (w *walk) within(k []byte) bool {
 	return k != nil && bytes.Compare(k, w.low) >= 0 && (w.high == nil || bytes.Compare(k, w.high) < 0)
 }
 
-// pass moves the bound to where the next slice begins.
+// pass moves the bound behind k, where the next slice begins.
 func (w *walk) pass(k []byte) {
 	if w.newest {
 		w.high = append(w.high[:0], k...)
@@ -129,7 +129,7 @@ type Query struct {
 
 // Records goes through the records that q chooses, in the order of their ids. It sees those committed before it
 // began, and perhaps later ones. A record that is damaged comes as an error that names it and wraps ErrDamaged; the
-// next ones follow. Errors of another kind are the last to come: one that wraps ErrNotFound when there is no such session.
+// next ones follow. An error of another kind is the last to come; it wraps ErrNotFound when there is no such session.
 func (s *Store) Records(q Query) iter.Seq2[*Record, error] {
 	return func(yield func(*Record, error) bool) {
 		w, err := s.recordWalk(&q)
@@ -154,7 +154,7 @@ func (s *Store) Records(q Query) iter.Seq2[*Record, error] {
 	}
 }
 
-// recordWalk chooses the shortest way to what q asks for.
+// recordWalk chooses the shortest way to the records that q asks for.
 func (s *Store) recordWalk(q *Query) (w walk, err error) {
 	w.bucket = bucketRecords
 	var prefix []byte

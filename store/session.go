@@ -17,13 +17,13 @@ type Session struct {
 	Name    string
 	Created time.Time
 	Started time.Time // when it last began to capture; zero: it never did
-	Stopped time.Time // when it last ended; zero: it captures, or never did
-	Full    bool      // it was ended because the sessions had all the room that they may take
+	Stopped time.Time // when it last stopped capturing; zero: it captures, or never did
+	Full    bool      // it was stopped because the sessions had all the room that they may take
 	Records int64     // that are in it
 	Bytes   int64     // of their requests, answers and responses, as they were on the wire
 	// First and Last are when its first and last record came; zero where it has none.
 	First, Last time.Time
-	// Masked says how its secrets were replaced where it was imported from, in the words of who imported it; nil: they
+	// Masked says how its secrets were replaced before it was imported, in the form that the importer chose; nil: they
 	// were not. Signing is what its requests were signed with then.
 	Masked  []byte
 	Signing []Signing
@@ -44,7 +44,7 @@ type Signing struct {
 const sessionNameMax = 100
 
 // CheckSessionName says what is wrong with the name of a session; the error wraps ErrName. Letters, digits and ._- are
-// allowed, and the first is a letter or a digit: so a name is a file name everywhere, and no flag.
+// allowed, and the first must be a letter or a digit: so a name works as a file name everywhere, and is never a flag.
 func CheckSessionName(name string) error {
 	if name == "" {
 		return fmt.Errorf("%w: a session needs one", ErrName)
@@ -61,12 +61,12 @@ func CheckSessionName(name string) error {
 	return nil
 }
 
-// StartSession makes a session that captures every record from now on, but for those that are imported. The error wraps
-// ErrExists when there is one of this name; with force, that one is forgotten first, while its records stay. It is on
-// the disk when StartSession returns, and captures until StopSession, whatever becomes of the process.
+// StartSession makes a session that captures every record from now on, except imported ones. The error wraps ErrExists
+// when there is one of this name; with force, that one is forgotten first, while its records stay. The session is on the
+// disk when StartSession returns, and captures until StopSession, even across restarts.
 func (s *Store) StartSession(name string, force bool) error { return s.makeSession(name, force, true) }
 
-// CreateSession makes a session that has no records yet and does not capture, as StartSession otherwise.
+// CreateSession is StartSession for a session that does not capture.
 func (s *Store) CreateSession(name string, force bool) error {
 	return s.makeSession(name, force, false)
 }
@@ -102,7 +102,7 @@ func (s *Store) makeSession(name string, force, capture bool) error {
 	return err
 }
 
-// ResumeSession lets a session capture, which is made when there is none of this name. One that captures goes on.
+// ResumeSession lets a session capture again, or makes one when there is none of this name. One that captures goes on.
 func (s *Store) ResumeSession(name string) error {
 	if err := s.makeSession(name, false, true); !errors.Is(err, ErrExists) {
 		return err
@@ -133,8 +133,8 @@ func (s *Store) StopSession(name string) error {
 	})
 }
 
-// SetMasked keeps how the secrets of a session were replaced, and what its requests are signed with since, in the place of
-// what was.
+// SetMasked keeps how the secrets of a session were replaced, and what its requests are signed with since then, in the place
+// of what was kept before.
 func (s *Store) SetMasked(name string, masked []byte, signing []Signing) error {
 	return s.changeSession(name, func(_ *txn, f *sessionFacts) error {
 		f.Masked, f.Signing = masked, signing
@@ -166,8 +166,8 @@ func (s *Store) changeSession(name string, change func(*txn, *sessionFacts) erro
 const addMax = 1024
 
 // AddToSession puts records into a session, which is made when there is none of this name, and returns when that is on
-// the disk. Those that are in it already stay, those that are not there are passed over. The error wraps ErrSessionsFull
-// when the sessions have all the room that they may take; some of the records may be in it then.
+// the disk. Ids of records that are in it already, or not on the tape, are passed over. The error wraps ErrSessionsFull
+// when the sessions have all the room that they may take; some of the records may be in the session then.
 func (s *Store) AddToSession(name string, ids ...ID) error {
 	if err := s.makeSession(name, false, false); err != nil && !errors.Is(err, ErrExists) {
 		return err
@@ -197,8 +197,8 @@ func (s *Store) addToSession(name string, ids []ID) error {
 	})
 }
 
-// Sessions returns all sessions, in the order in which they were made. Those that can be read are returned beside an
-// error about those that can't, which wraps ErrDamaged.
+// Sessions returns all sessions, in the order in which they were made. When some can't be read, the others are returned
+// with an error that wraps ErrDamaged.
 func (s *Store) Sessions() (all []Session, err error) {
 	var damaged []error
 	err = s.view(func(tx *bolt.Tx) error {
@@ -229,7 +229,7 @@ func (s *Store) Session(name string) (Session, error) {
 	return Session{}, fmt.Errorf("session %q: %w", name, ErrNotFound)
 }
 
-// DeleteSession forgets a session. Its records stay, and are no longer kept for it. The error wraps ErrNotFound.
+// DeleteSession forgets a session. Its records stay, but are no longer pinned by it. The error wraps ErrNotFound.
 func (s *Store) DeleteSession(name string) error {
 	err := s.changeSessions(func(t *txn) error {
 		row, ok := t.roster.find(name)
@@ -262,8 +262,8 @@ func (s *Store) DeleteSessionRecords(name string) (all Deleted, err error) {
 	return all, errors.Join(append(damaged, s.DeleteSession(name))...)
 }
 
-// changeSessions has the committer do something to the sessions. Do is to refuse before it writes, and may be called
-// again.
+// changeSessions has the committer do something to the sessions. As change.apply, do must refuse before it writes, and may
+// be called again.
 func (s *Store) changeSessions(do func(*txn) error) error {
 	c, err := s.queue.enter(sessionChangeSize)
 	if err != nil {

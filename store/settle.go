@@ -11,11 +11,11 @@ import (
 )
 
 // Settle adds an attempt, an answer and the new states of deliveries to a record, in one transaction. The deliveries
-// are matched by source and target; those that the record has not yet are made. Wait returns an error that wraps
+// are matched by source and target; those that the record does not have yet are made. Wait returns an error that wraps
 // ErrNotFound when there is no such record.
 //
-// An outcome that leaves nothing to be delivered, and that nobody waits for, is written some milliseconds later, together
-// with others; records that are appended meanwhile may be on the disk before it.
+// An outcome that leaves no delivery pending is written some milliseconds later, together with others, unless somebody
+// waits for it; records that are appended meanwhile may be on the disk before it.
 //
 // The spools may be discarded when Settle returns; o.Attempt.Number is set before Wait returns nil.
 func (s *Store) Settle(id ID, o Outcome) *Commit {
@@ -52,7 +52,8 @@ type settleChange struct {
 	from         State
 }
 
-// newSettleChange does what can be done outside the committer. It returns a change to release with an error too.
+// newSettleChange does what can be done outside the committer. The change that it returns must be released even when there
+// is an error.
 func newSettleChange(id ID, o *Outcome) (*settleChange, error) {
 	c := &settleChange{id: id, attempt: o.Attempt, deliveries: slices.Clone(o.Deliveries), from: o.From}
 	for i := range c.deliveries {
@@ -87,7 +88,7 @@ func newSettleChange(id ID, o *Outcome) (*settleChange, error) {
 	return c, nil
 }
 
-// order is late for what is over and done with. What is to be delivered has its turn.
+// order is late when no delivery is left pending: nobody waits to make one.
 func (c *settleChange) order() order {
 	if slices.ContainsFunc(c.deliveries, func(d Delivery) bool { return withDefaults(d).State == Pending }) {
 		return inTurn
@@ -133,7 +134,7 @@ func (c *settleChange) apply(t *txn) error {
 	return nil
 }
 
-// Stale says that a delivery was not in Outcome.From any more, and stays what it is. It may be called when Wait has
+// Stale says that a delivery was no longer in state Outcome.From, and was not changed. It may be called when Wait has
 // returned nil.
 func (c *Commit) Stale() bool { return c.stale }
 
@@ -193,7 +194,7 @@ func (c *settleChange) release(err error) {
 	c.attemptValue = nil
 }
 
-// lateAnswer is the number, in place of an attempt's, of an answer that came after its record was committed. There it
+// lateAnswer stands in place of an attempt's number in the key of an answer that came after its record was committed. So it
 // lies beside the attempts that it came from, and the record's own page is not written again.
 const lateAnswer = 0
 
@@ -224,7 +225,7 @@ func numberOf(key []byte, id ID) (uint32, bool) {
 	return binary.BigEndian.Uint32(key[len(id):]), true
 }
 
-// putFields writes a value that has no raw bytes. Appended is as packFields has it.
+// putFields writes a value that has no raw bytes. Appended is as in packFields.
 func (t *txn) putFields(b *bolt.Bucket, key []byte, appended func(fields) fields) error {
 	value, err := packFields(appended, nil)
 	if err != nil {

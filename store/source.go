@@ -9,16 +9,16 @@ import (
 	bolt "go.etcd.io/bbolt"
 )
 
-// Source is a source that was made at run time. What it does with its requests stands in the configuration; here is
-// what is its own.
+// Source is a source that was made at run time. What happens to its requests is in the configuration; this is what the
+// source has of its own.
 type Source struct {
-	Name     string            // among all sources, those of the configuration included
+	Name     string            // unique among all sources, those of the configuration included
 	ID       string            // stands in its path
 	Provider string            // "": none
 	Template string            // the source of the configuration whose blocks and keys it has; "": none
-	Path     string            // "": the template's and ID
-	To       string            // URL of its target; "": those of the template
-	Secret   string            // that its sender has
+	Path     string            // "": the template's, followed by ID
+	To       string            // URL of its target; "": the template's targets
+	Secret   string            // shared with its sender
 	Params   map[string]string // for expressions
 	Disabled bool              // takes no requests
 	Created  time.Time
@@ -27,7 +27,7 @@ type Source struct {
 // bucketSources is: "source." and a name → a source. It is made when it is first needed.
 var bucketSources = []byte("sources")
 
-// sourceKey is before the names, so that salvage can tell a source from other rows.
+// sourceKey stands before the names, so that salvage can tell a source from other rows.
 const sourceKey = "source."
 
 // sourceFacts are a source as stored, without its name.
@@ -56,7 +56,7 @@ func (s *Store) PutSource(src Source) error {
 	return s.changeSource(src.Name, value)
 }
 
-// DeleteSource forgets a source. One that is not there is none that is kept: no error.
+// DeleteSource forgets a source. It is no error when there is none.
 func (s *Store) DeleteSource(name string) error { return s.changeSource(name, nil) }
 
 func (s *Store) changeSource(name string, value *bytes.Buffer) error {
@@ -90,8 +90,8 @@ func (c *sourceChange) apply(t *txn) error {
 
 func (c *sourceChange) release(error) {}
 
-// Sources returns the sources that were made at run time, by name. Those that can be read are returned beside an error
-// about those that can't, which wraps ErrDamaged.
+// Sources returns the sources that were made at run time, by name. When some can't be read, the others are returned with
+// an error that wraps ErrDamaged.
 func (s *Store) Sources() (sources []Source, err error) {
 	var damaged []error
 	err = s.view(func(tx *bolt.Tx) error {

@@ -21,25 +21,25 @@ const (
 	piecesAhead = 4
 )
 
-// Spool takes raw bytes on their way in: up to 64 KiB stay in memory, what is more is committed in pieces while it
-// comes. Append or Settle take it over, once; Discard must be called in any case. It is one goroutine's at a time.
+// Spool takes raw bytes on their way in: up to 64 KiB stay in memory, more are committed in pieces while they come.
+// Append or Settle take it over, once; Discard must be called in any case. One goroutine at a time may use it.
 type Spool struct {
 	s     *Store
 	buf   []byte // what is not a piece yet
 	size  int64
 	id    ID     // of the pieces; zero: all is in buf
 	n     uint32 // full pieces sent off
-	saved int    // bytes of buf that Raw has committed as piece n
+	saved int    // bytes of buf that Raw has queued as piece n
 	ahead []*Commit
-	err   error // of a piece: the spool is lost
+	err   error // why a piece could not be committed: the spool is lost
 	owner atomic.Int32
 }
 
-// The owner of a spool's pieces, that is, who deletes them.
+// The owner of a spool's pieces: it says who deletes them.
 const (
-	ownSpool  = iota // Discard
-	ownCommit        // a commit took them: nobody, unless it fails
-	ownNobody        // discarded after a commit took them. If that fails, the next Open sweeps
+	ownSpool  = iota // Discard does
+	ownCommit        // nobody: a commit took them. If that fails, they are the spool's again
+	ownNobody        // nobody: the spool was discarded too. If the commit fails, the next Open sweeps them
 )
 
 var (
@@ -126,7 +126,7 @@ func (p *Spool) sendPiece() error {
 	return nil
 }
 
-// send queues piece n, whose buffer the commit returns.
+// send queues data as piece n. The commit gives its buffer back.
 func (p *Spool) send(data []byte) error {
 	if err := p.wait(piecesAhead - 1); err != nil {
 		return err
@@ -157,7 +157,7 @@ func (p *Spool) wait(n int) error {
 // Size is how many bytes were written.
 func (p *Spool) Size() int64 { return p.size }
 
-// Bytes is all that was written, while it is up to 64 KiB, else nil. It is valid until Write or Discard.
+// Bytes is all that was written, or nil once that is more than 64 KiB. It is valid until Write or Discard.
 func (p *Spool) Bytes() []byte {
 	if p.id != (ID{}) {
 		return nil
@@ -165,8 +165,8 @@ func (p *Spool) Bytes() []byte {
 	return p.buf
 }
 
-// Raw commits what is not committed of the pieces and waits for it, so that Store.Open can read all that was written.
-// Inline bytes are the spool's, valid until Discard. Writing may go on afterwards.
+// Raw commits what is not committed yet of more than 64 KiB and waits for it, so that Store.Open can read all that was
+// written. Inline bytes are the spool's, valid until Discard. Writing may go on afterwards.
 func (p *Spool) Raw() (Raw, error) {
 	if p.id != (ID{}) && p.err == nil && p.saved < len(p.buf) {
 		data := append(largeBuffers.Get().(*[largeBuffer]byte)[:0], p.buf...)
@@ -247,7 +247,7 @@ type taken struct {
 	tail  []byte // the last piece, sealed; nil: there is none
 }
 
-// take makes p part of a change, or raw where there is no spool. All pieces but the last are on the disk then.
+// take makes p part of a change; with a nil p, raw. When it returns, all pieces but the last are on the disk.
 func take(p *Spool, raw Raw) (taken, error) {
 	if p == nil {
 		return taken{raw: raw}, nil
@@ -270,7 +270,7 @@ func take(p *Spool, raw Raw) (taken, error) {
 	return t, nil
 }
 
-// errBegunElsewhere is the error about pieces of which the first are on a tape that was set aside.
+// errBegunElsewhere is the error about pieces the first of which are on a tape that was set aside.
 var errBegunElsewhere = fmt.Errorf("the beginning of the body is on a tape that was set aside: %w", ErrDamaged)
 
 // put writes the tail, and says that the pieces have a record now.
@@ -290,7 +290,7 @@ func (k *taken) put(t *txn) error {
 	return t.Bucket(bucketUploads).Delete(k.raw.Pieces[:])
 }
 
-// release gives the tail's buffer back, and the pieces when they were not taken after all.
+// release gives the tail's buffer back, and the pieces to the spool when the commit failed with err.
 func (k *taken) release(err error) {
 	if k.spool == nil {
 		return
@@ -337,7 +337,8 @@ func (c *pieceChange) release(error) {
 // dropMax is how many pieces are deleted in one transaction.
 const dropMax = 256
 
-// drop queues the deletion of pieces [from, to), and of their mark.
+// drop queues the deletion of pieces [from, to), and with mark that of their row in uploads.
+
 func (s *Store) drop(id ID, from, to uint32, mark bool) error {
 	for {
 		next := min(to, from+dropMax)

@@ -7,7 +7,7 @@ import (
 	"slices"
 )
 
-// sweepSessions takes the records out of the sessions that are gone, and then these away.
+// sweepSessions takes the records out of the sessions that are gone, and then deletes these.
 func (s *Store) sweepSessions() error {
 	s.sweepMu.Lock()
 	defer s.sweepMu.Unlock()
@@ -25,7 +25,7 @@ func (s *Store) sweepSessions() error {
 	}
 }
 
-// sweepOn goes on with what a process that was killed, or a disk that was full, left behind.
+// sweepOn sweeps what was left because the process was killed or the disk was full.
 func (s *Store) sweepOn() {
 	if _, ok := s.goneSession(); !ok {
 		return
@@ -45,7 +45,7 @@ func (s *Store) goneSession() (number uint32, ok bool) {
 	return s.roster.rows[i].number, true
 }
 
-// sweep takes the next records out of a session, or the session itself away when it has none.
+// sweep takes the next records out of a session, or deletes the session when it has none.
 func (t *txn) sweep(number uint32) error {
 	prefix := binary.BigEndian.AppendUint32(nil, number)
 	var ids []ID

@@ -13,7 +13,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 )
 
-// Token lets a laptop open the tunnel of its name. The tape has only a hash of it.
+// Token lets a laptop open the tunnel of the token's name. The tape has only a hash of it.
 type Token struct {
 	Name    string
 	Hash    [sha256.Size]byte // of the token's text
@@ -39,7 +39,7 @@ func ParseTokenHash(text string) (hash [sha256.Size]byte, err error) {
 	return [sha256.Size]byte(b), nil
 }
 
-// tokenKey is before the name of a token, among the keys of PutMeta.
+// tokenKey stands before the name of a token, among the keys of PutMeta.
 const tokenKey = "token."
 
 // tokenFacts are a token as stored, without its name.
@@ -57,11 +57,10 @@ func (s *Store) PutToken(t Token) error {
 	return s.PutMeta(tokenKey+t.Name, text)
 }
 
-// DeleteToken forgets a token. One that is not there is none that is kept: no error.
+// DeleteToken forgets a token. It is no error when there is none.
 func (s *Store) DeleteToken(name string) error { return s.PutMeta(tokenKey+name, nil) }
 
-// Tokens returns the tokens, by name. Those that can be read are returned beside an error about those that can't, which
-// wraps ErrDamaged.
+// Tokens returns the tokens, by name. When some can't be read, the others are returned with an error that wraps ErrDamaged.
 func (s *Store) Tokens() (tokens []Token, err error) {
 	names, err := s.metaKeys(tokenKey)
 	if err != nil {
@@ -72,7 +71,7 @@ func (s *Store) Tokens() (tokens []Token, err error) {
 		t := Token{Name: strings.TrimPrefix(name, tokenKey)}
 		text, err := s.Meta(name)
 		if errors.Is(err, ErrNotFound) {
-			continue // just now
+			continue // deleted since its name was read
 		}
 		var facts tokenFacts
 		if err == nil {
@@ -108,10 +107,10 @@ type Copy struct {
 	Where  string `json:"where,omitempty"` // an expression; "": all
 }
 
-// copiesKey is before the name of a tunnel, among the keys of PutMeta.
+// copiesKey stands before the name of a tunnel, among the keys of PutMeta.
 const copiesKey = "copies."
 
-// PutCopies keeps what a tunnel's laptop wants, in the place of what it wanted before; nothing forgets it.
+// PutCopies keeps what a tunnel's laptop wants, in the place of what it wanted before. No copies: it is forgotten.
 func (s *Store) PutCopies(tunnel string, copies []Copy) error {
 	if len(copies) == 0 {
 		return s.PutMeta(copiesKey+tunnel, nil)
@@ -123,7 +122,7 @@ func (s *Store) PutCopies(tunnel string, copies []Copy) error {
 	return s.PutMeta(copiesKey+tunnel, text)
 }
 
-// Copies returns what PutCopies has put, by tunnel. Those that can't be read are left out, and the error says so.
+// Copies returns what PutCopies has put, by tunnel. What can't be read is left out, with an error that wraps ErrDamaged.
 func (s *Store) Copies() (byTunnel map[string][]Copy, err error) {
 	names, err := s.metaKeys(copiesKey)
 	if err != nil {

@@ -12,11 +12,11 @@ type Report struct {
 	Pages   int64 // of the file
 	Free    int64 // pages among them that can be used again
 	Records int64 // whole ones
-	// Damage says what is not as it was written, at most damageMax of it; Damaged is how much there is.
+	// Damage says what is not as it was written, the first damageMax of it; Damaged counts all.
 	Damage  []error
 	Damaged int
 
-	members, listed int // places of records in sessions, and how many of them the index of the sessions has
+	members, listed int // places of records in sessions: rows of the members, and of the index by session
 }
 
 // damageMax bounds Report.Damage.
@@ -29,8 +29,8 @@ func (r *Report) damaged(err error) {
 }
 
 // Verify reads the whole database at path and checks every page, the order of every key, and the checksum of every
-// value. Nobody may have it open. Damage is in the report; an error is about the file as such, and
-// wraps ErrNoTape when it is something else, and is a *NewerError about a later format.
+// value. Nobody may have it open. Damage is in the report; the error is about the file as such: it wraps ErrNoTape when
+// that is something else, and is a *NewerError when its format is a later one.
 func Verify(path string) (*Report, error) {
 	f, size, err := openToSalvage(path)
 	if err != nil {
@@ -58,7 +58,7 @@ func Verify(path string) (*Report, error) {
 	r.Free = int64(len(free))
 	w := &pageWalk{pages: p, damaged: r.damaged, seen: map[uint64]bool{}, row: r.row}
 	if list, err := p.read(p.meta.freelist); err == nil {
-		_ = w.claim(list) // the first to claim anything
+		_ = w.claim(list) // nothing is claimed yet, so it can't fail
 	}
 	if w.all(); r.listed != r.members && r.Damaged == 0 {
 		r.damaged(fmt.Errorf("the index of the sessions has %d places of records, not %d", r.listed, r.members))
