@@ -4,6 +4,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -33,10 +34,10 @@ type Exchange struct {
 	told   bool // KeepAlive has said that the connection closes
 	left   bool // see Left
 
-	// mu guards late, and is held while Interim writes, so that an interim response
-	// never comes after what is written once the exchange has gone on elsewhere.
+	// mu is held while Interim writes, so that the answer, which may come from
+	// elsewhere, never comes in the middle of an interim response.
 	mu   sync.Mutex
-	late bool // it has gone on elsewhere
+	late atomic.Bool // it has gone on elsewhere: Interim writes nothing more
 }
 
 // begin makes x the exchange of the request that has come on c.
@@ -176,6 +177,8 @@ func (x *Exchange) CloseAfter() { x.last = true }
 // Limits.WriteTimeout; otherwise it wraps io.ErrUnexpectedEOF: the sender has left.
 func (x *Exchange) Write(p []byte) (int, error) {
 	x.wrote = true
+	x.mu.Lock()
+	defer x.mu.Unlock()
 	n, err := x.conn.stream.Write(p)
 	if err != nil {
 		x.failed = true
@@ -185,18 +188,19 @@ func (x *Exchange) Write(p []byte) (int, error) {
 
 // Interim sends an interim response (1xx) as it is. It is not the answer yet. Senders
 // of HTTP/1.0 get none (RFC 9110, section 15.2). Unlike the other methods it may be called
-// by what Within runs even when that has taken too long: then it sends nothing.
+// by what Within runs even when that has taken too long: then it sends nothing. After an
+// error all Writes fail: half a head may have been sent.
 func (x *Exchange) Interim(head string) {
 	if x.Head.Proto == "HTTP/1.0" {
 		return
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if x.late {
+	if x.late.Load() {
 		return
 	}
 	if _, err := io.WriteString(x.conn.stream, head); err != nil {
-		x.failed = true
+		x.conn.sock.cutWrites(err)
 	}
 }
 
@@ -214,9 +218,7 @@ func (x *Exchange) Within(limit time.Duration, do, late func()) (inTime bool) {
 	timer := time.AfterFunc(limit, func() {
 		defer c.running.Done()
 		c.serve(func() bool {
-			x.mu.Lock()
-			x.late = true
-			x.mu.Unlock()
+			x.late.Store(true)
 			late()
 			return x.over()
 		})

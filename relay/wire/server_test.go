@@ -12,6 +12,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // listen runs a server on loopback until the test ends.
@@ -332,3 +333,24 @@ func TestShutdownIsGraceful(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// What came behind half an interim response would be taken for a part of it.
+func TestNothingComesBehindHalfAnInterimResponse(t *testing.T) {
+	gaveUp := make(chan bool)
+	addr := listen(t, &Server{Limits: Limits{WriteTimeout: 50 * time.Millisecond}, Serve: func(x *Exchange) {
+		x.Interim(unreadable)
+		close(gaveUp)
+		_, _ = io.WriteString(x, says("200 OK", ""))
+	}})
+	c := dial(t, addr)
+	if _, err := io.WriteString(c, slow); err != nil {
+		t.Fatal(err)
+	}
+	<-gaveUp
+	if got := readAll(t, c); !strings.HasPrefix(unreadable, got) {
+		t.Errorf("behind %d of %d bytes comes %q", strings.LastIndexByte(got, 'a')+1, len(unreadable), got[strings.LastIndexByte(got, 'a')+1:])
+	}
+}
+
+// unreadable is more than systems keep for who does not read.
+var unreadable = "HTTP/1.1 103 Early Hints\r\nLink: " + strings.Repeat("a", 32<<20) + "\r\n\r\n"

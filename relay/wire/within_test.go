@@ -109,3 +109,21 @@ func TestNothingIsSaidBeforeAnAnswerThatIsLate(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 }
+
+// Who reads nothing of what the app says before its response holds up nobody else.
+func TestAnInterimResponseThatIsNotReadPutsNothingOff(t *testing.T) {
+	began, ended := make(chan bool), make(chan bool)
+	addr := listen(t, &Server{Serve: func(x *Exchange) {
+		x.Within(time.Millisecond, func() {
+			x.Interim(unreadable)
+			close(ended)
+		}, func() { close(began) })
+	}})
+	c := dial(t, addr)
+	if _, err := io.WriteString(c, slow); err != nil {
+		t.Fatal(err)
+	}
+	<-began
+	_ = c.Close()
+	<-ended
+}
