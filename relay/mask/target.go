@@ -46,13 +46,14 @@ func (n masking) authority(url string) (masked, rest string) {
 // none, start and end are where the host begins. A password that has a /, ? or # which should have been escaped goes on to the
 // last @: a port has digits alone. Somebody may have left out the scheme; what begins with one / is a path.
 func UserIn(url string) (start, end int, ok bool) {
-	switch i := strings.Index(url, "://"); {
+	scheme, _, found := strings.Cut(url, "://")
+	switch {
 	case strings.HasPrefix(url, "//"):
 		start = len("//")
 	case strings.HasPrefix(url, "/"):
 		return 0, 0, false
-	case i >= 0:
-		start = i + len("://")
+	case found && !strings.ContainsAny(scheme, ":/?#@"): // else it is that of another URL, in a query maybe
+		start = len(scheme) + len("://")
 	}
 	authority := url[start : start+authorityEnd(url[start:])]
 	if at := strings.LastIndexByte(authority, '@'); at >= 0 {
