@@ -20,8 +20,9 @@ import (
 // asideMark stands between the name of a database and the time when it was set aside, which is written as asideTime.
 const asideMark, asideTime = ".damaged-", "20060102T150405Z"
 
-// nextMark stands behind the name of a database that is being made to take the place of a damaged one.
-const nextMark = ".next"
+// nextMark stands behind the name of a database that is being made to take the place of a damaged one. A file that has such
+// a name is removed, so it is one that nobody gives to a backup.
+const nextMark = ".damaged.new"
 
 // damage is why a file could not be opened. While the file stays the same it is rarely tried again: what bbolt has mapped
 // of it when it panics stays mapped. The zero value is none.
@@ -91,9 +92,11 @@ func (s *Store) replace(damaged fs.FileInfo) (aside string, err error) {
 	return s.nameAside(damaged, next)
 }
 
-// makeNext makes the tape that is to take the place of the damaged one, and writes over what a killed process left there.
+// makeNext makes the tape that is to take the place of the damaged one. It removes what a killed process left there, which
+// may belong to another user.
 func (s *Store) makeNext(next string) error {
-	f, err := os.OpenFile(next, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	_ = os.Remove(next)
+	f, err := os.OpenFile(next, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err == nil {
 		err = f.Close()
 	}

@@ -71,6 +71,36 @@ func TestSettingAsideEndsWellWhereverItIsBrokenOff(t *testing.T) {
 	}
 }
 
+// Each Open removes what was left of such a setting aside, but nothing that somebody keeps beside his tape.
+func TestOpeningATapeLeavesWhatIsBesideIt(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "tape.db")
+	for _, beside := range []string{".next", ".new", ".old", ".bak", ".damaged", ".salvaged"} {
+		noProblem(t, os.WriteFile(path+beside, []byte("kept"), 0o600))
+	}
+	for range 2 {
+		s, err := Open(path, Options{SetAside: true, NoSync: true})
+		noProblem(t, err)
+		noProblem(t, s.Close())
+		noProblem(t, os.WriteFile(path, damagedTape(t), 0o600))
+	}
+	if kept, err := filepath.Glob(path + ".*"); err != nil || len(kept) != 7 {
+		t.Errorf("there are %q, %v", kept, err)
+	}
+}
+
+// What is in the way may be a link to another file, or not ours to write to.
+func TestSettingAsideWritesToNoFileThatIsThere(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "tape.db")
+	noProblem(t, os.WriteFile(path, damagedTape(t), 0o600))
+	other := filepath.Join(t.TempDir(), "other")
+	noProblem(t, os.WriteFile(other, []byte("kept"), 0o600))
+	noProblem(t, os.Symlink(other, path+nextMark))
+	checkWentOn(t, "a link", path)
+	if kept, err := os.ReadFile(other); err != nil || string(kept) != "kept" {
+		t.Errorf("the other file has %d bytes now, %v", len(kept), err)
+	}
+}
+
 // What bbolt has mapped of a damaged tape stays mapped when it panics over it: it is not tried with every request.
 func TestADamagedTapeThatCanNotBeSetAsideIsNotMappedAgainAndAgain(t *testing.T) {
 	s, err := Open(filepath.Join(t.TempDir(), "tape.db"), Options{SetAside: true, NoSync: true}) // nothing is written ahead beside the damage
