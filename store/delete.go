@@ -20,25 +20,32 @@ type Deleted struct {
 // take about a microsecond each.
 const deleteMax = 512
 
+// deleteRows is how many attempts, deliveries and places in sessions are deleted in one transaction with their records, or all
+// of a single record. Each takes about two microseconds, and a record whose target was away for days has hundreds of attempts.
+const deleteRows = 4096
+
 // Delete takes records off the tape, with their pieces, attempts, deliveries and places in every index, and returns
 // when that is on the disk. Ids that are not there are passed over. The space is used again; the bytes themselves stay in
 // the file's free pages until they are written over, or the file is compacted. A damaged record is left, and the error
 // wraps ErrDamaged.
 func (s *Store) Delete(ids ...ID) (Deleted, error) {
-	var all Deleted
-	var damaged []error
+	all, damaged, err := s.deleteAll(ids, nil)
+	return all, errors.Join(append(damaged, err)...)
+}
+
+// deleteAll deletes in as many transactions as it takes.
+func (s *Store) deleteAll(ids []ID, keep keeper) (all Deleted, damaged []error, err error) {
 	for len(ids) > 0 {
 		n := min(len(ids), deleteMax)
-		ch := &deleteChange{ids: ids[:n]}
-		err := s.delete(ch)
+		ch := &deleteChange{ids: ids[:n], keep: keep}
+		if err := s.delete(ch); err != nil {
+			return all, damaged, err
+		}
 		all.add(ch.done)
 		damaged = append(damaged, ch.damaged...)
-		if err != nil {
-			return all, errors.Join(append(damaged, err)...)
-		}
-		ids = ids[n:]
+		ids = ids[n-len(ch.left):]
 	}
-	return all, errors.Join(damaged...)
+	return all, damaged, nil
 }
 
 func (d *Deleted) add(e Deleted) {
@@ -72,7 +79,7 @@ type keeper func(tx *bolt.Tx, id ID, facts *removalFacts) bool
 type deleteChange struct {
 	ids    []ID
 	keep   keeper // has the last word on each record, inside the transaction; nil: none stays
-	enough int64  // once the records that go weigh so many bytes, others only go if they are before old; 0: all of ids go
+	enough int64  // once the records that go weigh so many bytes, others only go if they are before old; 0: all of ids may go
 	old    ID
 
 	done    Deleted
@@ -94,14 +101,16 @@ func (c *deleteChange) apply(t *txn) error {
 	c.records = t.Bucket(bucketRecords).Cursor()
 	all := make([]removal, 0, len(c.ids))
 	var weight int64
+	rows := 0
 	for i, id := range c.ids {
-		if c.enough > 0 && weight >= c.enough && id.Compare(c.old) >= 0 {
+		if rows >= deleteRows || c.enough > 0 && weight >= c.enough && id.Compare(c.old) >= 0 {
 			c.left = c.ids[i:]
 			break
 		}
 		n := len(all)
 		if all = c.read(t, all, id); len(all) > n {
 			weight += all[n].counts.weight()
+			rows += all[n].rows()
 		}
 	}
 	for i := len(all) - 1; i >= 0; i-- {
@@ -304,6 +313,9 @@ func (r *removal) read(tx *bolt.Tx, facts *removalFacts, rows *rowsOfRecord) err
 		return nil
 	})
 }
+
+// rows is how many rows of other buckets hang on the record, without those of the indexes.
+func (r *removal) rows() int { return len(r.attempts) + len(r.deliveries) + len(r.members) }
 
 // add notes those of raws that are in pieces. Most are not.
 func (r *removal) add(raws ...Raw) {

@@ -156,7 +156,7 @@ func (s *Store) evictAll() {
 		}
 		err = s.delete(ch)
 		e.evicted.Add(int64(ch.done.Records))
-		if len(ch.left) > 0 {
+		if len(ch.left) > 0 && ch.left[0].Compare(e.at) < 0 { // not where they are refused ones, which e.at knows nothing of
 			e.at = ch.left[0]
 		}
 		if errors.Is(err, ErrClosed) {

@@ -143,6 +143,35 @@ func TestSmallRecordsGoManyAtATime(t *testing.T) {
 	}
 }
 
+// TestRecordsWithManyAttemptsGoAFewAtATime: what is committed beside them waits for each row.
+func TestRecordsWithManyAttemptsGoAFewAtATime(t *testing.T) {
+	s, now := bounded(t, Retention{MaxAge: time.Minute})
+	var ids []ID
+	for range 6 {
+		ids = append(ids, answered(t, s, Accepted, 10))
+		for range deleteRows / 2 {
+			s.Settle(ids[len(ids)-1], Outcome{Attempt: &Attempt{Target: "app", Status: 500}})
+		}
+	}
+	noProblem(t, s.Sync())
+	check := func(what string, before int64, left int) {
+		t.Helper()
+		if st := s.Stats(); there(t, s, ids...) != left || st.Commits != before+2 {
+			t.Errorf("%s: %d are left after %d commits", what, there(t, s, ids...), st.Commits-before)
+		}
+	}
+	before := s.Stats().Commits
+	done, err := s.Delete(ids[:3]...)
+	noProblem(t, err)
+	if check("deleted", before, 3); done.Records != 3 {
+		t.Errorf("deleted %+v", done)
+	}
+	before += 2
+	now.advance(time.Hour)
+	s.evictAll()
+	check("too old", before, 0)
+}
+
 // TestOnlyAsManyLargeRecordsGoAsAreTooMuch: what is in pieces weighs what it takes.
 func TestOnlyAsManyLargeRecordsGoAsAreTooMuch(t *testing.T) {
 	const size = 8 << 20

@@ -252,12 +252,12 @@ func (s *Store) DeleteSessionRecords(name string) (all Deleted, err error) {
 		if err != nil {
 			return all, err
 		}
-		ch := &deleteChange{ids: ids, keep: alone}
-		if err := s.delete(ch); err != nil {
+		done, failed, err := s.deleteAll(ids, alone)
+		all.add(done)
+		damaged = append(damaged, failed...)
+		if err != nil {
 			return all, err
 		}
-		all.add(ch.done)
-		damaged = append(damaged, ch.damaged...)
 	}
 	return all, errors.Join(append(damaged, s.DeleteSession(name))...)
 }
