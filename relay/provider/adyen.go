@@ -8,8 +8,8 @@ import (
 	"github.com/tidwall/gjson"
 )
 
-// adyen signs each item of a notification over some of its fields, under a key in hex. It goes on sending until it is
-// answered [accepted].
+// adyen signs some fields of each item of a notification, under a key in hex. It repeats until it is answered
+// [accepted].
 var adyen = Provider{
 	Name:    "adyen",
 	Title:   "Adyen",
@@ -23,7 +23,7 @@ var adyen = Provider{
 
 type adyenScheme struct{}
 
-// Where the items are, and of an item what is signed, in this order, and its signature.
+// Where the items are; what of an item is signed, in this order; and its signature.
 const (
 	adyenItems     = "notificationItems.#.NotificationRequestItem"
 	adyenSignature = "additionalData.hmacSignature"
@@ -61,7 +61,7 @@ func (adyenScheme) checkSecret(secret string) error {
 	return err
 }
 
-// one is the scheme of a single item.
+// one is the scheme for a single item.
 func (adyenScheme) one(item gjson.Result) *signed {
 	return &signed{
 		At: place("json:" + adyenSignature), Encoding: base64Padded, Algorithm: adyenHMAC,
@@ -80,7 +80,7 @@ type adyenVerifier struct {
 	setting *Setting
 }
 
-// Verify implements Verifier: every item has to be right.
+// Verify implements Verifier: every item must be right.
 func (v *adyenVerifier) Verify() *Failure {
 	if !anySecret(v.setting) {
 		return &Failure{Kind: Unavailable, Reason: errNoKey.Error()}

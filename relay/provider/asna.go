@@ -1,6 +1,6 @@
 package provider
 
-// asna signs the bytes of the body, in upper case hex. Its document shows both, and keys come from
+// asna signs the bytes of the body, in upper case hex. Its documentation says both, and that keys come from
 // GET /v5/keys/webhooks.
 var asna = Provider{
 	Name:      "asna",

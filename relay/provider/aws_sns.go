@@ -13,8 +13,9 @@ import (
 	"github.com/tidwall/gjson"
 )
 
-// awsSNS is Amazon SNS, without raw message delivery, which is not signed. Amazon signs the messages of all its
-// customers, so that the signature alone says little: params.topic names the topics that are ours, with blanks between.
+// awsSNS is Amazon SNS, but not its raw message delivery, which is not signed. Amazon signs the messages of all its
+// customers alike, so a signature alone proves little: params.topic lists the topics that are ours, separated by
+// blanks.
 var awsSNS = Provider{
 	Name:      "aws-sns",
 	Title:     "Amazon SNS",
@@ -29,21 +30,22 @@ var awsSNS = Provider{
 	Headers:   []string{"x-amz-sns-message-type"},
 }
 
-// snsHost are the hosts of SNS, where certificates and confirmations are: the pattern of Amazon's own validator.
+// snsHost matches the hosts of SNS, which serve certificates and confirmations. The pattern is from Amazon's own
+// validator.
 var snsHost = regexp.MustCompile(`^sns\.[a-zA-Z0-9-]{3,}\.amazonaws\.com(\.cn)?$`)
 
-// snsCertificate are the paths of certificates, so that a stranger can't have us fetch others.
+// snsCertificate matches the paths of certificates, so that a stranger can't have us fetch anything else.
 var snsCertificate = regexp.MustCompile(`^/SimpleNotificationService-[0-9a-zA-Z]{1,64}\.pem$`)
 
 // snsSignature is RSA over some members of the body, with a certificate that the message names.
 type snsSignature struct{}
 
-// Sign implements Scheme. It can't.
+// Sign implements Scheme. It always fails.
 func (snsSignature) Sign(*Request, *Setting, string) (*Signature, error) {
 	return nil, onlySender("Amazon SNS")
 }
 
-// onlySender is the error of signing for those who keep the private key.
+// onlySender is the error of signing where only the sender has the private key.
 func onlySender(title string) error {
 	return fmt.Errorf("only %s can sign: it keeps the private key", title)
 }
@@ -111,7 +113,7 @@ var (
 	snsSubscription = []string{"Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type"}
 )
 
-// snsMessage is what is signed: each member's name and value on lines of their own.
+// snsMessage is what is signed: the name and value of each member, on lines of their own.
 func snsMessage(m map[string]gjson.Result) (string, *Failure) {
 	names := snsSubscription
 	switch m["Type"].Str {
@@ -135,7 +137,7 @@ func snsMessage(m map[string]gjson.Result) (string, *Failure) {
 	return b.String(), nil
 }
 
-// snsKey fetches the certificate that a message names, from Amazon only.
+// snsKey fetches the certificate that a message names, but only from Amazon.
 func snsKey(at string, s *Setting) (*rsa.PublicKey, *Failure) {
 	u, ok := snsURL(at)
 	if !ok || !snsCertificate.MatchString(u.EscapedPath()) || u.RawQuery != "" {
@@ -165,7 +167,7 @@ func snsURL(text string) (*url.URL, bool) {
 	return u, true
 }
 
-// snsConfirmation visits the URL by which a subscription is confirmed.
+// snsConfirmation visits the URL that confirms a subscription.
 func snsConfirmation(r *Request, _ *Setting) *Reply {
 	if kind, _ := place("json:Type").get(r); kind != "SubscriptionConfirmation" {
 		return nil

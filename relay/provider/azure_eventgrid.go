@@ -8,7 +8,7 @@ import (
 )
 
 // azureEventGrid is Azure Event Grid with either schema, CloudEvents or its own. It signs nothing: the URL that it is
-// given has a secret, in a parameter that params.query names ("code" without it, as Azure's own handlers have it).
+// given has a secret, in the parameter that params.query names (default "code", as in Azure's own handlers).
 var azureEventGrid = Provider{
 	Name:      "azure-eventgrid",
 	Title:     "Azure Event Grid",
@@ -20,7 +20,7 @@ var azureEventGrid = Provider{
 	Headers:   []string{"aeg-event-type"},
 }
 
-// eventGridToken is a token in a place that the setting names.
+// eventGridToken is a token in the parameter that the setting names.
 type eventGridToken struct{}
 
 func (eventGridToken) of(s *Setting) *token {
@@ -35,8 +35,8 @@ func (c eventGridToken) Sign(r *Request, s *Setting, id string) (*Signature, err
 	return c.of(s).Sign(r, s, id)
 }
 
-// eventGridValidation answers the validation event of a subscription, which comes to the URL with its secret, and with
-// the schema of CloudEvents the question of that specification, which may come without.
+// eventGridValidation answers the validation event of a subscription, which comes to the URL with the secret. With the
+// CloudEvents schema it answers that specification's question instead, which may come without the secret.
 func eventGridValidation(r *Request, s *Setting) *Reply {
 	if reply := cloudEventsValidation(r, s); reply != nil {
 		return reply

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// basicAuth is of senders that know a user and a password, whoever they are. A secret is "user:password".
+// basicAuth is for any sender that knows a user and a password. A secret is "user:password".
 var basicAuth = Provider{
 	Name:   "basic",
 	Title:  "HTTP basic authentication",
@@ -13,7 +13,7 @@ var basicAuth = Provider{
 	Scheme: basic{},
 }
 
-// bearerAuth is of senders that know a token, whoever they are.
+// bearerAuth is for any sender that knows a token.
 var bearerAuth = Provider{
 	Name:   "bearer",
 	Title:  "HTTP bearer token",

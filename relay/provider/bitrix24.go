@@ -1,7 +1,7 @@
 package provider
 
-// bitrix24 sends form-encoded events (PHP style) with the application's token among them. It may take a URL for dead
-// that answers 405 to a probe.
+// bitrix24 sends form-encoded events (PHP style), which include the application's token. It may give up a URL that
+// answers 405 to a probe.
 var bitrix24 = Provider{
 	Name:      "bitrix24",
 	Title:     "Bitrix24",
@@ -14,7 +14,7 @@ var bitrix24 = Provider{
 	Subscribe: &bitrixSubscription,
 }
 
-// probe answers those who only look whether there is something, at exactly the source's path.
+// probe answers requests that only check whether the URL exists, at exactly the source's path.
 func probe(r *Request, s *Setting) *Reply {
 	if r.Head.Method != "GET" && r.Head.Method != "HEAD" || r.Head.Path() != s.Path {
 		return nil

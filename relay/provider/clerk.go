@@ -1,6 +1,6 @@
 package provider
 
-// clerk sends by way of Svix.
+// clerk sends through Svix.
 var clerk = Provider{
 	Name:    "clerk",
 	Title:   "Clerk",

@@ -2,8 +2,8 @@ package provider
 
 import "github.com/hooktape/hooktape/relay/wire"
 
-// cloudevents is the HTTP binding in both content modes, with the token of the Web Hooks specification. An event is
-// told from others by its source and id. An answer without a body is 202 for what was not processed yet, section 2.2.
+// cloudevents is the HTTP binding in both content modes, with the token of the Web Hooks specification. Source and id
+// together identify an event. Section 2.2 wants 202 for an answer without a body to what is not processed yet.
 var cloudevents = Provider{
 	Name:      "cloudevents",
 	Title:     "CloudEvents",
@@ -17,9 +17,9 @@ var cloudevents = Provider{
 	Headers:   []string{"ce-specversion"},
 }
 
-// cloudEventsValidation gives the permission that a sender asks for before it sends: section 4 of the specification.
-// It permits nothing that the token does not guard. params.origin names the one sender that gets it; without it the
-// answer names who asked.
+// cloudEventsValidation gives the permission that a sender asks for before it sends (section 4 of the specification).
+// What it permits is still guarded by the token. params.origin names the only sender that gets permission; without it,
+// whoever asks does.
 func cloudEventsValidation(r *Request, s *Setting) *Reply {
 	origin, ok := r.Head.Fields.Get("WebHook-Request-Origin")
 	if r.Head.Method != "OPTIONS" || !ok || origin == "" {

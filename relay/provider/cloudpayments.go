@@ -1,8 +1,8 @@
 package provider
 
-// cloudpayments signs the body as sent in Content-HMAC, and what its form says, unescaped, in X-Content-HMAC: the
-// former is looked at. What an event is called is only in the URL that each kind has. The check before a payment and
-// the payment have the same TransactionId, so that it can't tell repeats.
+// cloudpayments signs the body as sent in Content-HMAC, and the unescaped contents of its form in X-Content-HMAC; only
+// the former is checked. The kind of an event shows only in its URL: each kind has its own. The check before a payment
+// has the same TransactionId as the payment, so the id can't tell repeats.
 var cloudpayments = Provider{
 	Name:    "cloudpayments",
 	Title:   "CloudPayments",

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// contentful signs method, path, the fields that X-Contentful-Signed-Headers names, and the body. The tolerance is that
-// of its own library.
+// contentful signs the method, the path, the fields that X-Contentful-Signed-Headers names, and the body. The tolerance
+// is that of its own library.
 var contentful = Provider{
 	Name:  "contentful",
 	Title: "Contentful",
@@ -28,8 +28,8 @@ const (
 	contentfulFields place = "X-Contentful-Signed-Headers"
 )
 
-// contentfulMessage has its parts on lines of their own. The time and the list of what is signed have to be on that
-// list, or anybody could change them.
+// contentfulMessage has its parts on lines of their own. The time and the list of signed fields must themselves be on
+// the list, or anybody could change them.
 func contentfulMessage(r *Request, _ *Setting) ([]byte, error) {
 	list, ok := contentfulFields.get(r)
 	if !ok {
@@ -61,7 +61,7 @@ func targetOf(r *Request) string {
 	return r.Head.Target
 }
 
-// contentfulPath is how its library writes a target: the query escaped as one component, then all of it as a URI.
+// contentfulPath writes a target as its library does: the query escaped as one component, then all of it as a URI.
 func contentfulPath(target string) string {
 	path, query, _ := strings.Cut(target, "?")
 	if query, _, _ = strings.Cut(query, "?"); query != "" {
@@ -70,7 +70,7 @@ func contentfulPath(target string) string {
 	return escapeExcept(path, ";,/?:@&=+$-_.!~*'()#")
 }
 
-// escapeExcept escapes all but letters, digits and those bytes, as encodeURI of JavaScript does.
+// escapeExcept escapes everything except letters, digits and the bytes in safe, as encodeURI of JavaScript does.
 func escapeExcept(text, safe string) string {
 	var b strings.Builder
 	for i := range len(text) {

@@ -2,7 +2,7 @@ package provider
 
 import (
 	"crypto"
-	_ "crypto/sha1" // what Algorithm names
+	_ "crypto/sha1" // the hashes of Algorithm
 	_ "crypto/sha256"
 	_ "crypto/sha512"
 	"errors"
@@ -10,21 +10,21 @@ import (
 	"strings"
 )
 
-// Custom is how a sender signs that is not among the providers: an HMAC in a header field. The zero value of each but
-// Header has a meaning.
+// Custom describes how a sender signs that is not among the providers: with an HMAC in a header field. Except for
+// Header, every field may be zero.
 type Custom struct {
 	Header    string // the field with the signature
-	Prefix    string // in front of it: "sha256="
+	Prefix    string // in front of the signature: "sha256="
 	Algorithm string // "sha1", "sha256" (or empty), "sha384", "sha512"
 	Encoding  string // "hex" (or empty), "base64"
-	// Signed is what is signed: text with the variables {body}, {timestamp}, {id}, {method}, {url} and {target}, fields
-	// as {X-Name}, and {query:name}, {json:path} and {form:name}. Empty is "{body}".
+	// Signed is what is signed: text with the variables {body}, {timestamp}, {id}, {method}, {url} and {target}, header
+	// fields as {X-Name}, and {query:name}, {json:path} and {form:name}. Empty means "{body}".
 	Signed    string
 	Timestamp string // the field with the time in Unix seconds; empty: none
 	ID        string // the field with the id of the delivery; empty: none
 }
 
-// Provider returns the provider "hmac" of that description. The error says which part of it can't be.
+// Provider returns the provider "hmac" of that description. The error says which part of it is not possible.
 func (c Custom) Provider() (*Provider, error) {
 	if c.Header == "" {
 		return nil, errors.New("header is not set: the field that has the signature")

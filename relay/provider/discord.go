@@ -7,7 +7,7 @@ import (
 )
 
 // discord signs interactions and webhook events with the application's key; the secret is its public key, in hex. A
-// request whose signature is wrong must get 401, or Discord takes the URL away.
+// request with a wrong signature must get 401, or Discord stops using the URL.
 var discord = Provider{
 	Name:  "discord",
 	Title: "Discord",
@@ -25,7 +25,7 @@ var discord = Provider{
 	Headers:   []string{"x-signature-ed25519", "x-signature-timestamp"},
 }
 
-// discordPing answers the PING of interactions (type 1) and that of webhook events (type 0, which alone have a
+// discordPing answers the PING of interactions (type 1) and that of webhook events (type 0; these alone have a
 // version): https://discord.com/developers/docs/events/webhook-events#preparing-for-events
 func discordPing(r *Request, _ *Setting) *Reply {
 	kind, version := gjson.GetBytes(r.Body, "type"), gjson.GetBytes(r.Body, "version")

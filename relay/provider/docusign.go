@@ -2,8 +2,8 @@ package provider
 
 import "strconv"
 
-// docusign is Connect. It signs once for each key of the account, in fields with numbers. Keys look like base64, and are
-// taken as they are written. Recipients have events of the same name, so that nothing tells repeats.
+// docusign is Connect. It signs once with each key of the account, in numbered fields. Keys look like base64, but are
+// used as written. Different recipients cause events of the same name, so nothing tells repeats.
 var docusign = Provider{
 	Name:    "docusign",
 	Title:   "DocuSign Connect",
@@ -14,7 +14,7 @@ var docusign = Provider{
 	Headers: []string{"x-docusign-signature-1"},
 }
 
-// docusignKeys is how many signatures are looked at. An account may have a hundred keys, and has two while it replaces
+// docusignKeys is how many signatures are checked. An account may have a hundred keys, but has two while it replaces
 // one.
 const docusignKeys = 5
 

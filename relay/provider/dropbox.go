@@ -1,6 +1,6 @@
 package provider
 
-// dropbox says which accounts have changed, not what: an event has neither a name nor an id.
+// dropbox says which accounts have changed, not how: an event has neither a name nor an id.
 var dropbox = Provider{
 	Name:      "dropbox",
 	Title:     "Dropbox",

@@ -2,8 +2,8 @@ package provider
 
 import "errors"
 
-// either is the Scheme of those who sign in several ways, in the order in which they prefer them: a request is right
-// when it is by one of them. Secrets that are not of a scheme's kind are not its.
+// either is the Scheme of those who sign in several ways, in their order of preference: a request is right when one of
+// the schemes says so. A scheme ignores secrets that are not of its kind.
 type either []Scheme
 
 // Verifier implements Scheme.
@@ -39,7 +39,7 @@ func (v eitherVerifier) Whole() bool {
 	return false
 }
 
-// Verify implements Verifier. Those that need no whole body have not been written to when others do.
+// Verify implements Verifier. If some schemes need the whole body, the others get it only now.
 func (v eitherVerifier) Verify() *Failure {
 	whole := v.Whole()
 	var worst *Failure
@@ -58,7 +58,7 @@ func (v eitherVerifier) Verify() *Failure {
 	return worst
 }
 
-// nearness orders failures by how near they were to a request that is right: the nearest says most about it.
+// nearness orders failures by how near the request was to being right: the nearest one explains most.
 var nearness = map[FailureKind]int{Unavailable: 0, Missing: 1, Form: 2, Mismatch: 3, Expired: 4}
 
 // Sign implements Scheme: by the first scheme that the first secret is for.
@@ -73,7 +73,7 @@ func (c either) Sign(r *Request, s *Setting, id string) (*Signature, error) {
 	return nil, err
 }
 
-// checkSecret: a secret is one when it is of one of the schemes.
+// checkSecret accepts a secret that is right for one of the schemes.
 func (c either) checkSecret(secret string) (err error) {
 	for i, scheme := range c {
 		one := checkSecret(scheme, secret)

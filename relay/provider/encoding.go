@@ -36,7 +36,7 @@ func (e encoding) encode(b []byte) string {
 	return hex.EncodeToString(b)
 }
 
-// decode takes each signature in one spelling only, but for the case of hex.
+// decode accepts only one spelling of each signature, apart from the case of hex.
 func (e encoding) decode(text string) ([]byte, error) {
 	var b []byte
 	var err error
@@ -48,13 +48,13 @@ func (e encoding) decode(text string) ([]byte, error) {
 	default:
 		b, err = hex.DecodeString(text)
 	}
-	if err != nil || strings.ContainsAny(text, "\r\n") { // base64 skips line ends
+	if err != nil || strings.ContainsAny(text, "\r\n") { // base64 would skip line ends
 		return nil, fmt.Errorf("is not %s", e)
 	}
 	return b, nil
 }
 
-// shown are the letters of a signature or secret that may be seen: its last.
+// shown is how many letters of a signature or secret may be seen: the last ones.
 const shown = 4
 
 // masked hides all but the end of a signature.

@@ -14,17 +14,17 @@ type Secret struct {
 	Value  string
 }
 
-// The work of one explanation is bounded, to about a second.
+// These bound the work of one explanation to about a second.
 const (
 	explainBytes = 32 << 20 // of what is checked: bodies and URLs
-	explainGuess = 4 << 10  // what a guess counts for beside them, so that a stranger's header fields can't make any number
-	explainBody  = 4 << 20  // the size of the largest body of which changes are undone
+	explainGuess = 4 << 10  // what a guess costs besides them, so that a stranger's header fields can't cause any number of guesses
+	explainBody  = 4 << 20  // the largest body in which changes are undone
 )
 
-// Explain says in one sentence why a request fails the check of p: what Verify says, and where the signature is another
-// one, what was done to the request since it was signed, as far as that can be found out by trying. r.Body must be
-// whole. It is for a person who asks, not for each request that fails. others are secrets of other sources. It is empty
-// for a request that is right. What it finds out never makes a request right.
+// Explain says in one sentence why a request fails the check of p: what Verify says and, if the signature is a
+// different one, what was done to the request since it was signed, as far as trying can find that out. It is "" for a
+// request that is right. r.Body must be whole; others are secrets of other sources. Explain is for a person who asks,
+// not for every request that fails. What it finds never makes a request right.
 func Explain(p *Provider, r *Request, s *Setting, others []Secret) string {
 	failure := p.Verify(r, s)
 	if failure == nil {
@@ -48,15 +48,15 @@ func Explain(p *Provider, r *Request, s *Setting, others []Secret) string {
 	return failure.Reason + "; no other configured secret and no known change on the way explains it"
 }
 
-// A guess is what may have happened: the request would be right as it is here.
+// A guess is what may have happened to a request, which would be right in the form given here.
 type guess struct {
 	says    string
 	request *Request
 	setting *Setting
 }
 
-// guesses are all of them, the likely and cheap ones first. token says that the check is of a credential, which no change
-// of the body or the URL turns into another: only other secrets are tried.
+// guesses are all of them, the likely and cheap ones first. token says that a credential is checked, which no change of
+// the body or the URL could have altered: then only other secrets are tried.
 func guesses(p *Provider, r *Request, s *Setting, others []Secret, token bool) iter.Seq[guess] {
 	return func(yield func(guess) bool) {
 		if !fetchesKeys(p.Scheme) {
@@ -96,7 +96,7 @@ func guesses(p *Provider, r *Request, s *Setting, others []Secret, token bool) i
 	}
 }
 
-// guessSecrets tries the secrets of other sources, and our own without what editors and shells leave round them.
+// guessSecrets tries the secrets of other sources, and our own without what editors and shells leave around them.
 func guessSecrets(r *Request, s *Setting, others []Secret) iter.Seq[guess] {
 	return func(yield func(guess) bool) {
 		with := func(secret string) *Setting {
@@ -119,7 +119,8 @@ func guessSecrets(r *Request, s *Setting, others []Secret) iter.Seq[guess] {
 	}
 }
 
-// fetchesKeys says whether secrets, if there are any, are shown to the provider for its keys: those of others must not be.
+// fetchesKeys says whether the scheme may send secrets to the provider to get keys: then those of others must not be
+// tried.
 func fetchesKeys(scheme Scheme) bool {
 	switch scheme.(type) {
 	case *webToken, snsSignature:

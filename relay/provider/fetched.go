@@ -2,8 +2,8 @@ package provider
 
 import "fmt"
 
-// fetched gets what a check needs: by GET, or by a POST of the JSON. That it can't be had is a failure of ours, not of
-// the request's.
+// fetched gets what a check needs: by GET, or by a POST of JSON. If it can't be had, that is our failure, not the
+// request's.
 func fetched(s *Setting, url string, post []byte) ([]byte, *Failure) {
 	if s.Fetch == nil {
 		return nil, &Failure{Kind: Unavailable, Reason: "the key has to be fetched from " + url + ", and nothing can be fetched here"}

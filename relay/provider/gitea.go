@@ -1,7 +1,7 @@
 package provider
 
-// gitea signs the body; Forgejo does too. It sends GitHub's fields beside its own, so it takes three of its own to be
-// told from it.
+// gitea signs the body; so does Forgejo. It also sends GitHub's fields, so three of its own are needed to recognise
+// it.
 var gitea = Provider{
 	Name:    "gitea",
 	Title:   "Gitea",

@@ -1,6 +1,6 @@
 package provider
 
-// github signs the body with the secret of the webhook. Webhooks that are made without one come unsigned.
+// github signs the body with the secret of the webhook. Webhooks created without a secret come unsigned.
 var github = Provider{
 	Name:      "github",
 	Title:     "GitHub",

@@ -18,7 +18,7 @@ var gitlab = Provider{
 	Headers: []string{"x-gitlab-event"},
 }
 
-// gitlabSigningToken decodes a signing token. A secret token may look like base64 and is none.
+// gitlabSigningToken decodes a signing token. A secret token is not one, even if it looks like base64.
 func gitlabSigningToken(secret string) ([]byte, error) {
 	if !strings.HasPrefix(secret, standardSymmetric) {
 		return nil, errors.New("the secret is no signing token: it does not begin with " + standardSymmetric)

@@ -10,9 +10,9 @@ import (
 )
 
 // googlePubSub is push subscriptions with authentication. Google signs tokens for all its users, for any audience that
-// they name, so that params.email has to say whose we take: the service account of the subscription. params.audience is
-// the subscription's, and without it the URL. The token says nothing about the body. Any of several statuses is taken
-// for an acknowledgment, 200 among them.
+// they name, so params.email must say whose tokens we accept: those of the subscription's service account.
+// params.audience is the subscription's; the default is the URL. The token says nothing about the body. Several
+// statuses count as an acknowledgment, 200 among them.
 var googlePubSub = Provider{
 	Name:  "google-pubsub",
 	Title: "Google Cloud Pub/Sub",
@@ -24,7 +24,7 @@ var googlePubSub = Provider{
 	Needs:   []string{"email"},
 	Methods: []string{"POST"},
 	Event:   "json.message.attributes.eventType",
-	// Subscriptions of one topic have the same messages.
+	// All subscriptions to one topic get the same messages.
 	Dedupe:  `json.message.messageId != null ? "${json.subscription} ${json.message.messageId}" : null`,
 	Headers: []string{"authorization: bearer ", "user-agent: apis-google"},
 }
@@ -44,7 +44,7 @@ func googleKey(id string, s *Setting) (crypto.PublicKey, *Failure) {
 		return nil, &Failure{Kind: Unavailable, Reason: "what " + googleKeys + " has is not JSON"}
 	}
 	i := slices.IndexFunc(set.Keys, func(k webKey) bool { return k.ID == id })
-	if i < 0 { // a new one may be on its way to us
+	if i < 0 { // the list may be older than the key
 		return nil, &Failure{Kind: Unavailable, Reason: fmt.Sprintf("Google has no key %q", id)}
 	}
 	key, err := set.Keys[i].public()
@@ -74,7 +74,7 @@ func judgePubSub(c *claims, _ []byte, r *Request, s *Setting) *Failure {
 	return c.valid(r.Time, cmp.Or(s.Tolerance, googleSkew))
 }
 
-// foreign is a token that is right, and not for us.
+// foreign is the failure of a token that is valid but not meant for us.
 func foreign(what, got string) *Failure {
 	return &Failure{Kind: Mismatch, Token: true, Reason: fmt.Sprintf("the token is of another %s: %q; its signature is right", what, got)}
 }

@@ -15,7 +15,7 @@ import (
 	"golang.org/x/text/encoding/unicode"
 )
 
-// guessURLs are what the sender may have as our URL: another scheme, host or port, a slash more or less at the end of
+// guessURLs are what the sender may take for our URL: another scheme, host or port, a slash more or less at the end of
 // the path, no query, or what a proxy says it was.
 func guessURLs(r *Request) iter.Seq[string] {
 	return func(yield func(string) bool) {
@@ -49,7 +49,7 @@ func guessHosts(r *Request, u *url.URL) []string {
 	return hosts
 }
 
-// guessBodies are what the body may have been when it was signed, and how to say it.
+// guessBodies are what the body may have been when it was signed, each with words for what happened to it.
 func guessBodies(r *Request) iter.Seq2[string, []byte] {
 	return func(yield func(string, []byte) bool) {
 		for _, guess := range []iter.Seq2[string, []byte]{
@@ -76,10 +76,10 @@ func guessLineEnds(body []byte) iter.Seq2[string, []byte] {
 	}
 }
 
-// inflation is how many times larger a body may be that is decompressed.
+// inflation is how many times larger a body may get by decompression.
 const inflation = 8
 
-// guessCodings undoes a compression, and redoes the one that Go's senders use: others compress the same to other bytes.
+// guessCodings undoes a compression, and redoes the one of Go senders: other software compresses to other bytes.
 func guessCodings(body []byte) iter.Seq2[string, []byte] {
 	return func(yield func(string, []byte) bool) {
 		limit := int64(inflation * len(body))
@@ -110,7 +110,7 @@ func guessCodings(body []byte) iter.Seq2[string, []byte] {
 	}
 }
 
-// charsets are those that bodies are converted from and to.
+// charsets are what bodies are converted from and to.
 var charsets = []struct {
 	name     string
 	encoding text.Encoding
@@ -145,7 +145,7 @@ func guessCharsets(body []byte) iter.Seq2[string, []byte] {
 	}
 }
 
-// guessForms undoes what is done to form-encoded bodies: decoded, encoded again, sorted.
+// guessForms undoes what may be done to form-encoded bodies: decoding, encoding again, sorting.
 func guessForms(body []byte) iter.Seq2[string, []byte] {
 	return func(yield func(string, []byte) bool) {
 		text := string(body)
@@ -168,7 +168,7 @@ func guessForms(body []byte) iter.Seq2[string, []byte] {
 	}
 }
 
-// encodeForm encodes a form that was decoded as a whole, so far as its parts can be told.
+// encodeForm encodes a form that was decoded as a whole, as far as its parts can be told.
 func encodeForm(text string) string {
 	pairs := strings.Split(text, "&")
 	for i, pair := range pairs {

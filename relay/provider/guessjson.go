@@ -11,11 +11,11 @@ import (
 	"unicode/utf8"
 )
 
-// maxJSON is the size in bytes of the largest body that is laid out in other ways: there are many of them.
+// maxJSON is the size in bytes of the largest body that is tried in other layouts: there are many.
 const maxJSON = 1 << 20
 
-// guessJSON writes a JSON body as the common writers do, since whatever parses a body and prints it again does so in
-// its own way: order of keys, escapes, layout.
+// guessJSON writes a JSON body as common libraries do: whatever parses a body and prints it again does so in its own
+// way, with its own order of keys, escapes and layout.
 func guessJSON(body []byte) iter.Seq2[string, []byte] {
 	return func(yield func(string, []byte) bool) {
 		if len(body) > maxJSON || !json.Valid(body) {
@@ -68,7 +68,7 @@ func sortJSON(body []byte) ([]byte, error) {
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
 }
 
-// jsonEscapes are ways to escape, of compact JSON.
+// jsonEscapes are ways of escaping compact JSON.
 var jsonEscapes = []struct {
 	name  string
 	write func([]byte) []byte
@@ -81,8 +81,8 @@ var jsonEscapes = []struct {
 	{", with <, > and & escaped", func(text []byte) []byte { return htmlJSON(plainJSON(text)) }},
 }
 
-// plainJSON removes the escapes that JSON can do without: \/ and \u of what is no control character, quote or
-// backslash. Surrogates that are no pair stay.
+// plainJSON removes the escapes that JSON can do without: \/, and \u of anything but control characters, quotes and
+// backslashes. Surrogates that are not a pair stay.
 func plainJSON(text []byte) []byte {
 	b := make([]byte, 0, len(text))
 	for len(text) > 0 {
@@ -105,7 +105,7 @@ func plainJSON(text []byte) []byte {
 	return b
 }
 
-// escapedRune reads \uXXXX, or two of them that are a pair; size is 0 when text begins with something else.
+// escapedRune reads \uXXXX, or two that form a surrogate pair; size is 0 when text begins with something else.
 func escapedRune(text []byte) (r rune, size int) {
 	unit := func(at int) (rune, bool) {
 		if len(text) < at+6 || text[at] != '\\' || text[at+1] != 'u' {
@@ -129,7 +129,7 @@ func escapedRune(text []byte) (r rune, size int) {
 	return 0, 0
 }
 
-// asciiJSON escapes all that is not ASCII: it stands in strings only.
+// asciiJSON escapes all that is not ASCII. In JSON that can only be in strings.
 func asciiJSON(text []byte) []byte {
 	var b strings.Builder
 	for _, r := range string(text) {
@@ -175,11 +175,11 @@ func indentJSON(by string) func([]byte) []byte {
 	}
 }
 
-// indentFree is how many bytes indentation may add to a body of any size, beside inflation: what is small may be deep.
+// indentFree is how many bytes indentation may add to a body of any size, besides inflation: a small body may be deep.
 const indentFree = 64 << 10
 
-// indentedSize is at least the size of compact JSON once it is indented by so many bytes a level. That grows with the
-// square of the levels: 20 KB of brackets become 400 MB.
+// indentedSize is a lower bound on the size of compact JSON once it is indented by so many bytes a level. Indentation
+// grows with the square of the levels: 20 KB of brackets become 400 MB.
 func indentedSize(text []byte, by int) int {
 	size, level, quoted := len(text), 0, false
 	for i := 0; i < len(text); i++ {

@@ -7,10 +7,10 @@ import (
 	"github.com/hooktape/hooktape/relay/wire"
 )
 
-// maxEcho bounds, in bytes, what a handshake gives back of what a stranger sent: challenges have under a hundred.
+// maxEcho bounds, in bytes, what a handshake echoes of what a stranger sent: challenges have under a hundred.
 const maxEcho = 1 << 10
 
-// echo answers a challenge with itself, as text that no browser takes for a page, whoever asks.
+// echo answers a challenge with itself, to anybody, as text that no browser takes for a page.
 func echo(challenge string) *Reply {
 	if len(challenge) > maxEcho {
 		return refusal(400, longChallenge)
@@ -23,7 +23,7 @@ func echo(challenge string) *Reply {
 	}
 }
 
-// echoJSON is echo for those who want JSON around it.
+// echoJSON is echo for those who want it in JSON.
 func echoJSON(answer map[string]string) *Reply {
 	size := 0
 	for _, value := range answer {
@@ -36,7 +36,7 @@ func echoJSON(answer map[string]string) *Reply {
 	return &Reply{Status: 200, Fields: wire.Fields{{Name: "Content-Type", Value: "application/json"}}, Body: body, Open: true}
 }
 
-// signText signs a text with the first secret, in hex: some senders ask for that to see that we have it.
+// signText signs a text with the first secret, in hex: some senders ask for that to see that we have the secret.
 func signText(text string, s *Setting) (string, bool) {
 	if len(s.Secrets) == 0 || len(text) > maxEcho {
 		return "", false
@@ -51,12 +51,12 @@ func signText(text string, s *Setting) (string, bool) {
 
 const longChallenge = "the challenge is longer than 1 KiB"
 
-// refusal is a no, to whoever asks.
+// refusal is a no, given to anybody.
 func refusal(status int, reason string) *Reply {
 	return &Reply{Status: status, Open: true, Reason: reason}
 }
 
-// checked makes it the answer to a request that passes the check, only.
+// checked makes it the answer only to a request that passes the check.
 func (r *Reply) checked() *Reply {
 	r.Open = false
 	return r

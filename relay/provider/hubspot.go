@@ -2,7 +2,7 @@ package provider
 
 import "strings"
 
-// hubspot is the third version of its signatures, over all of the request. The secret is the app's client secret.
+// hubspot is version 3 of its signatures, over the whole request. The secret is the app's client secret.
 var hubspot = Provider{
 	Name:  "hubspot",
 	Title: "HubSpot",
@@ -17,8 +17,8 @@ var hubspot = Provider{
 	Headers: []string{"x-hubspot-signature-v3"},
 }
 
-// hubspotURL undoes the escapes that HubSpot does not sign: those of the table in its document. The question mark before
-// the query is none.
+// hubspotURL undoes the escapes that HubSpot does not sign: those in the table of its documentation. The question mark
+// before the query is not among them.
 func hubspotURL(url string) string { return hubspotUnescaped.Replace(url) }
 
 var hubspotUnescaped = strings.NewReplacer(

@@ -1,7 +1,7 @@
 package provider
 
-// iiko sends the token that the webhook was registered with. It repeats until it gets 200 with exactly this body, and
-// would repeat for ever what can't be parsed.
+// iiko sends the token that the webhook was registered with. It repeats until it gets 200 with exactly this body, so
+// what can't be parsed must get that as well, or it would come for ever.
 var iiko = Provider{
 	Name:     "iiko",
 	Title:    "iiko",
@@ -9,9 +9,9 @@ var iiko = Provider{
 	Scheme:   &token{At: []place{"Authorization", "authToken"}, Prefix: "Bearer ", Bare: true},
 	Optional: true,
 	Methods:  []string{"POST"},
-	// The first is of the Simple Order Injection API, the others are of the Cloud API, which sends several at once.
+	// json.type is for the Simple Order Injection API; eventType for the Cloud API, which sends several events at once.
 	Event: `json.type != null ? json.type : json[*].eventType`,
-	// A repeat differs in this alone; an update of anything else is an event of its own.
+	// A repeat differs only in its correlationId; if anything else differs, it is an event of its own.
 	Dedupe: `regexreplace(body, "\"correlationId\"\\s*:\\s*(\"([^\"\\\\]|\\\\.)*\"|[^\"\\s,{}]+)", "")`,
 	Acks: []Ack{
 		{When: "json == null", Headers: jsonType, Body: `"{\"status\": \"ignored\"}"`, Ignore: true},

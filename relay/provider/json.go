@@ -6,10 +6,10 @@ import (
 	"io"
 )
 
-// oneMeaning says whether body is JSON without a name that comes twice in an object: parsers take the first or the last
-// of them, so that what was checked is not what the app sees. It is for those who sign parts of a body only.
+// oneMeaning says whether body is JSON without a name that comes twice in an object. Some parsers use the first of the
+// two and some the last, so the app could see another value than was checked. It is for those who sign parts of a body.
 func oneMeaning(body []byte) bool {
-	if !json.Valid(body) { // which doesn't call itself for each level, as what follows does, and stops at 10000 of them
+	if !json.Valid(body) { // does not recurse, as what follows does, and allows no more than 10000 levels
 		return false
 	}
 	d := json.NewDecoder(bytes.NewReader(body))

@@ -18,13 +18,13 @@ import (
 	"strings"
 )
 
-// An algorithm makes keys of secrets.
+// An algorithm makes keys from secrets.
 type algorithm interface {
-	// key reads a secret. The error says what it should be, and nothing of what it is.
+	// key reads a secret. The error says what it should be, but reveals nothing of what it is.
 	key(secret string) (key, error)
-	// size is how many bytes a signature has; 0: that differs.
+	// size is how many bytes a signature has; 0: that varies.
 	size() int
-	// whole says that what is signed has to be there at once, so that a large one can't be checked while it comes.
+	// whole says that all of what is signed is needed at once: a large message can't be checked while it arrives.
 	whole() bool
 }
 
@@ -35,13 +35,13 @@ type key interface {
 	sign(message []byte) ([]byte, error)
 }
 
-// A check is one message on its way under one key. What is signed is written to it.
+// A check is one message being checked under one key. What is signed is written to it.
 type check interface {
 	io.Writer
-	// right says whether one of the signatures is right for what was written. It is called once, and takes the same
-	// time whatever they are, as far as that helps to guess one.
+	// right says whether one of the signatures is right for what was written. It is called once. As far as that matters
+	// for guessing one, its time does not depend on them.
 	right(signatures [][]byte) bool
-	// want returns the right signature, after right was called; nil where only the sender can make it.
+	// want returns the right signature, once right was called; nil where only the sender can make it.
 	want() []byte
 }
 
@@ -70,7 +70,7 @@ func (a hmacOf) key(secret string) (key, error) {
 		}
 	}
 	if len(k.bytes) == 0 {
-		return nil, errNoKey // anybody has the empty key
+		return nil, errNoKey // anybody could sign with an empty key
 	}
 	return k, nil
 }
@@ -103,8 +103,8 @@ func (c *hmacCheck) right(signatures [][]byte) (ok bool) {
 
 func (c *hmacCheck) want() []byte { return c.sum }
 
-// publicKey are signatures that anybody can check: Ed25519, and ECDSA (ASN.1) and RSA (PKCS #1 v1.5) over a hash. The
-// key decides which; Ed25519 keys may be in hex or base64, all others are PEM or the base64 of the DER.
+// publicKey is for signatures that anybody can check: Ed25519, and ECDSA (ASN.1) and RSA (PKCS #1 v1.5) over a hash.
+// The key decides which. Ed25519 keys may be in hex or base64; all others are PEM or the base64 of the DER.
 type publicKey struct {
 	hash crypto.Hash // 0: Ed25519
 }
@@ -116,7 +116,7 @@ func (a publicKey) size() int {
 	return 0
 }
 
-func (a publicKey) whole() bool { return a.hash == 0 } // Ed25519 goes over the message twice
+func (a publicKey) whole() bool { return a.hash == 0 } // Ed25519 reads the message twice
 
 func (a publicKey) key(secret string) (key, error) {
 	k, err := parseKey(secret)
@@ -179,7 +179,7 @@ func (c *publicCheck) right(signatures [][]byte) bool {
 	return false
 }
 
-// verify checks a signature of a message, or of its hash where there is one.
+// verify checks a signature of a message, or of its hash if the algorithm has one.
 func (k *pair) verify(message, signature []byte) bool {
 	switch public := k.public.(type) {
 	case ed25519.PublicKey:
@@ -211,7 +211,7 @@ func parseKey(secret string) (*pair, error) {
 		return nil, errNotKey
 	}
 	switch len(b) {
-	case ed25519.PublicKeySize: // 32 bytes may be a seed too; providers hand out public keys
+	case ed25519.PublicKeySize: // 32 bytes could also be a seed, but providers hand out public keys
 		return &pair{public: ed25519.PublicKey(b)}, nil
 	case ed25519.PrivateKeySize:
 		private := ed25519.PrivateKey(b)
@@ -220,7 +220,7 @@ func parseKey(secret string) (*pair, error) {
 	return parseDER(b)
 }
 
-// parseDER reads the forms in which keys are kept.
+// parseDER reads the forms that keys are stored in.
 func parseDER(der []byte) (*pair, error) {
 	if public, err := x509.ParsePKIXPublicKey(der); err == nil {
 		return &pair{public: public}, nil

@@ -6,14 +6,14 @@ import (
 	"sync"
 )
 
-// Prepared returns a setting for checking many requests: what schemes make of its secrets is made once. With other
-// secrets put into it, it is like any other setting.
+// Prepared returns a setting for checking many requests: what schemes make from its secrets is made only once. If its
+// secrets are replaced, it is like any other setting.
 func (s Setting) Prepared() Setting {
 	s.ring = &keyring{secrets: slices.Clone(s.Secrets), made: make(map[*signed][]key)}
 	return s
 }
 
-// keyring has the keys that schemes have made of some secrets.
+// keyring holds the keys that schemes have made from some secrets.
 type keyring struct {
 	secrets []string
 
@@ -21,8 +21,8 @@ type keyring struct {
 	made map[*signed][]key
 }
 
-// keys returns those of a scheme for the secrets of a setting; nil when the ring is for other secrets, or none could be
-// made.
+// keys returns the keys of a scheme for the secrets of a setting; nil when the ring is for other secrets, or none could
+// be made.
 func (r *keyring) keys(c *signed, s *Setting) []key {
 	if r == nil || !slices.Equal(r.secrets, s.Secrets) {
 		return nil
@@ -31,7 +31,7 @@ func (r *keyring) keys(c *signed, s *Setting) []key {
 	defer r.mu.Unlock()
 	keys, known := r.made[c]
 	if !known {
-		keys, _ = c.makeKeys(s.Secrets) // who asks makes them again, for the error
+		keys, _ = c.makeKeys(s.Secrets) // the caller makes them again, to get the error
 		for i, k := range keys {
 			if k, ok := k.(hmacKey); ok {
 				keys[i] = &keptKey{hmacKey: k}
@@ -42,8 +42,8 @@ func (r *keyring) keys(c *signed, s *Setting) []key {
 	return keys
 }
 
-// keptKey is an hmacKey that keeps its checks to use them again: the key's own blocks are hashed once then, and not for
-// each request.
+// keptKey is an hmacKey that reuses its checks, so that the key's own blocks are hashed once rather than for each
+// request.
 type keptKey struct {
 	hmacKey
 	spare sync.Pool // of *keptCheck
@@ -57,11 +57,11 @@ func (k *keptKey) begin() check {
 	return &keptCheck{hmacCheck{Hash: hmac.New(k.hash.New, k.bytes)}, k}
 }
 
-// keptCheck is a check that goes back to its key.
+// keptCheck is a check that goes back to its key after use.
 type keptCheck struct {
 	hmacCheck
 	key *keptKey
 }
 
-// done gives the check back. It must not be used any more.
+// done gives the check back. It must not be used afterwards.
 func (c *keptCheck) done() { c.key.spare.Put(c) }

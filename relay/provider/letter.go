@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// A letter is what a request says of its own signature.
+// A letter is what a request says about its own signature.
 type letter struct {
 	signatures [][]byte
 	stamp      string // as sent
@@ -15,7 +15,7 @@ type letter struct {
 	id         string
 }
 
-// read reads it. The errors are Failures that say which part of it is missing or misshapen.
+// read reads the letter of r. The errors are Failures that say which part is missing or malformed.
 func (c *signed) read(r *Request) (l letter, err error) {
 	parts := c.parts(r)
 	if len(parts) == 0 {
@@ -36,8 +36,8 @@ func (c *signed) read(r *Request) (l letter, err error) {
 	return l, nil
 }
 
-// parts are what stands in the signature's place, cut at the separator. Some send the field once for each secret while
-// they rotate it.
+// parts are what stands in the signature's place, cut at the separator. Some senders repeat the field, once for each
+// secret, while they rotate it.
 func (c *signed) parts(r *Request) (parts []string) {
 	for _, value := range c.At.all(r) {
 		switch {
@@ -51,8 +51,8 @@ func (c *signed) parts(r *Request) (parts []string) {
 	return parts
 }
 
-// signatures decodes the parts that are signatures of this scheme. One that is misshapen is a failure only if no other
-// is right: a sender may write what we don't know yet beside what we do.
+// signatures decodes the parts that are signatures of this scheme. A malformed one is a failure only if no other one is
+// right: a sender may add forms that we do not know yet.
 func (c *signed) signatures(parts []string) (signatures [][]byte, err error) {
 	for _, part := range parts {
 		text, ok := strings.CutPrefix(strings.TrimSpace(part), c.Prefix)

@@ -2,7 +2,7 @@ package provider
 
 import "time"
 
-// linear signs the body, which has the time in it.
+// linear signs the body, which contains the time.
 var linear = Provider{
 	Name:  "linear",
 	Title: "Linear",

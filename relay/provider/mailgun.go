@@ -1,7 +1,7 @@
 package provider
 
-// mailgun signs a time and a token that it puts into the body, and nothing of the event: each token is good for one
-// request, so keep repeats out by it.
+// mailgun signs a time and a token that it puts into the body, and nothing of the event. A token is good for only one
+// request, so that repeats can be refused by it.
 var mailgun = Provider{
 	Name:  "mailgun",
 	Title: "Mailgun",

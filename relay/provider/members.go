@@ -14,7 +14,7 @@ func members(body []byte) (map[string]gjson.Result, *Failure) {
 	return root.Map(), nil
 }
 
-// wholeBody is the part of a Verifier that looks at the body when it is there whole.
+// wholeBody is the part of a Verifier that needs the whole body at once.
 type wholeBody struct{}
 
 func (wholeBody) Write(p []byte) (int, error) { return len(p), nil }

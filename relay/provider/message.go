@@ -6,14 +6,14 @@ import (
 	"strings"
 )
 
-// A message says what is signed: text with variables in braces. {body} is the decoded body, {timestamp} and {id} are
-// as they are sent, {method}, {url} (as the sender has it), {target} (path and query as sent); {X-Name}, {query:name},
-// {json:path} and {form:name} are places. Empty is "{body}".
+// A message says what is signed: text with variables in braces. {body} is the decoded body, {timestamp} and {id} are as
+// sent, {method}, {url} (as the sender has it), {target} (path and query as sent); {X-Name}, {query:name}, {json:path}
+// and {form:name} are places. Empty means "{body}".
 type message string
 
 const bodyVariable = "{body}"
 
-// cut cuts the message at the body. Only a message without {body} does not sign it.
+// cut cuts the message at the body. body is false only for a message without {body}.
 func (m message) cut() (before, after string, body bool) {
 	if m == "" {
 		m = bodyVariable
@@ -21,12 +21,12 @@ func (m message) cut() (before, after string, body bool) {
 	return strings.Cut(string(m), bodyVariable)
 }
 
-// inBody says that variables stand in the body, so that it must be there whole before the message begins.
+// inBody says that variables stand in the body, which must then be whole before the message can begin.
 func (m message) inBody() bool {
 	return strings.Contains(string(m), "{json:") || strings.Contains(string(m), "{form:")
 }
 
-// check refuses messages that can't be written.
+// check refuses messages that can't be made.
 func (m message) check() error {
 	if strings.Count(string(m), bodyVariable) > 1 {
 		return fmt.Errorf("%s comes twice", bodyVariable)

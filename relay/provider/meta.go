@@ -1,7 +1,7 @@
 package provider
 
 // meta is Facebook, Instagram, WhatsApp and Threads: one dialect, told apart by the event. The signature is over the
-// bytes as sent, in which what is not ASCII is escaped. params.verify_token is what the webhook was registered with.
+// bytes as sent, with everything beyond ASCII escaped. params.verify_token is what the webhook was registered with.
 var meta = Provider{
 	Name:      "meta",
 	Title:     "Meta",
@@ -13,8 +13,8 @@ var meta = Provider{
 	Headers:   []string{"x-hub-signature-256"},
 }
 
-// metaChallenge answers the verification request of a subscription. The token that it brings is all that shows who it
-// is from, so that one that can't be checked is refused.
+// metaChallenge answers the verification request of a subscription. Only its token shows who sent it, so it is refused
+// if there is none to compare with.
 func metaChallenge(r *Request, s *Setting) *Reply {
 	query := r.Head.Query()
 	mode, _ := parameter(query, "hub.mode")

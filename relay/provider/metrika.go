@@ -1,6 +1,6 @@
 package provider
 
-// metrika takes batches of offline conversions for Yandex.Metrica. The batch's id is the record's.
+// metrika receives batches of offline conversions for Yandex.Metrica. The batch's id is the record's.
 var metrika = Provider{
 	Name:    "metrika",
 	Title:   "Metrika offline conversions",

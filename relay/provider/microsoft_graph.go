@@ -19,7 +19,7 @@ var microsoftGraph = Provider{
 	Handshake: graphValidation,
 }
 
-// graphValidation answers the question whether the URL is ours, which comes before there is a subscription.
+// graphValidation answers the question whether the URL is ours, which comes before a subscription exists.
 func graphValidation(r *Request, _ *Setting) *Reply {
 	token, ok := parameter(r.Head.Query(), "validationToken")
 	if r.Head.Method != "POST" || !ok {

@@ -1,7 +1,7 @@
 package provider
 
-// mollie is the webhooks that are subscribed to, which are signed; those that a payment names (webhookUrl) are not. The
-// field comes once for each secret while one replaces another.
+// mollie is the webhooks that one subscribes to, which are signed; those that a payment names (webhookUrl) are not.
+// During rotation the field comes once for each secret.
 var mollie = Provider{
 	Name:    "mollie",
 	Title:   "Mollie",

@@ -13,8 +13,8 @@ var notion = Provider{
 	Headers:   []string{"x-notion-signature"},
 }
 
-// notionToken takes the token of a new subscription, which is on the tape then: whoever subscribes has to type it into
-// Notion, and configure it here.
+// notionToken accepts the token of a new subscription, which thereby gets on the tape: whoever subscribes must type it
+// into Notion, and configure it here.
 func notionToken(r *Request, _ *Setting) *Reply {
 	_, isToken := place("json:verification_token").get(r)
 	if _, isEvent := place("json:type").get(r); !isToken || isEvent {

@@ -1,7 +1,7 @@
 package provider
 
-// paddle is Paddle Billing. Its own packages allow five seconds between the clocks; that is less than clocks of laptops
-// are off by, and the time a request needs is not the sender's.
+// paddle is Paddle Billing. Its own packages allow five seconds between the clocks. That is too little: clocks of
+// laptops are off by more, and a request's time on the way is not the sender's fault.
 var paddle = Provider{
 	Name:  "paddle",
 	Title: "Paddle",

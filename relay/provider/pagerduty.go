@@ -1,6 +1,6 @@
 package provider
 
-// pagerduty is version 3. It signs once for each secret while one replaces another.
+// pagerduty is version 3. During rotation it signs once for each secret.
 var pagerduty = Provider{
 	Name:    "pagerduty",
 	Title:   "PagerDuty",

@@ -10,17 +10,17 @@ import (
 	"github.com/hooktape/hooktape/relay/wire"
 )
 
-// A place says where in a request a value stands: "X-Signature" is a field of the head, "query:token" a parameter of
-// the target, "json:auth.token" a path into a JSON body (gjson's), "form:token" a parameter of a form-encoded body.
-// Empty is nowhere.
+// A place says where in a request a value stands: "X-Signature" is a header field, "query:token" a parameter of the
+// target, "json:auth.token" a path into a JSON body (in gjson's syntax), "form:token" a parameter of a form-encoded
+// body. Empty means nowhere.
 type place string
 
-// inBody says that the body has to be there whole to find the place.
+// inBody says that the place can only be found once the whole body is there.
 func (p place) inBody() bool {
 	return strings.HasPrefix(string(p), "json:") || strings.HasPrefix(string(p), "form:")
 }
 
-// String is how people are told about it.
+// String names the place for people.
 func (p place) String() string {
 	switch kind, name, _ := strings.Cut(string(p), ":"); kind {
 	case "query":
@@ -33,7 +33,7 @@ func (p place) String() string {
 	return string(p)
 }
 
-// get returns the value there. Of several fields of a name it is the first.
+// get returns the value there; of several fields of that name, the first.
 func (p place) get(r *Request) (value string, ok bool) {
 	kind, name, has := strings.Cut(string(p), ":")
 	if !has {
@@ -49,7 +49,7 @@ func (p place) get(r *Request) (value string, ok bool) {
 	return parameter(string(r.Body), name)
 }
 
-// all returns the values there: of a field of the head that is there several times all of them, else the one.
+// all returns the values there: all those of a header field that is there several times, otherwise the one.
 func (p place) all(r *Request) []string {
 	if !strings.Contains(string(p), ":") {
 		return r.Head.Fields.Values(string(p))
@@ -73,7 +73,7 @@ func parameter(query, name string) (value string, ok bool) {
 	return "", false
 }
 
-// set makes value what is found there in r, as the request will be with g.
+// set adds to g what puts value at that place of r.
 func (p place) set(g *Signature, r *Request, value string) error {
 	kind, name, has := strings.Cut(string(p), ":")
 	switch {
@@ -94,7 +94,7 @@ func (p place) set(g *Signature, r *Request, value string) error {
 	return nil
 }
 
-// setJSON sets a value of a JSON document, and leaves all else of it as it is written. A number stays one.
+// setJSON sets a value of a JSON document, and leaves the rest as it is written. A number stays a number.
 func setJSON(body []byte, path, value string) ([]byte, error) {
 	if gjson.GetBytes(body, path).Type == gjson.Number {
 		return sjson.SetRawBytes(body, path, []byte(value))

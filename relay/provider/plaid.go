@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// plaid signs the hash of the body, in a token. The keys are had for the secret of the API, with params.client_id; of
-// the environment that params.environment names, "production" without it.
+// plaid signs the hash of the body, in a token. Its keys are fetched with the secret of the API and params.client_id,
+// from the environment that params.environment names (default "production").
 var plaid = Provider{
 	Name:    "plaid",
 	Title:   "Plaid",
@@ -22,12 +22,12 @@ var plaid = Provider{
 	Headers: []string{"plaid-verification"},
 }
 
-// plaidHosts are the environments.
+// plaidHosts are the hosts of the environments.
 var plaidHosts = map[string]string{
 	"": "production.plaid.com", "production": "production.plaid.com", "sandbox": "sandbox.plaid.com",
 }
 
-// plaidKey asks for a key with each secret, until one is good for it.
+// plaidKey asks for a key with each secret in turn, until one is accepted.
 func plaidKey(id string, s *Setting) (key crypto.PublicKey, failure *Failure) {
 	host, ok := plaidHosts[s.Params["environment"]]
 	switch {

@@ -5,8 +5,8 @@
 //	                           → Scheme.Sign(request)     → Signature: what to change of a request so that it verifies
 //	                           → Explain                  → one sentence: what was done to a request that fails
 //
-// A provider is a value, most of them a literal over the schemes of this package. Nothing here does I/O: keys that
-// have to be fetched come through Setting.Fetch, time through Request.Time.
+// A provider is a value, usually a literal over the schemes of this package. Nothing here does I/O: keys that must be
+// fetched come through Setting.Fetch, time through Request.Time.
 package provider
 
 import (
@@ -18,39 +18,40 @@ import (
 	"github.com/oklog/ulid/v2"
 )
 
-// A Provider is the dialect of one webhook sender. All but Name, Title and Doc is optional. Providers are not changed
-// after they are made, and are safe for use by many goroutines.
+// A Provider is the dialect of one webhook sender. Everything except Name, Title and Doc is optional. Providers are not
+// changed after they are made, and are safe for use by many goroutines.
 type Provider struct {
 	Name  string // as the configuration has it: "github"
 	Title string // as its maker writes it
 	Doc   string // the page that documents how it signs
 
 	Scheme  Scheme   // how requests are signed; nil: they are not
-	Methods []string // those that it sends events with; nil: any
+	Methods []string // methods of its events; nil: any
 	// Event, Dedupe and what Acks are made of are expressions in the language of relay/expr.
 	Event    string // the name of the event: `header.x-github-event`; "": events have no names
-	Dedupe   string // what two deliveries of one event have in common: `json.id`; "": nothing is known
+	Dedupe   string // what repeats of one event have in common: `json.id`; "": not known
 	Acks     []Ack  // how it wants to be answered, the first whose When holds; nil: 200 without a body
-	Optional bool   // it may be used without secrets, because the provider or its document leaves that to the receiver: then nothing is checked
+	Optional bool   // it may be used without secrets, because it or its documentation leaves that to the receiver: then nothing is checked
 	Keyless  bool   // Scheme needs no secret: it fetches the keys
-	// Needs are the names of the params without which it can't check anything.
+	// Needs are the names of the params without which nothing can be checked.
 	Needs  []string
 	Denied int // the status of the answer to a request that fails the check; 0: 401
-	// Allow are the addresses, as CIDR, that it sends from, where they are all that shows who a request is from; nil: any.
+	// Allow are the addresses, as CIDR, that it sends from, if only they show who sent a request; nil: any.
 	Allow []string
 
-	// Handshake answers a request that is no event but the provider's way of asking who is there. Its result is nil for
-	// all others. Request.Body must be whole; requests with a body of more than MaxHandshake bytes are none.
+	// Handshake answers a request that is not an event, but the provider's way of asking who is there. It returns nil
+	// for all others. Request.Body must be whole; a request with a body of more than MaxHandshake bytes is no
+	// handshake.
 	Handshake func(*Request, *Setting) *Reply
 
-	// Headers give the provider away, see Recognise: names in lower case, all of which are there. "name: text" asks for
-	// a field whose value has the text, in any case, too.
+	// Headers identify requests of the provider (see Recognise): names in lower case, all of which must be there.
+	// "name: text" wants a field whose value contains the text, in any case too.
 	Headers []string
 
-	Subscribe *Subscription // how a receiver is registered with it; nil: not by calls that are known here
+	Subscribe *Subscription // how to register a receiver with it; nil: no calls for that are known here
 }
 
-// MaxHandshake is the size of the largest body, in bytes, that can be a handshake.
+// MaxHandshake is the size of the largest body, in bytes, that a handshake can have.
 const MaxHandshake = 64 << 10
 
 // An Ack is an answer to an event.
@@ -58,14 +59,14 @@ type Ack struct {
 	When    string   // a condition in the language of relay/expr; "": always
 	Status  int      // 0: 200
 	Headers []Header // in their order
-	Body    string   // an expression that gives a string; "": none
-	Ignore  bool     // the event is recorded and not delivered
+	Body    string   // an expression that yields a string; "": none
+	Ignore  bool     // the event is recorded but not delivered
 }
 
 // A Header is a field of an Ack.
 type Header struct {
 	Name  string
-	Value string // an expression that gives a string
+	Value string // an expression that yields a string
 }
 
 // Named returns the provider of that name.
@@ -80,7 +81,7 @@ func Named(name string) (*Provider, bool) {
 // All returns the providers, sorted by name.
 func All() []*Provider { return slices.Clone(table) }
 
-// table are all providers, sorted by name. hmac is not among them: it is made by Custom, from what the user says of it.
+// table has all providers, sorted by name. hmac is not among them: Custom makes it from the user's description.
 var table = []*Provider{
 	&adyen,
 	&asna,
@@ -143,8 +144,8 @@ var table = []*Provider{
 // ErrUnsigned says that there is nothing to sign: the sender never does.
 var ErrUnsigned = errors.New("nobody signs its requests")
 
-// Sign says what to change of a request so that it is as the provider would send it at r.Time, with a fresh id. s is
-// complete. The error is ErrUnsigned where the provider has no Scheme.
+// Sign says what to change in a request so that it is as the provider would send it at r.Time, with a fresh id. s must
+// be complete. The error is ErrUnsigned where the provider has no Scheme.
 func (p *Provider) Sign(s *Setting, r *Request) (*Signature, error) {
 	if p.Scheme == nil {
 		return nil, fmt.Errorf("%s: %w", p.Title, ErrUnsigned)

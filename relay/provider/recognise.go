@@ -6,8 +6,8 @@ import (
 	"github.com/hooktape/hooktape/relay/wire"
 )
 
-// Recognise returns the provider that a request seems to be from, by the fields of its head; nil when none is known by
-// them. Of several that fit it is the one that asks for most fields; the specification that others follow comes last.
+// Recognise returns the provider that a request seems to be from, by its header fields; nil if none is recognised. Of
+// several that match, the one that requires the most fields wins; the specification that others follow comes last.
 func Recognise(head *wire.RequestHead) *Provider {
 	weight := func(p *Provider) int {
 		if p == nil || p.Name == standardwebhooks.Name {
@@ -24,7 +24,7 @@ func Recognise(head *wire.RequestHead) *Provider {
 	return best
 }
 
-// givenAway says whether all fields are there that give the provider away.
+// givenAway says whether all the fields are there that identify the provider.
 func (p *Provider) givenAway(fields wire.Fields) bool {
 	for _, wanted := range p.Headers {
 		name, text, _ := strings.Cut(wanted, ": ")

@@ -13,24 +13,24 @@ import (
 	"github.com/hooktape/hooktape/relay/wire"
 )
 
-// A Sample is an event of a provider, made after its documentation with values of our own: what trigger sends. It is
-// not signed.
+// A Sample is an event of a provider, modelled on its documentation with values of our own. trigger sends it. It is not
+// signed.
 type Sample struct {
-	Event  string // its name: the file's
+	Event  string // its name, which is that of the file
 	Method string
-	Path   string // goes behind the path of the URL it is sent to, query included; "" mostly
+	Path   string // appended to the path of the URL it is sent to, with the query; usually ""
 	Fields wire.Fields
 	Body   []byte
 }
 
 // samples/NAME/EVENT.http is a request line without a version, fields, an empty line and the body. A JSON body is laid
-// out for readers and sent compact. {{id}}, {{unix}} and {{time}} are fresh for each that is sent.
+// out for readers but sent compact. {{id}}, {{unix}} and {{time}} are fresh each time.
 //
 //go:embed samples
 var samples embed.FS
 
-// Samples returns the events of p that there are samples of, sorted by name, as they would be sent now. id makes those
-// that are sent differ from one another.
+// Samples returns all samples of p's events, sorted by name, as they would be sent now. A different id makes them
+// differ from those sent earlier.
 func (p *Provider) Samples(now time.Time, id string) ([]Sample, error) {
 	dir := "samples/" + p.Name
 	entries, err := fs.ReadDir(samples, dir)

@@ -2,8 +2,8 @@ package provider
 
 import "crypto"
 
-// sendgrid signs batches of events with a key of its own; the secret is the public key, in the base64 of its DER as the
-// settings show it.
+// sendgrid signs batches of events with a key of its own; the secret is the public key, as the base64 of its DER, which
+// is how the settings show it.
 var sendgrid = Provider{
 	Name:  "sendgrid",
 	Title: "Twilio SendGrid",

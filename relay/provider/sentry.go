@@ -1,6 +1,6 @@
 package provider
 
-// sentry is the integration platform. Request-ID names the request, not the event: it is another for each attempt.
+// sentry is the integration platform. Request-ID identifies the request, not the event: each attempt has a new one.
 var sentry = Provider{
 	Name:    "sentry",
 	Title:   "Sentry",

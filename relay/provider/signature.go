@@ -7,8 +7,8 @@ import (
 	"github.com/hooktape/hooktape/relay/wire"
 )
 
-// Edit is what the signature changes of a request's head. A head that is edited by it is that of Body, where there is
-// one, and is else the same but for what it names.
+// Edit is what the signature changes in a request's head. If there is a Body, the edited head is one for that;
+// otherwise only what g names changes.
 func (g *Signature) Edit(h *wire.RequestHead) wire.Edit {
 	e := wire.Edit{Set: g.Fields}
 	if len(g.Query) > 0 {
@@ -21,7 +21,7 @@ func (g *Signature) Edit(h *wire.RequestHead) wire.Edit {
 	return e
 }
 
-// applied returns r as g changes it, as far as schemes look at it: the raw head stays.
+// applied returns r with the changes of g, as far as schemes look at them: the raw head stays as it was.
 func applied(r *Request, g *Signature) *Request {
 	head := *r.Head
 	head.Fields = withFields(head.Fields, g.Fields)
@@ -29,7 +29,7 @@ func applied(r *Request, g *Signature) *Request {
 	return &Request{Head: &head, Body: bodyWith(g, r), URL: withQuery(r.URL, g.Query), Time: r.Time}
 }
 
-// withFields returns fields with those of set in the place of the first of their name, or behind all.
+// withFields returns fields with each of set replacing those of its name, where the first stood, or added at the end.
 func withFields(fields, set wire.Fields) wire.Fields {
 	fields = slices.Clone(fields)
 	for _, f := range set {

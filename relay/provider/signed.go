@@ -7,20 +7,20 @@ import (
 	"io"
 )
 
-// signed is the Scheme of most providers: a signature of a message that is made of the request, under a key that both
+// signed is the Scheme of most providers: a signature of a message that is made from the request, under a key that both
 // sides have.
 type signed struct {
 	At        place     // where the signature stands
-	Separator string    // between the parts of what stands there; "": it has one part
-	Prefix    string    // how a part begins that is a signature: "sha256=". Parts with other beginnings are not looked at
+	Separator string    // between the parts of what stands there; "": there is one part
+	Prefix    string    // how a part that is a signature begins: "sha256=". Other parts are ignored
 	Encoding  encoding  //
 	Algorithm algorithm // nil: HMAC-SHA256
 	Message   message   // what is signed
 	Stamp     stamp     //
-	ID        place     // where the id of the delivery stands; "": it has none
+	ID        place     // where the id of the delivery stands; "": there is none
 	// URL is how the sender spells the URL that it signs; nil: as it is.
 	URL func(url string) string
-	// Compose makes the message where Message can't. Its error is a *Failure.
+	// Compose makes the message if Message can't. Its error is a *Failure.
 	Compose func(r *Request, s *Setting) ([]byte, error)
 }
 
@@ -57,7 +57,7 @@ type signedVerifier struct {
 
 	failure error // what begin found
 	letter  letter
-	after   string // the part of the message behind the body
+	after   string // the part of the message after the body
 	body    bool   // the body is part of the message
 	checks  []check
 }
@@ -166,7 +166,7 @@ func (v *signedVerifier) mismatch() *Failure {
 	return &Failure{Kind: Mismatch, Reason: reason}
 }
 
-// keys returns the keys of all secrets that are any.
+// keys returns the keys of all secrets that are valid.
 func (c *signed) keys(s *Setting) ([]key, error) {
 	if keys := s.ring.keys(c, s); keys != nil {
 		return keys, nil
@@ -194,7 +194,7 @@ func (c *signed) makeKeys(secrets []string) ([]key, error) {
 	return keys, nil
 }
 
-// checkSecret says what is wrong with a secret that can't be one of this scheme.
+// checkSecret says why a secret can't be one of this scheme.
 func (c *signed) checkSecret(secret string) error {
 	_, err := c.algorithm().key(secret)
 	return err
@@ -225,7 +225,7 @@ func (c *signed) Sign(r *Request, s *Setting, id string) (*Signature, error) {
 	return g, c.At.set(g, r, c.write(l.stamp, signature))
 }
 
-// stamp puts the time and the id into what will be changed of r.
+// stamp adds the time and the id to what changes in r.
 func (c *signed) stamp(g *Signature, r *Request, id string) (l letter, err error) {
 	if !c.Stamp.none() {
 		l.stamp = c.Stamp.format(r.Time)
@@ -264,7 +264,7 @@ func (c *signed) compose(r *Request, s *Setting, l letter) ([]byte, error) {
 	return b.Bytes(), err
 }
 
-// write is what stands in the signature's place: the inverse of read.
+// write returns what stands in the signature's place: the inverse of read.
 func (c *signed) write(stamp string, signature []byte) string {
 	text := c.Prefix + c.Encoding.encode(signature)
 	if c.Stamp.Prefix != "" {
@@ -273,7 +273,7 @@ func (c *signed) write(stamp string, signature []byte) string {
 	return text
 }
 
-// asFailure returns the Failure that err is, or one of a wrong form.
+// asFailure returns the Failure that err is, or one of kind Form.
 func asFailure(err error) *Failure {
 	if f, ok := errors.AsType[*Failure](err); ok {
 		return f

@@ -1,6 +1,6 @@
 package provider
 
-// square signs the notification URL, as it is in the subscription, and the body.
+// square signs the notification URL, as the subscription has it, and the body.
 var square = Provider{
 	Name:    "square",
 	Title:   "Square",

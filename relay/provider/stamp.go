@@ -18,12 +18,12 @@ const (
 	rfc3339
 )
 
-// A stamp is the time that a request says it was signed at. The zero stamp is none.
+// A stamp is where a request says when it was signed. The zero stamp means nowhere.
 type stamp struct {
-	At        place         // where it stands; or
-	Prefix    string        // how the part of the signature's field begins that has it: "t="
+	At        place         // where the time stands; or
+	Prefix    string        // how the part of the signature's field begins that has the time: "t="
 	Format    stampFormat   //
-	Tolerance time.Duration // how far it may be from ours, either way; 0: it is not looked at
+	Tolerance time.Duration // how far the time may be from ours, either way; 0: it is not checked
 }
 
 func (s stamp) none() bool { return s.At == "" && s.Prefix == "" }
@@ -52,7 +52,7 @@ func (s stamp) parse(text string) (time.Time, error) {
 	return time.Unix(n, 0), nil
 }
 
-// judge says whether the time is too far from now. configured wins over the stamp's own tolerance.
+// judge says whether the time is too far from now. configured, if set, replaces the stamp's own tolerance.
 func (s stamp) judge(at, now time.Time, configured time.Duration) *Failure {
 	tolerance := s.Tolerance
 	if configured != 0 {
@@ -70,7 +70,7 @@ func (s stamp) judge(at, now time.Time, configured time.Duration) *Failure {
 		rounded(off.Abs()), age, rounded(off.Abs()-tolerance), tolerance)}
 }
 
-// rounded leaves out what nobody reads: fractions of seconds, unless there is little else.
+// rounded drops what nobody reads: fractions of seconds, unless there is little else.
 func rounded(d time.Duration) time.Duration {
 	if d < 10*time.Second {
 		return max(d.Round(time.Millisecond), time.Millisecond)

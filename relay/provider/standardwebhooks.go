@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// standardwebhooks is the specification that many senders follow: several signatures in one field, so that secrets can
-// be rotated, of which v1 is symmetric and v1a asymmetric.
+// standardwebhooks is the specification that many senders follow: several signatures in one field, for rotation, of
+// which v1 is symmetric and v1a asymmetric.
 var standardwebhooks = Provider{
 	Name:    "standard-webhooks",
 	Title:   "Standard Webhooks",
@@ -27,7 +27,7 @@ func standardScheme(prefix place) Scheme {
 	return either{symmetric, &asymmetric}
 }
 
-// symmetricScheme is that of v1 alone, with keys that decode reads.
+// symmetricScheme is v1 alone, with keys that decode reads.
 func symmetricScheme(prefix place, decode func(secret string) ([]byte, error)) *signed {
 	return &signed{
 		At:        prefix + "signature",

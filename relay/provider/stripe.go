@@ -1,6 +1,6 @@
 package provider
 
-// stripe signs time and body, with every secret that is in force.
+// stripe signs the time and the body, with every active secret.
 var stripe = Provider{
 	Name:  "stripe",
 	Title: "Stripe",

@@ -1,39 +1,39 @@
 package provider
 
-// A Subscription says how a receiver makes itself known to a provider: by calls of the provider's API. It has no code:
-// the strings are expressions in the language of relay/expr over params, which are what the subscription's block in the
-// config gives, the source's own, and
+// A Subscription says how a receiver registers with a provider: by calls of the provider's API. It has no code: the
+// strings are expressions in the language of relay/expr over params, which are those that the subscription's block in
+// the config gives, the source's own, and
 //
 //	params.url           the URL that the provider is to call
 //	params.secret        the source's first secret
-//	params.access        what Access has found in the response to Login
-//	params.subscription  what ID has found in the response to Create
+//	params.access        what Access found in the response to Login
+//	params.subscription  what ID found in the response to Create
 //
-// Where responses are looked at, response is what came back.
+// In expressions about a response, response is what came back.
 type Subscription struct {
 	Doc    string  // the page that documents it
-	Params []Param // what the block in the config has to give, or may
+	Params []Param // what the block in the config must give, or may
 	// Login is made before the other calls, each time. Nil: none is needed.
 	Login  *Call
-	Access string // over the response to Login, a text
-	// Create makes the subscription. Exists is a condition over a response to it that is no success: there is one already,
-	// which is updated then. "": never.
+	Access string // over the response to Login; yields a text
+	// Create makes the subscription. Exists is a condition over a failed response to it: there is a subscription
+	// already, which is then updated. "": never.
 	Create *Call
 	Exists string
-	ID     string // over the response to Create, a text by which the other calls name the subscription; "": they need none
-	// Update changes the URL of a subscription that was created. Nil: it is created again.
+	ID     string // over the response to Create; yields a text by which other calls name the subscription; "": they need none
+	// Update changes the URL of an existing subscription. Nil: it is created again.
 	Update *Call
-	Delete *Call // nil: there is nothing to call
-	// Always says that the provider is told at every start of the agent, also when it knows the URL.
+	Delete *Call // nil: nothing to call
+	// Always says that the provider is told at every start of the agent, even if it knows the URL.
 	Always bool
-	// Credentials are the params that say who calls: with others there is nothing new to tell the provider.
+	// Credentials are the params that say who calls: if only they change, there is nothing new to tell the provider.
 	Credentials []string
 }
 
 // A Param is a text that a subscription's block gives.
 type Param struct {
 	Name     string
-	Default  string // "": the param is null where it is not given
+	Default  string // "": the param is null if it is not given
 	Required bool
 }
 
@@ -44,10 +44,10 @@ type Call struct {
 	Headers []Header
 	Body    string // "": none
 	Status  []int  // of a success; nil: any 2xx
-	OK      string // what else is true of a success: a condition over the response; "": nothing
+	OK      string // what else must hold for a success: a condition over the response; "": nothing
 }
 
-// asnaSubscription is one event of one client: a pharmacy, or a legal entity.
+// asnaSubscription is one event of one client: a pharmacy or a legal entity.
 var asnaSubscription = Subscription{
 	Doc: "https://docs.asna.cloud/",
 	Params: []Param{
@@ -55,7 +55,7 @@ var asnaSubscription = Subscription{
 		{Name: "api", Default: "https://api.asna.cloud"},
 	},
 	Create: &Call{Method: "POST", URL: asnaEvent, Headers: bearerJSON, Body: asnaSubscriber, Status: []int{201}},
-	// The document does not say how a subscription that is there already is refused.
+	// The documentation does not say how an attempt to subscribe twice is refused.
 	Exists: `response.status == 400 || response.status == 409`,
 	Update: &Call{Method: "PUT", URL: asnaEvent, Headers: bearerJSON, Body: asnaSubscriber, Status: []int{200}},
 	Delete: &Call{Method: "DELETE", URL: asnaEvent, Headers: bearerJSON, Body: `jsonencode({clientId = params.client})`, Status: []int{204}},
@@ -70,8 +70,8 @@ const (
 
 var bearerJSON = []Header{{"Authorization", `"Bearer ${params.token}"`}, {"Content-Type", `"application/json"`}}
 
-// bitrixSubscription is a chat bot. rest is the URL of the portal's REST API, with the code of an incoming webhook in it
-// or with auth given beside.
+// bitrixSubscription is a chat bot. rest is the URL of the portal's REST API, which contains the code of an incoming
+// webhook unless auth is given.
 var bitrixSubscription = Subscription{
 	Doc: "https://apidocs.bitrix24.com/api-reference/chat-bots/imbot-register.html",
 	Params: []Param{
@@ -100,7 +100,7 @@ const (
 	bitrixAuth = `%{ if params.client_id != null }&CLIENT_ID=${urlencode(params.client_id)}%{ endif }%{ if params.auth != null }&auth=${urlencode(params.auth)}%{ endif }`
 )
 
-// bitrixHandlers name the URL for each event of a bot; within a group of fields when that is given.
+// bitrixHandlers name the URL for each event of a bot; inside a group of fields if one is given.
 func bitrixHandlers(group string) (form string) {
 	for i, event := range []string{"EVENT_MESSAGE_ADD", "EVENT_WELCOME_MESSAGE", "EVENT_BOT_DELETE"} {
 		if i > 0 {
@@ -117,7 +117,7 @@ func bitrixHandlers(group string) (form string) {
 var formType = []Header{{"Content-Type", `"application/x-www-form-urlencoded"`}}
 
 // iikoSubscription is the webhook of one organization: all statuses, errors, tables, the stop list, reserves and shifts.
-// The provider keeps one URL for each, so telling it again does no harm, and heals what somebody else has set.
+// The provider keeps one URL for each, so telling it again does no harm, and repairs what somebody else has set.
 var iikoSubscription = Subscription{
 	Doc: "https://api-ru.iiko.services/#tag/Webhooks",
 	Params: []Param{
@@ -154,7 +154,7 @@ var iikoSubscription = Subscription{
 	Always: true,
 }
 
-// telegramSubscription is the webhook of one bot, of which there is one.
+// telegramSubscription is the webhook of a bot, which has only one.
 var telegramSubscription = Subscription{
 	Doc:    "https://core.telegram.org/bots/api#setwebhook",
 	Params: []Param{{Name: "token", Required: true}, {Name: "api", Default: "https://api.telegram.org"}},

@@ -1,7 +1,7 @@
 package provider
 
-// svix is who the Standard Webhooks come from; its own fields have other names. What the event is called is its
-// users' choice: most call it type.
+// svix is the origin of Standard Webhooks; its own fields have other names. How events are named is up to its users:
+// most use type.
 var svix = Provider{
 	Name:    "svix",
 	Title:   "Svix",

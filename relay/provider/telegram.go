@@ -1,6 +1,6 @@
 package provider
 
-// telegram sends the token that setWebhook was given as secret_token. An update is named by its one member beside
+// telegram sends the token that setWebhook was given as secret_token. The name of an update is its one member besides
 // update_id.
 var telegram = Provider{
 	Name:      "telegram",

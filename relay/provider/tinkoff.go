@@ -22,9 +22,9 @@ var tinkoff = Provider{
 	Acks:    []Ack{{Headers: textType, Body: `"OK"`}},
 }
 
-// tinkoffToken is the Token in the body: the SHA-256 of the values of all other members that are no objects and arrays,
-// and of the password as the member Password, in the order of their names. As nothing stands between the values, it
-// can't tell where one ends and the next begins: the bank's design.
+// tinkoffToken is the Token in the body: the SHA-256 of the values of all other members except objects and arrays, and
+// of the password as a member Password, in the order of their names. As nothing separates the values, it can't tell
+// where one ends and the next begins: that is the bank's design.
 type tinkoffToken struct{}
 
 // Verifier implements Scheme.
@@ -89,7 +89,7 @@ func tinkoffSum(values map[string]gjson.Result, password string) string {
 		case gjson.Null, gjson.JSON:
 		case gjson.String:
 			h.Write([]byte(value.Str))
-		default: // numbers and booleans as they are written
+		default: // numbers and booleans, as they are written
 			h.Write([]byte(value.Raw))
 		}
 	}

@@ -10,8 +10,8 @@ import (
 // token is the Scheme of those who send the secret itself.
 type token struct {
 	At     []place // where it may stand; the first signs
-	Prefix string  // in front of it: "Bearer "; compared without case
-	Bare   bool    // senders may leave out the prefix, and do so when we sign
+	Prefix string  // in front of it: "Bearer "; compared ignoring case
+	Bare   bool    // senders may omit the prefix, and when we sign we do
 }
 
 // Verifier implements Scheme.
@@ -40,7 +40,7 @@ func (v *tokenVerifier) Whole() bool {
 	return false
 }
 
-// Verify implements Verifier. The token is looked for in each place: all that are there have to be right.
+// Verify implements Verifier. It looks for the token in every place: all tokens that are there must be right.
 func (v *tokenVerifier) Verify() *Failure {
 	if !anySecret(v.setting) {
 		return &Failure{Kind: Unavailable, Token: true, Reason: errNoKey.Error()}
@@ -68,7 +68,7 @@ func (v *tokenVerifier) Verify() *Failure {
 	return nil
 }
 
-// Sign implements Scheme: where the request has a token already, and in the form that it has there.
+// Sign implements Scheme: where the request already has a token, in the same form.
 func (c *token) Sign(r *Request, s *Setting, _ string) (*Signature, error) {
 	if len(s.Secrets) == 0 || s.Secrets[0] == "" {
 		return nil, errNoKey
@@ -99,7 +99,7 @@ func anySecret(s *Setting) bool {
 	return false
 }
 
-// sameAsAny compares without telling by its time how much was right, nor how long a secret is.
+// sameAsAny compares in a time that tells neither how much was right nor how long a secret is.
 func sameAsAny(given string, secrets []string) bool {
 	sum, same := sha256.Sum256([]byte(given)), 0
 	for _, secret := range secrets {
@@ -111,7 +111,7 @@ func sameAsAny(given string, secrets []string) bool {
 	return same == 1
 }
 
-// cutPrefixFold cuts off a prefix that may be in any case.
+// cutPrefixFold cuts off a prefix, ignoring case.
 func cutPrefixFold(text, prefix string) (rest string, ok bool) {
 	if len(text) >= len(prefix) && strings.EqualFold(text[:len(prefix)], prefix) {
 		return text[len(prefix):], true

@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// twilio signs the URL, and with it the sorted parameters of a form, or by a parameter of the URL the hash of any other
-// body.
+// twilio signs the URL, together with the sorted parameters of a form; of any other body it signs the hash, as a
+// parameter of the URL.
 var twilio = Provider{
 	Name:  "twilio",
 	Title: "Twilio",
@@ -25,11 +25,11 @@ var twilio = Provider{
 	Headers: []string{"x-twilio-signature"},
 }
 
-// bodyHash is the parameter of the URL that has the hash of a body that is no form.
+// bodyHash is the parameter of the URL with the hash of a body that is not a form.
 const bodyHash = place("query:bodySHA256")
 
-// twilioScheme sets the hash of a body before it signs the URL, and takes the URL with and without its port, as Twilio's
-// own validators do: which one Twilio signs is not always the same.
+// twilioScheme puts the hash of a body into the URL before signing it, and accepts the URL with and without its port,
+// as Twilio's own validators do: which one Twilio signs varies.
 type twilioScheme struct{ *signed }
 
 // Verifier implements Scheme.
@@ -39,7 +39,7 @@ func (c twilioScheme) Verifier(r *Request, s *Setting) Verifier {
 		again := *r
 		again.URL = other
 		v.other = func() Verifier {
-			again.Body = r.Body // it is here by then
+			again.Body = r.Body // it is whole by then
 			return c.signed.Verifier(&again, s)
 		}
 	}
@@ -48,7 +48,7 @@ func (c twilioScheme) Verifier(r *Request, s *Setting) Verifier {
 
 type twilioVerifier struct {
 	Verifier
-	other func() Verifier // of the URL with its other port; nil: there is none
+	other func() Verifier // for the URL with the other port; nil: there is none
 }
 
 // Verify implements Verifier.
@@ -60,7 +60,7 @@ func (v twilioVerifier) Verify() *Failure {
 	return nil
 }
 
-// otherPort is the URL without its port, or if it has none, with the one that its scheme stands for.
+// otherPort is the URL without its port or, if it has none, with the default port of its scheme.
 func otherPort(text string) (string, bool) {
 	scheme, rest, ok := strings.Cut(text, "://")
 	end := strings.IndexAny(rest, "/?#")
@@ -98,7 +98,7 @@ func (c twilioScheme) Sign(r *Request, s *Setting, id string) (*Signature, error
 	return signature, nil
 }
 
-// twilioMessage is what is signed: the URL, then name and value of each parameter of the form, sorted.
+// twilioMessage is what is signed: the URL, then the name and value of each parameter of the form, sorted.
 func twilioMessage(r *Request, _ *Setting) ([]byte, error) {
 	target, err := values{request: r, url: r.URL}.of("url")
 	if err != nil {
@@ -125,8 +125,8 @@ func twilioMessage(r *Request, _ *Setting) ([]byte, error) {
 	return message, nil
 }
 
-// twilioForm reads a form. Names and values are signed without anything between them, so that one without a "=" could
-// pass for a value: Twilio sends none.
+// twilioForm reads a form. Names and values are signed with nothing in between, so a name without a "=" could pass for
+// a value: Twilio sends none.
 func twilioForm(body string) (url.Values, error) {
 	for pair := range strings.SplitSeq(body, "&") {
 		if body != "" && !strings.Contains(pair, "=") {

@@ -2,7 +2,7 @@ package provider
 
 import "time"
 
-// twitch is EventSub. A revocation comes like an event; its Twitch-Eventsub-Message-Type tells.
+// twitch is EventSub. A revocation comes like an event; only its Twitch-Eventsub-Message-Type tells.
 var twitch = Provider{
 	Name:  "twitch",
 	Title: "Twitch",

@@ -6,8 +6,8 @@ import (
 	"github.com/hooktape/hooktape/relay/wire"
 )
 
-// RequestURL is the URL that a sender has of a request, for Request.URL. public is what it sees in the place of the
-// scheme and host that the request came to; "" stands for those.
+// RequestURL is the URL of a request as its sender has it, for Request.URL. public is what the sender sees instead of
+// the scheme and host that the request came to; "": these themselves.
 func RequestURL(public string, head *wire.RequestHead, tls bool) string {
 	if public == "" {
 		public = "http://"

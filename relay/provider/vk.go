@@ -1,7 +1,7 @@
 package provider
 
-// vk is the Callback API. It sends the secret key in each event, if one is set, and until it gets "ok" it repeats.
-// params.confirmation is the text that the server is confirmed with.
+// vk is the Callback API. Each event has the secret key, if one is set, and is repeated until it gets "ok".
+// params.confirmation is the text that confirms the server.
 var vk = Provider{
 	Name:      "vk",
 	Title:     "VK",
@@ -16,8 +16,8 @@ var vk = Provider{
 
 var textType = []Header{{"Content-Type", `"text/plain; charset=utf-8"`}}
 
-// vkConfirmation answers with what the owner of the community was shown. Nothing of the request is given back. The
-// secret comes with it only if it was set before the server was added.
+// vkConfirmation answers with the text that the owner of the community was shown. It echoes nothing of the request,
+// which has the secret only if that was set before the server was added.
 func vkConfirmation(r *Request, s *Setting) *Reply {
 	kind, _ := place("json:type").get(r)
 	if kind != "confirmation" || s.Params["confirmation"] == "" {

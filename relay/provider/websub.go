@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// websub is a subscriber of the W3C's WebSub, formerly PubSubHubbub. params.topic names the topics that are wanted,
-// with blanks between. The hub chooses how it signs; it is given a secret when it is asked to subscribe.
+// websub is a subscriber of the W3C's WebSub, formerly PubSubHubbub. params.topic lists the topics that are wanted,
+// separated by blanks. The hub chooses how it signs; the request to subscribe gives it a secret.
 var websub = Provider{
 	Name:  "websub",
 	Title: "WebSub",
@@ -25,15 +25,15 @@ func hubSignature(prefix string, hash crypto.Hash) Scheme {
 	return &signed{At: "X-Hub-Signature", Prefix: prefix, Algorithm: hmacOf{hash: hash}}
 }
 
-// hubVerification answers a hub that asks whether we meant it, for anybody can ask a hub in our name: to subscribe to a
-// topic that is wanted, to unsubscribe from one that is not.
+// hubVerification answers a hub that asks whether we meant it, since anybody can ask a hub in our name: to subscribe to
+// a topic that is wanted, or unsubscribe from one that is not.
 func hubVerification(r *Request, s *Setting) *Reply {
 	query := r.Head.Query()
 	mode, _ := parameter(query, "hub.mode")
 	if r.Head.Method != "GET" || mode != "subscribe" && mode != "unsubscribe" && mode != "denied" {
 		return nil
 	}
-	if mode == "denied" { // a piece of news, section 5.2
+	if mode == "denied" { // only a notice, section 5.2
 		return &Reply{Status: 200, Open: true}
 	}
 	topic, _ := parameter(query, "hub.topic")

@@ -16,19 +16,19 @@ import (
 	"time"
 )
 
-// webToken is the Scheme of those who send a JSON Web Token (RFC 7519), signed with a key that has to be fetched.
+// webToken is the Scheme of those who send a JSON Web Token (RFC 7519), signed with a key that must be fetched.
 type webToken struct {
 	Title     string // who signs
 	At        place
 	Prefix    string // in front of the token: "Bearer "
 	Algorithm string // "RS256" or "ES256" (RFC 7518); the token has no say in it
-	// Key gets the key of that id. What a stranger wrote into the token decides nothing about where from.
+	// Key gets the key with that id. What a stranger wrote into the token must not decide where from.
 	Key func(id string, s *Setting) (crypto.PublicKey, *Failure)
 	// Judge says whether a token is about this request. body is the SHA-256 of the decoded body.
 	Judge func(c *claims, body []byte, r *Request, s *Setting) *Failure
 }
 
-// claims is what tokens say, as far as any of them is looked at.
+// claims are what tokens say, as far as any provider's check looks at it.
 type claims struct {
 	Issuer        string   `json:"iss"`
 	Audience      audience `json:"aud"`
@@ -51,7 +51,7 @@ func (a *audience) UnmarshalJSON(b []byte) error {
 	return json.Unmarshal(b, (*[]string)(a))
 }
 
-// Sign implements Scheme. It can't.
+// Sign implements Scheme. It always fails.
 func (c *webToken) Sign(*Request, *Setting, string) (*Signature, error) {
 	return nil, onlySender(c.Title)
 }
@@ -96,7 +96,7 @@ func (v *webTokenVerifier) Verify() *Failure {
 	return v.scheme.Judge(&token.claims, v.Sum(nil), v.request, v.setting)
 }
 
-// A parsedToken is a token whose signature was not looked at yet.
+// A parsedToken is a token whose signature is not checked yet.
 type parsedToken struct {
 	header struct {
 		Algorithm string   `json:"alg"`
@@ -108,7 +108,7 @@ type parsedToken struct {
 	signature []byte
 }
 
-// maxKeyID bounds the ids of keys, because they are asked for.
+// maxKeyID bounds the ids of keys, because they are sent on in questions.
 const maxKeyID = 100
 
 func parseWebToken(text string) (*parsedToken, error) {
@@ -147,7 +147,7 @@ func decodePart(text string, to any) error {
 	return nil
 }
 
-// signedBy checks RS256 and ES256, which of them is the key's choice.
+// signedBy checks RS256 or ES256, depending on the type of the key.
 func (t *parsedToken) signedBy(key crypto.PublicKey) bool {
 	switch key := key.(type) {
 	case *rsa.PublicKey:
@@ -163,7 +163,7 @@ func (t *parsedToken) signedBy(key crypto.PublicKey) bool {
 	return false
 }
 
-// valid says whether the token holds at that time, give or take the tolerance.
+// valid says whether the token is valid at that time, give or take the tolerance.
 func (c *claims) valid(at time.Time, tolerance time.Duration) *Failure {
 	from, to := time.Unix(c.IssuedAt, 0).Add(-tolerance), time.Unix(c.Expires, 0).Add(tolerance)
 	switch {

@@ -2,7 +2,8 @@ package provider
 
 import "strings"
 
-// woocommerce signs the body. A new webhook asks first, with its number and unsigned, whether it gets 200.
+// woocommerce signs the body. A new webhook first checks that it gets 200, with a request that has its number,
+// unsigned.
 var woocommerce = Provider{
 	Name:      "woocommerce",
 	Title:     "WooCommerce",
@@ -14,7 +15,7 @@ var woocommerce = Provider{
 	Headers:   []string{"x-wc-webhook-topic", "x-wc-webhook-source"},
 }
 
-// woocommercePing is deliver_ping of the plugin's class-wc-webhook.php.
+// woocommercePing answers deliver_ping of the plugin's class-wc-webhook.php.
 func woocommercePing(r *Request, _ *Setting) *Reply {
 	number, ok := strings.CutPrefix(string(r.Body), "webhook_id=")
 	if _, isEvent := r.Head.Fields.Get("X-WC-Webhook-Topic"); isEvent || !ok || strings.Trim(number, "0123456789") != "" {

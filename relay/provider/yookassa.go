@@ -1,7 +1,7 @@
 package provider
 
-// yookassa signs nothing: what shows who a request is from is the address that it comes from. The same event of the
-// same object is a repeat.
+// yookassa signs nothing: only the address that a request comes from shows who sent it. The same event of the same
+// object is a repeat.
 var yookassa = Provider{
 	Name:    "yookassa",
 	Title:   "YooKassa",

@@ -1,7 +1,7 @@
 package provider
 
-// zendesk signs the time with the body, and says nothing of how old that may be. A webhook may use any method, and have
-// no body.
+// zendesk signs the time with the body, but does not say how old that may be. A webhook may use any method, and have no
+// body.
 var zendesk = Provider{
 	Name:  "zendesk",
 	Title: "Zendesk",
