@@ -9,15 +9,15 @@ import (
 	"github.com/zclconf/go-cty/cty"
 )
 
-// compiler makes terms of HCL's syntax tree. It never evaluates HCL's own nodes: they decode all of a record to look at
-// one field of it, fail on what is missing, and have no bounds.
+// compiler turns HCL's syntax tree into terms. HCL's own nodes are never evaluated: they would decode all of a record
+// to look at one field, fail on what is missing, and know no bounds.
 type compiler struct {
 	load   *Load
 	diags  hcl.Diagnostics
-	locals []string                          // two for each loop around: key and value; "" cannot be named
+	locals []string                          // two for each enclosing loop: key and value; "" can't be named
 	items  map[*hclsyntax.AnonSymbolExpr]int // of splats: the index of the element among locals
 	slots  int
-	tries  int // how many calls of try and can are around
+	tries  int // how many calls of try and can enclose this
 	secret bool
 }
 
@@ -110,7 +110,7 @@ func (c *compiler) template(e *hclsyntax.TemplateExpr) term {
 	return term{node: &template{parts}, kind: textKind, varies: varies}
 }
 
-// all compiles several and says whether one varies.
+// all compiles several terms, and says whether one of them varies.
 func (c *compiler) all(exprs []hclsyntax.Expression) (terms []term, varies bool) {
 	terms = make([]term, len(exprs))
 	for i, e := range exprs {
@@ -120,7 +120,7 @@ func (c *compiler) all(exprs []hclsyntax.Expression) (terms []term, varies bool)
 	return terms, varies
 }
 
-// traversal is a variable, and a path below it.
+// traversal is a variable, or a path below one.
 func (c *compiler) traversal(e *hclsyntax.ScopeTraversalExpr) term {
 	name := e.Traversal.RootName()
 	if i := c.local(name); i >= 0 {
@@ -170,7 +170,7 @@ func (c *compiler) lookup(v variable, path []step) term {
 	return t
 }
 
-// into leads into a value by a path that is known.
+// into follows a path that is known now into a value.
 func (c *compiler) into(from term, traversal hcl.Traversal, at hcl.Range) term {
 	path, ok := c.path(traversal)
 	if !ok || len(path) == 0 {
@@ -200,7 +200,7 @@ func (c *compiler) path(traversal hcl.Traversal) (path []step, ok bool) {
 	return path, true
 }
 
-// local is the index of a loop's variable, -1 when there is none.
+// local is the index of a loop's variable; -1 when there is none of that name.
 func (c *compiler) local(name string) int {
 	for i, l := range slices.Backward(c.locals) {
 		if l == name {
@@ -232,7 +232,7 @@ func (c *compiler) binary(e *hclsyntax.BinaryOpExpr) term {
 	return t
 }
 
-// checkComparable refuses a comparison that never holds: status == "200".
+// checkComparable refuses a comparison that can never hold: status == "200".
 func (c *compiler) checkComparable(a, b term) {
 	if a.kind == b.kind || slices.Contains([]kind{anyKind, nullKind}, a.kind) || slices.Contains([]kind{anyKind, nullKind}, b.kind) {
 		return
@@ -277,7 +277,7 @@ func (c *compiler) object(e *hclsyntax.ObjectConsExpr) term {
 	return t
 }
 
-// objectKey takes a bare name for itself, as HCL does.
+// objectKey takes a bare name literally, as HCL does.
 func (c *compiler) objectKey(e hclsyntax.Expression) term {
 	key, ok := e.(*hclsyntax.ObjectConsKeyExpr)
 	if !ok {
@@ -327,7 +327,7 @@ func (c *compiler) splat(e *hclsyntax.SplatExpr) term {
 	return term{node: &splat{over, each}, kind: listKind, varies: over.varies || each.varies}
 }
 
-// call compiles a function call: the few that are part of the language here, else one of functions.
+// call compiles a function call: of one that is part of the language, or else of one in functions.
 func (c *compiler) call(e *hclsyntax.FunctionCallExpr) term {
 	if slices.Contains(specialNames, e.Name) {
 		return c.special(e)
@@ -351,7 +351,7 @@ func (c *compiler) call(e *hclsyntax.FunctionCallExpr) term {
 	return term{node: made, kind: f.kind, varies: varies}
 }
 
-// arity checks the number of arguments; most -1 is any.
+// arity checks the number of arguments; most is -1 for any number.
 func (c *compiler) arity(e *hclsyntax.FunctionCallExpr, least, most int) bool {
 	n := len(e.Args)
 	if n >= least && (most < 0 || n <= most) {

@@ -8,7 +8,7 @@ import (
 	"github.com/zclconf/go-cty/cty"
 )
 
-// deliveryParts are what is known of a delivery, by name.
+// deliveryParts are the parts of a delivery, by name.
 var deliveryParts = map[string]func(*Delivery) found{
 	"target":   func(d *Delivery) found { return words(d.Target) },
 	"state":    func(d *Delivery) found { return words(d.State) },

@@ -15,7 +15,7 @@ import (
 	ctyjson "github.com/zclconf/go-cty/cty/json"
 )
 
-// define makes a function of parameters of the given types.
+// define makes a function with parameters of the given types.
 func define(result cty.Type, impl func(args []cty.Value) (cty.Value, error), params ...cty.Type) function.Function {
 	spec := &function.Spec{
 		Type: function.StaticReturnType(result),
@@ -29,7 +29,7 @@ func define(result cty.Type, impl func(args []cty.Value) (cty.Value, error), par
 	return function.New(spec)
 }
 
-// dynamic is define for a result whose type is known with its value only.
+// dynamic is define for a function whose result type is only known with its value.
 func dynamic(impl func(args []cty.Value) (cty.Value, error), params ...cty.Type) function.Function {
 	f := define(cty.DynamicPseudoType, impl, params...)
 	spec := &function.Spec{
@@ -73,7 +73,7 @@ var contains = define(cty.Bool, func(args []cty.Value) (cty.Value, error) {
 	return cty.False, nil
 }, cty.DynamicPseudoType, cty.DynamicPseudoType)
 
-// distinct drops elements that came before. (The library's compares each with each.)
+// distinct drops elements that came earlier. (The library's own compares each with every other.)
 var distinct = dynamic(func(args []cty.Value) (cty.Value, error) {
 	if !isSequence(args[0]) {
 		return cty.NilVal, errNoLoop
@@ -101,7 +101,7 @@ var jsonDecode = dynamic(func(args []cty.Value) (cty.Value, error) {
 	return d.value()
 }, cty.String)
 
-// csvEncode is csv(rows): a list of lists as RFC 4180 text, lines ended by LF; null is an empty cell.
+// csvEncode is csv(rows): a list of lists as RFC 4180 text, with lines ended by LF; null is an empty cell.
 var csvEncode = define(cty.String, func(args []cty.Value) (cty.Value, error) {
 	if !isSequence(args[0]) {
 		return cty.NilVal, errors.New("a list of rows is wanted")
@@ -140,7 +140,7 @@ func cellsOf(row cty.Value) ([]string, error) {
 }
 
 // multipartEncode is multipart(boundary, parts): a multipart/form-data body (RFC 7578). Each part is an object of name
-// and value, and of filename and type for a file.
+// and value, for a file also of filename and type.
 var multipartEncode = define(cty.String, func(args []cty.Value) (cty.Value, error) {
 	boundary := args[0].AsString()
 	if !isSequence(args[1]) {
@@ -203,8 +203,8 @@ var urlEncode = define(cty.String, func(args []cty.Value) (cty.Value, error) {
 	return cty.StringVal(strings.ReplaceAll(url.QueryEscape(args[0].AsString()), "+", "%20")), nil
 }, cty.String)
 
-// unixTime is unixtime(text) or unixtime(text, zone): seconds since 1970 of an RFC 3339 time, or of one without a zone
-// ("2006-01-02 15:04:05", "2006-01-02T15:04:05"), which is then in the given IANA zone, or in UTC.
+// unixTime is unixtime(text) or unixtime(text, zone): the seconds since 1970 of an RFC 3339 time, or of one without a
+// zone ("2006-01-02 15:04:05", "2006-01-02T15:04:05"), which is then taken in the given IANA zone, or in UTC.
 var unixTime = function.New(&function.Spec{
 	Params:   []function.Parameter{{Name: "time", Type: cty.String}},
 	VarParam: &function.Parameter{Name: "zone", Type: cty.String},

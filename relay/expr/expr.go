@@ -18,28 +18,28 @@
 //	           UTF-8
 //	json       the body as JSON; null where it is not
 //	form       object: the fields of a form body (urlencoded or multipart), nested like query; null for other bodies
-//	params     object: what the record's source has as params, all text
+//	params     object: the params of the record's source, all text
 //	delivery   object of target, state, attempts, status, error, finding, created and updated; null where there is none
 //	response   object of status, header, headers, body and json; null where there is none
 //
 // What is missing is null, at any depth: json.a.b[0] is null where there is no json.a, and never fails. Where text is
 // wanted (in templates, for sha256, hmac and base64, as the whole result) values stand for their exact bytes: body for
-// itself, UTF-8 or not; a JSON string for what it says; any other JSON value for the bytes it was sent in; null for
-// nothing. Elsewhere text is Unicode, normalized, as HCL has it.
+// itself, UTF-8 or not; a JSON string for what it says; any other JSON value for the bytes in which it was sent; null
+// for nothing. Elsewhere text is Unicode, normalized, as HCL has it.
 //
-// JSON is looked at in place: json.a.b costs a scan, no decoding. Of keys that come twice the last one counts, as in
-// most parsers. A byte order mark is passed over. What is nested more than 512 deep is not JSON (RFC 8259 section 9
-// leaves the limit to us). Objects and arrays can be used whole, in loops and as arguments, up to 1 MiB and 65536
-// values. Numbers of more than 40 digits or with an exponent beyond 400 are null.
+// JSON is read in place: json.a.b costs a scan but no decoding. If a key comes twice, the last one counts, as in most
+// parsers. A byte order mark is skipped. What is nested more than 512 deep is not JSON (RFC 8259 section 9 leaves the
+// limit to us). Objects and arrays can be used whole, in loops and as arguments, up to 1 MiB and 65536 values. Numbers
+// of more than 40 digits or with an exponent beyond 400 are null.
 //
-// In a form, data[PARAMS][MESSAGE]=hi is form.data.PARAMS.MESSAGE, tags[]=a&tags[]=b the list form.tags, and of fields
-// that come twice the last one counts.
+// In a form, data[PARAMS][MESSAGE]=hi is form.data.PARAMS.MESSAGE, and tags[]=a&tags[]=b is the list form.tags. If a
+// field comes twice, the last one counts.
 //
-// Comparisons: == compares without converting, lists and objects by their content; < and its like compare numbers, or
-// two texts, which are compared as times when both are. && and || evaluate their right side only where it matters.
+// Comparisons: == compares without converting, lists and objects by content; < and its like compare numbers, or two
+// texts, which are compared as times if both are times. && and || evaluate their right side only if it matters.
 //
 // Functions are those of cty's standard library, without range and setproduct; see functions. Each evaluation has a
-// budget of steps and bytes, so that no body makes it run long or grow large; beyond it, evaluation fails.
+// budget of steps and bytes, so that no body makes it run long or grow large; beyond that, evaluation fails.
 package expr
 
 import (
@@ -53,8 +53,8 @@ import (
 	"github.com/zclconf/go-cty/cty"
 )
 
-// maxSource is the length in bytes of an expression that Parse takes: far more than people write, and little enough
-// that the parser's recursion stays shallow.
+// maxSource is the most bytes of an expression that Parse accepts: far more than people write, and few enough to keep
+// the parser's recursion shallow.
 const maxSource = 16 << 10
 
 // Expr is a compiled expression. It may be used by several goroutines at once, each with a View of its own.
@@ -62,9 +62,9 @@ type Expr struct {
 	source   string
 	start    int // where source begins in the file
 	root     term
-	slots    int       // how many lookups keep their value during one evaluation
-	constant cty.Value // the value, when no record is needed for it; else cty.NilVal
-	secret   bool      // env or file were read
+	slots    int       // how many lookups keep their value during an evaluation
+	constant cty.Value // the value, if no record is needed for it; else cty.NilVal
+	secret   bool      // env or file was read
 }
 
 // Load is what an expression of the config file may read while it is compiled.
@@ -72,7 +72,7 @@ type Load struct {
 	Text []byte                            // the file that the expression is in
 	Env  func(name string) (string, error) // nil: env is refused
 	File func(name string) (string, error) // nil: file is refused
-	// Unknown are variables that nothing is known of yet where the expression is computed, which would be null for ever:
+	// Unknown are variables of which nothing is known when the expression is computed. They would always be null, so
 	// they are refused. Nil: none.
 	Unknown []string
 }
@@ -81,15 +81,15 @@ type Load struct {
 // *SyntaxError.
 func Parse(src string) (*Expr, error) { return parse(src, CompileCondition) }
 
-// ParseWhere is Parse for what chooses among requests: there is neither a response nor a delivery to look at.
+// ParseWhere is Parse for expressions that choose requests: they have neither a response nor a delivery to look at.
 func ParseWhere(src string) (*Expr, error) {
 	return parse(src, CompileCondition, "response", "delivery")
 }
 
-// ParseText is Parse for what is to be text.
+// ParseText is Parse for expressions that yield text.
 func ParseText(src string) (*Expr, error) { return parse(src, CompileText) }
 
-// ParseValue is Parse for what may be anything.
+// ParseValue is Parse for expressions that may yield anything.
 func ParseValue(src string) (*Expr, error) { return parse(src, Compile) }
 
 func parse(src string, compile func(hcl.Expression, *Load) (*Expr, hcl.Diagnostics), unknown ...string) (*Expr, error) {
@@ -114,8 +114,8 @@ func parse(src string, compile func(hcl.Expression, *Load) (*Expr, hcl.Diagnosti
 	return e, nil
 }
 
-// Compile compiles an expression of the config file. Each diagnostic has its message in Summary, and never the value
-// of an expression.
+// Compile compiles an expression of the config file. Each diagnostic has its message in Summary, which never contains
+// the value of an expression.
 func Compile(e hcl.Expression, load *Load) (*Expr, hcl.Diagnostics) {
 	syntax, ok := e.(hclsyntax.Expression)
 	if !ok {
@@ -137,7 +137,7 @@ func Compile(e hcl.Expression, load *Load) (*Expr, hcl.Diagnostics) {
 	return x, nil
 }
 
-// CompileCondition is Compile for what is to be true or false.
+// CompileCondition is Compile for expressions that yield true or false.
 func CompileCondition(e hcl.Expression, load *Load) (*Expr, hcl.Diagnostics) {
 	x, diags := Compile(e, load)
 	if diags.HasErrors() {
@@ -154,7 +154,7 @@ func CompileCondition(e hcl.Expression, load *Load) (*Expr, hcl.Diagnostics) {
 	return x, nil
 }
 
-// CompileText is Compile for what is to be text.
+// CompileText is Compile for expressions that yield text.
 func CompileText(e hcl.Expression, load *Load) (*Expr, hcl.Diagnostics) {
 	x, diags := Compile(e, load)
 	if diags.HasErrors() {
@@ -167,14 +167,14 @@ func CompileText(e hcl.Expression, load *Load) (*Expr, hcl.Diagnostics) {
 	return x, nil
 }
 
-// Source is the expression as it was written.
+// Source is the expression as written.
 func (e *Expr) Source() string { return e.source }
 
 // Constant is the value of an expression that needs no record.
 func (e *Expr) Constant() (v cty.Value, ok bool) { return e.constant, e.constant != cty.NilVal }
 
-// Bool says whether the condition holds; null does not. An error means that it could not be told; the caller counts it
-// and takes it for false.
+// Bool says whether the condition holds; null counts as false. An error means that it could not be computed; the caller
+// counts the error, and takes the condition for false.
 func (e *Expr) Bool(v *View) (bool, error) {
 	value, err := e.eval(v)
 	if err != nil {
@@ -187,7 +187,7 @@ func (e *Expr) Bool(v *View) (bool, error) {
 	return holds, nil
 }
 
-// String is the value as text, of its exact bytes; null is "".
+// String is the value as text, in its exact bytes; null is "".
 func (e *Expr) String(v *View) (string, error) {
 	text, _, err := e.text(v)
 	if err != nil {
@@ -196,7 +196,7 @@ func (e *Expr) String(v *View) (string, error) {
 	return strings.Clone(text), nil // text may be a view into a large body
 }
 
-// Bytes is the value as its exact bytes; null is nil. They are the caller's.
+// Bytes is the value in its exact bytes; null is nil. They belong to the caller.
 func (e *Expr) Bytes(v *View) ([]byte, error) {
 	text, ok, err := e.text(v)
 	if err != nil {
@@ -208,7 +208,7 @@ func (e *Expr) Bytes(v *View) ([]byte, error) {
 	return []byte(text), nil
 }
 
-// Texts are the texts of a list, or the one text that the value is; null, in a list too, is none.
+// Texts are the texts of a list, or the value itself as the only text; null, in a list too, is left out.
 func (e *Expr) Texts(v *View) ([]string, error) {
 	value, err := e.eval(v)
 	if err != nil {
@@ -251,16 +251,16 @@ func (e *Expr) scope(v *View) *scope {
 
 var errPanic = errors.New("the values do not fit the expression")
 
-// recovered turns a panic of the value library into an error: whatever a body makes of an expression, the agent lives.
+// recovered turns a panic of the value library into an error: no body may end the agent through an expression.
 func recovered(err *error) {
 	if r := recover(); r != nil {
 		*err = errPanic
 	}
 }
 
-// EvalError says why an expression had no value for a record.
+// EvalError says why an expression has no value for a record.
 type EvalError struct {
-	Expr    string // its source in one line, or the part that failed where it is long
+	Expr    string // its source in one line; of a long one, the part that failed
 	Message string
 }
 
@@ -269,7 +269,7 @@ func (e *EvalError) Error() string { return e.Expr + ": " + e.Message }
 // maxShown is how many characters of an expression an error shows: enough to find it in the config.
 const maxShown = 120
 
-// shown is the source in one line; of a long one the part that err is about.
+// shown is the source in one line; of a long one, the part that err is about.
 func (e *Expr) shown(err error) string {
 	source := e.source
 	if f, ok := errors.AsType[*fault](err); ok && utf8.RuneCountInString(oneLine(source)) > maxShown {
@@ -281,7 +281,7 @@ func (e *Expr) shown(err error) string {
 	return clipTo(oneLine(source), maxShown)
 }
 
-// Shown is the expression as people are shown it: in one line, the end of a long one left out.
+// Shown is the expression for people: in one line, and cut off if it is long.
 func (e *Expr) Shown() string { return clipTo(oneLine(e.source), maxShown) }
 
 func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }

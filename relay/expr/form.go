@@ -15,7 +15,7 @@ import (
 
 const (
 	maxBranches  = 65536 // fields and groups of a form
-	maxFormDepth = 64    // PHP's limit on nesting; deeper names are taken as they are
+	maxFormDepth = 64    // PHP's limit on nesting; deeper names are not split
 )
 
 var errManyFields = errors.New("the form has more than 65536 fields")
@@ -81,7 +81,7 @@ func parseMultipart(boundary, text string) (*branch, error) {
 	}
 }
 
-// unescapeForm decodes + and %XX; a % that begins no such thing stays, as in PHP.
+// unescapeForm decodes + and %XX; any other % stays, as in PHP.
 func unescapeForm(s string) string {
 	if plain, err := url.QueryUnescape(s); err == nil {
 		return plain
@@ -159,12 +159,12 @@ func FormKeys(name string) []string {
 		}
 		keys = append(keys, key)
 		if rest, ok = strings.CutPrefix(after, "["); !ok {
-			return keys // PHP drops what stands behind the brackets
+			return keys // PHP drops what follows the brackets
 		}
 	}
 }
 
-// arrayIndex reads a key that counts: 0, 1, 2; not 01.
+// arrayIndex reads a key that is an index: 0, 1, 2, but not 01.
 func arrayIndex(key string) (int, bool) {
 	n, err := strconv.Atoi(key)
 	return n, err == nil && n >= 0 && n < 1<<31 && strconv.Itoa(n) == key

@@ -15,21 +15,21 @@ import (
 )
 
 const (
-	maxArgument = 1 << 20 // bytes of a text that functions work on; sha256, hmac and base64 take any
-	maxMixed    = 512     // elements of unlike types that are made one type: it takes the square of their number
+	maxArgument = 1 << 20 // bytes of a text that functions work on; sha256, hmac and base64 accept any length
+	maxMixed    = 512     // elements of different types that are made one type: the time grows with the square of their number
 	maxSet      = 1024    // elements of a set
-	maxWidth    = 1000    // of a verb of format
+	maxWidth    = 1000    // width in a verb of format
 )
 
 // callable is a function as expressions call it.
 type callable struct {
 	impl  function.Function
 	kind  kind
-	guard func(args []cty.Value) error // refuses what would grow without bound; nil: nothing would
+	guard func(args []cty.Value) error // refuses arguments whose result could grow without bound; nil: none could
 }
 
 // functions are cty's standard library under the names that Terraform made known, without range and setproduct, and
-// those of our own that need no more than their arguments. The compiler knows the rest: see special.
+// those of our own that only need their arguments. The compiler itself makes the others: see special.
 var functions = map[string]callable{
 	"abs":      {stdlib.AbsoluteFunc, numberKind, nil},
 	"ceil":     {stdlib.CeilFunc, numberKind, nil},
@@ -122,7 +122,7 @@ type call struct {
 	args   []term
 	expand bool // the last argument is a list of arguments
 
-	instructions int // of the regular expression among args; 0: there is none, or it depends on the record
+	instructions int // of the regular expression in args; 0: there is none, or it depends on the record
 }
 
 func (c *call) eval(s *scope) (cty.Value, error) {
@@ -157,7 +157,7 @@ func (c *call) eval(s *scope) (cty.Value, error) {
 	return bounded(v)
 }
 
-// callError is what a function of the library said. It may contain values, which may be secrets.
+// callError is an error of the library. It may contain values, which may be secrets.
 type callError struct {
 	name string
 	err  error
@@ -165,7 +165,7 @@ type callError struct {
 
 func (e *callError) Error() string { return fmt.Sprintf("%s() failed: %s", e.name, e.err) }
 
-// given are the arguments as they were written.
+// given are the arguments as written.
 func (c *call) given(s *scope) ([]cty.Value, error) {
 	values := make([]cty.Value, 0, len(c.args))
 	for i, arg := range c.args {
@@ -185,7 +185,7 @@ func (c *call) given(s *scope) ([]cty.Value, error) {
 	return values, nil
 }
 
-// arguments makes of the given values what the function's parameters want.
+// arguments turns the given values into what the function's parameters want.
 func (c *call) arguments(given []cty.Value) ([]cty.Value, error) {
 	params := c.f.impl.Params()
 	if len(given) < len(params) || len(given) > len(params) && c.f.impl.VarParam() == nil {
@@ -225,7 +225,7 @@ func argument(v cty.Value, param *function.Parameter) (cty.Value, error) {
 	return convert.Convert(v, param.Type)
 }
 
-// collection makes a list or set. cty's conversion compares every element's type with every other's.
+// collection makes a list or set. cty's own conversion would compare every element's type with every other's.
 func collection(v cty.Value, want cty.Type) (cty.Value, error) {
 	if !isSequence(v) {
 		return cty.NilVal, errors.New("a list is wanted")
@@ -252,7 +252,7 @@ func collection(v cty.Value, want cty.Type) (cty.Value, error) {
 	return cty.ListVal(items), nil
 }
 
-// allText makes each element text, in place.
+// allText turns each element into text, in place.
 func allText(items []cty.Value) error {
 	for i, item := range items {
 		text, ok, err := textOfValue(item)
@@ -292,7 +292,7 @@ func textSize(v cty.Value) int {
 		}
 		return size
 	case !v.IsNull() && v.Type() == cty.Number:
-		return maxBits // digits
+		return maxBits // the most digits
 	}
 	return len("false")
 }
@@ -304,7 +304,7 @@ func within(size int) error {
 	return nil
 }
 
-// product multiplies sizes without running over.
+// product multiplies sizes without overflowing.
 func product(a, b int) int {
 	if a > 0 && b > maxText/a {
 		return maxText + 1
@@ -362,7 +362,7 @@ func guardReplace(args []cty.Value) error {
 	return within(len(text) + product(strings.Count(text, old), len(with)))
 }
 
-// guardRegexReplace: $1 repeats what it matched, so that a replacement may grow with both texts.
+// guardRegexReplace: $1 repeats what it matched, so the result may be as long as the two texts multiplied.
 func guardRegexReplace(args []cty.Value) error {
 	return within(product(len(args[0].AsString())+1, len(args[2].AsString())+1))
 }
@@ -371,7 +371,7 @@ func guardRegexReplace(args []cty.Value) error {
 func guardRegexAll(args []cty.Value) error {
 	pattern, err := regexp.Compile(args[0].AsString())
 	if err != nil {
-		return nil // the function says so itself
+		return nil // the function reports that itself
 	}
 	found := len(pattern.FindAllStringIndex(args[1].AsString(), maxValues))
 	if product(found, pattern.NumSubexp()+1) >= maxValues {

@@ -10,16 +10,16 @@ import (
 )
 
 const (
-	maxDepth    = 512     // of nested JSON: PHP's limit; deeper is an attack, and recursion has to end
+	maxDepth    = 512     // of nested JSON, as in PHP; deeper is an attack, and recursion must end
 	maxWhole    = 1 << 20 // bytes of JSON that are decoded at once
-	maxValues   = 65536   // values decoded at once: each takes some 200 bytes
+	maxValues   = 65536   // values decoded at once: each takes about 200 bytes
 	maxDigits   = 40      // of a number: 128 bits and then some
 	maxExponent = 400     // beyond any float64
 )
 
 var errTooBig = errors.New("the JSON is too big to be used whole: over 1 MiB or 65536 values; a for loop may go over a longer array")
 
-// document is JSON that was found valid and not too deep, from its first byte that is no space; "" is none.
+// document is JSON known to be valid and not too deep, without leading space; "" is none.
 type document string
 
 // parseDocument is the document in a body, or "".
@@ -32,10 +32,10 @@ func parseDocument(body string) document {
 	return document(body)
 }
 
-// shallow says whether text nests no deeper than maxDepth. It must be asked before gjson.Valid, which recurses. As
-// long as the text is valid both see the same strings, so the depth found here is never less than gjson's.
+// shallow says whether text nests no deeper than maxDepth. It must be asked before gjson.Valid, which recurses. While
+// the text is valid both see the same strings, so the depth found here is never less than gjson's.
 func shallow(text string) bool {
-	if strings.Count(text, "{")+strings.Count(text, "[") <= maxDepth { // most bodies, and many times faster
+	if strings.Count(text, "{")+strings.Count(text, "[") <= maxDepth { // true of most bodies, and many times faster
 		return true
 	}
 	depth := 0
@@ -54,7 +54,7 @@ func shallow(text string) bool {
 	return true
 }
 
-// endOfString is the index behind the string that begins at i.
+// endOfString is the index after the string that begins at i.
 func endOfString(text string, i int) int {
 	for i++; i < len(text); i++ {
 		switch text[i] {
@@ -67,7 +67,7 @@ func endOfString(text string, i int) int {
 	return len(text)
 }
 
-// endOfValue is the index behind the value that begins at i.
+// endOfValue is the index after the value that begins at i.
 func endOfValue(text string, i int) int {
 	switch text[i] {
 	case '"':
@@ -104,8 +104,8 @@ func skipSpace(text string, i int) int {
 	return i
 }
 
-// elements calls yield with the raw key (with its quotes; "" in arrays) and raw value of each element of an object or
-// array, until it returns false.
+// elements calls yield for each element of an object or array with its raw key (quotes included; "" in arrays) and its
+// raw value, until yield returns false.
 func (d document) elements(yield func(key string, value document) bool) {
 	text := string(d)
 	i := skipSpace(text, 1)
@@ -140,7 +140,7 @@ func (d document) at(path []step) document {
 	return d
 }
 
-// child is one element. Of keys that come twice the last one counts.
+// child is one element. If a key comes twice, the last one counts.
 func (d document) child(s step) document {
 	var found document
 	if d[0] == '{' {
@@ -168,7 +168,7 @@ func keyIs(raw, name string) bool {
 	return unquote(raw) == name
 }
 
-// unquote is what a JSON string says.
+// unquote is the text of a JSON string.
 func unquote(raw string) string {
 	if inner := raw[1 : len(raw)-1]; strings.IndexByte(inner, '\\') < 0 {
 		return inner
@@ -182,7 +182,7 @@ func (d document) isNull() bool {
 
 func isNumber(c byte) bool { return c == '-' || '0' <= c && c <= '9' }
 
-// text is what a string says, and the bytes of anything else.
+// text is the text of a string, or the bytes of anything else.
 func (d document) text() (text string, ok bool) {
 	if d.isNull() {
 		return "", false
@@ -211,7 +211,7 @@ func (d document) count() (n int, ok bool) {
 	return n, true
 }
 
-// value decodes.
+// value decodes the document.
 func (d document) value() (cty.Value, error) {
 	if len(d) > maxWhole && (d[0] == '{' || d[0] == '[') {
 		return cty.NilVal, errTooBig
@@ -266,7 +266,7 @@ func (d document) tuple(left *int) (cty.Value, error) {
 	return cty.TupleVal(items), nil
 }
 
-// number is the value of a number within limits.
+// number is the value of a number if that is within limits.
 func number(text string) (cty.Value, error) {
 	if n, err := strconv.ParseInt(text, 10, 64); err == nil {
 		return cty.NumberIntVal(n), nil
@@ -274,7 +274,7 @@ func number(text string) (cty.Value, error) {
 	return cty.ParseNumberVal(text)
 }
 
-// withinLimits says whether a number has few enough digits and a small enough exponent to be computed with.
+// withinLimits says whether a number has few enough digits and a small enough exponent to compute with.
 func withinLimits(text string) bool {
 	mantissa, exponent := text, ""
 	if i := strings.IndexAny(text, "eE"); i >= 0 {
@@ -294,5 +294,5 @@ func withinLimits(text string) bool {
 	return err == nil && -maxExponent <= n && n <= maxExponent
 }
 
-// toUTF8 makes text of bytes that may be none.
+// toUTF8 replaces bytes that are not UTF-8.
 func toUTF8(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }

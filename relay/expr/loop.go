@@ -38,11 +38,11 @@ func (l *loop) eval(s *scope) (cty.Value, error) {
 	return into.value(), nil
 }
 
-// element is one of a list or object: key is its place, or its name.
+// element is an element of a list or object; key is its index or its name.
 type element struct{ key, value cty.Value }
 
-// elementsOf gives the elements of a list or object, or why there is none to be had. What is missing has none. A long
-// array of the record is decoded an element at a time: a batch may be larger than what is decoded at once.
+// elementsOf yields the elements of a list or object, or why there can be none. What is missing has none. A long array
+// of the record is decoded one element at a time: a batch may be larger than what may be decoded at once.
 func elementsOf(s *scope, t term) iter.Seq2[element, error] {
 	return func(yield func(element, error) bool) {
 		coll, long, err := collectionOf(s, t)
@@ -71,10 +71,10 @@ func elementsOf(s *scope, t term) iter.Seq2[element, error] {
 	}
 }
 
-// collectionOf is what a loop goes over: a value, or an array of the record that is too long to be one.
+// collectionOf is what a loop runs over: a value, or an array of the record that is too long to become one.
 func collectionOf(s *scope, t term) (coll cty.Value, long document, err error) {
 	l, ok := t.node.(*lookup)
-	if !ok || l.slot >= 0 { // inside another loop it is decoded once for all turns
+	if !ok || l.slot >= 0 { // inside another loop it is decoded only once, for all turns
 		coll, err = t.eval(s)
 		return coll, "", err
 	}
@@ -89,7 +89,7 @@ func collectionOf(s *scope, t term) (coll cty.Value, long document, err error) {
 	return coll, "", err
 }
 
-// decoded gives the elements of an array, decoded one at a time.
+// decoded yields the elements of an array, decoding one at a time.
 func (d document) decoded(s *scope) iter.Seq2[cty.Value, error] {
 	return func(yield func(cty.Value, error) bool) {
 		for _, raw := range d.elements {
@@ -129,7 +129,7 @@ func (l *loop) turn(s *scope, into *result) error {
 	return into.add(key, v)
 }
 
-// result collects what a loop makes.
+// result collects what a loop yields.
 type result struct {
 	keyed, grouped bool
 	items          []cty.Value
@@ -169,7 +169,7 @@ func (r *result) value() cty.Value {
 	return cty.ObjectVal(made)
 }
 
-// splat is list[*].path: each is evaluated with the element as the innermost local.
+// splat is list[*].path: each is evaluated once per element, which is then the innermost local.
 type splat struct{ over, each term }
 
 func (p *splat) eval(s *scope) (cty.Value, error) {

@@ -9,13 +9,13 @@ import (
 )
 
 const (
-	// maxSteps is the budget of one evaluation: one step for each part evaluated, each value worked on, and each
-	// bytesPerStep bytes made. It takes some tenths of a second to use it up, and bounds what is made to 64 MiB.
+	// maxSteps is the budget of one evaluation: a step for each part evaluated, for each value worked on, and for each
+	// bytesPerStep bytes made. It lasts for some tenths of a second, and bounds what is made to 64 MiB.
 	maxSteps     = 1 << 20
 	bytesPerStep = 64
-	// hashedPerStep is how many bytes of a digest are a step: nothing is made of them.
+	// hashedPerStep is how many hashed bytes cost a step: nothing is made from them.
 	hashedPerStep = 512
-	// maxText is how many bytes a template or function may make.
+	// maxText is the most bytes that a template or function may make.
 	maxText = 64 << 20
 )
 
@@ -27,7 +27,7 @@ var (
 // scope is the state of one evaluation.
 type scope struct {
 	view   *View
-	locals []cty.Value // of the for expressions around, innermost last
+	locals []cty.Value // of the enclosing for expressions, innermost last
 	memo   []cty.Value // what lookups inside for expressions found
 	budget int
 }
@@ -39,7 +39,7 @@ func (s *scope) spend(steps int) error {
 	return nil
 }
 
-// charge spends what it takes to walk through a value. Parts of it may be the same in memory, and are many all the same.
+// charge spends what walking through a value costs. Parts that share memory are each counted all the same.
 func (s *scope) charge(v cty.Value) error {
 	if err := s.spend(1); err != nil {
 		return err
@@ -63,12 +63,12 @@ type node interface {
 	eval(s *scope) (cty.Value, error)
 }
 
-// texter is a node that knows the exact bytes its value stands for.
+// texter is a node that knows the exact bytes which its value stands for.
 type texter interface {
 	text(s *scope) (text string, ok bool, err error)
 }
 
-// finder is a node whose value stands in the record as it is.
+// finder is a node whose value stands in the record itself.
 type finder interface {
 	find(s *scope) (found, error)
 }
@@ -89,7 +89,7 @@ func (t term) eval(s *scope) (cty.Value, error) {
 	return v, t.locate(err)
 }
 
-// locate adds the place to an error that has none.
+// locate adds the place to an error that has none yet.
 func (t term) locate(err error) error {
 	if err == nil {
 		return nil
@@ -100,7 +100,7 @@ func (t term) locate(err error) error {
 	return &fault{t.at, err}
 }
 
-// textOf is the exact text of a term; not ok: null.
+// textOf is the exact text of a term; ok is false when it is null.
 func textOf(s *scope, t term) (string, bool, error) {
 	if n, ok := t.node.(texter); ok {
 		if err := s.spend(1); err != nil {
@@ -152,7 +152,7 @@ type literal struct{ v cty.Value }
 
 func (l literal) eval(*scope) (cty.Value, error) { return l.v, nil }
 
-// failing is a part that could not be had when the expression was compiled. It stands in try and can only.
+// failing is a part that could not be had when the expression was compiled. It occurs only inside try and can.
 type failing struct{ err error }
 
 func (f failing) eval(*scope) (cty.Value, error) { return cty.NilVal, f.err }
@@ -172,7 +172,7 @@ func (l *lookup) find(s *scope) (found, error) {
 	return f, s.spend(costOf(s.view, l.path))
 }
 
-// costOf is what looking through the body costs; a lookup outside loops happens a few times at most.
+// costOf is the cost of looking through the body; outside loops a lookup happens only a few times.
 func costOf(v *View, path []step) int {
 	if len(path) == 0 {
 		return 0
@@ -208,7 +208,7 @@ type local struct{ index int }
 
 func (l local) eval(s *scope) (cty.Value, error) { return s.locals[l.index], nil }
 
-// access leads into a value that was computed: local.name, f(x)[0]. What is not there is null.
+// access follows a path into a computed value: local.name, f(x)[0]. What is not there is null.
 type access struct {
 	from term
 	path []step
@@ -246,7 +246,7 @@ func child(v cty.Value, st step) cty.Value {
 	return null
 }
 
-// index is a path step that is computed: json[header.x-key].
+// index is a path step that must be computed: json[header.x-key].
 type index struct{ from, key term }
 
 func (x *index) eval(s *scope) (cty.Value, error) {
@@ -269,7 +269,7 @@ func (x *index) eval(s *scope) (cty.Value, error) {
 	return child(v, st), nil
 }
 
-// stepOf makes a path step of a value.
+// stepOf turns a value into a path step.
 func stepOf(key cty.Value) (step, error) {
 	text, ok, err := textOfValue(key)
 	if err != nil || !ok {
@@ -349,7 +349,7 @@ func (t *template) eval(s *scope) (cty.Value, error) {
 	return cty.StringVal(toUTF8(text)), nil
 }
 
-// joined is "%{for x in y}text%{endfor}": the texts of a loop in one.
+// joined is "%{for x in y}text%{endfor}": the texts of a loop joined into one.
 type joined struct{ loop term }
 
 func (j *joined) eval(s *scope) (cty.Value, error) {

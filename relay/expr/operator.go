@@ -6,7 +6,7 @@ import (
 	"github.com/zclconf/go-cty/cty/function"
 )
 
-// choice is a ? b : c. Only the branch that is taken is evaluated.
+// choice is a ? b : c. Only the branch taken is evaluated.
 type choice struct{ condition, yes, no term }
 
 func (c *choice) taken(s *scope) (term, error) {

@@ -8,8 +8,8 @@ import (
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 )
 
-// ParsePath reads a path to a part of a request, as expressions have it: json.order.items[0].id, header["X-Id"] or
-// form.data.PARAMS. Its first name is that of the variable; indexes are names too. The error is a *SyntaxError.
+// ParsePath reads the path of a part of a request, as in expressions: json.order.items[0].id, header["X-Id"] or
+// form.data.PARAMS. The first name is the variable; indexes count as names. The error is a *SyntaxError.
 func ParsePath(src string) (names []string, err error) {
 	traversal, diags := hclsyntax.ParseTraversalAbs([]byte(src), "", hcl.InitialPos)
 	if diags.HasErrors() {
@@ -34,7 +34,7 @@ func ParsePath(src string) (names []string, err error) {
 // json.items[*].id, header.x-trace-*, json.meta.*.
 func ParsePattern(src string) (names []string, err error) { return ParsePath(quoteWildcards(src)) }
 
-// quoteWildcards puts names with a * into brackets and quotes, where HCL takes them.
+// quoteWildcards puts names with a * into brackets and quotes, so that HCL accepts them.
 func quoteWildcards(src string) string {
 	var b strings.Builder
 	for src != "" {
@@ -68,11 +68,11 @@ func firstStep(src string) (first, rest string) {
 	return src, ""
 }
 
-// plainMax is how many bytes a name may have that is written without quotes. Names come from strangers, and to look whether
+// plainMax is the most bytes of a name that is written without quotes. Names come from strangers, and checking whether
 // one is an identifier takes a hundred times its size.
 const plainMax = 255
 
-// FormatPath writes a path as ParsePath reads it. Names of digits are written as indexes, which are the same.
+// FormatPath writes a path as ParsePath reads it. A name made of digits is written as an index, which means the same.
 func FormatPath(names ...string) string {
 	var b strings.Builder
 	for i, name := range names {
@@ -106,7 +106,7 @@ func quoteName(name string) string {
 			fmt.Fprintf(&b, `\u%04x`, r)
 			continue
 		case (r == '$' || r == '%') && strings.HasPrefix(name[i+1:], "{"):
-			b.WriteRune(r) // doubled it begins no template
+			b.WriteRune(r) // doubled, so that it begins no template
 		}
 		b.WriteRune(r)
 	}

@@ -10,11 +10,11 @@ import (
 	"github.com/hashicorp/hcl/v2"
 )
 
-// SyntaxError says why text is no expression.
+// SyntaxError says why text is not a valid expression.
 type SyntaxError struct {
 	Message string // of one line
-	Column  int    // from 1, in characters; 0: not known
-	Snippet string // the expression with a caret under the place; "" without a place
+	Column  int    // from 1, in characters; 0: unknown
+	Snippet string // the expression with a caret under the place; "" if that is unknown
 }
 
 func (e *SyntaxError) Error() string {
@@ -38,12 +38,13 @@ func newSyntaxError(text []byte, diags hcl.Diagnostics) error {
 	return e
 }
 
-// problem is a diagnostic with all it says in Summary.
+// problem is a diagnostic with its whole message in Summary.
 func problem(at hcl.Range, format string, args ...any) *hcl.Diagnostic {
 	return &hcl.Diagnostic{Severity: hcl.DiagError, Summary: fmt.Sprintf(format, args...), Subject: &at}
 }
 
-// Message is what a diagnostic says, in one line without a full stop. It never contains the value of an expression.
+// Message is the message of a diagnostic, in one line without a full stop. It never contains the value of an
+// expression.
 func Message(d *hcl.Diagnostic) string {
 	if d.Detail == "" {
 		return d.Summary
@@ -59,11 +60,11 @@ func lowerFirst(s string) string {
 	return s
 }
 
-// maxExcerpt is how many characters of a line people are shown.
+// maxExcerpt is how many characters of a line are shown.
 const maxExcerpt = 160
 
-// Excerpt is the line of text that at begins in, and a line with carets under it. Tabs are kept in both, so that the
-// carets stand right however wide they are.
+// Excerpt is the line of text in which at begins, and a line with carets under it. Tabs are kept in both, so that the
+// carets are in the right place however wide tabs are.
 func Excerpt(text []byte, at hcl.Range) (line, carets string) {
 	start := min(max(at.Start.Byte, 0), len(text))
 	first := strings.LastIndexByte(string(text[:start]), '\n') + 1
@@ -81,7 +82,7 @@ func Excerpt(text []byte, at hcl.Range) (line, carets string) {
 	return clip(line), clip(carets)
 }
 
-// indent is as wide as s on a terminal.
+// indent is white space as wide as s on a terminal.
 func indent(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r == '\t' {
@@ -93,7 +94,7 @@ func indent(s string) string {
 
 func clip(s string) string { return clipTo(s, maxExcerpt) }
 
-// clipTo is s, or so many characters of it.
+// clipTo is s, cut to so many characters.
 func clipTo(s string, most int) string {
 	if utf8.RuneCountInString(s) <= most {
 		return s
@@ -101,7 +102,7 @@ func clipTo(s string, most int) string {
 	return string([]rune(s)[:most]) + "…"
 }
 
-// Nearest is the name among known that may have been meant by name; "" when none is like it.
+// Nearest is the known name that was probably meant by name; "" when none is similar.
 func Nearest(name string, known []string) string {
 	best, distance := "", max(1, min(2, len(name)/3))+1
 	name = strings.ToLower(name)
@@ -117,7 +118,7 @@ func Nearest(name string, known []string) string {
 	return best
 }
 
-// swapped says whether a is b with two neighbouring letters in each other's place, which is one slip and not two.
+// swapped says whether a is b with two neighbouring letters swapped, which is one slip and not two.
 func swapped(a, b string) bool {
 	i := 0
 	for i < min(len(a), len(b)) && a[i] == b[i] {
@@ -126,7 +127,7 @@ func swapped(a, b string) bool {
 	return len(a) == len(b) && len(a) >= i+2 && a[i] == b[i+1] && a[i+1] == b[i] && a[i+2:] == b[i+2:]
 }
 
-// didYouMean is what a message about an unknown name ends with.
+// didYouMean is the end of a message about an unknown name.
 func didYouMean(name string, known []string) string {
 	if near := Nearest(name, known); near != "" {
 		return fmt.Sprintf("; did you mean %q?", near)
@@ -134,7 +135,7 @@ func didYouMean(name string, known []string) string {
 	return ""
 }
 
-// fault is why a part of an expression has no value, and which part.
+// fault says why a part of an expression has no value, and which part.
 type fault struct {
 	at  hcl.Range
 	err error
@@ -143,7 +144,7 @@ type fault struct {
 func (f *fault) Error() string { return f.err.Error() }
 func (f *fault) Unwrap() error { return f.err }
 
-// messageOf is what people are told. What the library says of values is left out where they may be secrets.
+// messageOf is the message for people. What the library says of values is left out if they may be secrets.
 func messageOf(err error, secret bool) string {
 	if c, ok := errors.AsType[*callError](err); ok && secret {
 		return c.name + "() failed"

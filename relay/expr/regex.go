@@ -8,16 +8,16 @@ import (
 	"github.com/zclconf/go-cty/cty"
 )
 
-// matchedPerStep is how many bytes a step holds against one instruction of a regular expression: at worst matching takes
-// their product.
+// matchedPerStep is how many bytes of text a step matches against one instruction of a regular expression: at worst,
+// matching takes the product of bytes and instructions.
 const matchedPerStep = 128
 
-// matcher says which arguments of a function are a regular expression and the text that it is held against.
+// matcher says which arguments of a function are a regular expression and the text to match.
 type matcher struct{ pattern, text int }
 
 var matchers = map[string]matcher{"regex": {0, 1}, "regexall": {0, 1}, "regexreplace": {1, 0}}
 
-// checkPattern refuses a regular expression that can never match, and returns the number of its instructions; 0 where it
+// checkPattern refuses a regular expression that can never match, and returns the number of its instructions; 0 if it
 // depends on the record, or there is none.
 func (c *compiler) checkPattern(e *hclsyntax.FunctionCallExpr, args []term) int {
 	m, ok := matchers[e.Name]
@@ -48,7 +48,7 @@ func instructions(pattern string) (int, error) {
 	return len(program.Inst), nil
 }
 
-// spendMatching spends what it takes to compile the call's regular expression, if it has one, and to match the text.
+// spendMatching spends what it costs to compile the call's regular expression, if it has one, and to match the text.
 func (c *call) spendMatching(s *scope, args []cty.Value) error {
 	m, ok := matchers[c.name]
 	if !ok {
@@ -56,7 +56,7 @@ func (c *call) spendMatching(s *scope, args []cty.Value) error {
 	}
 	n := c.instructions
 	if n == 0 {
-		n, _ = instructions(args[m.pattern].AsString()) // what is wrong with it the function says itself
+		n, _ = instructions(args[m.pattern].AsString()) // the function itself reports what is wrong with it
 	}
 	return s.spend(n + n*len(args[m.text].AsString())/matchedPerStep)
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/zclconf/go-cty/cty"
 )
 
-// specialNames are the functions that the compiler makes nodes of: they look at their arguments before these have a
+// specialNames are the functions that the compiler turns into nodes: they look at their arguments before these have a
 // value, or at their exact bytes.
 var specialNames = []string{"base64", "can", "coalesce", "env", "file", "hmac", "length", "sha256", "try"}
 
@@ -44,7 +44,7 @@ func (c *compiler) special(e *hclsyntax.FunctionCallExpr) term {
 	return term{node: &digest{e.Name, args}, kind: textKind, varies: varies}
 }
 
-// try compiles try(a, b, c), the first that does not fail, and can(a).
+// try compiles try(a, b, c), which is the first that does not fail, and can(a).
 func (c *compiler) try(e *hclsyntax.FunctionCallExpr) term {
 	most := -1
 	if e.Name == "can" {
@@ -62,7 +62,7 @@ func (c *compiler) try(e *hclsyntax.FunctionCallExpr) term {
 	return term{node: try(args), varies: varies}
 }
 
-// loaded compiles env("NAME") and file("NAME"), which are read now.
+// loaded compiles env("NAME") and file("NAME"), which are read at once.
 func (c *compiler) loaded(e *hclsyntax.FunctionCallExpr) term {
 	if !c.arity(e, 1, 1) {
 		return term{node: literal{null}}
@@ -141,7 +141,7 @@ func (c coalesce) text(s *scope) (string, bool, error) {
 	return "", false, nil
 }
 
-// length counts the elements of a list or object, and does not decode those of the record. What is missing has none.
+// length counts the elements of a list or object, without decoding those of the record. What is missing has none.
 type length struct{ of term }
 
 func (l length) eval(s *scope) (cty.Value, error) {
@@ -166,7 +166,7 @@ func (l length) eval(s *scope) (cty.Value, error) {
 	return cty.NumberIntVal(int64(v.LengthInt())), nil
 }
 
-// digest is sha256(x), base64(x) and hmac(key, x, algorithm) of exact bytes; null for what is missing.
+// digest is sha256(x), base64(x) or hmac(key, x, algorithm) of exact bytes; null if they are missing.
 type digest struct {
 	name string
 	args []term

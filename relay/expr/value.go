@@ -12,7 +12,7 @@ import (
 // null is the value of whatever is missing.
 var null = cty.NullVal(cty.DynamicPseudoType)
 
-// kind is what is known of a value when the expression is compiled.
+// kind is what the compiler knows of a value.
 type kind int
 
 const (
@@ -22,14 +22,14 @@ const (
 	truthKind
 	listKind
 	objectKind
-	nullKind // the word null
+	nullKind // the literal null
 )
 
 func (k kind) String() string {
 	return [...]string{"anything", "text", "a number", "true or false", "a list", "an object", "null"}[k]
 }
 
-// hasElements says whether a path can lead into a value of the kind.
+// hasElements says whether a path can lead into a value of that kind.
 func (k kind) hasElements() bool { return k == anyKind || k == listKind || k == objectKind }
 
 var (
@@ -40,10 +40,10 @@ var (
 	errRange     = errors.New("the number is too large or too small")
 )
 
-// maxNumberText is how long a text can be that is taken for a number: parsing takes the square of the length.
+// maxNumberText is the longest text that can be a number: parsing takes the square of the length.
 const maxNumberText = 64
 
-// maxBits is how far a computed number may be from 1, in powers of two: further ones print as megabytes.
+// maxBits is how far from 1 a computed number may be, in powers of two: numbers further off print as megabytes.
 const maxBits = 4096
 
 func isString(v cty.Value) bool { return !v.IsNull() && v.Type() == cty.String }
@@ -87,7 +87,7 @@ func toNumber(v cty.Value) (cty.Value, error) {
 	return bounded(n)
 }
 
-// bounded refuses numbers that print as more than a few thousand digits.
+// bounded refuses numbers that would print as more than a few thousand digits.
 func bounded(v cty.Value) (cty.Value, error) {
 	if v.IsNull() || v.Type() != cty.Number {
 		return v, nil
@@ -99,7 +99,7 @@ func bounded(v cty.Value) (cty.Value, error) {
 	return v, nil
 }
 
-// textOfValue is the text that a value stands for in a template; not ok: null.
+// textOfValue is the text that a value stands for in a template; ok is false for null.
 func textOfValue(v cty.Value) (string, bool, error) {
 	switch {
 	case v.IsNull():
@@ -118,7 +118,7 @@ func textOfValue(v cty.Value) (string, bool, error) {
 
 func formatNumber(f *big.Float) string { return f.Text('f', -1) }
 
-// equal compares without converting. Lists of any type compare by their elements, objects and maps by their members.
+// equal compares without converting. Lists of any type are compared by elements, objects and maps by members.
 func (s *scope) equal(a, b cty.Value) (bool, error) {
 	if err := s.spend(1); err != nil {
 		return false, err
@@ -169,7 +169,7 @@ func (s *scope) equalObjects(a, b cty.Value) (bool, error) {
 	return true, nil
 }
 
-// compareText compares two texts as times when both are, else letter by letter.
+// compareText compares two texts as times if both are times, else byte by byte.
 func compareText(a, b string) int {
 	x, errX := time.Parse(time.RFC3339, a)
 	y, errY := time.Parse(time.RFC3339, b)

@@ -12,8 +12,8 @@ import (
 	"github.com/hooktape/hooktape/relay/wire"
 )
 
-// step is one step of a path into a variable: .name or [index]. Both are always set, as PHP forms and JSON arrays
-// need the one or the other; index is -1 for a name that does not count.
+// step is one step of a path into a variable: .name or [index]. Both are always set, since PHP forms need the one and
+// JSON arrays the other; index is -1 for a name that is no index.
 type step struct {
 	name  string
 	index int
@@ -22,15 +22,15 @@ type step struct {
 // found is what stands at a path in a record.
 type found interface {
 	value() (cty.Value, error)
-	text() (text string, ok bool, err error) // its exact bytes; not ok: null
+	text() (text string, ok bool, err error) // its exact bytes; ok is false: null
 	isNull() bool                            // without decoding anything
-	count() (n int, ok bool)                 // elements, without decoding them; not ok: has none
+	count() (n int, ok bool)                 // elements, without decoding them; ok is false: it has none
 }
 
 // variable is a name that expressions know.
 type variable struct {
 	kind kind
-	find func(v *View, path []step) (found, error) // path is empty for text, number and truth
+	find func(v *View, path []step) (found, error) // path is empty for text, numbers and booleans
 }
 
 var variables = map[string]variable{
@@ -63,7 +63,7 @@ var variables = map[string]variable{
 
 var variableNames = slices.Sorted(maps.Keys(variables))
 
-// responseParts are the variables below response; the compiler makes response.json.a a path into one of them.
+// responseParts are the variables below response; the compiler turns response.json.a into a path into one of them.
 var responseParts = map[string]variable{
 	"status":  {numberKind, ofResponse(findResponseStatus)},
 	"header":  {objectKind, ofResponse(func(r *Response, path []step) (found, error) { return findHeader(r.Head.Fields, path), nil })},
@@ -74,12 +74,12 @@ var responseParts = map[string]variable{
 
 var responseNames = slices.Sorted(maps.Keys(responseParts))
 
-// scalar is a variable of text that is always there.
+// scalar is a text variable that always has a value.
 func scalar(get func(*View) string) variable {
 	return variable{textKind, func(v *View, _ []step) (found, error) { return words(get(v)), nil }}
 }
 
-// optional is a variable of text that is null when empty.
+// optional is a text variable that is null when empty.
 func optional(get func(*View) string) variable {
 	return variable{textKind, func(v *View, _ []step) (found, error) {
 		if s := get(v); s != "" {
@@ -119,7 +119,7 @@ func findStatus(v *View, _ []step) (found, error) {
 
 func findSize(v *View, _ []step) (found, error) {
 	size := v.Record.Raw.Size
-	if size == 0 { // not appended yet
+	if size == 0 { // the record is not stored yet
 		size = int64(v.Record.HeadSize) + v.Record.BodySize
 	}
 	return plain{cty.NumberIntVal(size)}, nil
@@ -207,7 +207,7 @@ func findResponseJSON(r *Response, path []step) (found, error) {
 	return jsonFound{d.at(path)}, err
 }
 
-// findResponse is response as a whole, or one of its parts where the name is not known when it is compiled.
+// findResponse is response as a whole, or one of its parts if the name is unknown to the compiler.
 func findResponse(v *View, path []step) (found, error) {
 	if v.Response == nil {
 		return missing{}, nil
@@ -238,7 +238,7 @@ func (w words) text() (string, bool, error) { return string(w), true, nil }
 func (w words) isNull() bool                { return false }
 func (w words) count() (int, bool)          { return 0, false }
 
-// content is the bytes of a body: no value where they are not text, but exact bytes.
+// content is the bytes of a body: without a value if they are not text, but always with exact bytes.
 type content string
 
 func (c content) value() (cty.Value, error) {
@@ -265,7 +265,7 @@ func (l lines) text() (string, bool, error) { return "", false, errNotText }
 func (l lines) isNull() bool                { return false }
 func (l lines) count() (int, bool)          { return len(l), true }
 
-// plain is a number or a truth value.
+// plain is a number or a boolean.
 type plain struct{ v cty.Value }
 
 func (p plain) value() (cty.Value, error)   { return p.v, nil }
@@ -280,7 +280,7 @@ func (j jsonFound) text() (string, bool, error) {
 	return text, ok, nil
 }
 
-// formFound is a field or group of a form or query; branch is nil where there is none. raw is the bytes of all of it.
+// formFound is a field or group of a form or query; branch is nil if there is none. raw is the bytes of the whole form.
 type formFound struct {
 	branch *branch
 	raw    string

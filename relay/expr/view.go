@@ -9,30 +9,30 @@ import (
 	"github.com/hooktape/hooktape/store"
 )
 
-// View is what expressions see of one record. Several expressions may be evaluated over one View, one after another:
-// what they find out about it is kept. It belongs to one goroutine.
+// View is what expressions see of one record. Several expressions may be evaluated over one View, one after another; it
+// keeps what they find out about the record. It belongs to one goroutine.
 type View struct {
 	Record *store.Record
 	Head   *wire.RequestHead // nil: the bytes never became a request
-	// Body gives the decoded body. It is called when the first expression needs it, and only once; its bytes must not
-	// change while the View is in use. Nil: there is none.
+	// Body returns the decoded body. It is called once, when the first expression needs it; the bytes must not change
+	// while the View is in use. Nil: there is no body.
 	Body     func() ([]byte, error)
 	Response *Response // nil: none
 	Delivery *Delivery // nil: none
-	// Params are those of the record's source.
+	// Params are the params of the record's source.
 	Params map[string]string
 
 	message message
 	query   *branch
 }
 
-// Delivery is what expressions see as delivery.
+// Delivery is the delivery that expressions see.
 type Delivery struct {
 	store.Delivery
-	Updated time.Time // when its last attempt ended, or else it was made
+	Updated time.Time // when its last attempt ended, or if it had none, when it was made
 }
 
-// Response is what expressions see as response.
+// Response is the response that expressions see.
 type Response struct {
 	Head *wire.ResponseHead
 	Body func() ([]byte, error) // as View.Body
@@ -51,7 +51,7 @@ type message struct {
 	fault error // of the form
 }
 
-// body reads the body when nobody has yet.
+// body reads the body if nobody has yet.
 func (m *message) body(open func() ([]byte, error)) (string, error) {
 	if m.read || open == nil {
 		return m.text, m.err
@@ -117,7 +117,7 @@ func (v *View) queryTree() (*branch, error) {
 	return tree, nil
 }
 
-// formTree is nil when the body is no form.
+// formTree is nil when the body is not a form.
 func (v *View) formTree() (*branch, error) {
 	m := &v.message
 	if m.known.form {
