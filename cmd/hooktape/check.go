@@ -64,7 +64,7 @@ func (e *env) check() error {
 	}
 	fmt.Fprintf(e.stdout, "%s: %s, all right\n", e.config, counted(len(cfg.Sources), "source"))
 	if cfg.Blank {
-		fmt.Fprintln(e.stdout, "  the file is empty, or has comments alone: an agent that runs does not take it up")
+		fmt.Fprintln(e.stdout, "  the file is empty or has only comments: a running agent ignores it")
 	}
 	for _, s := range cfg.Sources {
 		fmt.Fprintf(e.stdout, "  %s: %s\n", s.Name, describeSource(s, cfg.Mask))
@@ -74,7 +74,7 @@ func (e *env) check() error {
 		for i, t := range edge.Tunnels {
 			names[i] = t.Name
 		}
-		fmt.Fprintf(e.stdout, "edge %s: tunnels %s\n", edge.Domain, cmp.Or(strings.Join(names, ", "), "of those who have a token"))
+		fmt.Fprintf(e.stdout, "edge %s: tunnels for %s\n", edge.Domain, cmp.Or(strings.Join(names, ", "), "everybody who has a token"))
 	}
 	if up := cfg.Uplink; up != nil {
 		fmt.Fprintf(e.stdout, "uplink %s\n", up.Edge.Redacted())
@@ -102,19 +102,19 @@ func (e *env) describeACME(cfg *config.Config) {
 		}
 		fmt.Fprintf(e.stdout, "  %s: %s\n", name, until)
 	}
-	asks := "port 443, which has to lead to " + cfg.Listen
+	asks := "port 443, which must lead to " + cfg.Listen
 	if a.HTTP != "" {
-		asks += ", or at port 80, which has to lead to " + a.HTTP
+		asks += ", or to port 80, which must lead to " + a.HTTP
 	}
-	fmt.Fprintf(e.stdout, "  each name has to lead here: the CA asks at %s\n", asks)
+	fmt.Fprintf(e.stdout, "  each name must resolve to this machine: the CA connects to %s\n", asks)
 	with, _ := cfg.WithTunnels(nil, nil)
 	for _, s := range with.Sources {
 		if s.Host == "" || slices.Contains(a.Names, s.Host) {
 			continue
 		}
-		instead := "senders can't come to it"
+		instead := "it gets no certificate, so senders can't connect to it"
 		if s.Tunnel != "" {
-			instead = "senders come to " + s.PublicURL
+			instead = "senders use " + s.PublicURL
 		}
 		fmt.Fprintf(e.stdout, "  %s is not among the names: %s\n", s.Host, instead)
 	}
@@ -147,7 +147,7 @@ func describeTape(path string) (string, error) {
 		if info, err := os.Stat(dir); err == nil && !info.IsDir() {
 			return "", cannot("choose another place with data", "the folder of %s is a file", path)
 		}
-		return "not there yet, will be made", nil
+		return "does not exist yet, will be created", nil
 	case err != nil:
 		return "", cannot("choose a place that you may read and write", "data: %w", err)
 	}

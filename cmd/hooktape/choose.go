@@ -48,7 +48,7 @@ type filled struct{ text *string }
 var errEmpty = errors.New("it is empty")
 
 // emptyHint says how it comes to that.
-const emptyHint = "a variable of the shell may be empty"
+const emptyHint = "perhaps a shell variable in the command is empty"
 
 // Set implements pflag.Value.
 func (f filled) Set(text string) error {
@@ -103,7 +103,7 @@ func (f *filterFlags) filter(now time.Time) (inspect.Filter, error) {
 			if near := expr.Nearest(string(verdict), strings.Split(verdictNames(), ", ")); near != "" {
 				hint = "did you mean " + near + "?"
 			}
-			return chosen, misused(hint, "--verdict %q is none", name)
+			return chosen, misused(hint, "there is no verdict %q", name)
 		}
 		chosen.Verdicts = append(chosen.Verdicts, verdict)
 	}
@@ -176,7 +176,7 @@ func someTime(flag, text string) (time.Duration, error) {
 	case err != nil:
 		return 0, misused("30s and 2m are durations", "%s %q is no duration", flag, text)
 	case d <= 0:
-		return 0, misused("30s and 2m are durations", "%s %q leaves no time", flag, text)
+		return 0, misused("30s and 2m are durations", "%s %q is not more than 0", flag, text)
 	}
 	return d, nil
 }

@@ -147,7 +147,7 @@ func (e *env) askToDelete(what string, yes bool) error {
 	}
 	sure, asked := e.confirm("delete " + what + " for good?")
 	if !asked {
-		return misused("--yes deletes without asking", "nothing deleted: there is nobody to ask")
+		return misused("--yes deletes without asking", "nothing deleted: there is no terminal to ask for confirmation")
 	}
 	if !sure {
 		fmt.Fprintln(e.stderr, "nothing deleted")

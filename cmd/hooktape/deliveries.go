@@ -65,7 +65,7 @@ func (f *deliveryFlags) given() bool {
 
 func (f *deliveryFlags) query(records []string, now time.Time) (inspect.DeliveryQuery, error) {
 	if f.state != "" && !slices.Contains(worstFirst, store.State(f.state)) {
-		return inspect.DeliveryQuery{}, misused("states: "+stateNames(), "--state %q is none", f.state)
+		return inspect.DeliveryQuery{}, misused("states: "+stateNames(), "there is no state %q", f.state)
 	}
 	if f.session != "" && len(records) > 0 {
 		return inspect.DeliveryQuery{}, misused("", "records and --session exclude each other")
@@ -192,7 +192,7 @@ func (e *env) printDeliveries(doing string, chosen iter.Seq2[inspect.RecordDeliv
 	t.right = []int{5, 6}
 	t.long = 8
 	t.spare = []int{6, 5, 2}
-	l := listing[inspect.RecordDelivery]{t, e.deliveryCells, asJSON, func(err error) error { return apiError(doing, err) }, "no delivery is like that"}
+	l := listing[inspect.RecordDelivery]{t, e.deliveryCells, asJSON, func(err error) error { return apiError(doing, err) }, "no delivery matches"}
 	return l.print(e, chosen)
 }
 

@@ -116,7 +116,7 @@ func (d *twoRecords) requests(ctx context.Context) error {
 		var err error
 		both[i], err = replay.Load(func() (io.ReadCloser, error) { return d.tape.Raw(ctx, rec.ID.String()) })
 		if err != nil {
-			return cannot("hooktape show "+ending(rec.ID)+" shows what there is of it", "compare record %s: %w", rec.ID, err)
+			return cannot("hooktape show "+ending(rec.ID)+" shows what was kept of it", "compare record %s: %w", rec.ID, err)
 		}
 	}
 	found, err := replay.CompareRequests(both[0], both[1], d.rules)
@@ -161,7 +161,7 @@ func (d *twoRecords) response(ctx context.Context, which int) (open func() (io.R
 	case rec.Answer != nil:
 		return func() (io.ReadCloser, error) { return d.tape.Answer(ctx, id) }, nil
 	}
-	return nil, &failure{exitNotSo, fmt.Errorf("record %s has got no response", id), ""}
+	return nil, &failure{exitNotSo, fmt.Errorf("record %s has no response", id), ""}
 }
 
 // lastAnswered is the number of the last attempt that got a response; 0: none.

@@ -118,7 +118,7 @@ func (f *exportFlags) export(e *env, args []string) (*export, error) {
 	case len(args) == 0 && !chosen:
 		return nil, misused("name records, or choose them with --session, --where and the like", "which records?")
 	case len(args) > 0 && chosen:
-		return nil, misused("", "records are named, or chosen by flags, not both")
+		return nil, misused("", "ids and flags that choose exclude each other")
 	case f.out == "":
 		return nil, misused("-o FILE.warc.gz names it; -o - is stdout", "where to?")
 	}
@@ -158,7 +158,7 @@ func (f *exportFlags) chosenForm() (tapeForm, error) {
 	hint := "forms: " + strings.Join(tapeForms, ", ")
 	switch {
 	case f.form != "" && !slices.Contains(tapeForms, f.form):
-		return "", misused(hint, "--format %q is none", f.form)
+		return "", misused(hint, "there is no format %q", f.form)
 	case f.form != "":
 		return tapeForm(f.form), nil
 	case f.curl:
@@ -168,7 +168,7 @@ func (f *exportFlags) chosenForm() (tapeForm, error) {
 	}
 	form := formOf(f.out)
 	if form == "" {
-		return "", misused(hint+"; --format FORM gives a file of any name its form", "the name of %s does not say its form", f.out)
+		return "", misused(hint+"; --format FORMAT sets it, whatever the name", "the format of %s does not follow from its name", f.out)
 	}
 	return form, nil
 }
@@ -233,7 +233,7 @@ func (x *export) isThere(err error) bool {
 func (x *export) mayWrite(data string) error {
 	if x.path == "-" {
 		if isTerminal(x.stdout) {
-			return misused("-o FILE writes to a file", "a tape file is not for a terminal")
+			return misused("-o FILE writes to a file", "a tape file can't be written to a terminal")
 		}
 		return nil
 	}
@@ -335,7 +335,7 @@ func (x *export) copy(ctx context.Context, to io.Writer, from io.Reader) error {
 		progress.show(x.bytes, 0, func() string { return counted(int(x.records), "record") + ", " + size(x.bytes) })
 	}
 	if x.records == 0 && x.left > 0 {
-		return cannot("--verbatim has no such bound", "nothing was exported")
+		return cannot("--verbatim has no such limit", "nothing was exported")
 	}
 	if out == nil {
 		return cannot("hooktape list shows what there is", "nothing to export: no record is chosen")

@@ -69,10 +69,10 @@ func (x *export) printCurl(r *tapefile.Recording, to string) error {
 		return misused("--to URL says where to send it", "export: %w", err)
 	}
 	if instead != "" {
-		fmt.Fprintf(x.stderr, "hooktape: %s, so this is not curl but sends the bytes as they are\n", instead)
+		fmt.Fprintf(x.stderr, "hooktape: curl can't send these bytes (%s), so the command sends them without curl\n", instead)
 	}
 	if !r.Whole() {
-		fmt.Fprintln(x.stderr, "hooktape: not all of the request was kept, or it is none")
+		fmt.Fprintln(x.stderr, "hooktape: only part of the request was kept, or it never was a whole request")
 	}
 	_, err = io.WriteString(x.stdout, command)
 	if same, differs := sameRequest(r, shown); differs == nil && !same {

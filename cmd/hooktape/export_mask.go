@@ -79,7 +79,7 @@ func (x *export) tellMasked() {
 		return
 	}
 	if n := x.masker.Unread; n > 0 {
-		fmt.Fprintf(x.stderr, "hooktape: %s can't be looked into: in what is binary, only secrets seen elsewhere are replaced; what is encrypted or in an unknown coding is replaced whole\n", count(n, "body", "bodies"))
+		fmt.Fprintf(x.stderr, "hooktape: %s can't be searched for secrets: in binary data, only secrets seen elsewhere are replaced; encrypted data and unknown encodings are replaced as a whole\n", count(n, "body", "bodies"))
 	}
 	for _, name := range slices.Sorted(maps.Keys(x.masker.Unsigned)) {
 		fmt.Fprintf(x.stderr, "hooktape: source %s: not signed with a test secret: %s\n", clean(name), clean(x.masker.Unsigned[name].Error()))

@@ -41,7 +41,7 @@ func (s *shower) family(ctx context.Context, asJSON bool) error {
 		return err
 	}
 	if members == 1 {
-		fmt.Fprintln(s.env.stderr, "nothing else on the tape belongs to it")
+		fmt.Fprintln(s.env.stderr, "no other record on the tape is linked to it")
 	}
 	return nil
 }
@@ -51,10 +51,10 @@ func familyCells(m *inspect.Traced, first time.Time) []cell {
 	state := stateOf(&m.Record)
 	about := state
 	if m.RepeatOf != nil {
-		about += fmt.Sprintf(", as %s but for ids and times", ending(*m.RepeatOf))
+		about += fmt.Sprintf(", same as %s except for ids and times", ending(*m.RepeatOf))
 	}
 	if m.CauseBy == "time" {
-		about += ", by its time alone"
+		about += ", linked by time only"
 	}
 	since := "+" + milliseconds(m.Time.Sub(first))
 	return []cell{

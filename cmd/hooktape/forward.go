@@ -41,11 +41,11 @@ func (f *forwardFlags) register(c *cobra.Command) {
 func (f *forwardFlags) check(edge string) error {
 	for _, name := range []string{"ssh-port", "ssh-key"} {
 		if f.ssh == "" && f.chosen(name) {
-			return misused("give it with --ssh USER@HOST", "--%s is about an SSH server, and none is given", name)
+			return misused("give it with --ssh USER@HOST", "--%s needs an SSH server", name)
 		}
 	}
 	if f.ssh != "" && edge != "" {
-		return misused("", "--ssh and --edge are two ways here, give one")
+		return misused("", "--ssh and --edge exclude each other")
 	}
 	if f.port < 0 || f.port > 1<<16-1 {
 		return misused("", "--ssh-port %d: ports go from 1 to 65535, and 0 lets the server choose", f.port)
@@ -75,10 +75,10 @@ func (f *forwardFlags) forward(e *env, publicURL string) (*tunnel.Forward, error
 		s.KeyFiles = []string{own("id_ed25519"), own("id_ecdsa"), own("id_rsa")}
 		said, err := readSSHHost(own("config"), home, s.Host)
 		if err != nil {
-			fmt.Fprintf(e.stderr, "~/.ssh/config can't be read and is passed over: %s\n", clean(err.Error()))
+			fmt.Fprintf(e.stderr, "~/.ssh/config can't be read and is ignored: %s\n", clean(err.Error()))
 		}
 		for _, line := range said.passed {
-			fmt.Fprintf(e.stderr, "of ~/.ssh/config what stands under %q is passed over\n", clean(line))
+			fmt.Fprintf(e.stderr, "the section under %q of ~/.ssh/config is not supported and is ignored\n", clean(line))
 		}
 		if err := said.apply(&s); err != nil {
 			return nil, err
@@ -87,7 +87,7 @@ func (f *forwardFlags) forward(e *env, publicURL string) (*tunnel.Forward, error
 	s.Host, s.Port = strings.ToLower(s.Host), cmp.Or(s.Port, "22") // as known_hosts has it
 	if s.User == "" {
 		if s.User, err = loginName(); err != nil {
-			return nil, misused("give it as in --ssh USER@"+s.Host, "the name to log in with is not known: %w", err)
+			return nil, misused("give it as in --ssh USER@"+s.Host, "can't find out which user to log in as: %w", err)
 		}
 	}
 	forward := tunnel.NewForward(s, f.port)
@@ -117,11 +117,11 @@ func parseSSH(text string) (s tunnel.SSHServer, err error) {
 			return s, misused(hint, "--ssh %q: %w", text, err)
 		}
 		if !isPort(s.Port) {
-			return s, misused(hint, "--ssh %q is no user and host of an SSH server", text)
+			return s, misused(hint, "--ssh %q is not the user and host of an SSH server", text)
 		}
 	}
 	if !isHost(s.Host) {
-		return s, misused(hint, "--ssh %q is no user and host of an SSH server", text)
+		return s, misused(hint, "--ssh %q is not the user and host of an SSH server", text)
 	}
 	return s, nil
 }
@@ -151,7 +151,7 @@ func forwardError(s *tunnel.SSHServer, err error) error {
 	if err == nil {
 		return nil
 	}
-	return cannot(forwardHint(s, err), "port of %s: %w", s.Host, err)
+	return cannot(forwardHint(s, err), "forward a port of %s: %w", s.Host, err)
 }
 
 // forwardHint says what to do about an SSH server that refuses.
@@ -169,25 +169,25 @@ func forwardHint(s *tunnel.SSHServer, err error) string {
 	case isKnown && (known.Err != nil || known.Revoked):
 		return ""
 	case isKnown && known.Known == nil:
-		return "compare that with what the owner of the host says, and let ssh note it: ssh " + at
+		return "compare that fingerprint with the one that the host's owner gives you, then let ssh add it to known_hosts: ssh " + at
 	case isKnown:
-		return "somebody may be in between. Only if the host got a new key: ssh-keygen -R '" + knownhosts.Normalize(s.Address()) + "', then ssh " + at
+		return "somebody may be intercepting the connection. Only if you know that the host has a new key: ssh-keygen -R '" + knownhosts.Normalize(s.Address()) + "', then ssh " + at
 	case isFile && file.Locked:
 		return "ssh-add " + file.File
 	case isFile:
-		return "--ssh-key names a private key, as ssh-keygen makes it"
+		return "--ssh-key must name a private key file, as ssh-keygen writes it"
 	case isLogin && len(login.Offered) > 0:
-		return "ssh-copy-id " + at + " puts a key there; --ssh-key FILE offers that one alone"
+		return "ssh-copy-id " + at + " installs a key there; --ssh-key FILE offers only the key in FILE"
 	case isLogin && len(login.Locked) > 0:
 		return "ssh-add " + login.Locked[0]
 	case isLogin:
-		return "ssh-keygen makes one, ssh-copy-id " + at + " puts it there"
+		return "ssh-keygen makes a key, ssh-copy-id " + at + " installs it there"
 	case isPort && port.Any:
-		return "its sshd_config needs AllowTcpForwarding yes or remote, and PermitListen no other port; authorized_keys may restrict it, too"
+		return "its sshd_config needs AllowTcpForwarding yes (or remote), and PermitListen must allow the port; authorized_keys may restrict it too"
 	case isPort:
-		return "choose another one with --ssh-port; those below 1024 are for root there"
+		return "choose another port with --ssh-port; below 1024 only root may forward there"
 	case isHeld:
-		return "ClientAliveInterval 15 in its sshd_config makes it let go of lost connections"
+		return "ClientAliveInterval 15 in its sshd_config makes it drop lost connections sooner"
 	}
 	return ""
 }
@@ -201,24 +201,24 @@ func (s *screen) forward(f *tunnel.Forward) func(tunnel.Change) {
 			fmt.Fprintln(s, s.ink.green("public address "+c.URL))
 		case c.Unread != nil:
 			for _, line := range c.Unread {
-				s.note("a line of known_hosts can't be read and is passed over: %s", clean(line))
+				s.note("a line of known_hosts can't be read and is ignored: %s", clean(line))
 			}
 		case c.Unheard:
-			s.note("no public address, looking on: %s", clean(c.Err.Error()))
-			s.note("only %s itself comes here, by http://127.0.0.1:%d", host, c.Port)
+			s.note("no public address yet, still trying: %s", clean(c.Err.Error()))
+			s.note("so far only %s itself can send here, to http://127.0.0.1:%d", host, c.Port)
 			s.note("hint: %s", publicHint(f, c.Err))
 		case c.Up && c.First:
 		case c.Up:
 			s.note("the link to %s is back after %s", host, c.Away.Round(time.Second))
 		case c.Barred:
-			s.note("%s answers, but not as before, trying on: %s", host, clean(c.Err.Error()))
+			s.note("%s can be reached again but refuses, still trying: %s", host, clean(c.Err.Error()))
 			if hint := forwardHint(&f.Server, c.Err); hint != "" {
 				s.note("hint: %s", hint)
 			}
 		case c.First:
-			s.note("%s can't be reached, trying on: %s", host, clean(c.Err.Error()))
+			s.note("%s can't be reached, still trying: %s", host, clean(c.Err.Error()))
 		default:
-			s.note("the link to %s is lost since %s, senders can't come here: %s", host, time.Now().Format(time.TimeOnly), clean(c.Err.Error()))
+			s.note("the link to %s has been down since %s, senders can't reach this agent: %s", host, time.Now().Format(time.TimeOnly), clean(c.Err.Error()))
 		}
 	}
 }
@@ -228,10 +228,10 @@ func publicHint(f *tunnel.Forward, err error) string {
 	elsewhere := errors.Is(err, tunnel.ErrElsewhere)
 	switch {
 	case f.Public != nil:
-		return "what answers there is to pass requests on to that"
+		return "the server at the public URL must pass requests on to that address"
 	case elsewhere:
-		return "another program has that port there: choose one with --ssh-port"
+		return "another program uses that port on the server: choose another with --ssh-port"
 	}
 	return "set GatewayPorts clientspecified (or yes) in its sshd_config, reload sshd, and start this again; " +
-		"where it is set, a firewall keeps the port closed"
+		"if it is set already, a firewall may be blocking the port"
 }

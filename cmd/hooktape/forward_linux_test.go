@@ -198,14 +198,14 @@ func TestRequestsComeThroughAnSSHServerVerbatimAlsoWhenItWasAway(t *testing.T) {
 	}
 
 	server.stop()
-	_, at = u.awaitOutput(at, `^(the link to 127\.0\.0\.2 is lost) since [0-9:]+, senders can't come here: `)
+	_, at = u.awaitOutput(at, `^(the link to 127\.0\.0\.2 has been down) since [0-9:]+, senders can't reach this agent: `)
 	server.start(u, "GatewayPorts yes")
 	u.awaitOutput(at, `^the link to 127\.0\.0\.2 is back after ([0-9]+)`)
 	answers, err := exchange(there, []byte("GET /back HTTP/1.1\r\nHost: h\r\n\r\n"), inOneWrite)
 	if err != nil || len(answers) != 1 || statusOf(answers[0]) != 200 {
 		t.Fatalf("at the same port: %q, %v", answers, err)
 	}
-	if n := strings.Count(u.agent.out.String(), "is lost since"); n != 1 {
+	if n := strings.Count(u.agent.out.String(), "has been down since"); n != 1 {
 		t.Errorf("the loss of the link was told %d times", n)
 	}
 }
@@ -216,8 +216,8 @@ func TestAPortThatIsNotPublicIsSaidToBeSo(t *testing.T) {
 	server := newSSHD(u)
 	server.start(u, "GatewayPorts no")
 	u.start("http", portOf(app.addr), "--ssh", server.who(), "--ssh-port", "0")
-	_, at := u.awaitOutput(0, `^no public address, looking on: http://127\.0\.0\.2:[0-9]+: .*(refused)`)
-	inside, at := u.awaitOutput(at, `^only 127\.0\.0\.2 itself comes here, by (http://127\.0\.0\.1:[0-9]+)$`)
+	_, at := u.awaitOutput(0, `^no public address yet, still trying: http://127\.0\.0\.2:[0-9]+: .*(refused)`)
+	inside, at := u.awaitOutput(at, `^so far only 127\.0\.0\.2 itself can send here, to (http://127\.0\.0\.1:[0-9]+)$`)
 	u.awaitOutput(at, `^hint: .*(GatewayPorts clientspecified)`)
 	r, err := http.Post(inside, "text/plain", strings.NewReader("from the host itself"))
 	if err != nil {
@@ -278,8 +278,8 @@ func TestAnSSHServerThatRefusesEndsItAtOnce(t *testing.T) {
 	os.Remove(filepath.Join(server.dir, "host"))
 	server.makeKey(filepath.Join(server.dir, "host"))
 	server.start(u)
-	fails("the key of 127.0.0.2:", "has changed", "known_hosts:1 (ssh-ed25519 SHA256:", "hint: somebody may be in between. Only if the host got a new key: ssh-keygen -R '[127.0.0.2]:")
+	fails("the key of 127.0.0.2:", "has changed", "known_hosts:1 (ssh-ed25519 SHA256:", "hint: somebody may be intercepting the connection. Only if you know that the host has a new key: ssh-keygen -R '[127.0.0.2]:")
 
 	u.writes(".ssh/known_hosts", "")
-	fails("is not a known host: it shows ssh-ed25519 SHA256:", "let ssh note it: ssh -p ")
+	fails("is not a known host: it shows ssh-ed25519 SHA256:", "let ssh add it to known_hosts: ssh -p ")
 }

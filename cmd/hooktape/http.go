@@ -154,9 +154,9 @@ func (l *laptop) greet(at addresses) error {
 	public := l.recognition.command + " --ssh you@your-server (or --edge, which loses nothing while you are away)"
 	switch {
 	case l.cfg.Uplink != nil:
-		public = "is told here when a request has come round through " + l.cfg.Uplink.Edge.Redacted()
+		public = "printed here once a test request has come through " + l.cfg.Uplink.Edge.Redacted()
 	case l.forward != nil:
-		public = "is told here when a request has come round through " + l.forward.Server.Host
+		public = "printed here once a test request has come through " + l.forward.Server.Host
 	}
 	out := l.env.stdout
 	fmt.Fprintf(out, "receiving on http://%s\n", at.receiving)

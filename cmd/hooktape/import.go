@@ -187,10 +187,10 @@ func (m *importing) print(done inspect.Imported) error {
 		text += ", masked"
 	}
 	if done.Alone > 0 {
-		text += fmt.Sprintf("; %s without a request passed over", counted(done.Alone, "response"))
+		text += fmt.Sprintf("; %s without a request skipped", counted(done.Alone, "response"))
 	}
 	if done.Other > 0 {
-		text += fmt.Sprintf("; %s passed over: %s", counted(done.Other, "other WARC record"), kinds(done.Kinds))
+		text += fmt.Sprintf("; %s skipped: %s", counted(done.Other, "other WARC record"), kinds(done.Kinds))
 	}
 	_, err := fmt.Fprintln(m.stdout, text)
 	return err

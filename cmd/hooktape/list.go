@@ -95,7 +95,7 @@ func (e *env) listRecords(records iter.Seq2[inspect.Record, error], filtered, as
 	t.spare = []int{7, 6, 2}
 	none := "the tape is empty"
 	if filtered {
-		none = "no record is like that"
+		none = "no record matches"
 	}
 	l := listing[inspect.Record]{t, listCells, asJSON, func(err error) error { return apiError("list records", err) }, none}
 	_, err := l.print(e, records)

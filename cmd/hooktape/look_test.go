@@ -85,7 +85,7 @@ func TestListChooses(t *testing.T) {
 		}
 	}
 	out := d.hooktape("list", "--source", "nobody")
-	if out.code != exitDone || out.stdout != "" || !strings.Contains(out.stderr, "no record is like that") {
+	if out.code != exitDone || out.stdout != "" || !strings.Contains(out.stderr, "no record matches") {
 		t.Errorf("%+v", out)
 	}
 }
@@ -198,7 +198,7 @@ func TestDeliveriesAreRetriedAndDropped(t *testing.T) {
 	if got := states(); got != "pending true pending true " {
 		t.Errorf("states %s", got)
 	}
-	if out := d.hooktape("deliveries", "drop", "--state", "failed"); out.code != exitDone || out.stderr != "no delivery is like that\n" {
+	if out := d.hooktape("deliveries", "drop", "--state", "failed"); out.code != exitDone || out.stderr != "no delivery matches\n" {
 		t.Errorf("%+v", out)
 	}
 	if out := d.hooktape("deliveries", "drop", "QQQQ"); out.code != exitNotSo {

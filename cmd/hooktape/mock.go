@@ -103,7 +103,7 @@ func (m *mocking) run(ctx context.Context) error {
 	}
 	switch {
 	case m.missing == "" && m.cut != "":
-		return misused("--record-missing URL says where that is", "--strip-prefix is of paths that are passed on")
+		return misused("--record-missing URL forwards them", "--strip-prefix is for requests that are forwarded, and none are")
 	case m.cut != "" && !strings.HasPrefix(m.cut, "/"):
 		return misused("as in --strip-prefix /crm", "--strip-prefix %q does not begin with /", m.cut)
 	case m.missing != "":
@@ -131,7 +131,7 @@ func (m *mocking) run(ctx context.Context) error {
 	}
 	defer mock.Close()
 	if n, _ := mock.Recordings(); n == 0 && m.missing == "" {
-		return &failure{exitNotSo, fmt.Errorf("mock: %s has no recording that answers", m.name()), "--record-missing URL asks the other side, and records it"}
+		return &failure{exitNotSo, fmt.Errorf("mock: %s has no recorded response", m.name()), "--record-missing URL forwards requests, and records the responses"}
 	}
 	return m.serve(ctx, mock)
 }
@@ -201,7 +201,7 @@ func (m *mocking) read(ctx context.Context) (err error) {
 		fmt.Fprintf(m.stderr, "hooktape: %s: %s\n", clean(m.path), cleanLines(damage.Error()))
 	}
 	if all > 0 {
-		fmt.Fprintf(m.stderr, "hooktape: %s can't be read; what can be answers\n", count(all, "place", "places"))
+		fmt.Fprintf(m.stderr, "hooktape: %s can't be read; the rest is used\n", count(all, "place", "places"))
 	}
 	return nil
 }
@@ -237,7 +237,7 @@ func (m *mocking) serve(ctx context.Context, mock *replay.Mock) error {
 	answering, left := mock.Recordings()
 	text := fmt.Sprintf("answers %s of %s", counted(answering, "recording"), clean(m.name()))
 	if left > 0 {
-		text += fmt.Sprintf("; %s no response to give", count(left, "other has", "others have"))
+		text += fmt.Sprintf("; %s no response", count(left, "other has", "others have"))
 	}
 	fmt.Fprintf(m.stdout, "receiving on http://%s\n%s\n", l.Addr(), text)
 	server := &wire.Server{Serve: func(x *wire.Exchange) { mock.Serve(ctx, x) }, Panicked: func(value any, stack []byte) {
@@ -256,7 +256,7 @@ func (m *mocking) serve(ctx context.Context, mock *replay.Mock) error {
 	}
 	<-ended
 	if _, damaged := m.tape.Damage(); damaged > 0 {
-		return cannot("what could be read of it has answered", "mock: %s is damaged", m.name())
+		return cannot("the part of it that can be read was used", "mock: %s is damaged", m.name())
 	}
 	return ctx.Err()
 }

@@ -20,7 +20,7 @@ func (e *env) openTapeFile(ctx context.Context, doing, name string) (t *tape, of
 	}
 	defer file.Close()
 	if t, err = e.temporaryTape(); err != nil {
-		return nil, of, cannot("TMPDIR names another folder for it", "%s: make a tape for the time being: %w", doing, err)
+		return nil, of, cannot("set TMPDIR to another folder for it", "%s: make a temporary tape: %w", doing, err)
 	}
 	if of, err = from.read(ctx, t, name, file, all); err == nil {
 		err = e.furnish(t)

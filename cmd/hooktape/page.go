@@ -84,7 +84,7 @@ func (p *page) rollUp() {
 	if r.Count == 0 {
 		return
 	}
-	p.fact("roll-up", fmt.Sprintf("of %d requests that came too fast for a record each, until %s; what follows is about the first",
+	p.fact("roll-up", fmt.Sprintf("stands for %d requests that came too fast to record one by one, until %s; what follows describes the first",
 		r.Count, r.Until.Local().Format("15:04:05.000")))
 }
 

@@ -48,7 +48,7 @@ passes.`,
 			}
 			defer t.Close()
 			if t.store != nil {
-				return cannot("start it with hooktape run --config FILE", "recheck: no agent runs, and it is the agent that knows the secrets")
+				return cannot("start it with hooktape run --config FILE", "recheck: no agent is running, and only an agent knows the secrets")
 			}
 			return e.recheck(c.Context(), t.Client, args, filter, dry, asJSON)
 		},
@@ -87,7 +87,7 @@ func (e *env) recheck(ctx context.Context, c *inspect.Client, names []string, f 
 		}
 	}
 	if n == 0 {
-		fmt.Fprintln(e.stderr, "no refused record is like that")
+		fmt.Fprintln(e.stderr, "no refused record matches")
 		return nil
 	}
 	if !asJSON {

@@ -163,11 +163,11 @@ func (f *replayFlags) check(e *env, args []string) error {
 	case f.file != "" && f.chosen.session != "":
 		return misused("give one of them", "--file and --session exclude each other")
 	case f.file != "" && f.to == "" && e.config == "":
-		return misused("say where with --to URL, or name the config file whose targets they are with -c FILE", "--file has no targets")
+		return misused("say where to send with --to URL, or give a config file with targets with -c FILE", "--file has no targets")
 	case f.sender.given() && !f.resign:
-		return misused("add --resign", "--provider says who signs, and nothing is to be signed")
+		return misused("add --resign", "--provider is for signing requests again, and --resign is not given")
 	case f.quiet && f.vary.file != "":
-		return misused("its table has all sends", "--vary excludes --quiet")
+		return misused("--vary prints a table of all requests", "--vary excludes --quiet")
 	case f.noRecord && f.judge.accept:
 		return misused("leave one of them out", "--accept puts responses on the tape, and --no-record does not")
 	}

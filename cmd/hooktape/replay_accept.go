@@ -29,7 +29,7 @@ func (r *replayer) rewriteFile(ctx context.Context) error {
 		return nil
 	}
 	if r.damaged {
-		return cannot("", "%s is damaged, and stays as it is: nothing is accepted", r.flags.file)
+		return cannot("", "%s is damaged and was not changed: no response was accepted", r.flags.file)
 	}
 	next, stop := iter.Pull2(r.tape.Playable(ctx, inspect.PlayQuery{Filter: inspect.Filter{Session: r.filter.Session}}))
 	defer stop()

@@ -33,7 +33,7 @@ func (f *editFlags) edits() (edits []replay.Edit, err error) {
 		for _, text := range kind.texts {
 			edit, err := kind.parse(text)
 			if err != nil {
-				return nil, misused("--set json.order.id=17 and --unset header.x-date are two", "%s: %w", kind.flag, err)
+				return nil, misused("give it as in --set json.order.id=17 or --unset header.x-date", "%s: %w", kind.flag, err)
 			}
 			edits = append(edits, edit)
 		}

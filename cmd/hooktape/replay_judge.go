@@ -85,7 +85,7 @@ func (j *judge) compare(then, now *replay.Response) *replay.Difference {
 	return &found
 }
 
-var errNoSuccess = errors.New("the status is no 2xx")
+var errNoSuccess = errors.New("the status is not 2xx")
 
 // expected says in what a response is not as it is expected to be; nil: in nothing.
 func (j *judge) expected(p *played) error {

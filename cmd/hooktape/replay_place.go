@@ -20,7 +20,7 @@ func (r *replayer) mayGo(ctx context.Context) error {
 		}
 		addrs, err := r.targets.resolve(ctx, to.Hostname())
 		if err != nil {
-			r.unresolved = cannot("look at the name; --wait 30s waits for one that is to come", "send to %s: %s can't be resolved: %w", r.shownURL(to.String()), to.Hostname(), err)
+			r.unresolved = cannot("check the name; --wait 30s waits until it can be resolved", "send to %s: %s can't be resolved: %w", r.shownURL(to.String()), to.Hostname(), err)
 			return nil
 		}
 		if !slices.ContainsFunc(addrs, public) {

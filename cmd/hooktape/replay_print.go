@@ -93,11 +93,11 @@ func (r *reporter) line(p *played) sendJSON {
 func (p *played) unanswered() string {
 	switch {
 	case p.aim.target != "" && len(p.rec.Past) > 0:
-		return fmt.Sprintf("target %q did not answer it then", p.aim.target)
+		return fmt.Sprintf("target %q did not answer it when it was recorded", p.aim.target)
 	case p.rec.Answer != nil:
-		return "no target answered it then, hooktape itself did"
+		return "no target answered it when it was recorded, hooktape did"
 	}
-	return "no target answered it then"
+	return "no target answered it when it was recorded"
 }
 
 // unmarked says whether the config may have meant the record for no target, though it has no mark of that: older versions
@@ -123,9 +123,9 @@ func (p *played) failure() string {
 	case p.now.Err != nil:
 		return p.now.Err.Error()
 	case p.unfitBeside != "":
-		return "not sent to what it is compared with: " + p.unfitBeside
+		return "not sent to the second target: " + p.unfitBeside
 	case p.beside != nil && p.beside.Err != nil:
-		return "what it is compared with: " + p.beside.Err.Error()
+		return "the second target: " + p.beside.Err.Error()
 	}
 	return ""
 }
@@ -210,7 +210,7 @@ func (s *sendJSON) text(i ink) string {
 	case s.Lost != "":
 		then = "then  " + i.yellow("the recorded response can't be read: "+clean(s.Lost)) + "\n"
 	case s.Outcome == replay.NoBaseline:
-		then = "then  nothing came back that it could be compared with: " + clean(s.Missing) + "\n"
+		then = "then  no response to compare with: " + clean(s.Missing) + "\n"
 	}
 	var now []string
 	if s.Now != nil {

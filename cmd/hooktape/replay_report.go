@@ -98,7 +98,7 @@ func (r *reporter) close() error {
 	<-r.ended
 	r.progress.hide()
 	if r.unrecorded != nil {
-		return cannot("what came of them is told all the same", "put %s on the tape: %w", count(r.lost, "attempt", "attempts"), r.unrecorded)
+		return cannot("their results are in the report all the same", "record %s on the tape: %w", count(r.lost, "attempt", "attempts"), r.unrecorded)
 	}
 	return r.untold
 }

@@ -58,7 +58,7 @@ func (r *replayer) aims(rec *inspect.Playable) ([]aim, error) {
 // goThrough aims at the laptop of a tunnel, to which the agent at its edge leads.
 func (r *replayer) goThrough(a *aim, rec *inspect.Playable) {
 	if r.flags.file != "" {
-		a.unfit = fmt.Sprintf("target %q is a tunnel, whose edge sends what is on its own tape: put it there with hooktape import, or name another place with --to URL", a.target)
+		a.unfit = fmt.Sprintf("target %q is a tunnel, and its edge sends only what is on its own tape: import the file there with hooktape import, or send elsewhere with --to URL", a.target)
 		return
 	}
 	a.Dial = func(ctx context.Context) (net.Conn, error) {
@@ -244,7 +244,7 @@ func (s *shot) Send(ctx context.Context, due time.Time) error {
 	case !p.beside.Unreachable():
 		s.of.reachedBeside.Store(true)
 	case ctx.Err() == nil && !s.of.reachedBeside.Load():
-		return cannot("start what is there, or name another place with --compare URL", "send to %s: %w", s.of.shownURL(p.beside.URL.String()), p.beside.Err)
+		return cannot("start the app there, or name another place with --compare URL", "send to %s: %w", s.of.shownURL(p.beside.URL.String()), p.beside.Err)
 	}
 	return nil
 }

@@ -40,11 +40,11 @@ func (r *replayer) sum() error {
 	case r.found == 0 && r.left.Unaccepted > 0:
 		return cannot(r.refused(), "replay: none of these records was accepted, nothing was sent")
 	case r.found == 0 && r.flags.file != "":
-		return cannot("", "replay: no record of %s is like that, nothing was sent", clean(r.flags.file))
+		return cannot("", "replay: no record of %s matches, nothing was sent", clean(r.flags.file))
 	case r.found == 0 && r.flags.session():
-		return cannot("hooktape list --session NAME shows what is in it", "replay: no record of session %q is like that, nothing was sent", r.filter.Session)
+		return cannot("hooktape list --session NAME shows what is in it", "replay: no record of session %q matches, nothing was sent", r.filter.Session)
 	case r.found == 0:
-		return cannot("hooktape list shows what there is; refused records are sent with --verdict only", "replay: no record is like that, nothing was sent")
+		return cannot("hooktape list shows what there is; refused records are sent with --verdict only", "replay: no record matches, nothing was sent")
 	case s.Sent() == 0:
 		return cannot("", "replay: nothing could be sent")
 	case r.tooLarge:
@@ -77,13 +77,13 @@ func (r *replayer) notes() {
 		fmt.Fprintf(r.env.stderr, "%s left out as not accepted%s\n", count(n, "record was", "records were"), how)
 	}
 	if n := r.report.unanswered; n > 0 {
-		fmt.Fprintf(r.env.stderr, "%s nothing to be compared with: --accept makes what came the baseline, --expect says what is right\n", count(n, "request has", "requests have"))
+		fmt.Fprintf(r.env.stderr, "%s no recorded response to compare with: --accept makes the new responses the baseline, --expect sets a condition instead\n", count(n, "request has", "requests have"))
 	}
 	if n := r.report.unmarked; n > 0 {
-		fmt.Fprintf(r.env.stderr, "%s answered by hooktape alone: no target was there, or none was meant to get it, which tapes of older versions do not mark; --where leaves such records out\n", count(n, "record was", "records were"))
+		fmt.Fprintf(r.env.stderr, "%s answered by hooktape alone: the target was away, or the config meant the record for none (older versions did not record which); --where can leave them out\n", count(n, "record was", "records were"))
 	}
 	if n := int(r.unsigned.Load()); n > 0 {
-		fmt.Fprintf(r.env.stderr, "%s not signed again: nobody signs requests of their source\n", count(n, "request was", "requests were"))
+		fmt.Fprintf(r.env.stderr, "%s not signed again: no provider signs the requests of their source\n", count(n, "request was", "requests were"))
 	}
 	if limit := r.flags.chosen.limit; limit > 0 && r.found == limit && r.flags.chosen.given() {
 		fmt.Fprintf(r.env.stderr, "these were the newest %d; --limit 0 sends all\n", limit)
@@ -105,7 +105,7 @@ func (r *reporter) finish(interrupted bool, err error) error {
 		fmt.Fprint(r.of.env.stderr, r.sums(r.of.env.inkFor(r.of.env.stderr), took, interrupted))
 	}
 	if idle := r.of.judge.rules.Idle(); idle != nil && r.of.many && r.compared > 0 {
-		fmt.Fprintf(r.of.env.stderr, "nothing was left out at %s\n", clean(strings.Join(idle, ", ")))
+		fmt.Fprintf(r.of.env.stderr, "rules that matched nothing: %s\n", clean(strings.Join(idle, ", ")))
 	}
 	return failed
 }

@@ -163,7 +163,7 @@ func TestReplaySendsWhatFlagsChooseInTheOrderItCame(t *testing.T) {
 	if out := d.hooktape("replay", "--source", "shop", "--limit", "1"); out.code != exitDone || !strings.Contains(out.stderr, "--limit 0") {
 		t.Errorf("%+v", out)
 	}
-	if out := d.hooktape("replay", "--verdict", "method_not_allowed"); out.code != exitNotSo || !strings.Contains(out.stdout, "nothing came back") || !strings.HasSuffix(app.got(), "GET /in") {
+	if out := d.hooktape("replay", "--verdict", "method_not_allowed"); out.code != exitNotSo || !strings.Contains(out.stdout, "no response to compare with") || !strings.HasSuffix(app.got(), "GET /in") {
 		t.Errorf("%+v %s", out, app.got())
 	}
 	if out := d.hooktape("replay", "--source", "nobody"); out.code != exitCannot || !strings.Contains(out.stderr, "nothing was sent") {

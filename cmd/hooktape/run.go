@@ -123,7 +123,7 @@ func (r *reloader) reload() []config.File {
 	r.current = cfg
 	r.tape.SetRetention(store.Retention(cfg.Retain))
 	if err := r.setup.take(cfg); err != nil {
-		r.log.Error("config can't be taken up as a whole", "error", err)
+		r.log.Error("part of the config could not be applied", "error", err)
 	}
 	r.setup.agent.RetryCertificates()
 	r.log.Info("config reloaded", "sources", len(cfg.Sources))
@@ -131,10 +131,10 @@ func (r *reloader) reload() []config.File {
 }
 
 // errBlank is why a file is not taken up that had something in it before.
-var errBlank = errors.New("the file is empty, or has comments alone: stop the agent if it is to receive nothing")
+var errBlank = errors.New("the file is empty or has only comments: to receive nothing, stop the agent")
 
 func (r *reloader) refuse(err error) {
-	r.log.Error("config is not right and changes nothing", "error", err)
+	r.log.Error("config is not valid and changes nothing", "error", err)
 }
 
 // tellFixed logs which keys are not as they were when the agent started, unless the last reload told so.

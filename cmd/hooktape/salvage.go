@@ -72,7 +72,7 @@ func unused(path string) error {
 		return s.Close()
 	}
 	if _, locked := errors.AsType[*store.LockedError](err); locked {
-		return cannot("its agent need not stop: hooktape backup FILE makes a copy, name that", "%w", err)
+		return cannot("the agent need not stop: make a copy with hooktape backup FILE, and check that", "%w", err)
 	}
 	if errors.Is(err, store.ErrNoTape) || errors.Is(err, fs.ErrNotExist) {
 		return tapeError(path, err)

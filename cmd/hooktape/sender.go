@@ -60,7 +60,7 @@ func (f *senderFlags) given() bool { return f.provider != "" }
 // check finds flags that say nothing without a provider.
 func (f *senderFlags) check() error {
 	if !f.given() && (f.secretFiles != nil || f.params != nil || f.signature != nil || f.tolerance != "") {
-		return misused("name it with --provider", "--secret-file, --param, --signature and --tolerance are about a provider")
+		return misused("name it with --provider", "--secret-file, --param, --signature and --tolerance need a provider")
 	}
 	return nil
 }
@@ -86,7 +86,7 @@ func (f *senderFlags) sender() (*provider.Provider, *provider.Setting, error) {
 	}
 	for i, secret := range s.Secrets {
 		if err := p.CheckSecret(secret); err != nil {
-			return nil, nil, misused("see "+p.Doc, "--secret-file %s is no secret of %s: %w", f.secretFiles[i], p.Title, err)
+			return nil, nil, misused("see "+p.Doc, "--secret-file %s has no valid secret for %s: %w", f.secretFiles[i], p.Title, err)
 		}
 	}
 	return p, s, nil
@@ -168,7 +168,7 @@ func providerNamed(name string) (*provider.Provider, error) {
 }
 
 func (f *senderFlags) custom() (*provider.Provider, error) {
-	const hint = "say how it is signed: --signature header=X-Signature --signature prefix=sha256="
+	const hint = "say how requests are signed: --signature header=X-Signature --signature prefix=sha256="
 	values, err := pairs("--signature", f.signature)
 	if err != nil {
 		return nil, err

@@ -63,7 +63,7 @@ func (s *setup) apply() error {
 	}
 	s.agent.Apply(with)
 	if err := inspect.SaveMask(s.tape, with.Mask); err != nil {
-		return fmt.Errorf("write to the tape what is masked: %w", err)
+		return fmt.Errorf("write the names to mask to the tape: %w", err)
 	}
 	sources := s.sources(with)
 	err := inspect.SaveSources(s.tape, sources)
@@ -91,14 +91,14 @@ func (s *setup) merged() *config.Config {
 		return with
 	}
 	if err := errors.Join(err, tokensErr, copiesErr); err != nil {
-		s.log.Error("can't read all that was made at run time", "error", err)
+		s.log.Error("can't read all sources and tokens created at run time", "error", err)
 	}
 	told := make(map[string]string)
 	for name, err := range refused {
 		s.tell(told, "source "+name, "source made at run time can't be used, the config wins", "source", name, "error", err)
 	}
 	for name, err := range closed {
-		s.tell(told, "tunnel "+name, "tunnel can't be had as asked for, the config wins", "tunnel", name, "error", err)
+		s.tell(told, "tunnel "+name, "tunnel can't be set up as asked for, the config wins", "tunnel", name, "error", err)
 	}
 	s.told = told
 	return with

@@ -148,7 +148,7 @@ func (f *sourceFlags) checkSecret() error {
 	if !ok || slices.ContainsFunc(inspect.NewSecrets(), func(secret string) bool { return p.CheckSecret(secret) == nil }) {
 		return nil
 	}
-	return misused("give it with --secret-file FILE", "create source: the secret of %s is a key of its own", p.Title)
+	return misused("give it with --secret-file FILE", "create source: %s gives you the secret, it can't be made up here", p.Title)
 }
 
 func newSourceList(e *env) *cobra.Command {

@@ -155,7 +155,7 @@ func (h *sshHost) apply(s *tunnel.SSHServer) error {
 	name, alias := cmp.Or(h.name, s.Host), s.Host
 	s.Host, s.User, s.Port = strings.ToLower(name), cmp.Or(s.User, h.user), cmp.Or(s.Port, h.port)
 	if !isHost(s.Host) || s.Port != "" && !isPort(s.Port) {
-		return misused("", "~/.ssh/config has %q and port %q for %s, which is no host of an SSH server", name, h.port, alias)
+		return misused("", "~/.ssh/config has %q and port %q for %s, which is not the address of an SSH server", name, h.port, alias)
 	}
 	if h.keys != nil {
 		s.KeyFiles = h.keys

@@ -139,7 +139,7 @@ func newTokenRevoke(e *env) *cobra.Command {
 func tokenError(doing string, err error) error {
 	failed := apiError(doing, err)
 	if f, ok := failed.(*failure); ok && f.code == exitNotSo {
-		f.hint = "hooktape token list shows the tokens; one in the config is taken out there"
+		f.hint = "hooktape token list shows the tokens; remove one of the config from the config"
 	}
 	return failed
 }

@@ -180,7 +180,7 @@ func (f *triggerFlags) request(e *env, p *provider.Provider, event string, to *u
 	for _, text := range f.sets {
 		s, err := replay.ParseAdd(text)
 		if err != nil {
-			return nil, misused("--set json.order.id=17 is one", "--set: %w", err)
+			return nil, misused("give it as in --set json.order.id=17", "--set: %w", err)
 		}
 		sets = append(sets, s)
 	}

@@ -50,7 +50,7 @@ func (f *uplinkFlags) check() error {
 			"token-file": f.tokenFile != "", "source": len(f.sources) > 0, "where": f.where != "", "backlog": f.backlog != "", "take-over": f.takeOver,
 		} {
 			if given {
-				return misused("give the URL of the edge with --edge", "--%s is about an edge, and none is given", name)
+				return misused("give the URL of the edge with --edge", "--%s needs the URL of an edge", name)
 			}
 		}
 		return nil
@@ -64,7 +64,7 @@ func (f *uplinkFlags) check() error {
 		}
 	}
 	if f.where != "" && len(f.sources) == 0 {
-		return misused("name it with --source", "--where chooses copies of a source of the edge, and none is given")
+		return misused("name it with --source", "--where filters the copies of a source of the edge, and no source is named")
 	}
 	if err := config.CheckWhere(f.where); f.where != "" && err != nil {
 		return misused("", "--where: %w", err)
@@ -89,7 +89,7 @@ func (f *uplinkFlags) uplink(e *env) (*config.Uplink, error) {
 			return nil, err
 		}
 	} else if !given || token == "" {
-		return nil, misused("give it with --token-file FILE or HOOKTAPE_TOKEN; hooktape token new NAME makes it at the edge", "the edge wants a token")
+		return nil, misused("give it with --token-file FILE or HOOKTAPE_TOKEN; hooktape token new NAME makes it at the edge", "the edge requires a token")
 	}
 	up := &config.Uplink{Edge: at, Token: token, TakeOver: f.takeOver, Backlog: f.backlog}
 	for _, name := range f.sources {
@@ -166,7 +166,7 @@ func uplinkError(at *url.URL, err error) error {
 	case isRefused && refused.Refusal == tunnel.Taken:
 		return cannot("--take-over takes it from there", doing, at, err)
 	case isRefused:
-		return cannot("what it may have copies of stands in sources of its tunnel block, in the config of the edge", doing, at, err)
+		return cannot("sources in this tunnel's block, in the config of the edge, lists what it may get copies of", doing, at, err)
 	}
 	return cannot("", doing, at, err)
 }
@@ -178,7 +178,7 @@ func logUplink(log hclog.Logger, at *url.URL) func(tunnel.Change) {
 		case c.URL != "":
 			log.Info("requests come through the edge", "url", c.URL)
 		case c.Unheard:
-			log.Warn("requests to the public url do not come here, looking on", "error", c.Err)
+			log.Warn("no test request to a public url has arrived, still trying", "error", c.Err)
 		case c.Up && c.First:
 			log.Info("link to the edge is open", "edge", at.Redacted(), "tunnel", c.Welcome.Name, "waiting", c.Welcome.Waiting)
 		case c.Up:
@@ -197,16 +197,16 @@ func (s *screen) uplink(c tunnel.Change) {
 	case c.URL != "":
 		fmt.Fprintln(s, s.ink.green("public address "+c.URL))
 	case c.Unheard:
-		s.note("requests do not come round yet: %s", clean(c.Err.Error()))
+		s.note("no public address yet, still trying: %s", clean(c.Err.Error()))
 	case c.Up && c.First && c.Welcome.Waiting == 0:
 	case c.Up && c.First:
 		s.note("%s waited at the edge", counted(c.Welcome.Waiting, "request"))
 	case c.Up:
 		s.note("the edge is back after %s, %s waited there", c.Away.Round(time.Second), counted(c.Welcome.Waiting, "request"))
 	case c.First:
-		s.note("no link to the edge yet, trying on: %s", clean(c.Err.Error()))
+		s.note("no link to the edge yet, still trying: %s", clean(c.Err.Error()))
 	default:
-		s.note("the link to the edge is lost since %s, requests wait there: %s", time.Now().Format(time.TimeOnly), clean(c.Err.Error()))
+		s.note("the link to the edge has been down since %s, requests wait there: %s", time.Now().Format(time.TimeOnly), clean(c.Err.Error()))
 	}
 }
 
@@ -223,7 +223,7 @@ func publicly(setup *setup, log hclog.Logger, tell func(tunnel.Change)) func(tun
 		if c.URL != "" {
 			last = c.URL
 			if err := setup.reachedAt(c.URL); err != nil {
-				log.Error("public url can't be taken up as a whole", "error", err)
+				log.Error("part of the config could not be applied to the new public url", "error", err)
 			}
 		}
 		tell(c)

@@ -186,7 +186,7 @@ func (v *verification) settle(ctx context.Context, r *evidence, source string) e
 	case v.provider == nil:
 		return v.unknown(r, cfg, source)
 	case v.provider.Scheme == nil:
-		return misused("", "%s signs nothing, there is nothing to check", v.provider.Title)
+		return misused("", "%s does not sign requests, there is nothing to check", v.provider.Title)
 	}
 	return nil
 }
@@ -260,7 +260,7 @@ func (v *verification) hint(r *evidence) string {
 func (v *verification) unknown(r *evidence, cfg *config.Config, source string) error {
 	switch {
 	case source == "" || cfg == nil:
-		return misused(v.hint(r), "verify: nobody says whose request it is")
+		return misused(v.hint(r), "verify: the provider of the request is not known")
 	case cfg.Source(source) == nil:
 		return misused("hooktape source list shows the sources", "verify: there is no source %q", source)
 	}
@@ -318,7 +318,7 @@ func readEvidence(name string, from io.Reader) (*evidence, error) {
 	}
 	head, err := wire.ParseRequestHead(raw)
 	if err != nil {
-		return nil, cannot("it is to be the exact bytes of a request, as hooktape show ID --raw prints them", "verify: %s is no request: %w", name, err)
+		return nil, cannot("give the exact bytes of a request, as hooktape show ID --raw prints them", "verify: %s is not a request: %w", name, err)
 	}
 	body, err := io.ReadAll(wire.NewBodyReader(head.Framing, bytes.NewReader(raw[len(head.Raw):])))
 	if err != nil {
@@ -334,9 +334,9 @@ func (e *env) printFinding(found *verified, asJSON bool) error {
 	case asJSON:
 		err = e.printJSON(found)
 	case found.Right:
-		_, err = fmt.Fprintf(e.stdout, "%s is from %s: it is right\n", clean(found.Request), found.Title)
+		_, err = fmt.Fprintf(e.stdout, "%s is from %s: the check passed\n", clean(found.Request), found.Title)
 	default:
-		_, err = fmt.Fprintf(e.stdout, "%s can't be taken for %s's: %s\n", clean(found.Request), found.Title, clean(found.Reason))
+		_, err = fmt.Fprintf(e.stdout, "%s fails the check of %s: %s\n", clean(found.Request), found.Title, clean(found.Reason))
 	}
 	switch {
 	case err != nil:

@@ -165,7 +165,7 @@ func (s *Server) createSession(r *http.Request, name string, q SessionChange) (C
 		}
 	}
 	if !made {
-		return ChangedSession{}, refuse(Unknown, "no record is like that")
+		return ChangedSession{}, refuse(Unknown, "no record matches")
 	}
 	return s.nowSession(name, nil)
 }
