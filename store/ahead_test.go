@@ -50,14 +50,14 @@ func TestTheFileIsWrittenAhead(t *testing.T) {
 	}
 }
 
-// TestWritingAheadSparesACommitThatSeemedToFail: its pages are on the disk, and nobody has looked how far they go.
+// TestWritingAheadSparesACommitThatSeemedToFail: its pages are in the file, beyond the end that was last looked at.
 func TestWritingAheadSparesACommitThatSeemedToFail(t *testing.T) {
 	s, _ := openTape(t)
 	want := bytes.Repeat([]byte{'x'}, 64<<10)
 	if _, err := s.file.update(func(tx *bolt.Tx) error { return tx.Bucket(bucketMeta).Put([]byte("user.x"), want) }); err != nil {
 		t.Fatal(err)
 	}
-	s.writeAhead() // as after a group of which an earlier commit was looked at
+	s.writeAhead() // while evictor.used is still that of an earlier commit
 	var got []byte
 	if err := s.view(func(tx *bolt.Tx) error {
 		got = bytes.Clone(tx.Bucket(bucketMeta).Get([]byte("user.x")))

@@ -15,7 +15,7 @@ const nameMax = 255
 // must not call the store. Nil renders nothing. With a nil raw, rec.Raw is taken as it is, and must be inline. The
 // deliveries get the record's id and source, and their defaults. When Append returns, all that was passed may be changed,
 // but for the names in rec.Session, which are read by the commit. rec.Raw.Inline is the spool's until raw.Discard.
-
+//
 // The record joins every session that captures, unless it is imported, and those that rec.Session names, which must
 // exist.
 func (s *Store) Append(rec *Record, raw *Spool, deliveries []Delivery, render func(*Record)) *Commit {

@@ -20,8 +20,8 @@ import (
 // asideMark stands between the name of a database and the time when it was set aside, which is written as asideTime.
 const asideMark, asideTime = ".damaged-", "20060102T150405Z"
 
-// nextMark stands behind the name of a database that is being made to take the place of a damaged one. A file that has such
-// a name is removed, so it is one that nobody gives to a backup.
+// nextMark stands behind the name of a database that is being made to take the place of a damaged one. Open removes a file
+// of that name, so it is none that anybody would give to a backup.
 const nextMark = ".damaged.new"
 
 // damage is why a file could not be opened. While the file stays the same it is rarely tried again: what bbolt has mapped

@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// traced runs a test of this binary again, as a process behind strace. What strace saw is its result.
+// traced runs the test again in a process of its own under strace, and returns what strace saw.
 func traced(t *testing.T, env string, use ...string) (trace string, ran error) {
 	t.Helper()
 	if _, err := exec.LookPath("strace"); err != nil {
@@ -34,7 +34,7 @@ func traced(t *testing.T, env string, use ...string) (trace string, ran error) {
 // stepsAside are the calls that change what names there are, and that make it last.
 var stepsAside = []string{"link", "rename", "unlink", "fsync"}
 
-// Wherever it ends, the one that starts next has what the damaged tape knew, and the damaged tape has a name.
+// Wherever it breaks off, the next Open has what the damaged tape knew, and the damaged tape has a name.
 func TestSettingAsideEndsWellWhereverItIsBrokenOff(t *testing.T) {
 	const asideEnv = "HOOKTAPE_TEST_ASIDE" // names the tape, in the process that is broken off
 	if path := os.Getenv(asideEnv); path != "" {
@@ -62,7 +62,7 @@ func TestSettingAsideEndsWellWhereverItIsBrokenOff(t *testing.T) {
 			for _, fault := range []string{"signal=KILL", "error=EIO"} {
 				path, what := begin(), fmt.Sprintf("%s, %s %d", fault, call, n)
 				_, err := traced(t, asideEnv+"="+path, "-e", fmt.Sprintf("inject=%s:%s:when=%d", of(call), fault, n))
-				if fault == "signal=KILL" && n == 1 && err == nil { // other calls may be other threads'
+				if fault == "signal=KILL" && n == 1 && err == nil { // later calls may be made by other threads
 					t.Errorf("%s: was not killed", what)
 				}
 				checkWentOn(t, what, path)
@@ -71,7 +71,7 @@ func TestSettingAsideEndsWellWhereverItIsBrokenOff(t *testing.T) {
 	}
 }
 
-// Each Open removes what was left of such a setting aside, but nothing that somebody keeps beside his tape.
+// Each Open removes what a setting aside that was broken off has left, but nothing that somebody keeps beside a tape.
 func TestOpeningATapeLeavesWhatIsBesideIt(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "tape.db")
 	for _, beside := range []string{".next", ".new", ".old", ".bak", ".damaged", ".salvaged"} {
@@ -101,7 +101,7 @@ func TestSettingAsideWritesToNoFileThatIsThere(t *testing.T) {
 	}
 }
 
-// What bbolt has mapped of a damaged tape stays mapped when it panics over it: it is not tried with every request.
+// When bbolt panics over a damaged tape, its mapping stays: so the tape is not tried with every request.
 func TestADamagedTapeThatCanNotBeSetAsideIsNotMappedAgainAndAgain(t *testing.T) {
 	s, err := Open(filepath.Join(t.TempDir(), "tape.db"), Options{SetAside: true, NoSync: true}) // nothing is written ahead beside the damage
 	noProblem(t, err)

@@ -38,7 +38,6 @@ func (s *Store) PendingCount(source, target string) int {
 
 // DueAfter returns up to limit deliveries that Ready does not return before some time after at, those due last first. Those
 // that are damaged are left out.
-
 func (s *Store) DueAfter(source, target string, at time.Time, limit int) (late []Delivery, err error) {
 	prefix := appendTargetKey(nil, source, target)
 	low := readyKey(nil, &Delivery{Source: source, Target: target, Due: at.Add(1)})

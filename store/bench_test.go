@@ -20,7 +20,7 @@ type groupFile struct {
 	mu   sync.Mutex
 	more sync.Cond
 	buf  []byte
-	done *sync.WaitGroup // of those in buf
+	done *sync.WaitGroup // for the lines in buf
 	end  bool
 
 	syncs int // done so far
@@ -150,8 +150,8 @@ func BenchmarkAppend(b *testing.B) {
 	}
 }
 
-// BenchmarkAppendWithRetention compares durable appends to a tape that is full and evicts as much as comes, with those
-// to a tape that keeps everything. The metric to look at is ratio.
+// BenchmarkAppendWithRetention compares durable appends to a full tape, which evicts as much as comes, with those to a
+// tape that keeps everything. The metric to look at is ratio.
 func BenchmarkAppendWithRetention(b *testing.B) {
 	const size = 32 << 20
 	bounded := openStore(b, tape(b), store.Options{Retention: store.Retention{MaxAge: 24 * time.Hour, MaxSize: size}})

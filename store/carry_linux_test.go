@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// The new tape could be made, and then there was no room in it for what the damaged one knew.
+// There is room on the disk for a new tape, but not for what it carries over from the damaged one.
 func TestWhatADamagedTapeKnewIsCarriedOnceThereIsRoom(t *testing.T) {
 	dir := smallDisk(t, 8<<20)
 	s, err := Open(filepath.Join(dir, "tape.db"), Options{SetAside: true})

@@ -14,10 +14,11 @@ import (
 	"github.com/hooktape/hooktape/store"
 )
 
-// crashEnv makes this test binary the process that is killed; its value is the path of the tape.
+// crashEnv tells this test binary that it is the process to be killed; its value is the path of the tape.
 const crashEnv = "HOOKTAPE_TEST_CRASH"
 
-// child appends without end, and tells what was acknowledged: "kept ID SHA" and "done ID", a line each.
+// child appends without end, and prints what was acknowledged: "kept ID SHA" and "done ID", a line each. It is false in the
+// process that tests.
 func child() bool {
 	path := os.Getenv(crashEnv)
 	if path == "" {
@@ -81,7 +82,7 @@ type ledger struct {
 	done map[string]bool
 }
 
-// crash runs a child until it has acknowledged n things, kills it, and takes down what it told until its end.
+// crash runs a child until it has acknowledged n things, kills it, and notes all that it had acknowledged by then.
 func (l *ledger) crash(t *testing.T, path string, n int) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), os.Args[0])

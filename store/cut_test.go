@@ -13,7 +13,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 )
 
-// cutWait is how long a call on a tape that is cut beneath it may take on a machine that has much else to do.
+// cutWait is how long a call may take while its tape is truncated, on a machine that has much else to do.
 const cutWait = 30 * time.Second
 
 // answers fails the test when fn does not return.
@@ -28,8 +28,8 @@ func answers(t *testing.T, what string, fn func()) {
 	}
 }
 
-// keepBusy has readers and writers at work until stop is called, which gives the records that were begun after cut was set
-// and acknowledged.
+// keepBusy has readers and writers at work until stop is called, which returns the records that were begun after cut was
+// set and then acknowledged.
 func keepBusy(s *Store, cut *atomic.Bool) (stop func() []ID) {
 	var (
 		ended  atomic.Bool
@@ -93,7 +93,7 @@ func TestATapeThatIsCutWhileManyUseItHoldsUpNobody(t *testing.T) {
 	}
 }
 
-// TestWhatACutTapeKnewIsInTheNewOne: what leads to it is in the half that is left.
+// TestWhatACutTapeKnewIsInTheNewOne: the pages that lead to it are in the half that is left.
 func TestWhatACutTapeKnewIsInTheNewOne(t *testing.T) {
 	s, err := Open(filepath.Join(t.TempDir(), "tape.db"), Options{SetAside: true, NoSync: true})
 	noProblem(t, err)
@@ -102,7 +102,7 @@ func TestWhatACutTapeKnewIsInTheNewOne(t *testing.T) {
 	_, c := appendBytes(s, make([]byte, 1<<20))
 	noProblem(t, c.Wait())
 	half := s.file.top() / 2
-	for p := (&pages{}); int64(p.meta.root)*pageSize >= half || p.meta.root == 0; { // until it is in a page that was free
+	for p := (&pages{}); int64(p.meta.root)*pageSize >= half || p.meta.root == 0; { // until the root is in the first half
 		noProblem(t, s.PutMeta("key", []byte("value")))
 		p, err = s.file.pages()
 		noProblem(t, err)
@@ -128,7 +128,7 @@ func (c *alsoChange) apply(t *txn) error {
 	return c.change.apply(t)
 }
 
-// bbolt's locks are lost while a commit and a reader are under way, who would wait for them.
+// bbolt's locks are lost while a commit and a reader are under way, both of which will need them.
 func TestWhoIsCaughtInALostTapeIsLetGo(t *testing.T) {
 	s, err := Open(filepath.Join(t.TempDir(), "tape.db"), Options{SetAside: true, NoSync: true})
 	noProblem(t, err)
@@ -159,7 +159,7 @@ func TestWhoIsCaughtInALostTapeIsLetGo(t *testing.T) {
 	noProblem(t, s.Close())
 }
 
-// A writer that maps the file anew waits for readers to end, and whoever begins meanwhile waits for it.
+// A writer that maps the file anew waits for readers to end, and a reader that begins meanwhile waits for the writer.
 func TestATapeIsMappedAnewWhileItIsRead(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "tape.db")
 	noProblem(t, create(path, Options{NoSync: true}))

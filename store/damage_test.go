@@ -15,7 +15,7 @@ import (
 	"github.com/hooktape/hooktape/store"
 )
 
-// spoil turns one bit in the value of a key.
+// spoil flips one bit in the value of a key.
 func spoil(t *testing.T, s *store.Store, bucket string, key []byte) *store.Store {
 	t.Helper()
 	noError(t, s.Close())
@@ -94,7 +94,7 @@ func TestDamagedPagesNeverPanic(t *testing.T) {
 	noError(t, s.Close())
 	whole, err := os.ReadFile(s.Path())
 	noError(t, err)
-	whole = whole[:min(len(whole), int(used)+1<<20)] // what bbolt has set aside for later is all zero
+	whole = whole[:min(len(whole), int(used)+1<<20)] // beyond, there are only zeros
 	for seed := range uint64(60) {
 		r := rand.New(rand.NewPCG(seed, 2))
 		spoiled := bytes.Clone(whole)
@@ -110,7 +110,7 @@ func TestDamagedPagesNeverPanic(t *testing.T) {
 			}
 		}
 		if seed%7 == 6 {
-			spoiled = spoiled[:r.IntN(300)*4096] // cut: reading beyond its end is a fault
+			spoiled = spoiled[:r.IntN(300)*4096] // truncated: reading beyond its end is a fault
 		}
 		path := tape(t)
 		noError(t, os.WriteFile(path, spoiled, 0o600))
@@ -118,7 +118,7 @@ func TestDamagedPagesNeverPanic(t *testing.T) {
 	}
 }
 
-// useEverything does not look at errors: it must come back.
+// useEverything calls what a store has, whatever the errors: all that is asked of it is to return.
 func useEverything(path string) {
 	s, err := store.Open(path, store.Options{NoSync: true})
 	if err != nil {
@@ -150,7 +150,7 @@ func useEverything(path string) {
 	}
 }
 
-// The order of a key is not broken in silence: what is passed over is named, and stays pending.
+// The order of a key is not broken in silence: a delivery that is passed over is logged, and stays among the pending.
 func TestADamagedDeliveryHoldsUpNoOtherOfItsKey(t *testing.T) {
 	for name, leave := range map[string]func(*store.Store, store.ID) error{
 		"delivered": func(s *store.Store, id store.ID) error {
@@ -175,7 +175,7 @@ func TestADamagedDeliveryHoldsUpNoOtherOfItsKey(t *testing.T) {
 				left = []store.ID{first, damaged}
 			}
 			noError(t, s.Close())
-			var told []any // the committer's until Sync
+			var told []any // the committer writes to it until Sync returns
 			s = openStore(t, s.Path(), store.Options{Log: func(_ string, about ...any) { told = append(told, about[1]) }})
 			if leave != nil {
 				noError(t, leave(s, first))

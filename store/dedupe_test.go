@@ -9,7 +9,7 @@ import (
 	"github.com/hooktape/hooktape/store"
 )
 
-// once appends a record that is answered with status, if it is no duplicate.
+// once appends a record with AppendOnce. Unless it is a duplicate, it is answered with status.
 func once(t testing.TB, s *store.Store, key string, status int) (id, first store.ID, dup bool) {
 	t.Helper()
 	rec := fromIiko()
@@ -32,7 +32,7 @@ func spooled(t testing.TB, s *store.Store, b []byte) *store.Spool {
 	return p
 }
 
-// TestADuplicateSeesAnAnswerThatIsYetToBeWritten: that of the first may wait to be written with others.
+// TestADuplicateSeesAnAnswerThatIsYetToBeWritten: the answer of the first may wait in the queue to be written with others.
 func TestADuplicateSeesAnAnswerThatIsYetToBeWritten(t *testing.T) {
 	s := openStore(t, tape(t), store.Options{NoSync: true})
 	for i := range 20 {
@@ -48,7 +48,7 @@ func TestADuplicateSeesAnAnswerThatIsYetToBeWritten(t *testing.T) {
 	}
 }
 
-// TestKeysOfATimeAreThoseOfTheirRecords: where a key is kept says nothing of what it is equal to.
+// TestKeysOfATimeAreThoseOfTheirRecords: keys of one time are kept together, and are different keys still.
 func TestKeysOfATimeAreThoseOfTheirRecords(t *testing.T) {
 	s := openStore(t, tape(t), store.Options{NoSync: true})
 	now := time.Now()
@@ -67,7 +67,7 @@ func TestKeysOfATimeAreThoseOfTheirRecords(t *testing.T) {
 	}
 }
 
-// TestAKeyThatWasKeptWithoutATimeIsKnown: so did those who wrote the tape before there was one.
+// TestAKeyThatWasKeptWithoutATimeIsKnown: earlier versions kept all keys without one.
 func TestAKeyThatWasKeptWithoutATimeIsKnown(t *testing.T) {
 	path := tape(t)
 	s := openStore(t, path, store.Options{NoSync: true})
@@ -107,7 +107,7 @@ func TestADuplicateIsRecordedAndNotDelivered(t *testing.T) {
 		if d, err := s.Deliveries(id); err != nil || len(d) != 0 {
 			t.Errorf("deliveries %v, %v", d, err)
 		}
-		s = reopen(t, s) // it is remembered
+		s = reopen(t, s) // the key is remembered
 	}
 }
 
@@ -160,7 +160,7 @@ func TestOfManyAtOnceOneIsTheFirst(t *testing.T) {
 	}
 }
 
-// TestAWindowEnds: what is older is forgotten, and takes no place for ever.
+// TestAWindowEnds: older keys no longer count, and are deleted in the end.
 func TestAWindowEnds(t *testing.T) {
 	now := arrival
 	s := openStore(t, tape(t), store.Options{NoSync: true, Now: func() time.Time { return now }})

@@ -84,7 +84,7 @@ type deleteChange struct {
 
 	done    Deleted
 	damaged []error
-	left    []ID         // those of ids that were not needed for enough
+	left    []ID         // those of ids that were not looked at: enough was reached, or deleteRows
 	rest    []dropChange // pieces that are still to be deleted
 	pieces  uint32       // deleted in this transaction
 

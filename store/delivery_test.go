@@ -146,7 +146,7 @@ func TestADeliveryThatLeftItsStateStaysWhatItIs(t *testing.T) {
 	}
 }
 
-// Who retries or drops a delivery may have looked at it before an attempt ended.
+// A delivery that is to be retried or dropped may have been read before an attempt ended.
 func TestAnOlderLookTakesNoAttemptBack(t *testing.T) {
 	for state, wantError := range map[store.State]string{store.Pending: "reset", store.Expired: "too late"} {
 		s := openStore(t, tape(t), store.Options{})

@@ -35,8 +35,8 @@ func TestFieldsAreThoseOfTheTags(t *testing.T) {
 	}
 }
 
-// TestReadFieldsAreThoseOfTheTags: facts that read their fields themselves come to what their tags ask for, also where the
-// bytes are others.
+// TestReadFieldsAreThoseOfTheTags: facts that read their fields themselves read what decMode does by their tags, or leave
+// it to that, also where a byte was changed.
 func TestReadFieldsAreThoseOfTheTags(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var facts recordFacts
@@ -75,7 +75,7 @@ func TestReadFieldsKeepsNothingOfTheRecordBefore(t *testing.T) {
 	}
 }
 
-// drawFields fills v: all of it, or some.
+// drawFields draws what is in v: all of its fields, or some.
 func drawFields(t *rapid.T, v reflect.Value, whole bool) {
 	if !whole && v.Kind() != reflect.Struct && rapid.Bool().Draw(t, "empty") {
 		return
@@ -109,7 +109,7 @@ func drawFields(t *rapid.T, v reflect.Value, whole bool) {
 	}
 }
 
-// drawBytes need not be UTF-8: they come from the wire.
+// drawBytes draws bytes as they come from the wire: they need not be UTF-8.
 func drawBytes(t *rapid.T) []byte {
 	n := rapid.SampledFrom([]int{1, 23, 24, 255, 256, 300, 70_000}).Draw(t, "length")
 	return bytes.Repeat([]byte{rapid.Byte().Draw(t, "byte")}, n)

@@ -53,7 +53,6 @@ func (s *Store) Find(name string) (ID, error) {
 
 // findFromEdge is the newest record of the request that has this id at an edge, which the app here was told. It looks
 // through all records.
-
 func (s *Store) findFromEdge(edge ID) (ID, error) {
 	for rec, err := range s.Records(Query{Newest: true, NoRaw: true}) {
 		switch {

@@ -85,7 +85,7 @@ func TestAFullDiskFailsAppendsAndHeals(t *testing.T) {
 	}
 }
 
-// TestAFailedWriteLosesNothingElse takes the file away below bbolt: every write fails with EBADF, and syncs too.
+// TestAFailedWriteLosesNothingElse closes the file beneath bbolt: every write and every sync fails with EBADF.
 func TestAFailedWriteLosesNothingElse(t *testing.T) {
 	s, _ := openTape(t)
 	mustAppend(t, s)
@@ -107,7 +107,7 @@ func TestALostFileIsNotReplacedInSilence(t *testing.T) {
 	if err := os.Rename(s.path, moved); err != nil {
 		t.Fatal(err)
 	}
-	s.seeToFile() // that is over as soon as it is closed
+	s.seeToFile() // it is gone, until it is closed to be opened again
 	if err := s.PutMeta("key", []byte("value")); err == nil {
 		t.Error("a value was kept that is nowhere")
 	}
@@ -210,7 +210,8 @@ func TestABadChangeFailsAlone(t *testing.T) {
 	}
 }
 
-// TestADuplicateIsOneWhereItsGroupFails: the answer of the first, which the group had overtaken, counts for it alone too.
+// TestADuplicateIsOneWhereItsGroupFails: even when it is committed alone, it sees the answer of the first, which its group
+// had overtaken.
 func TestADuplicateIsOneWhereItsGroupFails(t *testing.T) {
 	s, _ := openTape(t)
 	for i := range 8 {
@@ -263,11 +264,11 @@ func TestACommitThatIsThereAfterAllHasNotFailed(t *testing.T) {
 	}
 }
 
-// lateFailure is a change whose first commit fails when all of it is on the disk.
+// lateFailure is a change whose first commit fails, though all of it is on the disk.
 type lateFailure struct {
 	change
 	failed bool
-	also   func() // happens then; nil: nothing
+	also   func() // called at that moment; nil: nothing is
 }
 
 func (c *lateFailure) apply(t *txn) error {
@@ -303,7 +304,7 @@ func appendLate(t *testing.T, s *Store, also func()) ID {
 	return rec.ID
 }
 
-// TestACommitThatIsThereAfterAllIsToldOf: as any other, once, and what hangs on it is counted once.
+// TestACommitThatIsThereAfterAllIsToldOf: the observer is told of it once, as of any other, and it is counted once.
 func TestACommitThatIsThereAfterAllIsToldOf(t *testing.T) {
 	s, _ := openTape(t)
 	var told []Committed
@@ -346,8 +347,8 @@ func TestTheTapeThatTookTheDamagedOnesPlaceIsKept(t *testing.T) {
 	}
 }
 
-// TestACommitIsNotTakenForThereInAnotherDatabase: the young tape that it went into is set aside, and the new one has as many
-// transactions.
+// TestACommitIsNotTakenForThereInAnotherDatabase: the tape that it went into is set aside, and is so young that the new one
+// has as many transactions.
 func TestACommitIsNotTakenForThereInAnotherDatabase(t *testing.T) {
 	s, _ := openTape(t)
 	s.options.SetAside = true
@@ -383,7 +384,7 @@ func TestARenderThatPanicsHoldsUpNobody(t *testing.T) {
 	}
 }
 
-// Another tape has the path by the time that the commit fails, and it has more transactions.
+// By the time that the commit fails, another tape with more transactions is at the path.
 func TestACommitIsNotTakenForThereInAFileThatCameInItsPlace(t *testing.T) {
 	s, _ := openTape(t)
 	o, _ := openTape(t)
@@ -428,7 +429,7 @@ func TestAFullQueuePushesBack(t *testing.T) {
 	}
 }
 
-// bbolt finds no meta page, panics, and keeps its locks: who comes next would wait for ever.
+// bbolt finds no meta page, panics, and never releases its locks: the next caller would wait for ever.
 func TestATapeThatLosesItsMetaPagesWhileItIsOpenIsReplaced(t *testing.T) {
 	damages := map[string]func(*os.File) error{
 		"zeroed":    func(f *os.File) error { _, err := f.WriteAt(make([]byte, 2*pageSize), 0); return err },
@@ -471,7 +472,7 @@ func TestATapeThatLosesItsMetaPagesWhileItIsOpenIsReplaced(t *testing.T) {
 	}
 }
 
-// Its mapped memory keeps the file open, and with it the lock.
+// The mapping keeps the file open, and with that the lock.
 func TestAFileThatBboltCanNotCloseIsGivenBack(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "tape.db")
 	if err := create(path, Options{}); err != nil {
@@ -491,7 +492,7 @@ func TestAFileThatBboltCanNotCloseIsGivenBack(t *testing.T) {
 	}
 }
 
-// What panicked in bbolt's opening left the file mapped too.
+// A panic while bbolt opens the file leaves it mapped too.
 func TestATapeThatCouldNotBeOpenedCanBeOnceItIsWhole(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "tape.db")
 	noProblem(t, create(path, Options{}))
@@ -518,7 +519,7 @@ func TestATapeThatCouldNotBeOpenedCanBeOnceItIsWhole(t *testing.T) {
 	}
 }
 
-// The beginning of a large body went with the tape that was set aside: the record would be acknowledged without it.
+// The beginning of a large body is on the tape that was set aside: its record must not be acknowledged without that.
 func TestALargeBodyIsNotRecordedWithoutItsBeginning(t *testing.T) {
 	s, err := Open(filepath.Join(t.TempDir(), "tape.db"), Options{SetAside: true})
 	if err != nil {

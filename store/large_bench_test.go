@@ -12,11 +12,11 @@ import (
 	"github.com/hooktape/hooktape/store"
 )
 
-// largeEnv says how many records the tape of BenchmarkLarge holds; 5000000 is what DESIGN.md section 9 speaks of. That
-// many take some 3 GB of TMPDIR and minutes to write.
+// largeEnv says how many records the tape of BenchmarkLarge holds; DESIGN.md section 9 speaks of 5000000. That many take
+// some 3 GB of TMPDIR, and minutes to write.
 const largeEnv = "HOOKTAPE_BENCH_RECORDS"
 
-// largeRecords is how many there are otherwise: enough for all of it to run.
+// largeRecords is how many there are without largeEnv: enough for all of the benchmark to run.
 const largeRecords = 20_000
 
 func recordsOfBench(b *testing.B) int {
@@ -28,7 +28,7 @@ func recordsOfBench(b *testing.B) int {
 	return n
 }
 
-// fill writes small records, as fast as can be: nobody waits for the disk.
+// fill writes small records as fast as it can: nothing waits for the disk.
 func fill(b *testing.B, path string, n int) {
 	b.Helper()
 	s, err := store.Open(path, store.Options{NoSync: true})
@@ -43,7 +43,7 @@ func fill(b *testing.B, path string, n int) {
 	settleDisk(b, path)
 }
 
-// settleDisk brings all of a file to the disk, so that the first sync that is measured has no more to do than others.
+// settleDisk brings all of a file to the disk, so that the first sync that is measured has no more to do than the others.
 func settleDisk(b *testing.B, path string) {
 	b.Helper()
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
@@ -65,8 +65,8 @@ func appendSmall(s *store.Store) *store.Commit {
 	return s.Append(&rec, nil, nil, func(r *store.Record) { r.Answer = &smallAnswer })
 }
 
-// BenchmarkLarge looks at a tape with many records: how long it takes to open after a clean stop and after a kill, what
-// the newest 50 cost, and appends to it, with retention running, against those to an empty tape, with the memory that
+// BenchmarkLarge measures a tape with many records: how long it takes to open after a clean stop and after a kill, what
+// the newest 50 cost, how appends to it, with retention running, compare with those to an empty tape, and the memory that
 // is live then.
 func BenchmarkLarge(b *testing.B) {
 	n := recordsOfBench(b)

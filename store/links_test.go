@@ -12,7 +12,7 @@ import (
 )
 
 // TestATreeThatLeadsBackIntoItselfIsSetAside damages a branch that is neither the first nor the last of its level, so
-// that only those come to it who go through the tape. bbolt would go round in circles, and nothing ends that.
+// that only going through the whole tape leads to it. bbolt would go round in circles there without end.
 func TestATreeThatLeadsBackIntoItselfIsSetAside(t *testing.T) {
 	path, root, middle := deepTape(t)
 	whole, err := os.ReadFile(path)
@@ -126,7 +126,7 @@ func setLink(b []byte, page uint64, i int, to uint64) {
 	binary.LittleEndian.PutUint64(linkAt(b, page, i), to)
 }
 
-// freePage is a page that is free.
+// freePage is the number of a free page.
 func freePage(t *testing.T, b []byte) uint64 {
 	t.Helper()
 	p, err := openPages(bytes.NewReader(b), int64(len(b)))

@@ -8,7 +8,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 )
 
-// What is kept of the times has no checksum: whatever stands there, a record with another time must not go round for ever.
+// The skew on the tape has no checksum: whatever stands there, observing a record's time must come to an end.
 func TestADamagedSkewIsNone(t *testing.T) {
 	s, _ := openTape(t)
 	for _, odd := range []uint64{0, 1, 1 << 63, 1<<64 - 1, 1<<63 - 1, 1 << 50} {

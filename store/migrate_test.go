@@ -207,7 +207,7 @@ func TestWithoutACopyNothingIsMigrated(t *testing.T) {
 	wantEarlier(t, s)
 }
 
-// TestADamagedTapeIsMigratedAsFarAsItCanBeRead: damage elsewhere is no reason to give the rest up.
+// TestADamagedTapeIsMigratedAsFarAsItCanBeRead: one damaged page is no reason to give up the rest.
 func TestADamagedTapeIsMigratedAsFarAsItCanBeRead(t *testing.T) {
 	path := earlierTape(t)
 	b, err := os.ReadFile(path)

@@ -14,7 +14,7 @@ import (
 	"github.com/hooktape/hooktape/store"
 )
 
-// model is what a store is, without a disk.
+// model is what a store should hold, kept in memory.
 type model struct {
 	s          *store.Store
 	path       string
@@ -23,7 +23,7 @@ type model struct {
 	raw        map[store.ID][]byte
 	attempts   map[store.ID]int
 	deliveries map[deliveryName]store.Delivery
-	first      map[lane]deliveryName // of each key, what is in turn
+	first      map[lane]deliveryName // the delivery of each key whose turn it is
 	spools     []*store.Spool
 	sessions   map[string]*modelSession
 }
@@ -87,7 +87,7 @@ func (m *model) append(t *rapid.T) {
 	}
 }
 
-// delete takes a record away, whatever hangs on it.
+// delete takes a record away, with all that hangs on it.
 func (m *model) delete(t *rapid.T) {
 	if len(m.ids) == 0 {
 		t.Skip("no records")
@@ -151,7 +151,7 @@ func (m *model) changeSession(t *rapid.T) {
 	}
 }
 
-// checkSessions compares who is in which session, both ways.
+// checkSessions compares which records are in which session, both ways.
 func (m *model) checkSessions(t *rapid.T) {
 	all, err := m.s.Sessions()
 	if err != nil || len(all) != len(m.sessions) {
@@ -179,7 +179,7 @@ func drawDue(t *rapid.T) time.Time {
 	return arrival.Add(time.Duration(rapid.IntRange(0, 9).Draw(t, "due")) * time.Second)
 }
 
-// put changes a delivery, and what is in turn for its key.
+// put changes a delivery, and with it whose turn it is in its key.
 func (m *model) put(d store.Delivery) {
 	name, l := deliveryName{d.Record, d.Target}, lane{d.Source + "/" + d.Target, d.Key}
 	m.deliveries[name] = d
@@ -258,7 +258,8 @@ func (m *model) reopen(t *rapid.T) {
 	m.open(t)
 }
 
-// check compares all that can be read, after most steps: what follows one that nobody waited for must not need that.
+// check compares all that can be read, after most steps but not all: a step must also work when nothing has waited for the
+// one before it.
 func (m *model) check(t *rapid.T) {
 	if rapid.IntRange(0, 2).Draw(t, "go on") == 0 {
 		return

@@ -42,7 +42,7 @@ func TestWhatIsNoTapeIsLeftAlone(t *testing.T) {
 	}
 }
 
-// The first pages are what a slip of dd takes.
+// The first pages are the ones that a slip with dd overwrites.
 func TestATapeWithoutItsFirstPagesIsStillATape(t *testing.T) {
 	for _, page := range pageSizes {
 		t.Run(fmt.Sprint(page), func(t *testing.T) { withoutFirstPages(t, page) })
@@ -78,7 +78,7 @@ func withoutFirstPages(t *testing.T, page int64) {
 	}
 }
 
-// TestATapeOfSmallerPagesIsGoneOnWith: as it is, since nothing but a copy could give it others.
+// TestATapeOfSmallerPagesIsGoneOnWith: its pages stay small, since only a copy could have larger ones.
 func TestATapeOfSmallerPagesIsGoneOnWith(t *testing.T) {
 	s := openPaged(t, 4096)
 	for range 200 {

@@ -170,7 +170,7 @@ func TestADeletedSessionIsSweptAfterAKill(t *testing.T) {
 	s, err := Open(s.path, Options{NoSync: true})
 	noProblem(t, err)
 	defer s.Close()
-	noProblem(t, s.sweepSessions()) // or wait for whoever does
+	noProblem(t, s.sweepSessions()) // or waits for the evictor, which may be sweeping them
 	if got := members(t, s, "a"); !slices.Equal(got, []ID{mine}) {
 		t.Errorf("%v", got)
 	}
@@ -199,7 +199,7 @@ func TestALongSessionIsReadAFewRecordsAtATime(t *testing.T) {
 	}
 }
 
-// Where there is no room for more its end is to be written down, and can't.
+// Sessions are full, so the end of this one is to be written, but its row is damaged.
 func TestADamagedSessionKeepsNoRecordsFromTheTape(t *testing.T) {
 	s, _ := openTape(t)
 	noProblem(t, s.StartSession("qa", false))

@@ -18,12 +18,12 @@ func enterFilled(t *testing.T, q *queue, o order) *Commit {
 	return c
 }
 
-// TestOnlyLateChangesAreOvertaken: what is taken first is the rest of a line without its late ones, or all of it.
+// TestOnlyLateChangesAreOvertaken: first the line is taken without its late ones, or all of it.
 func TestOnlyLateChangesAreOvertaken(t *testing.T) {
 	for name, c := range map[string]struct {
 		line  []order
 		first []int // places in line that are taken together
-		then  []int // and when somebody waits for the rest
+		then  []int // and those once somebody waits for the rest
 	}{
 		"nothing is late":                 {[]order{ahead, inTurn, ahead}, []int{0, 1, 2}, nil},
 		"late ones stay behind":           {[]order{late, ahead, late, ahead}, []int{1, 3}, []int{0, 2}},
@@ -31,7 +31,7 @@ func TestOnlyLateChangesAreOvertaken(t *testing.T) {
 		"nothing overtakes what is ahead": {[]order{ahead, late, ahead}, []int{0, 2}, []int{1}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) { // where no time passes while they enter
+			synctest.Test(t, func(t *testing.T) { // so that no time passes while they enter
 				q := newQueue(queueMax, ID{}, time.Now)
 				var line []*Commit
 				for _, o := range c.line {
@@ -82,7 +82,7 @@ func TestALateChangeHoldsUpNobody(t *testing.T) {
 	})
 }
 
-// TestLateChangesGoWithTheNext: after a while they are written with others, and none is kept waiting for their sake alone.
+// TestLateChangesGoWithTheNext: after a while they join the next group, but don't make one of their own yet.
 func TestLateChangesGoWithTheNext(t *testing.T) {
 	for after, want := range map[time.Duration]int{lateMin / 2: 1, lateMin: 2, lateMax - 1: 2} {
 		synctest.Test(t, func(t *testing.T) {

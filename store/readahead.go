@@ -124,7 +124,6 @@ func (p *pages) rootOf(bucket []byte) (root uint64, err error) {
 const fetchGap = 64 << 10
 
 // fetch reads pages and throws away what it reads: from then on the system has it in memory.
-
 func (p *pages) fetch(ids []uint64) {
 	slices.Sort(ids)
 	buf := largeBuffers.Get().(*[largeBuffer]byte)

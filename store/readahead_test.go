@@ -89,7 +89,7 @@ func TestReadingAheadGoesOnWhereItEnded(t *testing.T) {
 	}
 }
 
-// rewritten reads a page as it is not when the others are read.
+// rewritten reads one page as it was, or will be, at another time than the others.
 type rewritten struct {
 	io.ReaderAt
 	id   uint64
@@ -103,8 +103,8 @@ func (r rewritten) ReadAt(b []byte, at int64) (int, error) {
 	return r.ReaderAt.ReadAt(b, at)
 }
 
-// TestAPageThatIsWrittenAnewIsNotReadAhead: commits go on meanwhile. A page of the tree that one has freed may have the list
-// of free pages after the next, and that has no keys.
+// TestAPageThatIsWrittenAnewIsNotReadAhead: commits go on meanwhile. A page of the tree that one commit frees may be the list
+// of free pages after the next, which has no keys.
 func TestAPageThatIsWrittenAnewIsNotReadAhead(t *testing.T) {
 	s, _ := openTape(t)
 	if _, err := s.file.update(func(tx *bolt.Tx) error {

@@ -14,8 +14,8 @@ import (
 	"github.com/hooktape/hooktape/store"
 )
 
-// BenchmarkReceive puts the same net/http server in front of the store and of groupFile: what a durable receive costs
-// in the company it keeps. The metric to look at is ratio.
+// BenchmarkReceive puts the same net/http server in front of the store and of groupFile: this is what a durable receive
+// costs beside all else that a server does. The metric to look at is ratio.
 func BenchmarkReceive(b *testing.B) {
 	for _, connections := range []int{64, 256} {
 		b.Run(fmt.Sprint(connections), func(b *testing.B) {
@@ -47,7 +47,7 @@ func BenchmarkReceive(b *testing.B) {
 	}
 }
 
-// senders are connections to a server of their own, which reads each request and calls keep before it answers.
+// senders are connections to a server that is theirs alone, which reads each request and calls keep before it answers.
 type senders struct {
 	b     *testing.B
 	idle  chan *bufio.ReadWriter

@@ -229,5 +229,4 @@ type Outcome struct {
 	AnswerRaw  *Spool     // the bytes of the answer; nil: Answer.Raw as it is
 	Deliveries []Delivery // made, or changed: a delivery that leaves Pending frees the next of its key
 	From       State      // only deliveries in this state are changed, and none is made; "": any. With Pending, the higher count of attempts stays
-
 }

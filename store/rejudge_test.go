@@ -10,7 +10,7 @@ import (
 	"github.com/hooktape/hooktape/store"
 )
 
-// verdictsOf are the ids of the records with a verdict, as its list has them.
+// verdictsOf are the ids of the records that q chooses.
 func verdictsOf(t *testing.T, s *store.Store, q store.Query) (ids []store.ID) {
 	t.Helper()
 	for rec, err := range s.Records(q) {

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// smallDisk is a folder on a disk of its own, with so many bytes.
+// smallDisk is a folder on a disk of its own, of size bytes.
 func smallDisk(t *testing.T, size int) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -161,7 +161,7 @@ func TestATapeOnAFullDiskOpens(t *testing.T) {
 	}
 }
 
-// The damaged tape was given its other name, and then there was none, even when the disk had room again.
+// Without room for a new tape the damaged one must keep its name: else there is no tape even when the disk has room again.
 func TestADamagedTapeOnAFullDiskIsReplacedWhenThereIsRoom(t *testing.T) {
 	dir := smallDisk(t, 4<<20)
 	s, err := Open(filepath.Join(dir, "tape.db"), Options{SetAside: true})

@@ -126,7 +126,7 @@ func TestTheOldestGoWhenTheTapeIsTooLarge(t *testing.T) {
 	}
 }
 
-// TestSmallRecordsGoManyAtATime: they share their pages, and a tape that is full evicts as long as records come.
+// TestSmallRecordsGoManyAtATime: neighbours share pages, and a full tape evicts for as long as records come.
 func TestSmallRecordsGoManyAtATime(t *testing.T) {
 	const size = 1 << 30
 	s, _ := bounded(t, Retention{MaxSize: size})
@@ -136,7 +136,7 @@ func TestSmallRecordsGoManyAtATime(t *testing.T) {
 	}
 	noProblem(t, s.Sync())
 	before := s.Stats()
-	s.evictor.used.Store(size + 1) // until the next commit
+	s.evictor.used.Store(size + 1) // the next commit puts it right
 	s.evictAll()
 	if st := s.Stats(); st.Evicted != deleteMax || st.Commits != before.Commits+1 {
 		t.Errorf("%d evicted with %d commits", st.Evicted, st.Commits-before.Commits)
@@ -172,7 +172,7 @@ func TestRecordsWithManyAttemptsGoAFewAtATime(t *testing.T) {
 	check("too old", before, 0)
 }
 
-// TestOnlyAsManyLargeRecordsGoAsAreTooMuch: what is in pieces weighs what it takes.
+// TestOnlyAsManyLargeRecordsGoAsAreTooMuch: bytes in pieces count in full.
 func TestOnlyAsManyLargeRecordsGoAsAreTooMuch(t *testing.T) {
 	const size = 8 << 20
 	s, _ := bounded(t, Retention{MaxSize: size})
@@ -185,7 +185,7 @@ func TestOnlyAsManyLargeRecordsGoAsAreTooMuch(t *testing.T) {
 	}
 }
 
-// TestOnlyAsManyRecordsWithLargeResponsesGoAsAreTooMuch: what an attempt got in response goes with its record.
+// TestOnlyAsManyRecordsWithLargeResponsesGoAsAreTooMuch: the responses of attempts count, as they go with their record.
 func TestOnlyAsManyRecordsWithLargeResponsesGoAsAreTooMuch(t *testing.T) {
 	const size = 8 << 20
 	s, _ := bounded(t, Retention{MaxSize: size})

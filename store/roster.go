@@ -291,7 +291,6 @@ func weigh(tx *bolt.Tx, attempts *rowsOf, id ID) (c counts, ok bool) {
 	}
 	c = facts.counts()
 	// A damaged attempt ends this: its bytes were not counted, or don't matter any more.
-
 	_ = attempts.each(tx, id, func(k, v []byte) error {
 		raws, err := readReplies(k, v)
 		c.replies += sizeOfAll(raws)

@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// sample is a tape of many records, and on which pages what of them lies.
+// sample is a tape of many records, and what lies on which of its pages.
 type sample struct {
 	bytes   []byte
 	high    uint64
@@ -22,7 +22,7 @@ type sample struct {
 	raw     map[ID][]byte
 	pages   map[ID]map[uint64]bool // of the record itself
 	replies map[ID]map[uint64]bool // of its pieces, attempts and deliveries
-	members map[uint64]bool        // pages of who is in which session
+	members map[uint64]bool        // pages that say which records are in which session
 }
 
 func newSample(t *testing.T) *sample {
@@ -150,7 +150,7 @@ func (sm *sample) locateIn(p *pages, w *pageWalk, root *page, pieces map[ID]ID) 
 	}
 }
 
-// damages are what can become of a page. Where its number stands in it and is right, bbolt takes it for what was written.
+// damages are what can become of a page. bbolt takes a page for what was written as long as the right number stands in it.
 var damages = map[string]func(b []byte, id, high, seed uint64){
 	"zeroed": func(b []byte, _, _, _ uint64) { clear(b) },
 	"noise": func(b []byte, _, _, seed uint64) {
@@ -197,8 +197,8 @@ func leadTo(b []byte, to func(uint64) uint64) {
 	}
 }
 
-// TestEveryPageDamagedInTurn is the promise of what a damaged disk can do: no panic, no hang, recording goes on, and
-// whatever lies on other pages can be had back.
+// TestEveryPageDamagedInTurn is the promise about damaged disks: no panic, no hang, recording goes on, and whatever lies on
+// other pages can be salvaged.
 func TestEveryPageDamagedInTurn(t *testing.T) {
 	sm := newSample(t)
 	step := uint64(5)
@@ -210,7 +210,7 @@ func TestEveryPageDamagedInTurn(t *testing.T) {
 			t.Parallel()
 			for id := range sm.high {
 				if id > 8 && (id+uint64(len(name)))%sm.step(name, id, step) != 0 {
-					continue // every page has some kinds of damage
+					continue // but each page gets some kinds of damage
 				}
 				path := filepath.Join(t.TempDir(), "tape.db")
 				b := bytes.Clone(sm.bytes)
@@ -238,8 +238,8 @@ func TestEveryPageDamagedInTurn(t *testing.T) {
 	}
 }
 
-// step is how many pages like that one there are to one that is damaged: of those that hold nothing, and of those in the
-// middle of a value, one shows what all show. So few have links that each of these is damaged.
+// step says that of pages like this one, one in so many is damaged. Fewer of those that are free or in the middle of a
+// value, since they all behave alike; each of those with links, since there are few.
 func (sm *sample) step(name string, id, step uint64) uint64 {
 	switch {
 	case strings.HasPrefix(name, "leads "):
@@ -410,7 +410,7 @@ func TestATapeThatIsDamagedWhileItIsOpenIsSetAside(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for id := uint64(2); id < p.meta.high; id++ { // but not those of meta
+	for id := uint64(2); id < p.meta.high; id++ { // the meta pages stay
 		if g, err := p.read(id); err == nil && (g.flags != flagLeaf || g.count > 20) {
 			if _, err := s.file.os.WriteAt(make([]byte, pageSize), int64(id)*pageSize); err != nil {
 				t.Fatal(err)

@@ -338,7 +338,6 @@ func (c *pieceChange) release(error) {
 const dropMax = 256
 
 // drop queues the deletion of pieces [from, to), and with mark that of their row in uploads.
-
 func (s *Store) drop(id ID, from, to uint32, mark bool) error {
 	for {
 		next := min(to, from+dropMax)
