@@ -103,7 +103,7 @@ func TestSettingAsideWritesToNoFileThatIsThere(t *testing.T) {
 
 // When bbolt panics over a damaged tape, its mapping stays: so the tape is not tried with every request.
 func TestADamagedTapeThatCanNotBeSetAsideIsNotMappedAgainAndAgain(t *testing.T) {
-	s, err := Open(filepath.Join(t.TempDir(), "tape.db"), Options{SetAside: true, NoSync: true}) // nothing is written ahead beside the damage
+	s, err := Open(filepath.Join(t.TempDir(), "tape.db"), Options{SetAside: true, NoSync: true}) // so that nothing is written ahead
 	noProblem(t, err)
 	defer s.Close()
 	mustAppend(t, s)

@@ -61,7 +61,7 @@ func (s *Store) run() {
 	}
 }
 
-// writeAhead prepares the file for more commits like the last one. It runs when those who waited for that one are told.
+// writeAhead prepares the file for more commits like the last one, after those who waited for that one were told.
 func (s *Store) writeAhead() {
 	top := s.evictor.used.Load() + s.evictor.free.Load()
 	grown := top - s.top

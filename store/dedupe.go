@@ -27,7 +27,7 @@ const (
 	generations = 4
 	// forgetMax is how many old keys are deleted when one is added: more than one, so that the old ones run out.
 	forgetMax = 8
-	// clocksApart is how far the clock of whoever tells Once.Time may be from ours.
+	// clocksApart is how far the clock that Once.Time comes from may be from ours.
 	clocksApart = time.Minute
 )
 

@@ -20,8 +20,8 @@ type Deleted struct {
 // take about a microsecond each.
 const deleteMax = 512
 
-// deleteRows is how many attempts, deliveries and places in sessions are deleted in one transaction with their records, or all
-// of a single record. Each takes about two microseconds, and a record whose target was away for days has hundreds of attempts.
+// deleteRows is the number of attempts, deliveries and places in sessions after which a transaction deletes no more records.
+// Each takes about two microseconds, and a record whose target was away for days has hundreds of attempts.
 const deleteRows = 4096
 
 // Delete takes records off the tape, with their pieces, attempts, deliveries and places in every index, and returns

@@ -315,8 +315,8 @@ func countPending(tx *bolt.Tx) map[string]int {
 	return counts
 }
 
-// Deliveries are those of a record, by target. A record without any, or one that is not there, has none. A damaged one is
-// left out, and the error says so.
+// Deliveries are those of a record, by target; none when it has none, or is not there. A damaged one is left out, and the
+// error wraps ErrDamaged.
 func (s *Store) Deliveries(id ID) (all []Delivery, err error) {
 	var damaged []error
 	err = s.view(func(tx *bolt.Tx) error {

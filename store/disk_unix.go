@@ -27,7 +27,7 @@ func diskFull(err error) bool {
 // unlock gives back the lock that bbolt has on f.
 func unlock(f *os.File) error { return syscall.Flock(int(f.Fd()), syscall.LOCK_UN) }
 
-// hold takes the lock that bbolt has on the file of a database, unless somebody has it.
+// hold takes the lock that bbolt takes on the file of a database. The error is a *LockedError when somebody has it.
 func hold(path string) (release func() error, err error) {
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {

@@ -444,7 +444,7 @@ func TestATapeThatLosesItsMetaPagesWhileItIsOpenIsReplaced(t *testing.T) {
 	for name, damage := range damages {
 		for _, first := range []string{"read", "append"} {
 			t.Run(name+", "+first, func(t *testing.T) {
-				s, err := Open(filepath.Join(t.TempDir(), "tape.db"), Options{SetAside: true, NoSync: true}) // nothing is written ahead beside the damage
+				s, err := Open(filepath.Join(t.TempDir(), "tape.db"), Options{SetAside: true, NoSync: true}) // so that nothing is written ahead
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -12,7 +12,7 @@ import (
 // migrations bring a database from one format to the next, each in a transaction of its own. What they must read in
 // spite of damage they read from the pages. A format stays here for as long as tapes of it are about.
 var migrations = map[int]func(*bolt.Tx, *pages) error{
-	1: countAll, // it counted its records and their bytes, but neither answers and responses nor what the refused weigh
+	1: countAll, // it has counts of records and their bytes, but not of answers, responses and what the refused weigh
 }
 
 // migrate brings a database of an earlier format up to date, once a copy of it is on the disk. After a kill at any instant

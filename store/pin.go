@@ -72,7 +72,7 @@ func (s *Store) hasSessions() bool {
 	return len(s.roster.rows) > 0
 }
 
-// judgePins tells once when the records of sessions have come to take most of what they may.
+// judgePins logs once when the records of sessions take most of what they may.
 func (s *Store) judgePins() {
 	limit := s.evictor.pinMax()
 	taken := s.pinnedNow()
@@ -86,7 +86,7 @@ func (s *Store) judgePins() {
 	}
 }
 
-// tellEnded tells which sessions ended for want of room.
+// tellEnded logs which sessions stopped capturing for want of room.
 func (s *Store) tellEnded(names []string) {
 	for _, name := range names {
 		s.options.Log("session ended, the records of sessions have all the room that they may take", "session", name,

@@ -142,7 +142,7 @@ func (r *Record) IDForApp() ID {
 	return r.ID
 }
 
-// Peer is the address, without its port, of who brought the request to the agent: the proxy, or else the sender.
+// Peer is the address, without its port, from which the request reached the agent: the proxy's, or else the sender's.
 func (r *Record) Peer() string {
 	at := cmp.Or(r.Proxy, r.Remote)
 	if ip, _, err := net.SplitHostPort(at); err == nil {

@@ -258,8 +258,8 @@ func move(from, to *bolt.Bucket, elsewhere func(k []byte) bool) error {
 	return nil
 }
 
-// bucketOfNumbered is the bucket of an attempt or a piece. It is an attempt when there is a record with its id, else a
-// piece: no id is both a record's and that of pieces.
+// bucketOfNumbered is the bucket of a row that may be an attempt or a piece. It is an attempt when there is a record with
+// its id, else a piece: no id names both a record and pieces.
 func (s *salvage) bucketOfNumbered(k []byte) (bucket []byte) {
 	bucket = bucketPieces
 	// A store that can't be read fails in flush too.

@@ -289,7 +289,7 @@ func (s *Store) Get(id ID) (r *Record, err error) {
 }
 
 // Attempts are those made with a record, in the order of their numbers. A damaged one is left out, and the error
-// says so.
+// wraps ErrDamaged.
 func (s *Store) Attempts(id ID) (all []Attempt, err error) {
 	var damaged error
 	w := walk{bucket: bucketAttempts, low: appendNumbered(nil, id, lateAnswer+1), high: after(id[:])}

@@ -139,7 +139,7 @@ func (c *settleChange) apply(t *txn) error {
 func (c *Commit) Stale() bool { return c.stale }
 
 // replied says whether a record has attempts or a late answer. Most have none when their answer comes: then there is
-// nothing to count on from, nor to take away.
+// no number to go on from, and no answer to replace.
 func (t *txn) replied(id ID) bool {
 	k, _ := t.seek(bucketAttempts, id[:])
 	return bytes.HasPrefix(k, id[:])
