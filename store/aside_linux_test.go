@@ -15,20 +15,29 @@ import (
 func traced(t *testing.T, env string, use ...string) (trace string, ran error) {
 	t.Helper()
 	if _, err := exec.LookPath("strace"); err != nil {
-		if os.Getenv("HOOKTAPE_ALL_TESTS") == "1" {
-			t.Fatal("HOOKTAPE_ALL_TESTS=1: strace is not installed")
-		}
-		t.Skip("NOT TESTED HERE: strace is not installed")
+		notTraced(t, err.Error())
 	}
 	to := filepath.Join(t.TempDir(), "trace")
 	cmd := exec.CommandContext(t.Context(), "strace", append(append([]string{"-f", "-o", to}, use...), os.Args[0], "-test.run", "^"+t.Name()+"$")...)
-	cmd.Env = append(os.Environ(), env)
+	cmd.Env = append(os.Environ(), env, "GORACE="+os.Getenv("GORACE")+" atexit_sleep_ms=0") // else each waits a second for races to be told
 	out, ran := cmd.CombinedOutput()
+	if text := string(out); ran != nil && (strings.Contains(text, "ptrace") || strings.Contains(text, "PTRACE_")) {
+		notTraced(t, text)
+	}
 	seen, err := os.ReadFile(to)
 	if err != nil {
 		t.Fatalf("%v: %s", errors.Join(err, ran), out)
 	}
 	return string(seen), ran
+}
+
+// notTraced skips, unless all tests are wanted.
+func notTraced(t *testing.T, why string) {
+	t.Helper()
+	if os.Getenv("HOOKTAPE_ALL_TESTS") == "1" {
+		t.Fatalf("HOOKTAPE_ALL_TESTS=1: strace can't trace here: %s", why)
+	}
+	t.Skipf("NOT TESTED HERE: strace can't trace here: %s", why)
 }
 
 // stepsAside are the calls that change what names there are, and that make it last.
