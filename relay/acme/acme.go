@@ -1,8 +1,8 @@
 // Package acme gets certificates for listed names from a CA that speaks ACME (RFC 8555), and renews them.
 //
-// The protocol is that of golang.org/x/crypto/acme, and what is kept on the disk has the form of its autocert. Its
+// The protocol is that of golang.org/x/crypto/acme, and what is kept on disk has the form of its autocert. But its
 // autocert.Manager is not used: it orders within handshakes, which then wait for the CA, its goroutines can't be ended, and
-// it does not tell why a CA refused. Here only Keep orders, one certificate at a time, and handshakes take what is there.
+// it does not tell why a CA refused. Here only Keep orders, one certificate at a time, and handshakes use what is there.
 package acme
 
 import (
@@ -24,63 +24,63 @@ import (
 	"golang.org/x/crypto/acme/autocert"
 )
 
-// Settings say which certificates there are to be.
+// Settings say which certificates to have.
 type Settings struct {
-	Names     []string // of hosts, in lower case; nil: none
+	Names     []string // host names in lower case; nil: none
 	Directory string   // URL of the CA. Its terms are accepted
-	Email     string   // where the CA writes to; "": it can't
-	Folder    string   // where keys and certificates are kept, with a folder for each CA
+	Email     string   // where the CA may write to; "": nowhere
+	Folder    string   // for keys and certificates, with a subfolder for each CA
 }
 
-// cache is where what the CA gave is kept. Another CA has another place: what a CA for trials gave is of no use.
+// cache keeps what the CA gave. Each CA has its own, since what a CA for trials gave is useless elsewhere.
 func (s Settings) cache() autocert.DirCache {
 	_, ca, _ := strings.Cut(s.Directory, "://")
 	return autocert.DirCache(filepath.Join(s.Folder, strings.NewReplacer("/", "-", ":", "-", "?", "-").Replace(ca)))
 }
 
-// Options are what a Keeper needs of the outside world; each may be left out.
+// Options are what a Keeper needs from outside. Each is optional.
 type Options struct {
 	Now    func() time.Time  // nil: time.Now
-	Jitter func() float64    // in [0, 1), spreads orders; nil: math/rand/v2
-	CA     http.RoundTripper // reaches the CA; nil: http.DefaultTransport
-	HTTP   bool              // the CA's questions over plain HTTP come to Answer; false: it can ask over TLS alone
-	Tell   func(Outcome)     // is told of every certificate, and of failures, one at a time; nil: nobody is
+	Jitter func() float64    // in [0, 1), to spread orders; nil: math/rand/v2
+	CA     http.RoundTripper // carries requests to the CA; nil: http.DefaultTransport
+	HTTP   bool              // the CA's questions over plain HTTP get to Answer; false: it can only ask over TLS
+	Tell   func(Outcome)     // is told of every certificate and every failure, one at a time; nil: nobody is
 }
 
 // Outcome is what became of the certificate of a name.
 type Outcome struct {
 	Name   string
-	Leaf   *x509.Certificate // that is in use from now on, or still; nil: there is none
-	Kept   bool              // it was on the disk
-	Err    error             // why there is no new one, or why it can't be kept; nil: all is well
-	Failed int               // orders in a row that failed, with this one; 0: it did not
-	Before int               // orders that failed before this one did not
+	Leaf   *x509.Certificate // in use from now on, or still; nil: there is none
+	Kept   bool              // it was on disk
+	Err    error             // why there is no new one, or why it can't be stored; nil: all is well
+	Failed int               // failed orders in a row, including this one; 0: it succeeded
+	Before int               // failed orders before this one succeeded
 	Next   time.Time         // when the next order is made
 }
 
-// A Keeper keeps certificates. Its methods may be called from any goroutine, Keep and Restore from one only.
+// A Keeper keeps certificates. Its methods may be called from any goroutine, but Keep and Restore only from one.
 type Keeper struct {
 	o      Options
-	wake   chan struct{} // one place: Settings have changed
-	client *client       // the account in use; of the goroutine of Keep
+	wake   chan struct{} // one place: some order need not wait any longer
+	client *client       // the account in use; only Keep's goroutine has it
 
 	// mu guards what follows. It is held for moments only, never during I/O.
 	mu        sync.RWMutex
 	want      Settings
-	hurries   int // how often nothing was to wait
+	hurries   int // counts the calls of hurry
 	held      map[string]*held
-	questions map[string]question // of the CA, by name
+	questions map[string]question // from the CA, by name
 }
 
-// held is what is known of a name.
+// held is what is known about a name.
 type held struct {
 	cert   *tls.Certificate // nil: there is none yet
 	from   autocert.DirCache
 	failed int       // orders in a row
-	next   time.Time // when to order again after one that failed; behind one that did not, the earliest time for another
+	next   time.Time // after a failed order: when to try again; otherwise: the earliest time for another order
 }
 
-// New makes a Keeper that keeps nothing until it is told what to.
+// New makes a Keeper, which does nothing before Want is called.
 func New(o Options) *Keeper {
 	if o.Now == nil {
 		o.Now = time.Now
@@ -99,8 +99,8 @@ func New(o Options) *Keeper {
 	}
 }
 
-// Want makes s the settings. Names that are not in them any more have no certificate from now on; for new ones, and for
-// those that could not be had so far, Keep orders at once. The same settings change nothing.
+// Want makes s the settings. Names that are no longer in them have no certificate from now on; for new ones, and for
+// those that failed so far, Keep orders at once. The same settings again change nothing.
 func (k *Keeper) Want(s Settings) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -117,14 +117,14 @@ func (k *Keeper) Want(s Settings) {
 	k.hurry()
 }
 
-// Retry has Keep make orders at once that failed: what was in the way may be out of it.
+// Retry has Keep repeat failed orders at once: what was in the way may be gone.
 func (k *Keeper) Retry() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.hurry()
 }
 
-// hurry lets nothing wait for its time that failed before, or that was begun before and fails now. Callers hold mu.
+// hurry ends all waiting after failures, also for an order that is under way now and fails later. Callers hold mu.
 func (k *Keeper) hurry() {
 	k.hurries++
 	for _, h := range k.held {
@@ -136,7 +136,7 @@ func (k *Keeper) hurry() {
 	}
 }
 
-// Restore takes up what is on the disk, so that nobody has to wait for Keep.
+// Restore takes up what is on disk, so that nobody has to wait for Keep.
 func (k *Keeper) Restore() {
 	s := k.settings()
 	for _, name := range s.Names {
@@ -150,10 +150,10 @@ func (k *Keeper) Restore() {
 	}
 }
 
-// longest is how long Keep sleeps at most: the clock may be set, and time does not pass for a machine that sleeps.
+// longest is how long Keep sleeps at most: the clock may be changed, and its timers stand still while the machine sleeps.
 const longest = time.Hour
 
-// Keep orders certificates for names that have none, and before their end, until ctx does.
+// Keep orders certificates for names that have none, and renews them before they end, until ctx does.
 func (k *Keeper) Keep(ctx context.Context) {
 	defer (&http.Client{Transport: k.o.CA}).CloseIdleConnections()
 	for ctx.Err() == nil {
@@ -167,10 +167,10 @@ func (k *Keeper) Keep(ctx context.Context) {
 	}
 }
 
-// round orders what is due, and says how long nothing will be. It ends early when its settings may be of before.
+// round orders what is due, and says for how long nothing will be. It ends early when its settings may be outdated.
 func (k *Keeper) round(ctx context.Context) (quiet time.Duration) {
 	k.Restore()
-	begun := k.hurried() // before the settings are looked at
+	begun := k.hurried() // before the settings are read
 	s := k.settings()
 	quiet = longest
 	for _, name := range s.Names {
@@ -185,7 +185,7 @@ func (k *Keeper) round(ctx context.Context) (quiet time.Duration) {
 	return quiet
 }
 
-// renew orders one certificate, under settings that were those behind so many hurries.
+// renew orders one certificate. begun is how often hurry had been called when its settings were read.
 func (k *Keeper) renew(ctx context.Context, s Settings, name string, begun int) {
 	text, err := k.obtain(ctx, s, name)
 	if ctx.Err() != nil {
@@ -209,8 +209,8 @@ func (k *Keeper) renew(ctx context.Context, s Settings, name string, begun int) 
 	k.o.Tell(Outcome{Name: name, Leaf: cert.Leaf, Err: err, Before: before, Next: k.due(s, name)})
 }
 
-// take has a certificate shown from now on, and another ordered in its place not before next, unless its name is not wanted
-// any more.
+// take has a certificate shown from now on, unless its name is no longer wanted. It is not replaced before
+// next.
 func (k *Keeper) take(s Settings, name string, cert *tls.Certificate, next time.Time) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -219,8 +219,8 @@ func (k *Keeper) take(s Settings, name string, cert *tls.Certificate, next time.
 	}
 }
 
-// putOff notes that an order failed whose settings were those behind so many hurries. When there were more since, it is made
-// again at once: they may be of before.
+// putOff notes that an order failed. begun is how often hurry had been called when its settings were read: if it was called
+// since, the order is repeated at once, as those settings may be outdated.
 func (k *Keeper) putOff(name string, err error, begun int) Outcome {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -244,7 +244,7 @@ func (k *Keeper) putOff(name string, err error, begun int) Outcome {
 	return out
 }
 
-// hurried is how often nothing was to wait.
+// hurried is how often hurry was called.
 func (k *Keeper) hurried() int {
 	k.mu.RLock()
 	defer k.mu.RUnlock()
@@ -257,7 +257,7 @@ func (k *Keeper) settings() Settings {
 	return k.want
 }
 
-// at is what is known of a name; nothing where nothing is.
+// at is what is known about a name; the zero value when nothing is.
 func (k *Keeper) at(name string) held {
 	k.mu.RLock()
 	defer k.mu.RUnlock()
@@ -267,7 +267,7 @@ func (k *Keeper) at(name string) held {
 	return held{}
 }
 
-// due is when the certificate of a name is to be ordered.
+// due is when to order a certificate for a name.
 func (k *Keeper) due(s Settings, name string) time.Time {
 	switch h := k.at(name); {
 	case h.failed > 0:
@@ -279,7 +279,7 @@ func (k *Keeper) due(s Settings, name string) time.Time {
 	}
 }
 
-// Certificate is that of the name which a ClientHello asks for; of the first that has one where it names none. The
+// Certificate is that of the name which a ClientHello asks for; if it names none, that of the first name that has one. The
 // error says why there is none. It is for tls.Config.GetCertificate.
 func (k *Keeper) Certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	k.mu.RLock()
@@ -301,7 +301,7 @@ func (k *Keeper) Certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, erro
 	return nil, fmt.Errorf("there is no certificate for %q, which is not among acme's names", name)
 }
 
-// Leaves are the certificates in use, by all names; nil: there is none yet.
+// Leaves are the certificates in use, for all names; nil: there is none yet.
 func (k *Keeper) Leaves() map[string]*x509.Certificate {
 	k.mu.RLock()
 	defer k.mu.RUnlock()

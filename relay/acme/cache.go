@@ -15,10 +15,10 @@ import (
 	"golang.org/x/crypto/acme/autocert"
 )
 
-// accountName is what the key of the account is kept under, as autocert has it.
+// accountName is the name under which the account's key is kept, as in autocert.
 const accountName = "acme_account+key"
 
-// accountKey is the key of the account; a new one where none is kept.
+// accountKey is the account's key; a new one if none is kept.
 func accountKey(ctx context.Context, cache autocert.Cache) (*ecdsa.PrivateKey, error) {
 	text, err := cache.Get(ctx, accountName)
 	if errors.Is(err, autocert.ErrCacheMiss) {
@@ -53,7 +53,7 @@ func newAccountKey(ctx context.Context, cache autocert.Cache) (*ecdsa.PrivateKey
 	return key, nil
 }
 
-// encode is a key, and a chain of certificates for it, in PEM.
+// encode is a key and its certificate chain in PEM.
 func encode(key *ecdsa.PrivateKey, chain [][]byte) ([]byte, error) {
 	der, err := x509.MarshalECPrivateKey(key)
 	if err != nil {
@@ -67,7 +67,7 @@ func encode(key *ecdsa.PrivateKey, chain [][]byte) ([]byte, error) {
 	return b.Bytes(), err
 }
 
-// parse reads what encode has written, and what autocert has. The error says what is wrong with it for the name.
+// parse reads what encode or autocert has written. The error says why it can't be used for the name.
 func parse(name string, text []byte) (*tls.Certificate, error) {
 	cert, err := tls.X509KeyPair(text, text)
 	if err != nil {
@@ -79,7 +79,7 @@ func parse(name string, text []byte) (*tls.Certificate, error) {
 	return &cert, nil
 }
 
-// kept is the certificate of a name that is on the disk.
+// kept is the certificate of a name on disk.
 func kept(cache autocert.Cache, name string) (*tls.Certificate, error) {
 	text, err := cache.Get(context.Background(), name)
 	if err != nil {
@@ -88,7 +88,7 @@ func kept(cache autocert.Cache, name string) (*tls.Certificate, error) {
 	return parse(name, text)
 }
 
-// Kept are the certificates that are on the disk, by name.
+// Kept are the certificates on disk, by name.
 func Kept(s Settings) map[string]*x509.Certificate {
 	leaves := make(map[string]*x509.Certificate)
 	for _, name := range s.Names {

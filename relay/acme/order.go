@@ -18,9 +18,9 @@ import (
 )
 
 const (
-	orderTime  = 3 * time.Minute  // that an order may take: the CA asks several times, and makes a queue
-	answerTime = 30 * time.Second // that one answer of the CA may take
-	retries    = 4                // of a request that the CA could not take just now: nonces expire
+	orderTime  = 3 * time.Minute  // for a whole order: the CA checks several times, and has a queue
+	answerTime = 30 * time.Second // for one answer of the CA
+	retries    = 4                // of a request that the CA could not accept just now: nonces expire
 	retryFirst = 200 * time.Millisecond
 )
 
@@ -30,7 +30,7 @@ type client struct {
 	of Settings // without names
 }
 
-// account is that of the settings. It is made where there is none yet.
+// account is the account for the settings. It is made if there is none yet.
 func (k *Keeper) account(ctx context.Context, s Settings) (*acme.Client, error) {
 	s.Names = nil
 	if k.client != nil && reflect.DeepEqual(k.client.of, s) {
@@ -51,8 +51,8 @@ func (k *Keeper) account(ctx context.Context, s Settings) (*acme.Client, error) 
 	return c.Client, nil
 }
 
-// register makes the account, or tells the CA where it writes to from now on where it has one. One that does not take
-// that makes certificates all the same.
+// register makes the account or, if there is one, tells the CA where it may write to now. A CA that does not accept that
+// issues certificates all the same.
 func (c *client) register(ctx context.Context) error {
 	var account acme.Account
 	if c.of.Email != "" {
@@ -68,8 +68,8 @@ func (c *client) register(ctx context.Context) error {
 	return nil
 }
 
-// backOff is how long acme.Client waits before it sends a request again that failed. One who says that there were too many
-// is not asked again.
+// backOff is how long acme.Client waits before it repeats a failed request. A CA that says there were too many is not asked
+// again.
 func backOff(n int, _ *http.Request, r *http.Response) time.Duration {
 	if n > retries || r.StatusCode == http.StatusTooManyRequests {
 		return 0
@@ -77,8 +77,8 @@ func backOff(n int, _ *http.Request, r *http.Response) time.Duration {
 	return retryFirst << n
 }
 
-// obtain orders a certificate: its key and chain as they are kept. Where the CA does not see that the name is ours, it is
-// asked to look in the next way.
+// obtain orders a certificate, and returns its key and chain as they are kept. When the CA can't check in one way that the
+// name is ours, it is asked to check in the next.
 func (k *Keeper) obtain(ctx context.Context, s Settings, name string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, orderTime)
 	defer cancel()
@@ -98,7 +98,7 @@ func (k *Keeper) obtain(ctx context.Context, s Settings, name string) ([]byte, e
 	return nil, &notProven{strings.Join(said, "; ")}
 }
 
-// notProven is why the CA does not believe that a name is ours.
+// notProven is why the CA does not accept that a name is ours.
 type notProven struct{ said string }
 
 func (n *notProven) Error() string { return "the CA could not see that the name leads here: " + n.said }
@@ -131,7 +131,7 @@ func (k *Keeper) order(ctx context.Context, client *acme.Client, name, way strin
 	return encode(key, chain)
 }
 
-// prove shows the CA that a name is ours, if it wants to see that.
+// prove shows the CA that a name is ours, if it wants proof.
 func (k *Keeper) prove(ctx context.Context, client *acme.Client, name, way, url string) error {
 	z, err := client.GetAuthorization(ctx, url)
 	if err != nil || z.Status == acme.StatusValid {
@@ -156,7 +156,7 @@ func (k *Keeper) prove(ctx context.Context, client *acme.Client, name, way, url 
 	return err
 }
 
-// details are what a CA says of a name that it could not see.
+// details are what a CA says about a name that it could not check.
 func details(refused *acme.AuthorizationError) string {
 	var said []string
 	for _, err := range refused.Errors {

@@ -16,12 +16,12 @@ const (
 	overHTTP = "http-01"     // RFC 8555 section 8.3
 )
 
-// question is what the CA asks to see whether a name is ours, and the answer. It stays until the next one about the same
-// name: a CA asks from several places, some of them later than it decides.
+// question is how the CA checks that a name is ours, and our answer. It stays until the next one about the same name: a
+// CA asks from several places, and from some of them only after it has decided.
 type question struct {
-	cert *tls.Certificate // the answer over TLS; nil: it does not ask so
+	cert *tls.Certificate // the answer over TLS; nil: it does not ask that way
 
-	path, answer string // over HTTP; "": it does not ask so
+	path, answer string // over HTTP; "": it does not ask that way
 }
 
 // newQuestion makes the answer to a challenge.
@@ -35,7 +35,7 @@ func newQuestion(client *acme.Client, name string, c *acme.Challenge) (q questio
 	return question{cert: &cert}, err
 }
 
-// ways are those in which the CA can ask.
+// ways are the ways in which the CA can ask.
 func (k *Keeper) ways() []string {
 	if k.o.HTTP {
 		return []string{overTLS, overHTTP}
@@ -43,7 +43,7 @@ func (k *Keeper) ways() []string {
 	return []string{overTLS}
 }
 
-// expect has a question answered from now on, unless its name is not wanted any more.
+// expect has a question answered from now on, unless its name is no longer wanted.
 func (k *Keeper) expect(name string, q question) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -52,11 +52,11 @@ func (k *Keeper) expect(name string, q question) {
 	}
 }
 
-// errNoQuestion is why a handshake fails that asks what was never to be asked.
+// errNoQuestion is why a handshake fails that asks for something the CA was not expected to ask.
 var errNoQuestion = errors.New("this is no question that the CA was to ask")
 
-// Aside is what a connection speaks over which a CA asks (TLS-ALPN-01); nil: it is another one. It is for
-// wire.Server.Aside.
+// Aside is the configuration for a connection over which a CA asks (TLS-ALPN-01); nil: it is another connection. It is
+// for wire.Server.Aside.
 func (k *Keeper) Aside(hello *tls.ClientHelloInfo) *tls.Config {
 	if len(hello.SupportedProtos) != 1 || hello.SupportedProtos[0] != acme.ALPNProto || len(k.settings().Names) == 0 {
 		return nil
@@ -73,7 +73,7 @@ func (k *Keeper) answerOverTLS(hello *tls.ClientHelloInfo) (*tls.Certificate, er
 	return nil, errNoQuestion
 }
 
-// Answer is what the CA wants to see at a path of a host (HTTP-01); not ok: it did not ask for that.
+// Answer is what the CA wants to see at a path of a host (HTTP-01); ok is false if it did not ask for that.
 func (k *Keeper) Answer(host, path string) (answer string, ok bool) {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name

@@ -9,16 +9,16 @@ import (
 	"github.com/hooktape/hooktape/relay/wire"
 )
 
-// Credentials are what a request brought to say who sends it.
+// Credentials are what a request brought to prove who sent it.
 type Credentials struct {
 	Scheme  string    // as sent: "Bearer"; "" when it names none
 	Present bool      // whether there are any
 	Masked  string    // the field's value, hidden
-	Expires time.Time // when a JSON Web Token says that it ends; zero: nothing says so
+	Expires time.Time // when a JSON Web Token expires; zero: not known
 }
 
-// Auth finds the credentials in header fields: Authorization, else the first field with a secret name, of the
-// defaults: what else is hidden need not be a credential. Cookies are none.
+// Auth finds the credentials in header fields: Authorization, or else the first field whose name is secret by default.
+// Names that the configuration adds need not be of credentials. Cookies do not count.
 func Auth(fields wire.Fields) Credentials {
 	if value, ok := fields.Get("Authorization"); ok {
 		return credentials("Authorization", value)
@@ -41,7 +41,7 @@ func credentials(name, value string) Credentials {
 	}
 }
 
-// maxClaims is how long the middle of a token can be that is looked into.
+// maxClaims is how long the middle part of a token may be to be decoded.
 const maxClaims = 16 << 10
 
 // expiry is the exp claim of a JSON Web Token (RFC 7519 section 4.1.4), or zero. Nothing is verified.
@@ -57,7 +57,7 @@ func expiry(token string) time.Time {
 	var claims struct {
 		Exp float64 `json:"exp"`
 	}
-	const year10000 = 253402300800 // beyond it times have no RFC 3339 form
+	const year10000 = 253402300800 // later times have no RFC 3339 form
 	if err := stdjson.Unmarshal(b, &claims); err != nil || claims.Exp <= 0 || claims.Exp >= year10000 {
 		return time.Time{}
 	}

@@ -44,13 +44,13 @@ func looksLikeJSON(text string) bool {
 
 var formPattern = regexp.MustCompile(`^[A-Za-z0-9_.\-~%+\[\]]+=[^\s"{}<>]*$`)
 
-// looksLikeForm knows an urlencoded form whose content type says something else.
+// looksLikeForm recognises an urlencoded form whose content type says something else.
 func looksLikeForm(text string) bool { return formPattern.MatchString(strings.TrimSpace(text)) }
 
-// partName finds the name in a part's Content-Disposition. It does not take filename for it.
+// partName finds the name in a part's Content-Disposition, and does not confuse it with filename.
 var partName = regexp.MustCompile(`(?i)[;\s]name\s*=\s*(?:"([^"\n]*)|([^;\s"]+))`)
 
-// parts hides the content of the parts of a multipart body that have secret names, and what is secret inside of the
+// parts hides the content of parts of a multipart body whose names are secret, and what is secret in the
 // others.
 func (n masking) parts(text, boundary string) string {
 	if boundary == "" || !strings.Contains(text, "--"+boundary) {
@@ -66,7 +66,7 @@ func (n masking) parts(text, boundary string) string {
 	return strings.Join(pieces, "--"+boundary)
 }
 
-// guessBoundary takes it from the first line.
+// guessBoundary takes the boundary from the first line.
 func guessBoundary(text string) string {
 	line, _, _ := strings.Cut(strings.TrimLeft(text, "\r\n"), "\n")
 	boundary, _ := strings.CutPrefix(strings.TrimSpace(line), "--")

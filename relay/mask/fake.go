@@ -14,20 +14,20 @@ import (
 	"unicode/utf8"
 )
 
-// Fakes hide secrets behind others of the same length and form, for who must work with what is masked: digits stay digits,
-// letters letters in their case, and what is neither stays. The same secret has the same fake under the same key, and
-// without the key nothing leads back. JSON Web Tokens stay such tokens. They are one goroutine's at a time.
+// Fakes hide secrets behind others of the same length and form, for those who must work with masked data: digits stay
+// digits, letters stay letters in their case, and anything else stays as it is. Under one key a secret always has the same
+// fake, and without the key nothing leads back. JSON Web Tokens stay tokens. Only one goroutine at a time may use them.
 type Fakes struct {
 	names Names
 	key   []byte // nil: the fakes are empty
 	found func(secret, fake string)
 }
 
-// NewBlanks makes fakes that are empty, or 0 where a number has to be, whatever the secrets are: for who compares what is
-// masked with what is not. They may be used by several goroutines.
+// NewBlanks makes fakes that are all empty, or 0 where a number must be: for comparing masked data with unmasked. Several
+// goroutines may use them.
 func NewBlanks(names Names) *Fakes { return &Fakes{names: names} }
 
-// NewFakes makes fakes under a key. found, unless it is nil, is told of every secret and what takes its place.
+// NewFakes makes fakes under a key. found, unless nil, is told of every secret and its fake.
 func NewFakes(names Names, key []byte, found func(secret, fake string)) *Fakes {
 	return &Fakes{names, key, found}
 }
@@ -68,7 +68,7 @@ func (f *Fakes) hide(_, raw string, how spelling) string {
 	return f.Value(raw)
 }
 
-// Value is the fake of a secret that is spelled as it is.
+// Value is the fake of a secret that is written without any escapes.
 func (f *Fakes) Value(secret string) string {
 	if secret == "" {
 		return ""
@@ -80,13 +80,13 @@ func (f *Fakes) Value(secret string) string {
 	return fake
 }
 
-// InJSON is the fake of a secret that stands inside of quotes in JSON.
+// InJSON is the fake of a secret that stands between quotes in JSON.
 func (f *Fakes) InJSON(raw string) string { return f.respelled(raw, jsonToken) }
 
 // InURL is the fake of a secret that is the value of a parameter.
 func (f *Fakes) InURL(raw string) string { return f.respelled(raw, percentToken(true)) }
 
-// Bytes is as many other bytes, for what nobody can look into.
+// Bytes is as many other bytes, for secrets that nobody can look into.
 func (f *Fakes) Bytes(secret string) string {
 	s := f.stream(secret)
 	fake := make([]byte, len(secret))
@@ -96,13 +96,13 @@ func (f *Fakes) Bytes(secret string) string {
 	return string(fake)
 }
 
-// Number is a number of JSON of the same length.
+// Number is a JSON number of the same length.
 func (f *Fakes) Number(raw string) string {
 	if f.key == nil {
 		return "0"
 	}
 	fake := f.Value(raw)
-	if stdjson.Valid([]byte(raw)) && !stdjson.Valid([]byte(fake)) { // it has an exponent of letters
+	if stdjson.Valid([]byte(raw)) && !stdjson.Valid([]byte(fake)) { // its exponent became letters
 		return strings.Map(func(r rune) rune {
 			if '0' <= r && r <= '9' {
 				return '7'
@@ -113,7 +113,7 @@ func (f *Fakes) Number(raw string) string {
 	return fake
 }
 
-// basic are credentials of the Basic scheme (RFC 7617).
+// basic is the fake of credentials of the Basic scheme (RFC 7617).
 func (f *Fakes) basic(raw string) string {
 	plain, err := base64.StdEncoding.DecodeString(raw)
 	user, password, ok := strings.Cut(string(plain), ":")
@@ -127,7 +127,7 @@ func (f *Fakes) basic(raw string) string {
 	return fake
 }
 
-// user is that of a URL, and its password.
+// user is the fake of the user and password of a URL.
 func (f *Fakes) user(raw string) string {
 	name, password, ok := strings.Cut(raw, ":")
 	if !ok {
@@ -165,7 +165,7 @@ func (f *Fakes) make(secret string) string {
 	return b.String()
 }
 
-// keptPrefix is what says of a key which kind it is.
+// keptPrefix is the beginning of a key that says which kind it is.
 func keptPrefix(secret string) string {
 	for _, prefix := range keyPrefixes {
 		if strings.HasPrefix(secret, prefix) {
@@ -178,7 +178,7 @@ func keptPrefix(secret string) string {
 	return ""
 }
 
-// isHexText says whether text is a digest, or an id in hex, of one case.
+// isHexText says whether text is a digest, or an id in hex, all in one case.
 func isHexText(text string) bool {
 	letters, digits := 0, 0
 	for i := range len(text) {
@@ -195,7 +195,7 @@ func isHexText(text string) bool {
 	return letters > 0 && digits > 0 && letters+digits >= 8
 }
 
-// stream are the random numbers that a secret has under a key.
+// stream is the sequence of random numbers for a secret under a key.
 type stream struct {
 	key, secret []byte
 	block       []byte
@@ -217,7 +217,7 @@ func (s *stream) below(n int) rune {
 	return rune(int(v) % n)
 }
 
-// other is another character than r of the n that begin at first.
+// other is a character other than r, out of the n that begin at first.
 func (s *stream) other(r, first rune, n int) rune { return first + (r-first+1+s.below(n-1))%rune(n) }
 
 // like is another character of the same kind and size.
@@ -227,7 +227,7 @@ func (s *stream) like(r rune, hex, first bool) rune {
 		letters = 6
 	}
 	switch {
-	case r == '0' && first: // a number that begins with 0 is another kind
+	case r == '0' && first: // a leading 0 would change the kind of number
 		return r
 	case '0' <= r && r <= '9' && first:
 		return s.other(r, '1', 9)
@@ -265,7 +265,7 @@ func (f *Fakes) jwt(token string) (string, bool) {
 	return parts[0] + "." + base64.RawURLEncoding.EncodeToString(fake) + padding + "." + signature, true
 }
 
-// claims are JSON whose strings that are no keys are other ones.
+// claims is JSON in which all strings but keys are replaced.
 func (f *Fakes) claims(text []byte) []byte {
 	m := jsonMasker{text: string(text)}
 	for i := 0; i < len(m.text); i++ {
@@ -282,7 +282,7 @@ func (f *Fakes) claims(text []byte) []byte {
 	return []byte(m.out.String())
 }
 
-// respelled is the fake of what raw says, spelled as raw is: each token of it stands for some bytes.
+// respelled is the fake of what raw says, spelled like raw: token reads raw piece by piece, each standing for some bytes.
 func (f *Fakes) respelled(raw string, token func(raw string) (says string, size int, spell func(string) string)) string {
 	var value strings.Builder
 	for rest := raw; rest != ""; {
@@ -324,7 +324,7 @@ func percentToken(plus bool) func(raw string) (string, int, func(string) string)
 
 // xmlToken reads a character of the text of XML or HTML.
 func xmlToken(raw string) (string, int, func(string) string) {
-	const longest = len("&thetasym;") // of the names in use
+	const longest = len("&thetasym;") // of the names in common use
 	if end := strings.IndexByte(raw[:min(len(raw), longest)], ';'); raw[0] == '&' && end > 0 {
 		says := html.UnescapeString(raw[:end+1])
 		if _, size := utf8.DecodeRuneInString(says); size == len(says) {
@@ -337,7 +337,7 @@ func xmlToken(raw string) (string, int, func(string) string) {
 	return raw[:1], 1, plainly
 }
 
-// jsonToken reads a character of the inside of a string of JSON.
+// jsonToken reads a character between the quotes of a JSON string.
 func jsonToken(raw string) (string, int, func(string) string) {
 	if raw[0] != '\\' || len(raw) == 1 {
 		return raw[:1], 1, plainly

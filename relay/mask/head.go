@@ -35,14 +35,14 @@ var locations = map[string]bool{
 
 var linkPattern = regexp.MustCompile(`<[^<>]*>`)
 
-// schemes are the words before credentials that are shown: the registered ones, and those in wide use.
+// schemes are the words before credentials that are shown: registered ones, and others in wide use.
 var schemes = []string{
 	"Bearer", "Basic", "Digest", "Token", "OAuth", "DPoP", "Negotiate", "NTLM", "HOBA", "Mutual", "SCRAM-SHA-1", "SCRAM-SHA-256", "vapid",
 	"GNAP", "PrivateToken", "ApiKey", "Api-Key", "Key", "JWT", "AWS4-HMAC-SHA256", "HMAC", "HMAC-SHA256", "Signature", "SharedAccessSignature",
 	"GoogleLogin", "Bot", "WSSE", "MAC", "Hawk",
 }
 
-// scheme splits credentials. rest begins with the spaces behind the scheme; without one that is known all is rest.
+// scheme splits credentials. rest begins with the spaces after the scheme; without a known scheme, rest is all of it.
 func scheme(value string) (scheme, rest string) {
 	i := strings.IndexAny(value, " \t")
 	if i < 0 {
@@ -56,7 +56,7 @@ func scheme(value string) (scheme, rest string) {
 	return "", value
 }
 
-// authorization hides credentials behind their scheme. Basic ones end with the password's end.
+// authorization hides credentials after their scheme. Of Basic ones nothing stays, since they end in the password.
 func (n masking) authorization(value string) string {
 	s, rest := scheme(value)
 	credentials := strings.TrimLeft(rest, " \t")
@@ -102,7 +102,7 @@ func (n masking) head(raw string) string {
 		case line == "":
 		case first:
 			line, first = n.startLine(line), false
-		case line[0] == ' ' || line[0] == '\t': // a folded field goes on
+		case line[0] == ' ' || line[0] == '\t': // the continuation of a folded field
 			if hidden {
 				line = line[:1] + n.hide("password", line[1:], asIs)
 			}
@@ -123,7 +123,7 @@ func (n masking) startLine(line string) string {
 		return line
 	}
 	if name, _, ok := strings.Cut(line, ":"); ok && !strings.ContainsAny(name, " /") && n.IsSecret(name) {
-		masked, _ := n.fieldLine(line) // of a head whose first line is not there
+		masked, _ := n.fieldLine(line) // of a head whose first line is missing
 		return masked
 	}
 	method, rest, ok := strings.Cut(line, " ")

@@ -11,7 +11,7 @@ func (n Names) Field(name, value string) string {
 }
 
 // Head is a raw head, of a request or a response, with the secrets in its start line and fields hidden. It need not be
-// well-formed: a CR alone ends a line as well, for some parser may have it so.
+// well-formed: a lone CR ends a line too, since some parsers see it that way.
 func (n Names) Head(raw string) string { return masking{Names: n, hide: stand}.head(raw) }
 
 // Target is a request target or URL with the secrets in its user information, path and query hidden.
@@ -19,18 +19,18 @@ func (n Names) Target(target string) string { return masking{Names: n, hide: sta
 
 // Body is a body with the values of secret names hidden: in JSON, XML, urlencoded and multipart forms. It need not be
 // well-formed or complete; in any other text, what looks like "name": "value" is hidden too. The given bytes are not
-// changed, and are what is returned when there is nothing to hide.
+// changed, and are returned as they are when there is nothing to hide.
 func (n Names) Body(contentType string, body []byte) []byte {
 	return masking{Names: n, hide: stand}.body(contentType, body)
 }
 
-// masking finds what is to be hidden, and hides it in its own way.
+// masking finds what must be hidden, and hides it in its own way.
 type masking struct {
 	Names
-	// hide is what takes the place of a secret. raw is how it is spelled there; name is its name, or "" where it has none
-	// or is known to be no password.
+	// hide returns what replaces a secret. raw is how it is spelled there; name is its name, or "" if it has none or
+	// is known to be no password.
 	hide  func(name, raw string, how spelling) string
-	depth int // of text inside of text
+	depth int // of text within text
 }
 
 // spelling is how a value is written where it stands.
@@ -60,7 +60,7 @@ func stand(name, raw string, how spelling) string {
 		if masked := named(name, value); masked == stars || masked == "" {
 			return masked
 		}
-		return tail(value) // without what would have to be escaped
+		return tail(value) // unless it would have to be escaped
 	case asWord:
 		return `"` + cleanTail(named(name, raw)) + `"`
 	case inURL:

@@ -8,11 +8,11 @@ import (
 	"unicode/utf8"
 )
 
-// maxEmbedded is how deep text inside of text is looked into: JSON in strings of JSON, URLs in parameters of URLs.
+// maxEmbedded is how deep text within text is looked into: JSON in strings of JSON, URLs in parameters of URLs.
 const maxEmbedded = 4
 
-// json hides the values of secret keys in JSON, or in text that has JSON in it. It follows no grammar, only strings: what
-// is cut short or broken is masked as far as it goes.
+// json hides the values of secret keys in JSON, or in text that contains JSON. It follows no grammar, only strings: what is
+// cut short or broken is masked as far as it goes.
 func (n masking) json(text string) string {
 	m := jsonMasker{names: n, text: text, broken: !stdjson.Valid([]byte(text))}
 	m.run()
@@ -26,7 +26,7 @@ func (n masking) json(text string) string {
 type jsonMasker struct {
 	names  masking
 	text   string
-	broken bool // it is not JSON: a quote may begin a string where it seems to end one
+	broken bool // not valid JSON: a quote that seems to end a string may begin one
 	out    strings.Builder
 	kept   int // text up to here is in out
 }
@@ -61,7 +61,7 @@ func (m *jsonMasker) run() {
 	}
 }
 
-// endOfString is the index behind the string that begins at i; it may be cut short.
+// endOfString is the index after the string that begins at i; the string may be cut short.
 func (m *jsonMasker) endOfString(i int) int {
 	for i++; i < len(m.text); i++ {
 		switch m.text[i] {
@@ -74,7 +74,7 @@ func (m *jsonMasker) endOfString(i int) int {
 	return len(m.text)
 }
 
-// inner is what a string says.
+// inner is the text of a string.
 func (m *jsonMasker) inner(start, end int) string {
 	return unquote(strings.TrimSuffix(m.text[start+1:end], `"`))
 }
@@ -95,7 +95,7 @@ func (m *jsonMasker) skipSpace(i int) int {
 	return i
 }
 
-// hide masks the value that begins at i, and returns the index behind it.
+// hide masks the value that begins at i, and returns the index after it.
 func (m *jsonMasker) hide(key string, i int) int {
 	if i >= len(m.text) {
 		return i
@@ -105,7 +105,7 @@ func (m *jsonMasker) hide(key string, i int) int {
 		return m.hideString(key, i)
 	case '{', '[':
 		if !m.names.isGroup(key) {
-			return i + 1 // its keys speak for themselves
+			return i + 1 // its keys decide for themselves
 		}
 		return m.hideNest(key, i)
 	}
@@ -123,7 +123,7 @@ func (m *jsonMasker) hideString(key string, i int) int {
 	return end
 }
 
-// hideWord masks a number or a literal, as a string, so that the rest stays JSON. null is no secret.
+// hideWord masks a number or a literal with a string, so that the rest stays JSON. null is no secret.
 func (m *jsonMasker) hideWord(key string, i int) int {
 	end := i
 	for end < len(m.text) && strings.IndexByte(",]} \t\r\n\"", m.text[end]) < 0 {
@@ -137,7 +137,7 @@ func (m *jsonMasker) hideWord(key string, i int) int {
 	return end
 }
 
-// hideNest masks all values inside of an object or array.
+// hideNest masks all values in an object or array.
 func (m *jsonMasker) hideNest(key string, i int) int {
 	for depth := 0; i < len(m.text); {
 		switch c := m.text[i]; {
@@ -165,7 +165,7 @@ func (m *jsonMasker) hideNest(key string, i int) int {
 	return i
 }
 
-// embedded masks a string that is more than text.
+// embedded masks a string that contains more than plain text.
 func (m *jsonMasker) embedded(start, end int) bool {
 	masked, changed := m.names.embedded(m.inner(start, end))
 	if changed {
@@ -174,7 +174,7 @@ func (m *jsonMasker) embedded(start, end int) bool {
 	return changed
 }
 
-// cleanTail keeps a tail only when it means itself in JSON.
+// cleanTail keeps a tail only if JSON needs no escapes for it.
 func cleanTail(masked string) string {
 	for i := range len(masked) {
 		if c := masked[i]; c != '*' && !unreserved(c) {
@@ -184,7 +184,7 @@ func cleanTail(masked string) string {
 	return masked
 }
 
-// unquote is what the inside of a JSON string says. Escapes that are none stay.
+// unquote is the text inside a JSON string. Invalid escapes stay.
 func unquote(s string) string {
 	if strings.IndexByte(s, '\\') < 0 {
 		return s
@@ -210,7 +210,7 @@ func unquote(s string) string {
 	return b.String()
 }
 
-// escapedRune reads \uXXXX, or two of them that are a surrogate pair.
+// escapedRune reads \uXXXX, or two that form a surrogate pair.
 func escapedRune(s string) (r rune, size int) {
 	first, ok := hex4(s)
 	if !ok {

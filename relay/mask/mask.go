@@ -1,21 +1,21 @@
 // Package mask hides secrets in bytes for people's eyes: in logs, lists, pages, exports and reports.
 //
-// What is secret is told by names: those of header fields, of query parameters and of keys in bodies that say token,
-// secret, password, API key, session id or authorization, in any style (authToken, X-Auth-Token, auth[application_token]);
-// and every cookie. Signatures are not secret. Where a name is secret, so is all that is nested below it. Of a secret of 16
-// characters or more the last 4 stay ("****abcd"), so that people can tell which one it is; of passwords, Basic
-// credentials and shorter secrets nothing stays.
+// Names tell what is secret: those of header fields, query parameters and keys in bodies that say token, secret, password,
+// API key, session id or authorization, in any style (authToken, X-Auth-Token, auth[application_token]); and every cookie
+// is. Signatures are not secret. If a name is secret, so is everything nested below it. Of a secret of 16 characters or
+// more the last 4 stay ("****abcd"), so that people can tell which one it is; of passwords, Basic credentials and shorter
+// secrets nothing stays.
 //
 // In paths, which have no names, a segment is hidden when it is a bot token (bot123456:AAH...), a JSON Web Token, when it is
-// long, follows a segment of a secret name (/token/...), or when it is 24 or more letters and digits with upper case, lower
-// case and digits among them, as random tokens are and ids seldom: UUIDs, ULIDs and hex digests are shown.
+// long and follows a segment of a secret name (/token/...), or when it is 24 or more letters and digits that include upper
+// case, lower case and digits, as random tokens do and ids seldom: UUIDs, ULIDs and hex digests are shown.
 //
-// JSON, XML, forms and URLs in forms, in strings of JSON and in URLs are looked into, up to 4 deep, and so is JSON in
-// base64. In XML, names are those of elements and attributes. JSON Web Tokens, and keys that begin as keys of well-known
-// services do, are hidden wherever they stand.
+// It also looks into JSON, XML, forms and URLs within forms, within strings of JSON and within URLs, up to 4 deep, and into
+// JSON in base64. In XML, names are those of elements and attributes. JSON Web Tokens, and keys that begin like keys of
+// well-known services, are hidden wherever they stand.
 //
 // Everything else stays byte for byte: values are replaced in place, in text that need not be well-formed or complete.
-// Masking is for eyes; it makes no promise about secrets that stand where no name tells of them.
+// Masking is for eyes; it promises nothing about secrets that no name points to.
 package mask
 
 import (
@@ -25,17 +25,18 @@ import (
 	"unicode/utf8"
 )
 
-// Names are those that are secret beside the defaults, as whole names in any style; nil: the defaults alone. What masks
-// is a method of theirs, so that whoever shows something says by which names. They may be used by many goroutines at once.
+// Names are those that are secret besides the defaults, as whole names in any style; nil: only the defaults. The functions
+// that mask are methods of Names, so that whoever shows something says by which names. Many goroutines may use them at
+// once.
 type Names []string
 
 const (
 	stars      = "****"
-	tailFrom   = 16 // characters from which on the last ones stay
+	tailFrom   = 16 // length from which the last characters stay
 	tailLength = 4
 )
 
-// secret is the masked form of a secret value; what is empty stays so.
+// secret is the masked form of a secret value; an empty value stays empty.
 func secret(value string) string {
 	if value == "" {
 		return ""
@@ -51,7 +52,7 @@ func secret(value string) string {
 	return stars + value[tail:]
 }
 
-// named is the masked form of the value of a name that is secret.
+// named is the masked form of the value of a secret name.
 func named(name, value string) string {
 	if value != "" && isPassword(name) {
 		return stars
@@ -59,7 +60,7 @@ func named(name, value string) string {
 	return secret(value)
 }
 
-// plain is a name without case and separators: authToken, AUTH_TOKEN and auth-token are one.
+// plain is a name without case and separators: authToken, AUTH_TOKEN and auth-token are the same.
 func plain(name string) string {
 	b := make([]byte, 0, len(name))
 	for i := range len(name) {
@@ -88,17 +89,17 @@ func plainRunes(name string) string {
 
 func isSeparator(r rune) bool { return r == '-' || r == '_' || r == ' ' || r == '.' || r == '\t' }
 
-// secretEndings are what secret names end with, plain and without a plural s.
+// secretEndings are how secret names end, in plain form and without a plural s.
 var secretEndings = []string{
 	"token", "secret", "password", "passwd", "passphrase", "pwd", "apikey", "accesskey", "authkey", "secretkey", "privatekey",
 	"subscriptionkey", "functionskey", "signingkey", "encryptionkey", "authorization", "credential", "sessionid", "sessid", "cookie", "jwt", "bearer",
 	"clientstate", // Microsoft Graph's
 }
 
-// secretWords are secret as whole names only.
+// secretWords are secret only as whole names.
 var secretWords = map[string]bool{"auth": true, "pass": true, "xauth": true, "pin": true, "otp": true}
 
-// IsSecret says whether a name tells of a secret.
+// IsSecret says whether a name stands for a secret.
 func (n Names) IsSecret(name string) bool {
 	p := plain(name)
 	if secretWords[p] {
@@ -116,14 +117,14 @@ func (n Names) IsSecret(name string) bool {
 	return false
 }
 
-// isGroup says whether what is nested below a name is secret as a whole. What is below auth has names of its own:
+// isGroup says whether everything nested below a name is secret. What is below auth has names of its own:
 // auth[domain], auth[application_token].
 func (n Names) isGroup(name string) bool {
 	p := plain(name)
 	return n.IsSecret(name) && (!secretWords[p] || n.has(strings.TrimSuffix(p, "s")))
 }
 
-// has says whether a name, plain and without a plural s, is one of those beside the defaults.
+// has says whether a name, in plain form and without a plural s, is one of those besides the defaults.
 func (n Names) has(p string) bool {
 	return p != "" && slices.ContainsFunc(n, func(own string) bool { return strings.TrimSuffix(plain(own), "s") == p })
 }

@@ -6,7 +6,7 @@ import (
 )
 
 const (
-	longSegment   = 16 // behind a segment of a secret name
+	longSegment   = 16 // after a segment of a secret name
 	randomSegment = 24
 )
 
@@ -29,7 +29,7 @@ func (n masking) target(target string) string {
 	return masked
 }
 
-// authority is what a URL has before its path, with the user hidden; "" in front of a target.
+// authority is what a URL has before its path, with the user hidden; "" for a request target.
 func (n masking) authority(url string) (masked, rest string) {
 	start, end, ok := UserIn(url)
 	stop := end + authorityEnd(url[end:])
@@ -39,12 +39,12 @@ func (n masking) authority(url string) (masked, rest string) {
 	case strings.HasSuffix(url[:start], "://"):
 		return url[:stop], url[stop:]
 	}
-	return "", url // nothing tells that it is no path
+	return "", url // nothing says that it is not a path
 }
 
-// UserIn says where in a URL user information stands, which may have a password: url[start:end], before an @. Where there is
-// none, start and end are where the host begins. A password that has a /, ? or # which should have been escaped goes on to the
-// last @: a port has digits alone. Somebody may have left out the scheme; what begins with one / is a path.
+// UserIn says where user information stands in a URL, which may include a password: url[start:end], before an @. If there
+// is none, start and end are where the host begins. A password with a /, ? or # that should have been escaped extends to
+// the last @, unless what precedes can be a host and port. The scheme may be missing; what begins with one / is a path.
 func UserIn(url string) (start, end int, ok bool) {
 	scheme, _, found := strings.Cut(url, "://")
 	switch {
@@ -67,7 +67,7 @@ func UserIn(url string) (start, end int, ok bool) {
 	return start, at, true
 }
 
-// authorityEnd is where what follows an authority begins.
+// authorityEnd is where an authority ends.
 func authorityEnd(text string) int {
 	if i := strings.IndexAny(text, "/?#"); i >= 0 {
 		return i
@@ -106,7 +106,7 @@ func (n masking) segment(before, s string) string {
 	return n.tokens(s)
 }
 
-// isBot knows the ids that Telegram puts before a bot's token.
+// isBot recognises the ids that Telegram puts before a bot's token.
 func isBot(s string) bool {
 	digits, ok := strings.CutPrefix(s, "bot")
 	return ok && digits != "" && strings.Trim(digits, "0123456789") == ""
@@ -114,10 +114,11 @@ func isBot(s string) bool {
 
 func isJWT(s string) bool { return strings.HasPrefix(s, "eyJ") && strings.Count(s, ".") == 2 }
 
-// keyPrefixes are what keys begin with that say so.
+// keyPrefixes are how keys begin that can be recognised by it.
 var keyPrefixes = []string{"sk_", "rk_", "whsec_", "ghp_", "gho_", "ghs_", "glpat-", "xoxb-", "xoxp-", "xapp-"}
 
-// isRandom knows long random text by its letters. Ids with a prefix (pi_3Mtw...) are none, unless the prefix is one of keys.
+// isRandom recognises long random text by its characters. An id with a prefix (pi_3Mtw...) is none, unless the prefix is
+// that of a key.
 func isRandom(s string) bool {
 	for _, prefix := range keyPrefixes {
 		if strings.HasPrefix(s, prefix) && len(s) >= longSegment {
@@ -143,7 +144,7 @@ func isRandom(s string) bool {
 	return len(s) >= randomSegment && upper && lower && digit
 }
 
-// tail is secret for places where only some characters may stand as they are.
+// tail is secret for places where only some characters may stand unescaped.
 func tail(value string) string {
 	masked := secret(value)
 	for _, c := range []byte(strings.TrimPrefix(masked, stars)) {
@@ -154,7 +155,7 @@ func tail(value string) string {
 	return masked
 }
 
-// unreserved characters (RFC 3986 section 2.3) mean themselves in URLs, forms and JSON.
+// unreserved characters (RFC 3986 section 2.3) need no escaping in URLs, forms and JSON.
 func unreserved(c byte) bool {
 	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("-._~", c) >= 0
 }
@@ -168,7 +169,7 @@ func (n masking) form(text string, query bool) string {
 	return strings.Join(pairs, "&")
 }
 
-// pair is one of them. Behind a ; there may be another, as HTML 4 had it; but a secret value goes on to the end.
+// pair masks one pair. After a ; there may be another one, as in HTML 4; but a secret value extends to the end.
 func (n masking) pair(text string, query bool) string {
 	at := n.secretAt(text, query)
 	before := strings.TrimSuffix(text[:at], ";")
@@ -185,7 +186,7 @@ func (n masking) pair(text string, query bool) string {
 	return shown
 }
 
-// secretAt is where the first pair of a secret name begins; the end where there is none.
+// secretAt is where the first pair with a secret name begins; the end if there is none.
 func (n masking) secretAt(text string, query bool) int {
 	for at := 0; ; {
 		piece, _, more := strings.Cut(text[at:], ";")
@@ -199,8 +200,8 @@ func (n masking) secretAt(text string, query bool) int {
 	}
 }
 
-// secretPair says whether the value of a parameter is secret. ?key= is how API keys are sent, ?code= how Azure has its
-// keys, and OAuth its grants.
+// secretPair says whether the value of a parameter is secret. In queries, key is how API keys are sent, and code is used
+// by Azure for its keys and by OAuth for its grants.
 func (n Names) secretPair(name string, query bool) bool {
 	decoded := unescape(name)
 	_, found := n.secretKey(decoded)
@@ -212,7 +213,7 @@ func (n masking) pairValue(name, value string) string {
 	return n.hide(key, value, inURL)
 }
 
-// secretKey finds the secret one among the keys of auth[application_token].
+// secretKey finds the secret key among those of auth[application_token].
 func (n Names) secretKey(name string) (key string, found bool) {
 	keys := strings.FieldsFunc(name, func(r rune) bool { return r == '[' || r == ']' })
 	for i, key := range keys {

@@ -6,13 +6,13 @@ import (
 	"strings"
 )
 
-// tokenPattern finds what says by itself that it is secret: JSON Web Tokens, and keys that begin as such keys do.
+// tokenPattern finds what can be recognised as secret: JSON Web Tokens, and keys with the usual prefixes.
 var tokenPattern = regexp.MustCompile(`\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*|\b(?:` + strings.Join(keyPrefixes, "|") + `)[A-Za-z0-9_-]{16,}`)
 
 // urlPattern finds URLs in text, and request targets that have a query.
 var urlPattern = regexp.MustCompile("[A-Za-z][A-Za-z0-9+.-]*://[^\\s\"'<>`\\\\]+|/[^\\s\"'<>`\\\\?]*\\?[^\\s\"'<>`\\\\]+")
 
-// plain hides in a text that no name tells to be secret: tokens that say so by themselves, and what is secret in URLs.
+// plain masks a text whose name is not secret: tokens that can be recognised, and secrets in URLs.
 func (n masking) plain(text string) string {
 	if strings.Contains(text, "://") || strings.Contains(text, "?") && strings.Contains(text, "/") {
 		return n.around(urlPattern, text, n.target)
@@ -29,10 +29,10 @@ func (n masking) tokens(text string) string {
 	return text
 }
 
-// tokenPrefixes are what one of those that tokenPattern finds begins with: looking for them costs less.
+// tokenPrefixes are how everything begins that tokenPattern finds: looking for them costs less.
 var tokenPrefixes = append([]string{"eyJ"}, keyPrefixes...)
 
-// around changes what a pattern finds, and hides tokens between.
+// around changes what a pattern finds, and hides tokens in between.
 func (n masking) around(pattern *regexp.Regexp, text string, change func(string) string) string {
 	var b strings.Builder
 	at := 0
@@ -44,8 +44,8 @@ func (n masking) around(pattern *regexp.Regexp, text string, change func(string)
 	return b.String() + n.tokens(text[at:])
 }
 
-// embedded masks text that stands inside of a form or of JSON, and may itself be JSON, XML or JSON in base64, as message
-// queues push it.
+// embedded masks text inside a form or JSON, which may itself be JSON, XML, or JSON in base64, as message queues push
+// it.
 func (n masking) embedded(text string) (masked string, changed bool) {
 	switch n.depth++; {
 	case n.depth > maxEmbedded:

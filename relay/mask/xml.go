@@ -14,16 +14,16 @@ func looksLikeXML(text string) bool {
 // tagPattern is a tag of XML or HTML, its name apart.
 var tagPattern = regexp.MustCompile(`<([\pL_][\w\pL\pN.:-]*)((?:[^<>"']|"[^"]*"|'[^']*')*)>`)
 
-// attributePattern is one of a tag.
+// attributePattern is an attribute of a tag.
 var attributePattern = regexp.MustCompile(`([\pL_][\w\pL\pN.:-]*)(\s*=\s*)("[^"]*"|'[^']*')`)
 
-// xml hides the content of elements of secret names, that of the elements in them too, and the attributes of secret names.
-// An element may also be named by an attribute: <param name="token">, <input name="token" value="...">; as HTML does not
-// end them all, what is in these is not looked for. It follows no grammar beyond tags.
+// xml hides the content of elements with secret names, including the elements in them, and the attributes with secret
+// names. An attribute may also name the element: <param name="token">, <input name="token" value="...">; since HTML does
+// not close all of these, elements in them are not looked at. It follows no grammar beyond tags.
 func (n masking) xml(text string) string {
 	var b strings.Builder
 	at, name := 0, ""
-	group, end := "", "" // the name of an element around that is secret with all that is in it, and what ends it
+	group, end := "", "" // the secret name of an enclosing element, all of which is secret, and what ends it
 	for _, tag := range tagPattern.FindAllStringSubmatchIndex(text, -1) {
 		before := text[at:tag[0]]
 		b.WriteString(n.content(name, before))
@@ -47,10 +47,10 @@ func (n masking) xml(text string) string {
 	return b.String() + n.content(name, text[at:])
 }
 
-// local is a name without its prefix.
+// local is a name without its namespace prefix.
 func local(name string) string { return name[strings.IndexByte(name, ':')+1:] }
 
-// namedBy is the secret name that attributes give their element; "" where they give none.
+// namedBy is the secret name that attributes give their element; "" if they give none.
 func (n masking) namedBy(attributes string) string {
 	for _, a := range attributePattern.FindAllStringSubmatch(attributes, -1) {
 		switch value := a[3][1 : len(a[3])-1]; strings.ToLower(a[1]) {
@@ -63,7 +63,7 @@ func (n masking) namedBy(attributes string) string {
 	return ""
 }
 
-// attributes hides those of a tag; name is that of its element, where it is secret.
+// attributes hides the attributes of a tag; name is the element's name if that is secret.
 func (n masking) attributes(name, text string) string {
 	var b strings.Builder
 	at := 0
@@ -89,7 +89,7 @@ const (
 	cdataEnd = "]]>"
 )
 
-// content hides what is behind a tag, up to the next element. With a name it is secret, up to where the element ends.
+// content hides what follows a tag, up to the next element. With a name it is all secret, up to where the element ends.
 func (n masking) content(name, text string) string {
 	if name == "" || !n.IsSecret(name) && !n.hasSecretKey(name) {
 		return n.plain(text)

@@ -14,21 +14,21 @@ import (
 	"time"
 )
 
-// A Forward is a port of an SSH server whose connections come here: remote port forwarding (RFC 4254 section 7), as ssh -R
-// does it. It keeps a link to the server, asks for the same port whenever that was lost, and is the net.Listener of the
-// connections. There is no hooktape at the other end, so nothing waits there: what comes while the link is down is refused
-// by the server. Set the fields that are exported before Run.
+// A Forward is a port of an SSH server whose connections come here: remote port forwarding (RFC 4254 section 7), as with
+// ssh -R. It keeps a link to the server, asks for the same port again whenever the link was lost, and is the net.Listener
+// of the connections. There is no hooktape at the other end, so nothing waits there: while the link is down, the server
+// refuses connections. Set the exported fields before Run.
 //
 //	sender ──► port of sshd ── channel ┐                        ┌ Channel ── Accept ──► wire.Server
 //	                                   ├── one TCP connection ──┤
 //	sender ──► port of sshd ── channel ┘      (x/crypto/ssh)    └ Channel
 type Forward struct {
 	Server SSHServer
-	Port   int      // of the server, that is asked for; 0: it chooses
-	Moves  bool     // another port will do where Port can't be had at first
-	Public *url.URL // under which senders are told to come; nil: the server's host and the port, by http
+	Port   int      // of the server, to ask for; 0: it chooses
+	Moves  bool     // another port will do if Port can't be had at first
+	Public *url.URL // what senders are told to use; nil: the server's host and the port, by http
 
-	// Wall is the clock on the wall, which goes on while the machine sleeps. Nil: time.Now.
+	// Wall is the wall clock, which goes on while the machine sleeps. Nil: time.Now.
 	Wall func() time.Time
 	// Tell is told what changes, in the goroutines of Run. Nil: nobody is.
 	Tell func(Change)
@@ -37,24 +37,24 @@ type Forward struct {
 	channels chan *Channel
 	once     sync.Once
 	closed   chan struct{} // nothing is accepted any more
-	known    bool          // the port was had before
-	barred   string        // what was told of why it can't be had again
-	unread   []string      // what was told of known_hosts
+	known    bool          // we have had the port before
+	barred   string        // the reason last told for not getting it again
+	unread   []string      // the lines of known_hosts last told
 	standing
 }
 
-// refusedPause is how long to wait when the server has refused keys of which it took one before: it may be starting, and
-// those who fail too often are shut out.
+// refusedPause is how long to wait when the server refuses our keys although it took one before: it may be starting, and
+// whoever fails too often is shut out.
 const refusedPause = 3 * time.Minute
 
-// At the first try a server that refuses the port may be about to give it back: it is that of an agent that was stopped a
-// moment ago.
+// At the first try a server that refuses the port may be about to free it: an agent that was stopped a moment ago may have
+// had it.
 const (
 	claimTries = 5
 	claimPause = 200 * time.Millisecond
 )
 
-// A PortError is an SSH server that does not forward what was asked for. It says no more than no.
+// A PortError is an SSH server that does not forward what was asked for. The server gives no reason.
 type PortError struct {
 	Port int  // that was asked for; 0: any
 	Any  bool // it forwards no port at all, as far as can be seen
@@ -67,7 +67,7 @@ func (e *PortError) Error() string {
 	return fmt.Sprintf("the SSH server does not forward port %d: another program has it, or it is not allowed", e.Port)
 }
 
-// A HeldError is an SSH server that does not give the port back that we had.
+// A HeldError is an SSH server that does not give us back a port that we had.
 type HeldError struct{ Port int }
 
 func (e *HeldError) Error() string {
@@ -81,7 +81,7 @@ func NewForward(s SSHServer, port int) *Forward {
 	return f
 }
 
-// passOver tells of lines that can't be read: once, until they are others.
+// passOver tells of lines that can't be read: once, until other lines can't.
 func (f *Forward) passOver(lines []string) {
 	if !slices.Equal(f.unread, lines) {
 		f.unread = lines
@@ -89,9 +89,9 @@ func (f *Forward) passOver(lines []string) {
 	}
 }
 
-// Run keeps the port until ctx ends, and returns nil then. An error means that it can't be had, and comes at the first try
-// only: it is a *HostKeyError, a *LoginError, a *KeyFileError or a *PortError. Whatever else is in the way is waited out,
-// and behind the first success these too: a laptop may be in a strange network, its agent locked.
+// Run keeps the port until ctx ends, and then returns nil. An error means that the port can't be had, and comes only at the
+// first try: it is a *HostKeyError, a *LoginError, a *KeyFileError or a *PortError. Anything else that is in the way is
+// waited out, and after the first success these are too: a laptop may be in a strange network, its SSH agent locked.
 func (f *Forward) Run(ctx context.Context) error { return keep(ctx, f.Wall, f) }
 
 func (f *Forward) tell(c Change) {
@@ -119,7 +119,7 @@ func (f *Forward) connect(ctx context.Context) (line, Change, error) {
 	return &forwardLine{l, f}, Change{Port: f.Port}, nil
 }
 
-// bar tells why the port can't be had again: once, until it is another reason.
+// bar tells why the port can't be had again: once, until the reason changes.
 func (f *Forward) bar(err error) {
 	if text := err.Error(); f.barred != text {
 		f.barred = text
@@ -147,7 +147,7 @@ func (f *Forward) wait(try int, err error) time.Duration {
 	return backoff(try)
 }
 
-// claim gets the port, and notes which it is.
+// claim gets the port, and notes its number.
 func (f *Forward) claim(ctx context.Context, l *sshLink) error {
 	defer context.AfterFunc(ctx, func() { l.cut(context.Cause(ctx)) })()
 	for try := 1; ; try++ {
@@ -169,7 +169,7 @@ func (f *Forward) claim(ctx context.Context, l *sshLink) error {
 	}
 }
 
-// claimOther sees whether any other port can be had where that asked for can't, and takes it if that will do.
+// claimOther sees whether the server forwards any other port instead, and takes that if it will do.
 func (f *Forward) claimOther(l *sshLink) error {
 	if f.Port == 0 {
 		return &PortError{Any: true}
@@ -187,7 +187,7 @@ func (f *Forward) claimOther(l *sshLink) error {
 	return nil
 }
 
-// url is where senders are to come to.
+// url is where senders are to send to.
 func (f *Forward) url() string {
 	if f.Public != nil {
 		return strings.TrimRight(f.Public.String(), "/")
@@ -220,7 +220,7 @@ func (l *forwardLine) serve(ctx context.Context) error {
 	return l.cause()
 }
 
-// Accept returns the next connection, of whatever link. The error is net.ErrClosed, after Close.
+// Accept returns the next connection, of any link. The error is net.ErrClosed, after Close.
 func (f *Forward) Accept() (net.Conn, error) {
 	select {
 	case <-f.closed:
@@ -235,7 +235,7 @@ func (f *Forward) Accept() (net.Conn, error) {
 	}
 }
 
-// Close accepts nothing more. Connections that are open stay so until Run ends.
+// Close stops accepting. Connections that are open stay open until Run ends.
 func (f *Forward) Close() error {
 	f.once.Do(func() { close(f.closed) })
 	return nil

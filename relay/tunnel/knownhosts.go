@@ -22,8 +22,8 @@ import (
 type HostKeyError struct {
 	Server  SSHServer
 	Key     string   // type and fingerprint of the server's key
-	Known   []string // where known_hosts has other keys for it; nil: it does not know the host
-	Revoked bool     // known_hosts says that nobody is to trust the key
+	Known   []string // where known_hosts has other keys for it; nil: the host is unknown
+	Revoked bool     // known_hosts says that the key must not be trusted
 	Err     error    // of a host certificate, or of known_hosts itself; nil otherwise
 }
 
@@ -43,9 +43,9 @@ func (e *HostKeyError) Error() string {
 // knownHosts is what the files say of the keys of servers.
 type knownHosts struct {
 	look        ssh.HostKeyCallback
-	authorities map[string]bool   // keys that sign those of hosts
-	unread      []string          // lines that can't be read, each with its place and why: they are passed over, as OpenSSH does
-	stands      map[string]string // the file that a copy without them is of
+	authorities map[string]bool   // keys that sign keys of hosts
+	unread      []string          // lines that can't be read, each with its place and why: they are skipped, as in OpenSSH
+	stands      map[string]string // by copies without these lines: the original file
 }
 
 // readKnownHosts reads the files that are there.
@@ -81,7 +81,7 @@ func readKnownHosts(files []string) (*knownHosts, error) {
 	return k, nil
 }
 
-// read goes through the lines of a file. Those that can't be read are empty in legible; all says that there are none.
+// read goes through the lines of a file. In legible, those that can't be read are empty; all says that there are none.
 func (k *knownHosts) read(file string, b []byte) (legible []byte, all bool) {
 	all = true
 	number := 0
@@ -100,8 +100,8 @@ func (k *knownHosts) read(file string, b []byte) (legible []byte, all bool) {
 	return legible, all
 }
 
-// readKnownHost reads a line: authority is its key, where that signs those of hosts. The error is why knownhosts would read
-// none of a file with that line.
+// readKnownHost reads a line: authority is its key if that signs keys of hosts. The error is why knownhosts would refuse
+// the whole file because of that line.
 func readKnownHost(line []byte) (authority ssh.PublicKey, err error) {
 	if len(line) > longestKnownHost {
 		return nil, fmt.Errorf("it has more than %d bytes", longestKnownHost)
@@ -125,7 +125,7 @@ func readKnownHost(line []byte) (authority ssh.PublicKey, err error) {
 	return authority, checkHosts(strings.Join(hosts, ","))
 }
 
-// longestKnownHost is how many bytes of a line knownhosts takes.
+// longestKnownHost is the most bytes of a line that knownhosts accepts.
 const longestKnownHost = bufio.MaxScanTokenSize - 1
 
 // checkHosts says what is wrong with the hosts of a line.
@@ -159,7 +159,7 @@ func checkHash(host string) error {
 	return nil
 }
 
-// copyOf is a file with that text: knownhosts reads nothing else.
+// copyOf writes a temporary file with that text, since knownhosts only reads files.
 func copyOf(text []byte) (name string, err error) {
 	f, err := os.CreateTemp("", "hooktape-known-hosts-")
 	if err != nil {
@@ -180,8 +180,8 @@ var (
 	}
 )
 
-// algorithms are those to ask a server for: first of all those of which its key is known, or it would show another of its
-// keys, which would seem to have changed.
+// algorithms are those to ask a server for: first those for which its key is known. Otherwise it would show another of its
+// keys, and that would look like a changed key.
 func (k *knownHosts) algorithms(address string) []string {
 	var first []string
 	for _, known := range k.of(address) {
@@ -204,7 +204,7 @@ func (k *knownHosts) algorithms(address string) []string {
 	return all
 }
 
-// of are the keys that are known for an address.
+// of are the known keys for an address.
 func (k *knownHosts) of(address string) []knownhosts.KnownKey {
 	none, err := ssh.NewPublicKey(ed25519.PublicKey(make([]byte, ed25519.PublicKeySize)))
 	if err != nil {
@@ -219,7 +219,7 @@ func (k *knownHosts) of(address string) []knownhosts.KnownKey {
 	return all
 }
 
-// anyPort is the address whose key OpenSSH takes too, where none is known for that of the port.
+// anyPort is the address whose key OpenSSH accepts too, if none is known for the address with its port.
 func anyPort(address string) string {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
@@ -228,7 +228,7 @@ func anyPort(address string) string {
 	return net.JoinHostPort(host, "22")
 }
 
-// check says why a server is not to be trusted with this key; nil: it is.
+// check says why a server with this key is not to be trusted; nil: it is.
 func (k *knownHosts) check(s *SSHServer, remote net.Addr, key ssh.PublicKey) error {
 	err := k.look(s.Address(), remote, key)
 	if err == nil {
@@ -245,7 +245,7 @@ func (k *knownHosts) check(s *SSHServer, remote net.Addr, key ssh.PublicKey) err
 		no.Revoked, no.Known = true, []string{k.placeOf(revoked.Revoked)}
 	case isUnknown:
 		for _, known := range unknown.Want {
-			if !k.authorities[string(known.Key.Marshal())] { // who signs keys of hosts has none of a host
+			if !k.authorities[string(known.Key.Marshal())] { // an authority's key is not a host's
 				no.Known = append(no.Known, k.placeOf(known))
 			}
 		}

@@ -20,19 +20,19 @@ import (
 const (
 	// probeTime is how long a request may take to come round.
 	probeTime = 10 * time.Second
-	// probeTell is after how many rounds it is told that none has; or earlier, when one takes long.
+	// probeTell is the number of rounds without success after which that is told; earlier if they take long.
 	probeTell = 3
 )
 
-// ErrElsewhere is why a URL is not the public one that leads somewhere.
+// ErrElsewhere is why a URL that leads somewhere is not the public one.
 var ErrElsewhere = errors.New("something else answers there")
 
-// probe is a request that only this agent can know of, and what it answers to it alone.
+// probe is a request that only this agent knows, and the answer that only this agent gives to it.
 type probe struct{ asked, answer string }
 
 func newProbe() probe { return probe{asked: rand.Text(), answer: rand.Text()} }
 
-// find looks for the first of these URLs that leads here, until a request to it has come round or ctx ends.
+// find looks for the first of these URLs that leads here, until a request to one has come round or ctx ends.
 func (p *probe) find(ctx context.Context, clock wall, trust *tls.Config, urls []string, tell func(Change)) {
 	client := &http.Client{
 		Transport:     &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: trust.Clone(), DisableKeepAlives: true},
@@ -80,7 +80,7 @@ func (p *probe) comesRound(ctx context.Context, client *http.Client, at string) 
 	answer, err := client.Do(r)
 	if err != nil {
 		if of, ok := errors.AsType[*url.Error](err); ok {
-			err = of.Err // its URL has what only we know
+			err = of.Err // its URL contains what only we know
 		}
 		return err
 	}
@@ -92,8 +92,8 @@ func (p *probe) comesRound(ctx context.Context, client *http.Client, at string) 
 	return nil
 }
 
-// answerTo is the answer to a request for a path, if that is the one that only this agent can know of. Before it may stand
-// what brings requests to this agent.
+// answerTo is the answer to a request for a path, if that is the one that only this agent knows. The path may begin with
+// whatever brings requests to this agent.
 func (p *probe) answerTo(path string) (answer string, own bool) {
 	asked, found := Probed(path)
 	if !found || subtle.ConstantTimeCompare([]byte(asked), []byte(p.asked)) != 1 {
@@ -102,7 +102,7 @@ func (p *probe) answerTo(path string) (answer string, own bool) {
 	return p.answer, true
 }
 
-// Probed is what a path asks for, if it is that of a probe.
+// Probed is what the path of a probe asks for; ok is false for any other path.
 func Probed(path string) (asked string, ok bool) {
 	i := strings.LastIndex(path, ProbePath)
 	if i < 0 {

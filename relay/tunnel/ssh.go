@@ -11,34 +11,34 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// errSlow is why a server is given up that does not go on.
+// errSlow is why we give up on a server that makes no progress.
 var errSlow = errors.New("it did not answer as an SSH server does")
 
-// loginTime bounds logging in: a person may have to touch a key, or to tell the agent that it may be used.
+// loginTime bounds logging in: a person may have to touch a key, or to allow the SSH agent to use one.
 const loginTime = 2 * time.Minute
 
-// An SSHServer says how an SSH server is reached, and what is known of it and us.
+// An SSHServer says how to reach an SSH server, and how the two of us recognise each other.
 type SSHServer struct {
 	Host string // name or address, without brackets
 	Port string
 	User string
 
-	KnownHosts []string // files as OpenSSH has them; those that are not there are passed over
-	Agent      string   // socket of an agent that has keys; "": there is none
-	KeyFiles   []string // the usual ones, behind those of the agent; those that are not there are passed over
-	KeyFile    string   // the only one to log in with; "": whichever is taken
+	KnownHosts []string // files in OpenSSH's format; missing ones are skipped
+	Agent      string   // socket of an SSH agent; "": there is none
+	KeyFiles   []string // the usual ones, tried after those of the agent; missing ones are skipped
+	KeyFile    string   // the only one to log in with; "": any that the server accepts
 
 	Timing Timing
 
-	// unread is told of lines of KnownHosts that can't be read, whenever they are. Nil: nobody is.
+	// unread is told, if there are any, of lines of KnownHosts that can't be read. Nil: nobody is.
 	unread func(lines []string)
 }
 
 // Address is host and port.
 func (s *SSHServer) Address() string { return net.JoinHostPort(s.Host, s.Port) }
 
-// dial connects, makes sure that it is the server that is known, and logs in. The error is a *KeyFileError, *LoginError or
-// *HostKeyError where the server does not want us, or is another one.
+// dial connects, makes sure that it is the known server, and logs in. The error is a *KeyFileError, *LoginError or
+// *HostKeyError if the server refuses us or is another one.
 func (s *SSHServer) dial(ctx context.Context) (*sshLink, error) {
 	known, err := readKnownHosts(s.KnownHosts)
 	if err != nil {
@@ -59,14 +59,14 @@ func (s *SSHServer) dial(ctx context.Context) (*sshLink, error) {
 	return s.shake(ctx, newWatched(sock), known, keys)
 }
 
-// shake makes a link of a connection. It owns the connection, also when it fails.
+// shake turns a connection into a link. It owns the connection, even when it fails.
 func (s *SSHServer) shake(ctx context.Context, sock *watched, known *knownHosts, keys *keys) (*sshLink, error) {
 	ctx, giveUp := context.WithCancelCause(ctx)
 	defer giveUp(nil)
 	patience := time.AfterFunc(shakeTime, func() { giveUp(errSlow) })
 	defer patience.Stop()
 	defer context.AfterFunc(ctx, func() {
-		keys.close() // it may be the agent that is waited for
+		keys.close() // it may be the agent that we wait for
 		_ = sock.Close()
 	})()
 	var asked, trusted bool

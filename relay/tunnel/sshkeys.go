@@ -14,12 +14,12 @@ import (
 	"golang.org/x/crypto/ssh/agent"
 )
 
-// A LoginError is an SSH server that takes none of our keys.
+// A LoginError is an SSH server that accepts none of our keys.
 type LoginError struct {
 	Server  SSHServer
-	Offered []string // which keys, and their fingerprints; nil: the server does not ask for keys, or there are none
-	Locked  []string // key files that nobody has opened
-	Agent   error    // why nothing could be had of the agent; nil: all was well, or there is none
+	Offered []string // which keys, with their fingerprints; nil: the server does not ask for keys, or there are none
+	Locked  []string // key files with a passphrase that nobody has entered
+	Agent   error    // why the agent gave no keys; nil: it did, or there is none
 }
 
 func (e *LoginError) Error() string {
@@ -61,7 +61,7 @@ type keys struct {
 	agentErr error
 }
 
-// offer is for the server, which asks for keys.
+// offer is called when the server asks for keys.
 func (k *keys) offer() ([]ssh.Signer, error) {
 	k.offered = k.names
 	return k.signers, nil
@@ -79,7 +79,7 @@ func (k *keys) add(name string, s ssh.Signer) {
 	k.names = append(k.names, fmt.Sprintf("%s (%s)", name, ssh.FingerprintSHA256(s.PublicKey())))
 }
 
-// has gives the signer of a public key; nil: there is none.
+// has returns the signer for a public key; nil: there is none.
 func (k *keys) has(public ssh.PublicKey) ssh.Signer {
 	for _, s := range k.signers {
 		if public != nil && string(s.PublicKey().Marshal()) == string(public.Marshal()) {
@@ -112,8 +112,8 @@ func (s *SSHServer) keys(ctx context.Context) (*keys, error) {
 	return k, nil
 }
 
-// addAgent adds what an agent has. One that does not say that in time is passed over: it may be at the far end of a
-// connection that has died.
+// addAgent adds the keys of an agent. An agent that does not answer in time is skipped: it may be at the far end of a
+// dead connection.
 func (k *keys) addAgent(ctx context.Context, socket string) {
 	if socket == "" {
 		return
@@ -124,7 +124,7 @@ func (k *keys) addAgent(ctx context.Context, socket string) {
 	defer context.AfterFunc(ctx, k.close)()
 	_ = k.agent.SetDeadline(time.Now().Add(shakeTime))
 	signers, err := agent.NewClient(k.agent).Signers()
-	_ = k.agent.SetDeadline(time.Time{}) // a person may have to say that a key may be used
+	_ = k.agent.SetDeadline(time.Time{}) // a person may have to allow the use of a key
 	if err != nil {
 		k.agentErr = err
 		return
@@ -138,7 +138,7 @@ func (k *keys) addAgent(ctx context.Context, socket string) {
 	}
 }
 
-// only leaves the one key of a file. Where that has a passphrase, the agent may have opened it.
+// only keeps just the key of a file. If that has a passphrase, the agent may have the key.
 func (k *keys) only(file string) error {
 	signer, public, err := readKey(file)
 	if isLocked(err) {
@@ -155,7 +155,7 @@ func (k *keys) only(file string) error {
 	return nil
 }
 
-// readKey reads a private key. Of one that has a passphrase there may still be the public part.
+// readKey reads a private key. If it has a passphrase, there may still be its public part.
 func readKey(file string) (signer ssh.Signer, public ssh.PublicKey, err error) {
 	b, err := os.ReadFile(file)
 	if err != nil {
@@ -169,7 +169,7 @@ func readKey(file string) (signer ssh.Signer, public ssh.PublicKey, err error) {
 		return nil, locked.PublicKey, err
 	}
 	if err != nil {
-		return nil, nil, errors.New("it is no private key that can be read") // what the parser says may tell of the key
+		return nil, nil, errors.New("it is no private key that can be read") // the parser's own error could reveal something of the key
 	}
 	return signer, signer.PublicKey(), nil
 }

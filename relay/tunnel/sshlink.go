@@ -14,16 +14,16 @@ import (
 )
 
 const (
-	// ChannelsMost is how many channels of a Forward should be open at once: each may keep 2 MiB of what its sender has
-	// sent and nobody has read, which x/crypto does not let one choose.
+	// ChannelsMost is how many channels of a Forward should be open at once: each may hold 2 MiB that its sender has
+	// sent and nobody has read, which x/crypto does not let us choose.
 	ChannelsMost = 128
 	// channelsWaiting is how many connections may wait to become channels, and how many more to be turned away. They cost
-	// little, their bytes wait at the server.
+	// little: their bytes wait at the server.
 	channelsWaiting = 1024
-	// channelsCarried is how many channels may be open that their readers have closed, or not yet.
+	// channelsCarried is how many channels may be carried at once, including those that their readers have closed.
 	channelsCarried = 4 * ChannelsMost
-	// channelsDismissed is how many of those that were turned away may not be closed by the server yet: until then it can send
-	// as much through each. The next ones wait.
+	// channelsDismissed is how many of those turned away may still be unclosed by the server: until it closes one, it can
+	// send as much through it as through any other. More have to wait.
 	channelsDismissed = 32
 )
 
@@ -38,15 +38,15 @@ type sshLink struct {
 	conn     ssh.Conn
 	sock     *watched
 	timing   Timing
-	knocks   chan ssh.NewChannel // of senders, that nobody has let in yet
-	unwanted chan ssh.NewChannel // that are to be turned away
-	port     atomic.Uint32       // that is forwarded; 0: none yet
+	knocks   chan ssh.NewChannel // from senders; nobody has let them in yet
+	unwanted chan ssh.NewChannel // to be turned away
+	port     atomic.Uint32       // the forwarded one; 0: none yet
 	carried  atomic.Int32
 	running  sync.WaitGroup
 	done     chan struct{}
 
 	mu  sync.Mutex // guards err
-	err error      // why it ended: the first
+	err error      // why the link ended: the first reason
 }
 
 func newSSHLink(sock *watched, conn ssh.Conn, opened <-chan ssh.NewChannel, requests <-chan *ssh.Request, timing Timing) *sshLink {
@@ -66,7 +66,7 @@ func newSSHLink(sock *watched, conn ssh.Conn, opened <-chan ssh.NewChannel, requ
 	return l
 }
 
-// hungUp says in the error of a connection what has happened.
+// hungUp says errHungUp for io.EOF, which nobody would understand.
 func hungUp(err error) error {
 	if errors.Is(err, io.EOF) {
 		return errHungUp
@@ -93,7 +93,7 @@ func (l *sshLink) cause() error {
 // cut ends the link. It does not wait for its goroutines.
 func (l *sshLink) cut(cause error) {
 	l.end(cause)
-	_ = l.sock.Close() // and not of conn, which would say so to the server and wait for that
+	_ = l.sock.Close() // and not conn, which would tell the server and wait for that
 }
 
 // close ends the link and waits for its goroutines.
@@ -102,7 +102,7 @@ func (l *sshLink) close() {
 	l.running.Wait()
 }
 
-// ping asks for signs of life. The answer is waited for by listen, which takes any byte for one.
+// ping asks for signs of life. listen waits for them, and any byte counts as one.
 func (l *sshLink) ping() {
 	l.everyPing(func() bool {
 		_, _, err := l.conn.SendRequest("keepalive@openssh.com", true, nil)
@@ -121,7 +121,7 @@ func (l *sshLink) listen() {
 	})
 }
 
-// everyPing does something at the time of each ping, until that is false or the link has ended.
+// everyPing calls do at the time of each ping, until it returns false or the link has ended.
 func (l *sshLink) everyPing(do func() bool) {
 	tick := time.NewTicker(l.timing.Ping)
 	defer tick.Stop()
@@ -137,7 +137,7 @@ func (l *sshLink) everyPing(do func() bool) {
 	}
 }
 
-// take queues the channels that the server opens. It never waits, for behind it everything else would.
+// take queues the channels that the server opens. It never waits: everything else would wait with it.
 func (l *sshLink) take(opened <-chan ssh.NewChannel) {
 	for c := range opened {
 		if c.ChannelType() != "forwarded-tcpip" {
@@ -152,7 +152,7 @@ func (l *sshLink) take(opened <-chan ssh.NewChannel) {
 	}
 }
 
-// turnAway has a channel ended that nobody takes. It never waits.
+// turnAway queues a channel that nobody takes to be ended. It never waits.
 func (l *sshLink) turnAway(c ssh.NewChannel) {
 	select {
 	case l.unwanted <- c:
@@ -161,8 +161,8 @@ func (l *sshLink) turnAway(c ssh.NewChannel) {
 	}
 }
 
-// dismiss ends the channels that nobody takes, a few at once: while the line takes nothing that waits. One that was rejected
-// would stay in the memory of its link.
+// dismiss ends the channels that nobody takes, only a few at once, since each may wait for the line. It does not reject
+// them: a rejected one would stay in the memory of its link.
 func (l *sshLink) dismiss() {
 	places := make(chan struct{}, channelsDismissed)
 	for {
@@ -183,7 +183,7 @@ func (l *sshLink) dismiss() {
 	}
 }
 
-// end opens a channel and closes it, and waits until the server has done so too, or the link has ended.
+// end opens a channel and closes it, then waits until the server has closed it too, or the link has ended.
 func end(c ssh.NewChannel) {
 	ch, requests, err := c.Accept()
 	if err != nil {
@@ -193,7 +193,7 @@ func end(c ssh.NewChannel) {
 	ssh.DiscardRequests(requests)
 }
 
-// hand gives the channels to those who accept of f, until the link ends.
+// hand gives the channels to f.Accept, until the link ends.
 func (l *sshLink) hand(f *Forward) {
 	for {
 		select {
@@ -205,7 +205,7 @@ func (l *sshLink) hand(f *Forward) {
 	}
 }
 
-// letIn makes a Channel of what the server has opened, once somebody accepts it.
+// letIn turns what the server has opened into a Channel, and waits until somebody accepts it.
 func (l *sshLink) letIn(f *Forward, opened ssh.NewChannel) {
 	var from origin
 	if err := ssh.Unmarshal(opened.ExtraData(), &from); err != nil || from.Port != l.port.Load() {
@@ -230,9 +230,9 @@ func (l *sshLink) letIn(f *Forward, opened ssh.NewChannel) {
 	})
 }
 
-// forward asks the server for a port, 0: any, and says which it is; ok is false when the server refuses.
+// forward asks the server for a port (0: any), and returns which it got; ok is false when the server refuses.
 func (l *sshLink) forward(port int) (got int, ok bool, err error) {
-	// An empty address means all of them, where the server lets us choose (RFC 4254 section 7.1, GatewayPorts of sshd).
+	// An empty address means all of them, if the server lets us choose (RFC 4254 section 7.1, GatewayPorts of sshd).
 	ask := struct {
 		Addr string
 		Port uint32
@@ -254,16 +254,16 @@ func (l *sshLink) forward(port int) (got int, ok bool, err error) {
 	return int(ask.Port), ok, nil
 }
 
-// watched is a connection that knows since when nothing has come, and gives no write for ever.
+// watched is a connection that knows how long nothing has come, and whose writes have a time limit.
 type watched struct {
 	net.Conn
-	since time.Time    // of what last counts
-	last  atomic.Int64 // when something came, in nanoseconds behind since
+	since time.Time    // when it was made; last counts from here
+	last  atomic.Int64 // when something last came, in nanoseconds after since
 }
 
 func newWatched(c net.Conn) *watched { return &watched{Conn: c, since: time.Now()} }
 
-// quiet is for how long nothing has come.
+// quiet is how long nothing has come.
 func (w *watched) quiet() time.Duration { return time.Since(w.since) - time.Duration(w.last.Load()) }
 
 func (w *watched) Read(p []byte) (int, error) {
