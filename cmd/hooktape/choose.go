@@ -42,7 +42,8 @@ func (f *filterFlags) add(c *cobra.Command) {
 	completed(c, "verdict", verdictNames())
 }
 
-// filled is a text that is not empty. A variable that a script forgot to set would choose everything.
+// filled is a text that is not empty. A variable that a script forgot to set would choose everything, send to a target that
+// was not meant, or leave out what a response is judged by.
 type filled struct{ text *string }
 
 var errEmpty = errors.New("it is empty")

@@ -80,11 +80,12 @@ that only its readable part was used.`,
 		},
 	}
 	flags := c.Flags()
-	flags.StringVar(&m.session, "session", "", "answer with the records of this session")
-	flags.StringVar(&m.listen, "listen", mockAddress, "host:port to receive on; port 0 takes any free one")
+	flags.Var(filled{&m.session}, "session", "answer with the records of this session")
+	m.listen = mockAddress
+	flags.Var(filled{&m.listen}, "listen", "host:port to receive on; port 0 takes any free one")
 	flags.StringSliceVar(&m.match, "match", nil, "parts that requests are matched by: method, path, query, query.page, body, header.x-tenant, json.order.id, form.event (default method,path,query,body)")
 	flags.StringVar(&m.latency, "latency", "none", "wait before each response: none, recorded (as long as it took then), or a multiple of that like 0.5x")
-	flags.StringVar(&m.missing, "record-missing", "", "forward requests that were not recorded to this URL, and record the responses")
+	flags.Var(filled{&m.missing}, "record-missing", "forward requests that were not recorded to this URL, and record the responses")
 	flags.StringVar(&m.cut, "strip-prefix", "", "with --record-missing: path prefix that the path of URL replaces: /crm")
 	m.rules.add(c)
 	jsonFlag(c, &m.asJSON)

@@ -29,7 +29,7 @@ func (f *clockFlags) add(c *cobra.Command) {
 	flags.StringVar(&f.rate, "rate", "", "send at this even rate: 100/s, 30/m")
 	flags.IntVar(&f.loops, "loop", 1, "send all of them this many times")
 	flags.IntVar(&f.concurrency, "concurrency", 0, "send at most this many at once (default 1; with --order-by 16; with --speed or --rate 64)")
-	flags.StringVar(&f.orderBy, "order-by", "", "send records with the same value of this expression one after another: json.order.id")
+	flags.Var(filled{&f.orderBy}, "order-by", "send records with the same value of this expression one after another: json.order.id")
 	completed(c, "speed", "1, 10, "+fullSpeed)
 }
 

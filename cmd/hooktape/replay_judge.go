@@ -32,7 +32,7 @@ func (f *judgeFlags) add(c *cobra.Command) {
 	flags := c.Flags()
 	flags.StringVar(&f.compare, "compare", compareRecorded, "compare each response with the recorded one, with none, or with that of a second URL that is sent the same")
 	f.rules.add(c)
-	flags.StringVar(&f.expect, "expect", "", "condition that each response must meet: 'response.status == 200 && response.json.ok'")
+	flags.Var(filled{&f.expect}, "expect", "condition that each response must meet: 'response.status == 200 && response.json.ok'")
 	flags.BoolVar(&f.accept, "accept", false, "compare replays with these responses from now on; with --file, they are written to the file")
 	completed(c, "compare", compareRecorded+", "+compareNone)
 }

@@ -23,7 +23,7 @@ type varyFlags struct {
 }
 
 func (f *varyFlags) add(c *cobra.Command) {
-	c.Flags().StringVar(&f.file, "vary", "", "send each request once for each variation in this FILE, and show the results as a table")
+	c.Flags().Var(filled{&f.file}, "vary", "send each request once for each variation in this FILE, and show the results as a table")
 	c.Flags().StringArrayVar(&f.show, "show", nil, "with --vary: add a column with this expression: 'length(response.json.data)'; repeatable")
 }
 

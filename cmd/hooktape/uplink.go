@@ -37,7 +37,7 @@ func (f *uplinkFlags) register(c *cobra.Command) {
 	flags.StringVar(&f.edge, "edge", "", "URL of an agent with an edge block, through which requests arrive")
 	flags.StringVar(&f.tokenFile, "token-file", "", "file with the token that hooktape token new printed at the edge (HOOKTAPE_TOKEN)")
 	flags.StringArrayVar(&f.sources, "source", nil, "also get copies of the requests to this source of the edge; repeatable")
-	flags.StringVar(&f.where, "where", "", "get only copies that match this expression")
+	flags.Var(filled{&f.where}, "where", "get only copies that match this expression")
 	flags.StringVar(&f.backlog, "backlog", "", "requests that waited at the edge: deliver, hold or drop them (default: deliver; above 100, a terminal asks)")
 	flags.BoolVar(&f.takeOver, "take-over", false, "take the tunnel from another agent that has it")
 	completed(c, "backlog", strings.Join(config.Backlogs, ", "))
