@@ -44,8 +44,12 @@ func (f newFile) isThere() error {
 	return misused("--force replaces it", "%s is there already", f.path)
 }
 
-// failed is an error without the temporary name, which tells nobody anything.
+// failed is an error without the temporary name, which tells nobody anything. That of stdout stays: it tells whether anybody
+// reads it.
 func (f newFile) failed(err error) error {
+	if f.path == "-" {
+		return cannot("", "%s: %w", f.doing, err)
+	}
 	if about, ok := errors.AsType[*fs.PathError](err); ok {
 		err = about.Err
 	}

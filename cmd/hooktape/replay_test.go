@@ -529,6 +529,26 @@ func TestAReplayWhoseOutputNobodyReadsIsReported(t *testing.T) {
 	}
 }
 
+// Nobody who looks at the first bytes of a tape file asks for a word about the rest, and of a long one it isn't the last bytes
+// alone that nobody takes.
+func TestAnExportThatNobodyReadsEndsWithoutAWord(t *testing.T) {
+	d := newDeck(t)
+	d.clocked("http://app", make([]time.Duration, 8)...)
+	for _, form := range []string{"warc", "warc.gz", "har"} {
+		reader, stdout, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		reader.Close()
+		var stderr bytes.Buffer
+		code := d.execute(t.Context(), stdout, &stderr, "export", "--where", "true", "--mask", "--format", form, "-o", "-")
+		if code != exitUnread || stderr.Len() > 0 {
+			t.Errorf("%s: exit %d: %s", form, code, stderr.String())
+		}
+		stdout.Close()
+	}
+}
+
 func TestATargetThatGoesAwayLaterIsInTheReport(t *testing.T) {
 	app := newAnswering(t, status(200, "ok"))
 	asked := 0
