@@ -52,7 +52,7 @@ func TestWhoIsNotReadySaysWhatItWantsAndNoMore(t *testing.T) {
 		want string
 	}{
 		{fmt.Errorf("commit: %w", store.ErrDiskFull), "records can't be written: the disk is full"},
-		{store.ErrFull, "records can't be written: the tape is full of records whose deliveries are pending"},
+		{store.ErrFull, "records can't be written: the tape is full of pending deliveries and requests under way"},
 		{errors.New("write /srv/secret/tape.db: input/output error"), "records can't be written, the log says why"},
 	} {
 		var a Agent

@@ -19,7 +19,7 @@ var (
 	// ErrNoTape is wrapped by errors about a file that is no tape, and, as far as can be seen, never was one.
 	ErrNoTape = errors.New("no tape of hooktape")
 	// ErrFull is returned by Append while the tape is far beyond its size and holds nothing that may be evicted.
-	ErrFull = errors.New("the tape is full of records whose deliveries are pending")
+	ErrFull = errors.New("the tape is full of pending deliveries and requests under way")
 	// ErrDiskFull is returned by Append, and when large bodies are written, from the moment when a commit finds the disk
 	// full until there is room again.
 	ErrDiskFull = errors.New("the disk is full")

@@ -201,7 +201,7 @@ func (s *Store) judgeFull() {
 	if e.full.Swap(full) != full {
 		msg := "tape takes records again"
 		if full {
-			msg = "tape is full of records whose deliveries are pending, no more are taken"
+			msg = "tape is full of pending deliveries and requests under way, no more are taken"
 		}
 		s.options.Log(msg, "path", s.path, "used", e.used.Load(), "max-size", size)
 	}
