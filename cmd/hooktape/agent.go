@@ -23,7 +23,7 @@ import (
 	"github.com/hooktape/hooktape/store"
 )
 
-// watching is how many events may wait for the terminal to show them.
+// watching is how many events may wait until the terminal shows them.
 const watching = 1024
 
 // agentFlags are the flags that http and run share. They win over the configuration.
@@ -49,7 +49,7 @@ func (f *agentFlags) register(c *cobra.Command, level string) {
 	c.Flags().StringVar(&f.grace, "grace", "10s", "time for requests under way to finish after a stop signal; a second signal ends at once")
 }
 
-// over puts the flags in the place of what the configuration says.
+// over overrides the configuration with the flags.
 func (f *agentFlags) over(cfg *config.Config) {
 	for flag, value := range map[*string]*string{&f.listen: &cfg.Listen, &f.inspect: &cfg.Inspect, &f.publicURL: &cfg.PublicURL} {
 		if *flag != "" {
@@ -83,7 +83,7 @@ func (f *agentFlags) check() error {
 	return nil
 }
 
-// checkPublicURL refuses what --public-url can't be. "": it is not given.
+// checkPublicURL refuses a bad --public-url. "": not given.
 func checkPublicURL(value *string) (err error) {
 	if *value == "" {
 		return nil
@@ -95,7 +95,7 @@ func checkPublicURL(value *string) (err error) {
 	return nil
 }
 
-// graceTime is what relay takes, where zero stands for a default.
+// graceTime is the grace as relay takes it, where zero would mean a default.
 func (f *agentFlags) graceTime() time.Duration {
 	d, _ := config.ParseDuration(f.grace) // checked
 	return max(d, 1)
@@ -112,8 +112,8 @@ func (f *agentFlags) loggerFrom(e *env, level hclog.Level) hclog.Logger {
 	})
 }
 
-// tapeLogger is for what happens to the tape: it was migrated, set aside, or the disk is full. Nothing else tells the user
-// of http, whose log has errors only unless more is asked for.
+// tapeLogger is for what happens to the tape: it was migrated, set aside, or the disk is full. It is the only way that the
+// user of http learns of it, whose log shows only errors unless told otherwise.
 func (f *agentFlags) tapeLogger(e *env) hclog.Logger {
 	if f.chosen("log-level") {
 		return f.logger(e)
@@ -121,7 +121,7 @@ func (f *agentFlags) tapeLogger(e *env) hclog.Logger {
 	return f.loggerFrom(e, min(hclog.LevelFromString(f.logLevel), hclog.Warn))
 }
 
-// serverReserve is what an agent holds back of the disk: hundreds of thousands of outcomes fit into it.
+// serverReserve is how much of the disk an agent holds back: enough for hundreds of thousands of outcomes.
 const serverReserve = 64 << 20
 
 // service is one life of an agent with all that belongs to it:
@@ -135,18 +135,18 @@ const serverReserve = 64 << 20
 //	                │ inspect.Server ◄── PATH.sock, the commands
 //	inspect ──────► inspect.Health, with the metrics
 //
-// Each box is an actor: it runs until the context ends, or below the agent until the agent has ended, and serve waits for
-// all of them.
+// Each box is an actor: it runs until the context ends or, if it stands below the agent, until the agent has ended. serve
+// waits for all of them.
 type service struct {
 	env     *env
 	flags   *agentFlags
 	cfg     *config.Config
 	data    string
 	tape    *store.Store                                                   // open while serve runs
-	reserve int64                                                          // bytes of the disk that are held back for when it is full
-	moveOn  bool                                                           // a default port that is taken and was not asked for is passed over
-	greet   func(at addresses) error                                       // once everything listens
-	show    func(ctx context.Context, events <-chan relay.Event) error     // nil: nobody looks on
+	reserve int64                                                          // bytes of the disk to hold back for when it is full
+	moveOn  bool                                                           // a default port that is taken, and that nobody asked for, is skipped
+	greet   func(at addresses) error                                       // called once everything listens
+	show    func(ctx context.Context, events <-chan relay.Event) error     // nil: nobody watches
 	reload  func(ctx context.Context, log hclog.Logger, take *setup) error // nil: the configuration stays
 	forward *tunnel.Forward                                                // the port of an SSH server; nil: there is none
 	tell    func(tunnel.Change)                                            // of the uplink or the forward; nil: it is logged
@@ -203,7 +203,7 @@ func (s *service) act(ctx context.Context, log hclog.Logger, setup *setup, doors
 		Subscriber: agent, Started: s.env.now(), Version: programVersion().Version,
 	}
 	g, ctx := errgroup.WithContext(ctx)
-	looking, stopLooking := context.WithCancel(context.WithoutCancel(ctx)) // while the agent finishes what is under way, too
+	looking, stopLooking := context.WithCancel(context.WithoutCancel(ctx)) // ends only when the agent has finished what was under way
 	defer stopLooking()
 	if s.show != nil {
 		events, stop := agent.Watch(watching)
@@ -225,11 +225,11 @@ func (s *service) act(ctx context.Context, log hclog.Logger, setup *setup, doors
 	return g.Wait()
 }
 
-// way leads from a host that others reach to this agent.
+// way is how requests get here from a host that others can reach.
 type way struct {
 	listener net.Listener
 	run      func(context.Context) error
-	conns    int // connections at once; 0: as many as of other listeners
+	conns    int // connections at once; 0: as many as for other listeners
 }
 
 // way is the way through an edge or an SSH server; nil: there is none.
@@ -250,7 +250,7 @@ func (s *service) way(setup *setup, log hclog.Logger) *way {
 	return &way{listener: up, run: func(ctx context.Context) error { return uplinkError(cfg.Edge, up.Run(ctx)) }}
 }
 
-// startError says what to do about a tape that an agent can't be started on.
+// startError says what to do about a tape that an agent can't start on.
 func startError(path string, err error) error {
 	for _, cause := range []error{fs.ErrPermission, fs.ErrNotExist, syscall.EROFS, syscall.ENOTDIR, syscall.EISDIR} {
 		if errors.Is(err, cause) {
@@ -260,7 +260,7 @@ func startError(path string, err error) error {
 	return tapeError(path, err)
 }
 
-// watched lets the control API look on at an agent.
+// watched lets the control API watch an agent.
 type watched struct{ *relay.Agent }
 
 // Verify implements inspect.Verifier.
@@ -272,7 +272,7 @@ func (w watched) Verify(source string, head *wire.RequestHead, body []byte, at t
 	return findingOf(found.Provider, found.Failure), nil
 }
 
-// Watch passes on the events about records; the others are for terminals.
+// Watch passes on the events about records; all others are for terminals.
 func (w watched) Watch(buffer int) (<-chan inspect.Event, func()) {
 	events, stop := w.Agent.Watch(buffer)
 	out := make(chan inspect.Event)
@@ -299,7 +299,7 @@ func (w watched) Watch(buffer int) (<-chan inspect.Event, func()) {
 	return out, func() { close(done); <-ended; stop() }
 }
 
-// Recheck passes on what came of a record that was judged again.
+// Recheck passes on the result of judging a record again.
 func (w watched) Recheck(id store.ID, dry bool) (inspect.Rejudged, error) {
 	done, err := w.Agent.Recheck(id, dry)
 	return inspect.Rejudged{
@@ -307,7 +307,7 @@ func (w watched) Recheck(id store.ID, dry bool) (inspect.Rejudged, error) {
 	}, err
 }
 
-// Laptop passes on what is known of the far end of a tunnel.
+// Laptop passes on what is known about the far end of a tunnel.
 func (w watched) Laptop(tunnel string) *inspect.Laptop {
 	l, ok := w.Agent.Laptop(tunnel)
 	if !ok {

@@ -65,7 +65,7 @@ func (e *env) backup(ctx context.Context, path string, force bool) error {
 	return nil
 }
 
-// copyTape copies a tape to a file, and makes sure that it can be read there.
+// copyTape copies a tape to a file, and makes sure that the copy can be read.
 func copyTape(to *os.File, from io.Reader) (n int64, err error) {
 	if n, err = io.Copy(to, from); err != nil {
 		return n, err

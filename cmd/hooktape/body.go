@@ -20,9 +20,9 @@ import (
 type rendering struct{ kind, text string }
 
 // renderBody makes the body of a message readable: JSON and XML indented, form
-// fields one a line, other text as it is, everything else as hex. It shows
-// what came: no value is changed but for secrets, which are
-// masked, those of names among them.
+// fields one a line, other text as it is, everything else as hex. It shows what
+// came: values are unchanged, except that secrets are masked, and those of names
+// too.
 func renderBody(m *message, names mask.Names, reveal bool) rendering {
 	contentType, _ := m.fields.Get("Content-Type")
 	body, note := m.body, ""
@@ -39,8 +39,8 @@ func renderBody(m *message, names mask.Names, reveal bool) rendering {
 	return rendering{orDash(contentType) + note, readable(contentType, body)}
 }
 
-// renderJunk shows bytes that never became a message: as text where they are
-// text, which they are when only a rule of HTTP was broken.
+// renderJunk shows bytes that never became a message: as text if they are text,
+// which they are when they only broke a rule of HTTP.
 func renderJunk(junk []byte, names mask.Names, reveal bool) string {
 	if !reveal {
 		junk = []byte(names.Head(string(junk)))
@@ -83,8 +83,8 @@ func formText(form string) string {
 	return b.String()
 }
 
-// formValue decodes one name or value; what is not encoded right stays as it
-// is. A line end inside it would look like another field, so it is escaped.
+// formValue decodes one name or value; what is not encoded properly stays as it
+// is. A line end in it would look like another field, so it is escaped.
 func formValue(s string) string {
 	if decoded, err := url.QueryUnescape(s); err == nil {
 		s = decoded
@@ -92,13 +92,13 @@ func formValue(s string) string {
 	return clean(s)
 }
 
-// xmlText puts each element on a line of its own, with every token's bytes as
-// they came. Elements that hold text alone stay on one line.
+// xmlText puts each element on a line of its own, with the bytes of every token
+// as they came. Elements that only contain text stay on one line.
 func xmlText(doc []byte) (string, error) {
 	var (
 		b      strings.Builder
 		depth  int
-		opened bool // the last token on the line was a start element, or text behind one
+		opened bool // the last token on the line was a start element, or text after one
 	)
 	decoder := xml.NewDecoder(bytes.NewReader(doc))
 	decoder.CharsetReader = func(_ string, in io.Reader) (io.Reader, error) { return in, nil }
@@ -147,11 +147,11 @@ func hexDump(b []byte) string {
 	return text
 }
 
-// copySafely copies text for a terminal, with what is harmful there escaped,
-// and says whether that changed anything.
+// copySafely copies text for a terminal, escaping what is harmful there, and says
+// whether that changed anything.
 func copySafely(w io.Writer, r io.Reader) (changed bool, err error) {
 	buffer := make([]byte, 32<<10)
-	kept := 0 // bytes of a character, or a line end, that the next read completes
+	kept := 0 // bytes of a character, or of a line end, that the next read completes
 	for {
 		n, err := r.Read(buffer[kept:])
 		text := buffer[:kept+n]
@@ -179,7 +179,7 @@ func cleanStream(s string) string {
 	for i, line := range lines {
 		end := line[len(strings.TrimSuffix(strings.TrimSuffix(line, "\n"), "\r")):]
 		if end == "\r" {
-			end = "" // without a line feed it moves the cursor
+			end = "" // without a line feed it would move the cursor
 		}
 		cells := strings.Split(line[:len(line)-len(end)], "\t")
 		for j := range cells {
@@ -190,8 +190,8 @@ func cleanStream(s string) string {
 	return strings.Join(lines, "")
 }
 
-// unfinished is how many of the last bytes may belong to a character or line
-// end that is not complete.
+// unfinished is how many of the last bytes may belong to an incomplete character
+// or line end.
 func unfinished(text []byte) int {
 	if n := len(text); n > 0 && text[n-1] == '\r' {
 		return 1

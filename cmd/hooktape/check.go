@@ -90,7 +90,8 @@ func (e *env) check() error {
 	return nil
 }
 
-// describeACME says which certificates a CA is asked for, and what can't be seen from here: whether its questions come through.
+// describeACME says which certificates a CA is asked for, and what can't be seen from here: whether the CA's questions get
+// through.
 func (e *env) describeACME(cfg *config.Config) {
 	a, settings := cfg.TLS.ACME, cfg.Certificates()
 	fmt.Fprintf(e.stdout, "tls from %s, kept in %s\n", a.Directory, settings.Folder)
@@ -138,7 +139,7 @@ func describeSource(s config.Source, names mask.Names) string {
 	return b.String()
 }
 
-// describeTape says how the tape is, or why there can be none.
+// describeTape says in what state the tape is, or why there can be none.
 func describeTape(path string) (string, error) {
 	info, err := os.Stat(path)
 	switch {

@@ -19,7 +19,7 @@ import (
 	"github.com/hooktape/hooktape/store"
 )
 
-// filterFlags are the flags that choose records, in every command that does.
+// filterFlags are the flags that choose records, the same in every command that has them.
 type filterFlags struct {
 	where, source string
 	session       string
@@ -28,7 +28,7 @@ type filterFlags struct {
 	limit         int
 }
 
-// defaultLimit is how many records a command takes when not told otherwise.
+// defaultLimit is how many records a command takes unless told otherwise.
 const defaultLimit = 50
 
 func (f *filterFlags) add(c *cobra.Command) {
@@ -67,7 +67,7 @@ func (filled) Type() string { return "string" }
 
 // completed lets the shell complete a flag's value.
 func completed(c *cobra.Command, flag, values string) {
-	// It fails for a flag that is not there only.
+	// It fails only for a flag that does not exist.
 	_ = c.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(strings.Split(values, ", "), cobra.ShellCompDirectiveNoFileComp))
 }
 
@@ -148,7 +148,7 @@ var errDuration = errors.New("not a duration from 0 up")
 
 // duration is time.ParseDuration with days: "2d", "1d12h".
 func duration(text string) (time.Duration, error) {
-	const day, mostDays = 24 * time.Hour, 100000 // more would not fit
+	const day, mostDays = 24 * time.Hour, 100000 // more would overflow
 	var days time.Duration
 	if before, rest, ok := strings.Cut(text, "d"); ok {
 		n, err := strconv.ParseFloat(before, 64)
@@ -167,7 +167,7 @@ func duration(text string) (time.Duration, error) {
 	return days + d, nil
 }
 
-// someTime is the duration that a flag was given; 0: none was.
+// someTime is the duration given to a flag; 0: none was.
 func someTime(flag, text string) (time.Duration, error) {
 	if text == "" {
 		return 0, nil
@@ -203,8 +203,8 @@ func (e *env) printJSON(v any) error {
 	return err
 }
 
-// escapeJSON escapes the harmful characters that encoding/json leaves as they
-// are. They stand only inside strings.
+// escapeJSON escapes the harmful characters that encoding/json does not. They only
+// occur in strings.
 func escapeJSON(text []byte) []byte {
 	if !bytes.ContainsFunc(text[:len(text)-1], harmful) {
 		return text

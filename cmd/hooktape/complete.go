@@ -10,8 +10,8 @@ import (
 	"github.com/hooktape/hooktape/relay/inspect"
 )
 
-// named gives the names on a tape that a shell is to offer. What fails there offers nothing: nobody reads errors while
-// pressing TAB.
+// named returns the names on a tape that a shell should offer. If that fails, nothing is offered: nobody reads errors
+// while pressing TAB.
 type named func(context.Context, *tape) []cobra.Completion
 
 // complete lets shells complete the names of what is on the tape, and file names only where a file is wanted.
@@ -36,13 +36,13 @@ func (e *env) complete(root *cobra.Command) {
 		}
 		for flag, names := range flags {
 			if c.Flags().Lookup(flag) != nil {
-				_ = c.RegisterFlagCompletionFunc(flag, e.offer(names, false)) // it fails for a flag that is not there only
+				_ = c.RegisterFlagCompletionFunc(flag, e.offer(names, false)) // fails only for a flag that does not exist
 			}
 		}
 	}
 }
 
-// below are all commands below c, but for those that make the scripts of shells.
+// below are all commands below c, except those that generate scripts for shells.
 func below(c *cobra.Command) (all []*cobra.Command) {
 	for _, sub := range c.Commands() {
 		if sub.Name() != "completion" {

@@ -15,19 +15,19 @@ import (
 	"github.com/hooktape/hooktape/store"
 )
 
-// tape is the tape that a command works on: through the running agent, or
-// opened by the command itself when none runs. Either way it is asked through
-// the control API.
+// tape is the tape that a command works on: through the running agent or, when none
+// runs, opened by the command itself. Either way the command uses the control
+// API.
 type tape struct {
 	*inspect.Client
 	path   string
 	store  *store.Store    // nil: an agent runs
 	server *inspect.Server // of the store
 
-	temporary string // the folder that goes with it; "": it stays
+	temporary string // the folder to remove with it; "": the tape stays
 }
 
-// Close lets go of the tape.
+// Close closes the tape.
 func (t *tape) Close() error {
 	t.Client.Close()
 	if t.store == nil {
@@ -46,17 +46,17 @@ type access int
 const (
 	toRead access = iota
 	toWrite
-	toMake // write, and make one where there is none
+	toMake // write, and make one if there is none
 )
 
-// How often, and how long apart, an agent is looked for again whose database
-// is locked while its socket is not there: one that is starting or stopping.
+// How often, and how long apart, we look again for an agent whose database is
+// locked but whose socket is missing: it is starting or stopping.
 const (
 	lockedTries = 5
 	lockedPause = 100 * time.Millisecond
 )
 
-// openTape finds the tape by the flags and reaches its agent, or opens it.
+// openTape finds the tape that the flags name, and reaches its agent or opens it.
 func (e *env) openTape(ctx context.Context, how access) (*tape, error) {
 	path, err := e.dataPath()
 	if err != nil {
@@ -93,9 +93,9 @@ func (e *env) openTapeAt(ctx context.Context, path string, how access) (*tape, e
 	return e.ownTape(s, path), nil
 }
 
-// ownTape is a tape that this command alone has.
+// ownTape is a tape that only this command has open.
 func (e *env) ownTape(s *store.Store, path string) *tape {
-	// Nobody will answer what is not answered yet.
+	// What is not answered yet never will be.
 	started := time.Now()
 	server := &inspect.Server{Store: s, Tapes: tapeFiles{s}, Started: started, Version: programVersion().Version}
 	if c := e.configured(s); c != nil {
@@ -104,7 +104,7 @@ func (e *env) ownTape(s *store.Store, path string) *tape {
 	return &tape{Client: inspect.InProcess(server), path: path, store: s, server: server}
 }
 
-// warn says what an operator should know of a tape that a command opens itself.
+// warn logs what an operator should know about a tape that a command opens itself.
 func (e *env) warn(msg string, keyvals ...any) {
 	hclog.New(&hclog.LoggerOptions{Name: "hooktape", Output: e.stderr}).Warn(msg, keyvals...)
 }

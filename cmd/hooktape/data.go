@@ -10,8 +10,8 @@ import (
 	"unicode"
 )
 
-// place is what decides where the tape is. All of it are values, so that the
-// rule can be tested.
+// place is everything that decides where the tape is. It only has values, so that
+// the rule can be tested.
 type place struct {
 	data   string // --data, else HOOKTAPE_DATA
 	config string // the data path of the configuration given with -c, already relative to its file
@@ -76,7 +76,7 @@ func stateDir(goos string, lookup func(string) (string, bool)) string {
 		}
 		return ""
 	}
-	// The XDG base directory specification: a relative path is to be ignored.
+	// The XDG base directory specification says to ignore a relative path.
 	if dir := get("XDG_STATE_HOME"); filepath.IsAbs(dir) {
 		return dir
 	}
@@ -98,9 +98,9 @@ func (e *env) dataPath() (string, error) {
 	return e.dataOver(c.Data)
 }
 
-// dataOver is the database by all that is asked before and behind the
-// configuration, which says configured ("" when there is none): --data or
-// --name, HOOKTAPE_DATA, the configuration, the working directory's own.
+// dataOver is the database. Whatever comes first decides: --data or --name,
+// HOOKTAPE_DATA, the configuration, which says configured ("" if there is none),
+// or else the working directory.
 func (e *env) dataOver(configured string) (string, error) {
 	p := place{data: e.data, name: e.name, config: configured, state: stateDir(runtime.GOOS, e.lookup), dir: e.workingDir()}
 	switch {
@@ -116,8 +116,8 @@ func (e *env) dataOver(configured string) (string, error) {
 	return path, nil
 }
 
-// workingDir is where the command runs, without symbolic links: the same
-// folder has one name.
+// workingDir is where the command runs, without symbolic links, so that a folder
+// has only one name.
 func (e *env) workingDir() string {
 	dir, err := e.getwd()
 	if err != nil {

@@ -111,7 +111,7 @@ func chosenRecords(ctx context.Context, c *inspect.Client, names []string, f ins
 	}
 }
 
-// show prints the records that are to be deleted, to a person as many as list does, and gathers the ids of all.
+// show prints the records to be deleted, for people no more than list does, and gathers the ids of all.
 func (d *deletion) show(records iter.Seq2[inspect.Record, error]) (ids []store.ID, err error) {
 	seen := map[store.ID]bool{}
 	each := func(yield func(inspect.Record, error) bool) {
@@ -140,7 +140,7 @@ func (d *deletion) show(records iter.Seq2[inspect.Record, error]) (ids []store.I
 
 func (d *deletion) ask(n int) error { return d.askToDelete(counted(n, "record"), d.yes) }
 
-// askToDelete asks the user whether something may be deleted, unless that was said. Only a yes is one.
+// askToDelete asks the user whether something may be deleted, unless --yes says so. Only a yes counts.
 func (e *env) askToDelete(what string, yes bool) error {
 	if yes {
 		return nil
@@ -156,13 +156,13 @@ func (e *env) askToDelete(what string, yes bool) error {
 	return nil
 }
 
-// canAsk says whether somebody is there who can answer: stdin is a terminal.
+// canAsk says whether somebody is there to answer: stdin is a terminal.
 func (e *env) canAsk() bool {
 	in, ok := e.stdin.(*os.File)
 	return ok && isTerminal(in)
 }
 
-// confirm asks the user something on the terminal; asked is false where there is none. Only a yes is one.
+// confirm asks the user something on the terminal; asked is false if there is none. Only a yes counts.
 func (e *env) confirm(question string) (yes, asked bool) {
 	if !e.canAsk() {
 		return false, false

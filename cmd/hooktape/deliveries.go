@@ -214,7 +214,7 @@ func (e *env) deliveryCells(d inspect.RecordDelivery) []cell {
 	}
 }
 
-// nextAttempt says when the next attempt is made; "" when there is none to come.
+// nextAttempt says when the next attempt will be made; "" when none will.
 func nextAttempt(d *inspect.Delivery, now time.Time) string {
 	switch {
 	case d.Next.IsZero():

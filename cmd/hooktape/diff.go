@@ -12,7 +12,7 @@ import (
 	"github.com/hooktape/hooktape/store"
 )
 
-// diffFlags are what diff is told.
+// diffFlags are the flags of diff.
 type diffFlags struct {
 	rules    ruleFlags
 	response bool
@@ -85,13 +85,13 @@ func (f *diffFlags) run(ctx context.Context, e *env, args []string) error {
 	return nil
 }
 
-// twoRecords are compared.
+// twoRecords are the records to compare.
 type twoRecords struct {
 	flags   *diffFlags
 	tape    *inspect.Client
 	rules   *replay.Rules
 	records [2]inspect.Record
-	what    string // of them is compared
+	what    string // what to compare of them
 	found   replay.Difference
 }
 
@@ -142,7 +142,7 @@ func (d *twoRecords) responses(ctx context.Context) error {
 	return nil
 }
 
-// response is the response of one of the records that is compared.
+// response opens the response of one of the two records.
 func (d *twoRecords) response(ctx context.Context, which int) (open func() (io.ReadCloser, error), err error) {
 	rec := &d.records[which]
 	id := rec.ID.String()

@@ -13,7 +13,7 @@ import (
 	"github.com/hooktape/hooktape/replay"
 )
 
-// ruleFlags say what does not count in a comparison, in every command that makes one.
+// ruleFlags say what to ignore in a comparison, in every command that makes one.
 type ruleFlags struct {
 	ignore, text, unordered []string
 	file                    string
@@ -57,7 +57,7 @@ func (f *ruleFlags) rules(names mask.Names, reveal bool) (*replay.Rules, error) 
 	return nil, misused(hint, "%w", err)
 }
 
-// difference says in one line in what two messages differ.
+// difference says in one line how two messages differ.
 func difference(i ink, d replay.Difference) string {
 	if !d.Any() {
 		return i.green("same")
@@ -75,11 +75,11 @@ func difference(i ink, d replay.Difference) string {
 	return i.yellow("differs: " + strings.Join(parts, ", "))
 }
 
-// shortChange is how long a change may be to stand on one line, in columns.
+// shortChange is how many columns a change on one line may have.
 const shortChange = 100
 
-// changes shows what differs: the short changes on a line each, of the others
-// what was there then below what is there now.
+// changes shows what differs: short changes one a line; of the others, what was
+// there before, and below it what is there now.
 func changes(i ink, indent string, d replay.Difference) string {
 	var b strings.Builder
 	for _, c := range d.Changes {

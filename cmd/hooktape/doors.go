@@ -20,7 +20,7 @@ type doors struct {
 // addresses are what an agent listens on, each host:port.
 type addresses struct {
 	receiving, inspecting string
-	plain                 string // where the CA is answered that gives certificates; "": nowhere
+	plain                 string // where a CA is answered over plain HTTP; "": nowhere
 }
 
 func (d *doors) addresses() addresses {
@@ -31,7 +31,7 @@ func (d *doors) addresses() addresses {
 	return at
 }
 
-// openDoors opens all of them, or none.
+// openDoors opens all listeners, or none.
 func (s *service) openDoors() (*doors, error) {
 	var d doors
 	err := s.open(&d)
@@ -70,8 +70,8 @@ func (d *doors) close() {
 	}
 }
 
-// listen opens a TCP listener. An address that nobody asked for is passed over for the next free port when it is taken and
-// moveOn says so.
+// listen opens a TCP listener. If an address is taken that nobody asked for, and moveOn allows it, the next free port is
+// used instead.
 func (s *service) listen(address string, asked bool) (net.Listener, error) {
 	l, err := net.Listen("tcp", address)
 	if err == nil {
@@ -85,7 +85,7 @@ func (s *service) listen(address string, asked bool) (net.Listener, error) {
 	return nil, listenError(err, "choose another address with --listen or --inspect")
 }
 
-// listenPlain opens the listener over which the CA may ask that gives certificates; nil: there is to be none.
+// listenPlain opens the listener for the questions of a CA over plain HTTP; nil: none is wanted.
 func (s *service) listenPlain() (net.Listener, error) {
 	address := plainAddress(s.cfg)
 	if address == "" {
@@ -109,7 +109,7 @@ func listenError(err error, hint string) error {
 	return cannot(hint, "%w", err)
 }
 
-// listenNear takes the first free port behind a taken one: every second, since the defaults are a pair.
+// listenNear takes the first free port after a taken one, in steps of two since the defaults are a pair.
 func listenNear(address string) (net.Listener, error) {
 	const tries = 50
 	host, port, err := net.SplitHostPort(address)

@@ -12,7 +12,7 @@ import (
 	"unicode/utf8"
 )
 
-// echoMost is how much of a body the echo app gives back.
+// echoMost is how much of a body the echo app returns.
 const echoMost = 1 << 20
 
 // echo is the built-in app that stands in for the developer's own.
@@ -52,7 +52,7 @@ type echoed struct {
 	Headers    http.Header `json:"headers"`
 	Body       string      `json:"body"`
 	BodyBase64 string      `json:"body_base64,omitempty"`
-	Size       int64       `json:"size"` // of the whole body, of which the first MiB is given back
+	Size       int64       `json:"size"` // of the whole body, of which the first MiB is returned
 }
 
 func answerEcho(w http.ResponseWriter, r *http.Request) {
@@ -72,5 +72,5 @@ func answerEcho(w http.ResponseWriter, r *http.Request) {
 	out := json.NewEncoder(w)
 	out.SetEscapeHTML(false)
 	out.SetIndent("", "  ")
-	_ = out.Encode(got) // the caller has gone away: nothing to do
+	_ = out.Encode(got) // fails when the caller has gone away
 }

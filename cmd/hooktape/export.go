@@ -100,11 +100,11 @@ type export struct {
 	paths  []tapefile.MaskPath
 
 	masker         *tapefile.Masker    // nil: nothing is masked
-	unseen         error               // why the masker did not see all of it ahead; nil: it saw all
-	har            *tapefile.HARWriter // nil: it is another form
-	warc           *tapefile.Writer    // nil: it is another form
+	unseen         error               // why the masker did not see everything ahead; nil: it did
+	har            *tapefile.HARWriter // nil: another format
+	warc           *tapefile.Writer    // nil: another format
 	records, bytes int64
-	left           int // records that are too large for what is asked for
+	left           int // records left out because they are too large for the format
 }
 
 // export reads the flags.
@@ -173,7 +173,7 @@ func (f *exportFlags) chosenForm() (tapeForm, error) {
 	return form, nil
 }
 
-// chosen is a tape file of what is to be exported, as it is on the tape, with all ready to mask it.
+// chosen is a tape file of what to export, as it is on the tape. Everything needed to mask it is ready then.
 func (x *export) chosen(ctx context.Context, c *inspect.Client) (from io.ReadCloser, err error) {
 	if x.mask {
 		if x.masker, err = newMasker(ctx, c, x.paths); err != nil {
@@ -223,13 +223,13 @@ func (x *export) run(ctx context.Context) error {
 	return lost
 }
 
-// isThere says whether the file is there though err came of writing it: with all that could be read.
+// isThere says whether there is a file although writing it failed with err: it then has all that could be read.
 func (x *export) isThere(err error) bool {
 	_, damaged := errors.AsType[*inspect.Problem](err)
 	return damaged && x.records > 0
 }
 
-// mayWrite says whether the file may be made.
+// mayWrite says why the file can't be made; nil: it can.
 func (x *export) mayWrite(data string) error {
 	if x.path == "-" {
 		if isTerminal(x.stdout) {
@@ -245,7 +245,7 @@ func (x *export) mayWrite(data string) error {
 
 func (x *export) file() newFile { return newFile{doing: "export", path: x.path, force: x.force} }
 
-// write writes the file. Where some records can't be read, it is there all the same, and the error says so.
+// write writes the file. If some records can't be read, the file is made all the same, and the error says so.
 func (x *export) write(ctx context.Context, from io.Reader) error {
 	if x.path == "-" {
 		out := bufio.NewWriter(x.stdout)
@@ -266,7 +266,7 @@ func (x *export) write(ctx context.Context, from io.Reader) error {
 	return cmp.Or(write(fill), lost)
 }
 
-// recordingWriter writes tape files of one form.
+// recordingWriter writes tape files of one format.
 type recordingWriter interface {
 	Write(*tapefile.Recording) error
 	SetSigning([]tapefile.Signing)
@@ -291,15 +291,15 @@ func (x *export) begin(to io.Writer, info tapefile.Info) recordingWriter {
 	return x.warc
 }
 
-// copy writes what comes from the tape in the form that is asked for. Where some of it can't be read, the rest is written,
-// and the error is a Problem that says so.
+// copy writes what comes from the tape in the chosen format. If some of it can't be read, the rest is written, and the
+// error is a Problem that says so.
 func (x *export) copy(ctx context.Context, to io.Writer, from io.Reader) error {
 	file, err := tapefile.NewReader(from)
 	if err != nil {
 		return cannot("", "export: %w", err)
 	}
 	defer file.Close()
-	file.Largest = math.MaxInt64 // what the tape has was taken once
+	file.Largest = math.MaxInt64 // the tape accepted it once
 	progress := x.progress()
 	defer progress.hide()
 	var out recordingWriter
@@ -346,8 +346,8 @@ func (x *export) copy(ctx context.Context, to io.Writer, from io.Reader) error {
 	return cmp.Or(ctx.Err(), x.unseen)
 }
 
-// finish ends the file. What its requests are signed with may be known only now: from the masker, or from the end of the
-// file that it is made of.
+// finish ends the file. How its requests are signed may only be known now: from the masker, or from the end of the file
+// that it is made from.
 func (x *export) finish(out recordingWriter, from tapefile.Info) error {
 	signing := from.Signing
 	if x.masker != nil && len(x.masker.Signing()) > 0 {
@@ -359,10 +359,10 @@ func (x *export) finish(out recordingWriter, from tapefile.Info) error {
 	return out.Close()
 }
 
-// sized is a recording, or a copy of one.
+// sized is a recording, or a verbatim copy of one.
 type sized interface{ Size() int64 }
 
-// recordings are those of a file: only copies where they are written as they are.
+// recordings are those of a file; if they are written unchanged, they are only copied.
 func (x *export) recordings(file *tapefile.Reader) iter.Seq2[sized, error] {
 	if x.masker == nil && x.form != formHAR {
 		return allSized(file.Copies())
@@ -385,7 +385,7 @@ func (x *export) put(out recordingWriter, one sized) error {
 	if c, ok := one.(*tapefile.Copy); ok {
 		return x.warc.Copy(c)
 	}
-	r := one.(*tapefile.Recording) // there is nothing else
+	r := one.(*tapefile.Recording) // there is no other kind here
 	if x.masker != nil {
 		masked, err := x.masker.Mask(r)
 		if err != nil {

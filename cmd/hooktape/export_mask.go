@@ -15,7 +15,7 @@ import (
 	tapefile "github.com/hooktape/hooktape/replay/tape"
 )
 
-// newMasker makes what masks one export: with a key of its own, so that nothing leads from a fake to its secret.
+// newMasker makes the masker for one export: with a key of its own, so that nothing leads from a fake to its secret.
 func newMasker(ctx context.Context, c *inspect.Client, paths []tapefile.MaskPath) (*tapefile.Masker, error) {
 	names, err := c.Mask(ctx)
 	if err != nil {
@@ -36,8 +36,8 @@ func newMasker(ctx context.Context, c *inspect.Client, paths []tapefile.MaskPath
 	return tapefile.NewMasker(key[:], names, paths, sources), nil
 }
 
-// lookAhead lets the masker read what is exported a second time, in front of what it masks. What it reads must be closed
-// after it.
+// lookAhead has the masker read what is exported a second time, ahead of what it masks. The Closer must be closed after
+// the masking.
 func (x *export) lookAhead(ctx context.Context, c *inspect.Client) (io.Closer, error) {
 	from, err := c.Export(ctx, x.names, x.filter)
 	if err != nil {
@@ -48,12 +48,12 @@ func (x *export) lookAhead(ctx context.Context, c *inspect.Client) (io.Closer, e
 		from.Close()
 		return nil, err
 	}
-	file.Largest = math.MaxInt64 // what the tape has was taken once
+	file.Largest = math.MaxInt64 // the tape accepted it once
 	x.masker.LookAhead(func(yield func(*tapefile.Recording, error) bool) {
 		defer file.Close()
 		for r, err := range file.Recordings() {
 			if _, damaged := errors.AsType[*inspect.Problem](err); damaged {
-				x.unseen = apiError("export", err) // behind all that can be read, as whoever exports it is told too
+				x.unseen = apiError("export", err) // after all that can be read; the export itself says so too
 				return
 			}
 			if !yield(r, err) {

@@ -9,8 +9,8 @@ import (
 	"github.com/hooktape/hooktape/relay/inspect"
 )
 
-// family shows the records that belong to one as a tree: what an inbound record made the app call is below it, each with
-// its time since the first, what was answered, and how long that took.
+// family shows the records that belong together with one as a tree: calls that an inbound record made the app make stand
+// below it. Each has its time since the first, its answer, and how long that took.
 func (s *shower) family(ctx context.Context, asJSON bool) error {
 	t := newTable(s.env.stdout, s.env.inkFor(s.env.stdout), "AT", "ID", "SOURCE", "REQUEST", "STATUS", "TOOK", "STATE")
 	t.right = []int{0, 4, 5}

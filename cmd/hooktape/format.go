@@ -21,7 +21,7 @@ import (
 // ink colours text, or does not.
 type ink bool
 
-// inkFor says whether w takes colour: a terminal, unless NO_COLOR is set
+// inkFor says whether w shows colour: if it is a terminal, unless NO_COLOR is set
 // (no-color.org).
 func (e *env) inkFor(w io.Writer) ink {
 	if off, _ := e.lookup("NO_COLOR"); off != "" || !isTerminal(w) {
@@ -29,7 +29,7 @@ func (e *env) inkFor(w io.Writer) ink {
 	}
 	kind, known := e.lookup("TERM")
 	if runtime.GOOS == "windows" {
-		_, modern := e.lookup("WT_SESSION") // the old console shows the codes
+		_, modern := e.lookup("WT_SESSION") // the old console would print the codes
 		return ink(modern || known)
 	}
 	return ink(kind != "dumb")
@@ -84,11 +84,11 @@ type recordLine struct {
 	Verdict      store.Verdict
 	Status       int // 0: not answered
 	Duration     time.Duration
-	Early        bool   // the commit is not in Duration
+	Early        bool   // Duration does not include the commit
 	Size         int64  // bytes of the body
-	Kept         bool   // hooktape answered in the place of the app, and delivers
+	Kept         bool   // hooktape answered instead of the app, and delivers
 	Count        int    // requests that a roll-up stands for; 0: it is about one
-	Name         string // shown in the place of the end of its id; "": nothing is
+	Name         string // shown instead of the end of its id; "": neither is
 }
 
 func lineOf(r *inspect.Record) recordLine {
@@ -101,7 +101,7 @@ func lineOf(r *inspect.Record) recordLine {
 	return l
 }
 
-// lineOfStored is lineOf for a record as the agent has it, with the secrets of these names masked.
+// lineOfStored is lineOf for a record as the agent has it, masking the secrets of these names.
 func lineOfStored(r *store.Record, names mask.Names) recordLine {
 	l := recordLine{
 		Time: r.Time, ID: r.ID, Method: r.Method, Path: names.Target(r.Target), Verdict: r.Verdict, Size: r.BodySize, Count: r.Count,
@@ -144,7 +144,7 @@ func (i ink) line(l recordLine, columns int) string {
 		name, remark)
 }
 
-// times is the verdict of a record, with how many requests a roll-up stands for.
+// times is the verdict of a record, with the number of requests if it is a roll-up.
 func times(v store.Verdict, count int) string {
 	if count == 0 {
 		return string(v)
@@ -159,7 +159,7 @@ func statusText(status int) string {
 	return strconv.Itoa(status)
 }
 
-// took is the time an answer took; a dash when there was none, a plus when a commit came on top.
+// took is how long an answer took: a dash when there was none, a plus when a commit followed.
 func (l *recordLine) took() string {
 	switch {
 	case l.Status == 0:
@@ -211,8 +211,8 @@ func size(n int64) string {
 
 var sizeUnits = [...]string{"KiB", "MiB", "GiB", "TiB"}
 
-// width counts the columns of cleaned text: its characters. Wide ones count
-// as one; a column may then stand askew, nothing worse.
+// width counts the columns of cleaned text: its characters. Wide ones count as one,
+// so columns may be out of line, but nothing worse.
 func width(s string) int { return utf8.RuneCountInString(s) }
 
 func pad(s string, columns int) string { return s + strings.Repeat(" ", max(0, columns-width(s))) }
@@ -253,7 +253,7 @@ func clean(s string) string {
 	return b.String()
 }
 
-// cleanLines is clean for text of several lines; tabs stay too.
+// cleanLines is clean for text of several lines, and keeps tabs too.
 func cleanLines(s string) string {
 	lines := strings.Split(s, "\n")
 	for i, line := range lines {

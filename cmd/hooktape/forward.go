@@ -18,11 +18,11 @@ import (
 	"github.com/hooktape/hooktape/relay/tunnel"
 )
 
-// forwardPort is the port of an SSH server that is asked for where none is given: that of the agent itself, so that the
-// public URL is the same at the next start, and can stay with providers.
+// forwardPort is the port to ask an SSH server for if none is given. It is fixed, and that of the agent itself, so that
+// the public URL is the same at the next start, and can stay with providers.
 const forwardPort = 7070
 
-// forwardFlags say through a port of which SSH server http is reached.
+// forwardFlags say which SSH server makes http reachable, and on which port.
 type forwardFlags struct {
 	ssh, key string
 	port     int
@@ -53,7 +53,7 @@ func (f *forwardFlags) check(edge string) error {
 	return nil
 }
 
-// forward is what the flags say; nil: there is no SSH server. publicURL is where senders come to; "": to the server's port.
+// forward is what the flags say; nil: there is no SSH server. publicURL is what senders use; "": the server's port.
 func (f *forwardFlags) forward(e *env, publicURL string) (*tunnel.Forward, error) {
 	if f.ssh == "" {
 		return nil, nil
@@ -67,7 +67,7 @@ func (f *forwardFlags) forward(e *env, publicURL string) (*tunnel.Forward, error
 	s.KnownHosts = []string{"/etc/ssh/ssh_known_hosts"}
 	home, _ := e.lookup("HOME")
 	if profile, _ := e.lookup("USERPROFILE"); home == "" {
-		home = profile // of Windows
+		home = profile // on Windows
 	}
 	if home != "" {
 		own := func(name string) string { return filepath.Join(home, ".ssh", name) }
@@ -94,13 +94,13 @@ func (f *forwardFlags) forward(e *env, publicURL string) (*tunnel.Forward, error
 	forward.Moves = !f.chosen("ssh-port")
 	if publicURL != "" {
 		if forward.Public, err = url.Parse(publicURL); err != nil {
-			return nil, err // agentFlags.check has let nothing else through
+			return nil, err // agentFlags.check has refused anything else
 		}
 	}
 	return forward, nil
 }
 
-// parseSSH reads [ssh://][user@]host[:port]; an IPv6 address with a port stands in brackets. What is not there is "".
+// parseSSH reads [ssh://][user@]host[:port]; an IPv6 address with a port needs brackets. What is missing is "".
 func parseSSH(text string) (s tunnel.SSHServer, err error) {
 	const hint = "give it as in --ssh me@hooks.example.com, with :2222 behind it if sshd has another port than 22, or by its name in ~/.ssh/config"
 	rest := strings.TrimPrefix(text, "ssh://")
@@ -137,7 +137,7 @@ func isPort(text string) bool {
 	return err == nil && port > 0
 }
 
-// loginName is the name of who runs this, as an SSH server may know it.
+// loginName is the name of the user who runs this, as an SSH server may know it.
 func loginName() (string, error) {
 	u, err := account.Current()
 	if err != nil {
@@ -223,7 +223,7 @@ func (s *screen) forward(f *tunnel.Forward) func(tunnel.Change) {
 	}
 }
 
-// publicHint says what makes the port of an SSH server public to which no request comes round.
+// publicHint says how to make the port of an SSH server public when no request comes round.
 func publicHint(f *tunnel.Forward, err error) string {
 	elsewhere := errors.Is(err, tunnel.ErrElsewhere)
 	switch {

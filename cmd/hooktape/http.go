@@ -17,7 +17,7 @@ import (
 	"github.com/hooktape/hooktape/relay/mask"
 )
 
-// How the agent of a laptop differs from that of a server: apps stop at breakpoints for minutes, and when they are
+// How the agent of a laptop differs from that of a server: its app may stop at a breakpoint for minutes, and when it is
 // back everybody looks at the screen.
 const (
 	laptopTimeout  = 5 * time.Minute
@@ -137,14 +137,14 @@ func (e *env) http(ctx context.Context, flags *agentFlags, sender *senderFlags, 
 	return ctx.Err()
 }
 
-// laptop is what somebody who works on an app is told on the terminal.
+// laptop is what a developer at the terminal is told.
 type laptop struct {
 	*service
 	screen      *screen
 	recognition recognition
 	app         string   // what it is called
 	target      *url.URL // of the app
-	known       bool     // who sends was said
+	known       bool     // the user said who sends
 }
 
 func (l *laptop) greet(at addresses) error {
@@ -184,7 +184,7 @@ func (l *laptop) show(ctx context.Context, events <-chan relay.Event) error {
 	}
 }
 
-// laptopConfig is the configuration of http: one source that takes everything, one target that answers.
+// laptopConfig is the configuration of http: one source that accepts everything, one target that answers.
 func laptopConfig(target *url.URL) *config.Config {
 	cfg := config.Default()
 	cfg.Retain.MaxSize = laptopTape
@@ -214,7 +214,7 @@ func appURL(arg string) (*url.URL, error) {
 	shown := mask.Names(nil).Target(text)
 	u, err := url.Parse(text)
 	switch {
-	case err != nil && strings.Contains(text, "@"): // what is wrong may be in a password
+	case err != nil && strings.Contains(text, "@"): // the error may quote a password
 		return nil, misused(hint, "%q is no URL", shown)
 	case err != nil:
 		if whole, ok := errors.AsType[*url.Error](err); ok {
@@ -249,7 +249,7 @@ func (s *screen) show(event relay.Event) {
 		line := lineOfStored(event.Record, nil)
 		line.Kept = event.TookOver
 		fmt.Fprint(s, s.ink.line(line, terminalWidth(s.Writer)))
-		if r := event.Record; r.Verdict.Refused() && r.Count == 0 && r.Reason != "" { // what the developer looks for
+		if r := event.Record; r.Verdict.Refused() && r.Count == 0 && r.Reason != "" { // that is what the developer looks for
 			s.note("%s: %s", ending(r.ID), clean(r.Reason))
 		}
 	case relay.Away:

@@ -57,7 +57,7 @@ type importing struct {
 	doing         string // "import"
 	session       string
 	force, asJSON bool
-	largest       string // size of a record; "": as tape files are read by default
+	largest       string // size of a record; "": the default for tape files
 }
 
 func (m *importing) run(ctx context.Context, path string) error {
@@ -84,7 +84,7 @@ func (m *importing) run(ctx context.Context, path string) error {
 	return nil
 }
 
-// hint says of a file that is damaged what became of it.
+// hint says of a damaged file what was done with it.
 func (m *importing) hint(done inspect.Imported) string {
 	if done.Large > 0 {
 		return "the rest of it was imported; --max-record SIZE takes larger records"
@@ -92,7 +92,7 @@ func (m *importing) hint(done inspect.Imported) string {
 	return "the rest of it was imported"
 }
 
-// read puts a file of so many bytes onto the tape, and tells what of it is damaged.
+// read imports a file of all bytes onto the tape, and reports what is damaged.
 func (m *importing) read(ctx context.Context, t *tape, path string, file io.Reader, all int64) (inspect.Imported, error) {
 	largest, err := recordSize(m.largest)
 	if err != nil {
@@ -134,7 +134,7 @@ func recordSize(text string) (int64, error) {
 	return n, nil
 }
 
-// open opens the file, and tells its size; 0 where that is not known.
+// open opens the file, and returns its size; 0 if that is not known.
 func (m *importing) open(path string) (file io.ReadCloser, all int64, err error) {
 	if path == "-" {
 		return io.NopCloser(m.stdin), 0, nil
@@ -155,7 +155,7 @@ func (m *importing) open(path string) (file io.ReadCloser, all int64, err error)
 	}
 }
 
-// meter tells how much was read.
+// meter reports how much was read.
 type meter struct {
 	io.Reader
 	n    int64
@@ -169,7 +169,7 @@ func (m *meter) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// refused says what can be done where nothing was imported.
+// refused says what to do when nothing was imported.
 func (m *importing) refused(path string, err error) error {
 	hint := "--force forgets the session that has the name; its records stay"
 	if m.session == "" {
@@ -196,7 +196,7 @@ func (m *importing) print(done inspect.Imported) error {
 	return err
 }
 
-// kinds says how many there are of each, the most first.
+// kinds says how many there are of each kind, the most frequent first.
 func kinds(all map[string]int) string {
 	names := slices.SortedFunc(maps.Keys(all), func(a, b string) int { return cmp.Or(cmp.Compare(all[b], all[a]), cmp.Compare(a, b)) })
 	for i, name := range names {

@@ -64,7 +64,7 @@ func newestLast(ctx context.Context, c *inspect.Client, f inspect.Filter, limit 
 	return backward(c.Records(ctx, query))
 }
 
-// backward gives what seq gives, the last one first, and then its error.
+// backward yields what seq yields in reverse order, then its error.
 func backward[T any](seq iter.Seq2[T, error]) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		var all []T
@@ -87,7 +87,7 @@ func backward[T any](seq iter.Seq2[T, error]) iter.Seq2[T, error] {
 	}
 }
 
-// listRecords prints records. When there is none, people are told why.
+// listRecords prints records. If there are none, people are told why.
 func (e *env) listRecords(records iter.Seq2[inspect.Record, error], filtered, asJSON bool) error {
 	t := newTable(e.stdout, e.inkFor(e.stdout), "TIME", "ID", "SOURCE", "METHOD", "PATH", "STATUS", "TOOK", "SIZE", "STATE")
 	t.right = []int{5, 6, 7}
@@ -121,7 +121,7 @@ func listCells(r inspect.Record) []cell {
 	}
 }
 
-// worstFirst orders the states of deliveries by how much they want attention.
+// worstFirst orders the states of deliveries by how much they need attention.
 var worstFirst = []store.State{store.Failed, store.Expired, store.Orphaned, store.Pending, store.Dropped, inspect.Unexpected, store.Delivered}
 
 func stateOfDelivery(d *inspect.Delivery) store.State {
@@ -131,8 +131,8 @@ func stateOfDelivery(d *inspect.Delivery) store.State {
 	return d.State
 }
 
-// stateOf says in a word how far a record is: its verdict when that is not
-// accepted, else its deliveries, the one that wants attention most.
+// stateOf says in one word what became of a record: its verdict unless that is
+// accepted, otherwise the state of its delivery that needs attention most.
 func stateOf(r *inspect.Record) string {
 	if r.Verdict != store.Accepted {
 		return times(r.Verdict, r.Count)

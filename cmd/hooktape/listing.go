@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// newListing is the command list of a parent: it opens the tape, and prints what print finds there.
+// newListing makes the list command of a parent: it opens the tape, and prints what print finds there.
 func newListing(short string, open func(context.Context, access) (*tape, error), print func(context.Context, *tape, bool) error) *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
@@ -30,16 +30,16 @@ func newListing(short string, open func(context.Context, access) (*tape, error),
 	return c
 }
 
-// listing is how a command prints what it lists: a row of a table each, or with asJSON an object a line.
+// listing says how a command prints what it lists: a row of a table for each or, with asJSON, an object a line.
 type listing[T any] struct {
 	*table
 	row    func(T) []cell
 	asJSON bool
-	failed func(error) error // makes an error of the agent that of the command
+	failed func(error) error // turns an error of the agent into one of the command
 	none   string            // what people are told when there is nothing
 }
 
-// print prints all there is, and says how much that was. What came before an error is shown.
+// print prints all there is, and returns how many. What came before an error is printed too.
 func (l listing[T]) print(e *env, all iter.Seq2[T, error]) (n int, err error) {
 	for v, err := range all {
 		switch {

@@ -23,14 +23,14 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	// The first signal asks for an orderly end; a second one is not caught and ends at once.
 	context.AfterFunc(ctx, stop)
-	// A pipe that nobody reads is an error of writing, and not the end on the spot: reports are to be written, and temporary
-	// files to go.
+	// When nobody reads a pipe, writing to it fails, and that must not end the process on the spot: there are reports to
+	// write, and temporary files to remove.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
-// run is the whole command: args are those behind the program's name, the
-// result is its exit code (DESIGN.md section 5). ctx ends when the user
+// run is the whole command: args are those after the program's name, the result is
+// its exit code (DESIGN.md section 5). ctx ends when the user
 // interrupts.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	e := &env{
@@ -41,25 +41,25 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	return e.execute(ctx, args)
 }
 
-// hangups gives the SIGHUPs from now on, by which services are told to read their configuration again. Those who don't
-// ask for them end by one.
+// hangups returns the SIGHUPs from now on, which tell services to read their configuration again. Commands that do not call
+// it are ended by one.
 func hangups() (signals <-chan os.Signal, stop func()) {
-	c := make(chan os.Signal, 1) // one that waits says as much as many
+	c := make(chan os.Signal, 1) // one that waits says as much as many do
 	signal.Notify(c, syscall.SIGHUP)
 	return c, func() { signal.Stop(c) }
 }
 
-// collectRarely has memory collected as rarely as is good for a command that goes through a tape, unless the user has said
-// how it is. With much of it in use it is collected as often as ever.
+// collectRarely makes garbage collection as rare as suits a command that goes through a tape, unless the user has set it.
+// When much memory is in use, it is as frequent as ever.
 func collectRarely() {
-	const most = 512 << 20 // bytes: where memory is scarce, as in CI, there is that much
+	const most = 512 << 20 // bytes: even where memory is scarce, as in CI, there is that much
 	if os.Getenv("GOGC")+os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetGCPercent(replay.GCPercent)
 		debug.SetMemoryLimit(most)
 	}
 }
 
-// goesThroughTape is what a command says that handles record after record, and ends behind the last.
+// goesThroughTape is called by commands that handle record after record, and end after the last.
 func (e *env) goesThroughTape() {
 	if e.rarely != nil {
 		e.rarely()
@@ -76,13 +76,13 @@ type env struct {
 	executable     func() (string, error) // the path of this program
 	now            func() time.Time
 	hangups        func() (signals <-chan os.Signal, stop func())
-	rarely         func() // has memory collected more rarely; nil: nothing does
+	rarely         func() // makes garbage collection rarer; nil: nothing does
 
 	data   string // --data, or HOOKTAPE_DATA
 	name   string // --name
 	config string // -c, --config
 
-	started bool // a command has begun: what fails now is no longer a mistake on the command line
+	started bool // a command has begun: a failure from now on is no mistake on the command line
 }
 
 // execute runs the command that args name.
@@ -131,9 +131,9 @@ func cannot(hint, format string, args ...any) error {
 // notSo ends a command that has already printed why the answer is no.
 func notSo() error { return &failure{code: exitNotSo} }
 
-// report prints err in hooktape's voice and returns the exit code. An error
-// without a code of its own could not be done; one that comes from the user's
-// interrupt is not worth a word.
+// report prints err in hooktape's voice and returns the exit code. An error without
+// a code of its own counts as exitCannot; one caused by the user's interrupt is not
+// reported.
 func (e *env) report(ctx context.Context, err error) int {
 	if err == nil {
 		return exitDone
@@ -160,7 +160,7 @@ func (e *env) report(ctx context.Context, err error) int {
 	return f.code
 }
 
-// unread says whether err is that nobody reads stdout any more, as behind head: nobody waits for a word about it.
+// unread says whether err means that nobody reads stdout any more, as with head: then nobody waits for a message either.
 func (e *env) unread(err error) bool {
 	at, failed := errors.AsType[*fs.PathError](err)
 	out, isFile := e.stdout.(*os.File)

@@ -8,20 +8,20 @@ import (
 	"github.com/hooktape/hooktape/relay/wire"
 )
 
-// shownBody is how much of a body a page shows, and shownHex how much of one
-// that is not text: enough to see what it is.
+// shownBody is how much of a body a page shows, shownHex how much of one that is
+// not text: enough to see what it is.
 const (
 	shownBody = 64 << 10
 	shownHex  = 1 << 10
-	// shownRaw is how many bytes of a message are read for its page: its head,
-	// and a body with the overhead of small chunks.
+	// shownRaw is how many bytes of a message are read for its page: enough for its
+	// head, and a body with the overhead of small chunks.
 	shownRaw = 1 << 20
 )
 
 // message is a request or a response as a page shows it: the beginning of its
-// bytes, and what could be made out in them.
+// bytes, parsed as far as possible.
 type message struct {
-	start     string // start line; "" when the bytes are no message
+	start     string // start line; "" when the bytes are not a message
 	head      string // whole head as it came
 	fields    wire.Fields
 	body      []byte // decoded; its first shownBody bytes
@@ -52,7 +52,7 @@ func responseHead(method string) parseHead {
 	}
 }
 
-// readMessage reads the beginning of a message from the tape. With an error it is what came before it.
+// readMessage reads the beginning of a message from the tape. With an error, it is what came before that.
 func readMessage(ctx context.Context, open func(context.Context, string) (io.ReadCloser, error), id string, parse parseHead) (*message, error) {
 	r, err := open(ctx, id)
 	if err != nil {

@@ -35,13 +35,13 @@ type mocking struct {
 	reveal  bool
 	asJSON  bool
 
-	path   string // of the tape file; "": it is a session
+	path   string // of the tape file; "": a session is used
 	names  mask.Names
 	tape   *replay.Tape
-	saving sync.Mutex // held while what was missing is kept
+	saving sync.Mutex // held while a missing response is saved
 }
 
-// mockAddress is where a mock receives when nothing else is said: beside the agent's own ports.
+// mockAddress is where a mock receives by default: beside the agent's own ports.
 const mockAddress = "127.0.0.1:7072"
 
 func newMock(e *env) *cobra.Command {
@@ -113,7 +113,7 @@ func (m *mocking) run(ctx context.Context) error {
 			return err
 		}
 		waits := timeouts(replayTimeout)
-		waits.Total = wholeMost // a stream of events is no recording
+		waits.Total = wholeMost // a stream of events can't be a recording
 		o.Missing, o.Keep = &replay.Aim{Route: wire.Route{URL: to, Prefix: m.cut}, Timeouts: waits}, func(r *tapefile.Recording) error { return m.keep(ctx, r) }
 	}
 	if err := m.read(ctx); err != nil {
@@ -137,7 +137,7 @@ func (m *mocking) run(ctx context.Context) error {
 	return m.serve(ctx, mock)
 }
 
-// mayKeep says before anything is asked for whether the tape file can take what is missing: bytes as they come, in WARC.
+// mayKeep checks first of all whether the tape file can take what is missing: in WARC, as bytes come.
 func (m *mocking) mayKeep() error {
 	switch form := formOf(m.path); {
 	case m.missing == "" || m.path == "":
@@ -153,7 +153,7 @@ func (m *mocking) mayKeep() error {
 	return nil
 }
 
-// latency reads how much of the recorded time is waited.
+// latency reads how much of the recorded time to wait.
 func latency(text string) (float64, error) {
 	switch text {
 	case "none":
@@ -161,7 +161,7 @@ func latency(text string) (float64, error) {
 	case "recorded":
 		return 1, nil
 	}
-	const most = 1000 // times as slow: more is a typing error
+	const most = 1000 // times slower: more must be a typing error
 	part, isPart := strings.CutSuffix(text, "x")
 	n, err := strconv.ParseFloat(part, 64)
 	if !isPart || err != nil || !(n >= 0 && n <= most) {
@@ -170,7 +170,7 @@ func latency(text string) (float64, error) {
 	return n, nil
 }
 
-// name is what it answers with, for people.
+// name says for people what the mock answers with.
 func (m *mocking) name() string {
 	if m.path == "" {
 		return "session " + m.session
@@ -183,7 +183,7 @@ func (m *mocking) read(ctx context.Context) (err error) {
 	if m.path == "" {
 		return m.readSession(ctx)
 	}
-	if m.config != "" { // what it hides is hidden in a tape file too
+	if m.config != "" { // what it masks is masked in a tape file too
 		cfg, err := m.loadConfig()
 		if err != nil {
 			return err
@@ -227,7 +227,7 @@ func (m *mocking) readSession(ctx context.Context) error {
 	return nil
 }
 
-// mockGrace is how long answers that are under way may take when it is stopped.
+// mockGrace is how long answers under way may take when the mock is stopped.
 const mockGrace = 5 * time.Second
 
 func (m *mocking) serve(ctx context.Context, mock *replay.Mock) error {
@@ -250,7 +250,7 @@ func (m *mocking) serve(ctx context.Context, mock *replay.Mock) error {
 		<-ctx.Done()
 		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), mockGrace)
 		defer cancel()
-		_ = server.Shutdown(grace) // those that are cut off see it
+		_ = server.Shutdown(grace) // clients that are cut off notice
 	}()
 	if err := server.Run(l); !errors.Is(err, wire.ErrServerClosed) {
 		return cannot("", "%w", err)
@@ -271,7 +271,7 @@ type mockedJSON struct {
 	Size     int64                `json:"size"`
 	Duration inspect.Milliseconds `json:"duration_ms"`
 	ID       string               `json:"id,omitempty"` // of the recording
-	Missing  bool                 `json:"missing"`      // it was not recorded; with an id: it is now
+	Missing  bool                 `json:"missing"`      // it was not recorded; if there is an id, it is now
 	Error    string               `json:"error,omitempty"`
 }
 
@@ -288,7 +288,7 @@ func (m *mocking) print(t replay.Told) {
 		if t.Err != nil {
 			line.Error = t.Err.Error()
 		}
-		_ = m.printJSON(line) // nobody reads on
+		_ = m.printJSON(line) // fails when nobody reads any more
 		return
 	}
 	i := m.inkFor(m.stdout)
@@ -308,7 +308,7 @@ func (m *mocking) print(t replay.Told) {
 	fmt.Fprint(m.stdout, i.line(l, terminalWidth(m.stdout)))
 }
 
-// keep puts what was missing into the session, or behind all others into the file.
+// keep adds what was missing to the session, or to the end of the file.
 func (m *mocking) keep(ctx context.Context, r *tapefile.Recording) error {
 	m.saving.Lock()
 	defer m.saving.Unlock()

@@ -9,14 +9,14 @@ import (
 	"github.com/hooktape/hooktape/store"
 )
 
-// newFile is a file that a command makes. It gets its name when it is complete and on the disk.
+// newFile is a file that a command makes. It gets its name once it is complete and on disk.
 type newFile struct {
 	doing string // what the command does, for its errors: "export"
 	path  string
-	force bool // a file of the name is replaced
+	force bool // replace a file of that name
 }
 
-// check says before anything is done whether the file can be made, beside the tape at data.
+// check says before anything else whether the file can be made, given the tape at data.
 func (f newFile) check(data string) error {
 	there, err := os.Stat(f.path)
 	if errors.Is(err, fs.ErrNotExist) { // unless it is a link to nowhere
@@ -27,7 +27,7 @@ func (f newFile) check(data string) error {
 		return misused("name another file", "%s is the tape itself", f.path)
 	case err == nil && there.IsDir():
 		return misused("name a file in it", "%s is a folder", f.path)
-	case isSink(f.path): // a file in its place would be nobody's pipe any more, or no null device
+	case isSink(f.path): // a file in its place would cut off the pipe's reader, or replace the null device
 		return misused("name a file", "%s is a pipe or a device", f.path)
 	case err == nil && !f.force:
 		return f.isThere()
@@ -56,7 +56,7 @@ func (f newFile) failed(err error) error {
 	return cannot("", "%s to %s: %w", f.doing, f.path, err)
 }
 
-// write has the file written, for its owner only. Where fill fails, nothing is left of it.
+// write makes the file, for its owner only. If fill fails, nothing of it is left.
 func (f newFile) write(fill func(temp *os.File) error) error {
 	path := f.path
 	if f.force {
@@ -87,7 +87,7 @@ func (f newFile) write(fill func(temp *os.File) error) error {
 	return nil
 }
 
-// followed is what a link leads to: that is replaced, and not the link.
+// followed is what a link leads to: that is replaced, not the link.
 func followed(path string) string {
 	if real, err := filepath.EvalSymlinks(path); err == nil {
 		return real
@@ -95,19 +95,19 @@ func followed(path string) string {
 	return path
 }
 
-// isTape says whether there is the tape.
+// isTape says whether that file is the tape.
 func isTape(tape string, there fs.FileInfo) bool {
 	info, err := os.Stat(tape)
 	return err == nil && os.SameFile(info, there)
 }
 
-// isSink says whether path is something that is written to as it is: a pipe or a device.
+// isSink says whether path is written to as it is: a pipe or a device.
 func isSink(path string) bool {
 	info, err := os.Stat(path)
 	return err == nil && !info.Mode().IsRegular() && !info.IsDir()
 }
 
-// writeSink writes to what is no file.
+// writeSink writes to a sink directly.
 func (f newFile) writeSink(fill func(*os.File) error) error {
 	to, err := os.OpenFile(f.path, os.O_WRONLY, 0)
 	if err != nil {

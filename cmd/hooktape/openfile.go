@@ -10,8 +10,8 @@ import (
 	"github.com/hooktape/hooktape/store"
 )
 
-// openTapeFile imports a tape file into a tape of its own, which goes when it is closed. It knows the sources of the
-// config file, where one is given. What of the file is damaged is told.
+// openTapeFile imports a tape file into a tape of its own, which is removed when closed. It knows the sources of the config
+// file, if one is given. Damage of the file is reported.
 func (e *env) openTapeFile(ctx context.Context, doing, name string) (t *tape, of inspect.Imported, err error) {
 	from := &importing{env: e, doing: doing}
 	file, all, err := from.open(name)
@@ -31,7 +31,7 @@ func (e *env) openTapeFile(ctx context.Context, doing, name string) (t *tape, of
 	return t, of, nil
 }
 
-// temporaryTape makes a tape that goes when it is closed.
+// temporaryTape makes a tape that is removed when closed.
 func (e *env) temporaryTape() (*tape, error) {
 	dir, err := os.MkdirTemp("", "hooktape-tape-*")
 	if err != nil {
@@ -47,8 +47,8 @@ func (e *env) temporaryTape() (*tape, error) {
 	return t, nil
 }
 
-// furnish has a tape that this command has alone know the sources of the config file, if one is given, as if an agent ran
-// with it. The tape itself stays as it is.
+// furnish lets a tape that only this command has open know the sources of the config file, if one is given, as if an agent
+// ran with it. The tape itself does not change.
 func (e *env) furnish(t *tape) error {
 	if e.config == "" || t.store == nil {
 		return nil

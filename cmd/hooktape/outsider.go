@@ -11,9 +11,9 @@ import (
 	"syscall"
 )
 
-// This file reads HTTP with rules of its own, for soak and for the tests. They
-// are shared with nothing that is tested: two parsers that agree on the bytes
-// are the proof, one that agrees with itself is none.
+// This file reads HTTP with rules of its own, for soak and for the tests. It shares
+// nothing with what is tested: two parsers that agree on the bytes prove something,
+// a parser that agrees with itself does not.
 
 // cutHead gives the length of the head at the front of b, its blank line
 // included, or 0 while it is not whole.
@@ -135,14 +135,14 @@ func methodOf(request []byte) string {
 	return string(method)
 }
 
-// readAnswers reads one answer for each request, interim ones (1xx) left out.
-// toTheEnd: it reads until the connection closes, and what comes then counts too.
+// readAnswers reads one answer for each request, leaving out interim ones (1xx).
+// With toTheEnd it reads until the connection closes, and what comes then counts too.
 func readAnswers(conn net.Conn, requests [][]byte, toTheEnd bool) (answers [][]byte, err error) {
 	var got []byte
 	buf := make([]byte, 64<<10)
 	for ended := false; ; {
 		for len(got) > 0 {
-			method := "" // of what is left over there is none
+			method := "" // none for what is left over
 			if len(answers) < len(requests) {
 				method = methodOf(requests[len(answers)])
 			}

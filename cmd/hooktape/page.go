@@ -18,7 +18,7 @@ import (
 type page struct {
 	now    time.Time
 	ink    ink
-	names  mask.Names // what is masked beside the defaults
+	names  mask.Names // what to mask besides the defaults
 	reveal bool
 
 	record   inspect.Record
@@ -88,7 +88,7 @@ func (p *page) rollUp() {
 		r.Count, r.Until.Local().Format("15:04:05.000")))
 }
 
-// orMany is who a request came from; a roll-up may be of more than it tells apart.
+// orMany is who a request came from; a roll-up may stand for more senders than it distinguishes.
 func orMany(remote string) string {
 	if remote == "" {
 		return "many hosts"
@@ -96,7 +96,7 @@ func orMany(remote string) string {
 	return remote
 }
 
-// fact prints a value that is there.
+// fact prints a value unless it is "".
 func (p *page) fact(label, value string) { p.paintedFact(label, clean(value)) }
 
 func (p *page) paintedFact(label, value string) {
@@ -312,8 +312,8 @@ func (p *page) deliveries() {
 	p.end(t)
 }
 
-// table is a part of the page in columns. A Builder's writes do not fail, so
-// that row and end have no error to pass on.
+// table is a part of the page in columns. Writes to a Builder do not fail, so row
+// and end have no error to pass on.
 func (p *page) table(columns int) *table {
 	return &table{out: &p.b, ink: p.ink, long: -1, widths: make([]int, columns)}
 }
@@ -332,7 +332,7 @@ func lastOutcome(d inspect.Delivery) string {
 	return ""
 }
 
-// ago says how long something is past.
+// ago says how long ago something was.
 func ago(d time.Duration) string {
 	const day = 24 * time.Hour
 	switch {

@@ -14,14 +14,14 @@ const (
 	progressWidth = 24
 )
 
-// progress is a bar on a terminal that shows how far a command is. It is one goroutine's at a time.
+// progress is a bar on a terminal that shows how far a command has got. Only one goroutine at a time may use it.
 type progress struct {
-	to    io.Writer // nil: it is no terminal, and nothing is shown
+	to    io.Writer // nil: not a terminal, so nothing is shown
 	now   func() time.Time
 	drawn time.Time
 }
 
-// progress begins one on stderr.
+// progress makes a bar on stderr.
 func (e *env) progress() *progress {
 	p := &progress{now: e.now}
 	if isTerminal(e.stderr) {
@@ -30,7 +30,7 @@ func (e *env) progress() *progress {
 	return p
 }
 
-// show draws how much is done of all, which is 0 when that is not known.
+// show draws how much of all is done; all is 0 when that is not known.
 func (p *progress) show(done, all int64, about func() string) {
 	if p.to == nil {
 		return
@@ -43,7 +43,7 @@ func (p *progress) show(done, all int64, about func() string) {
 	fmt.Fprintf(p.to, "\r\x1b[K%s%s", bar(done, all), about())
 }
 
-// bar is the bar itself; "" when nobody knows how long it would be.
+// bar is the bar itself; "" when its end is not known.
 func bar(done, all int64) string {
 	if all <= 0 {
 		return ""

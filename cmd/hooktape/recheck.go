@@ -59,7 +59,7 @@ passes.`,
 	return c
 }
 
-// recheck prints what came of each record, and sums up.
+// recheck prints the result for each record, then a summary.
 func (e *env) recheck(ctx context.Context, c *inspect.Client, names []string, f inspect.Filter, dry, asJSON bool) error {
 	t := newTable(e.stdout, e.inkFor(e.stdout), "ID", "WAS", "IS NOW", "DELIVERIES", "REASON")
 	t.right = []int{3}
@@ -113,7 +113,7 @@ func rejudgedCells(r inspect.Rejudged) []cell {
 	}
 }
 
-// recheckSum says what came of all: "3 records judged again: 2 accepted, 1 invalid_signature; 2 deliveries made".
+// recheckSum sums up the results: "3 records judged again: 2 accepted, 1 invalid_signature; 2 deliveries made".
 func recheckSum(n, deliveries, failed int, now map[store.Verdict]int, dry bool) string {
 	var parts []string
 	for _, v := range verdicts {

@@ -10,9 +10,9 @@ import (
 	"github.com/hooktape/hooktape/store"
 )
 
-// recognition finds out whose requests come to a laptop that doesn't check them, and says once for each how to.
+// recognition finds out who sends requests to a laptop that does not check them, and says once per sender how to check.
 type recognition struct {
-	command string // that runs, with its arguments
+	command string // the one running, with its arguments
 	told    map[string]bool
 }
 
@@ -22,7 +22,7 @@ func (r *recognition) of(tape *store.Store, event relay.Event) string {
 		return ""
 	}
 	head, err := readHead(tape, event.Record.ID)
-	if err != nil { // it is a hint, and the tape's troubles are told elsewhere
+	if err != nil { // this is only a hint; trouble with the tape is reported elsewhere
 		return ""
 	}
 	p := provider.Recognise(head)

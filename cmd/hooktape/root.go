@@ -84,8 +84,8 @@ func (e *env) begin(c *cobra.Command, args []string) error {
 	return nil
 }
 
-// wrappedUsage is the usage of a command with the lines of its flags wrapped; 0: not at all. A usage template would do the
-// same, but with it the whole of text/template, and every exported method that it might call, is in the program.
+// wrappedUsage is the usage of a command with the lines of its flags wrapped; width 0: not at all. A usage template could do
+// that too, but would pull all of text/template, and every exported method it might call, into the program.
 func wrappedUsage(usual func(*cobra.Command) error, width int) func(*cobra.Command) error {
 	return func(c *cobra.Command) error {
 		out := c.OutOrStderr()
@@ -119,13 +119,13 @@ func unknownCommand(parent *cobra.Command, name string) error {
 	switch near := parent.SuggestionsFor(name); {
 	case len(near) > 0:
 		hint = fmt.Sprintf("did you mean %s %s?", path, strings.Join(near, ", or "+path+" "))
-	case slices.Contains([]string{"stats", "status", "metrics"}, name): // no command has them
+	case slices.Contains([]string{"stats", "status", "metrics"}, name): // no command has these names
 		hint = "curl http://127.0.0.1:7071/metrics gives the figures of an agent, hooktape deliveries list what waits"
 	}
 	return misused(hint, "unknown command %q", name)
 }
 
-// parentOnly is what a command does that is there for its subcommands.
+// parentOnly is what a command does that only exists for its subcommands.
 func parentOnly(c *cobra.Command, args []string) error {
 	if len(args) > 0 {
 		return unknownCommand(c, args[0])
@@ -133,8 +133,8 @@ func parentOnly(c *cobra.Command, args []string) error {
 	return c.Help()
 }
 
-// flagError gives a wrong flag its exit code and a hint. A flag of an unknown
-// command is the lesser mistake: then the command is named.
+// flagError gives a wrong flag its exit code and a hint. If the command is unknown
+// too, that is the greater mistake, and is named instead.
 func flagError(c *cobra.Command, err error) error {
 	if !c.HasParent() {
 		for _, arg := range c.Flags().Args() {

@@ -91,7 +91,7 @@ func (e *env) loadConfigWith(load func(string, func(string) (string, bool)) (*co
 	return cfg, nil
 }
 
-// reloader takes a changed config file up.
+// reloader takes up a changed config file.
 type reloader struct {
 	*service
 	log     hclog.Logger
@@ -109,7 +109,7 @@ func (r *reloader) reload() []config.File {
 		}
 		return r.current.Files
 	}
-	// A copy onto a full disk leaves an empty file, and would take every source away.
+	// Copying a file onto a full disk leaves an empty one, which would remove every source.
 	if cfg.Blank && !r.current.Blank {
 		r.refuse(errBlank)
 		return cfg.Files
@@ -130,14 +130,14 @@ func (r *reloader) reload() []config.File {
 	return cfg.Files
 }
 
-// errBlank is why a file is not taken up that had something in it before.
+// errBlank is why a file is not taken up that is empty now and was not before.
 var errBlank = errors.New("the file is empty or has only comments: to receive nothing, stop the agent")
 
 func (r *reloader) refuse(err error) {
 	r.log.Error("config is not valid and changes nothing", "error", err)
 }
 
-// tellFixed logs which keys are not as they were when the agent started, unless the last reload told so.
+// tellFixed logs which keys differ from when the agent started, unless the last reload did.
 func (r *reloader) tellFixed(cfg *config.Config) {
 	fresh := fixedKeys(r.current, cfg)
 	for _, key := range fixedKeys(r.cfg, cfg) {
@@ -165,7 +165,7 @@ func inspectScheme(cfg *config.Config) string {
 	return "http"
 }
 
-// fixedKeys are the keys that differ but that a running agent can't change.
+// fixedKeys are the keys that differ although a running agent can't change them.
 func fixedKeys(old, new *config.Config) (keys []string) {
 	for key, differs := range map[string]bool{
 		"listen": old.Listen != new.Listen, "inspect": old.Inspect != new.Inspect, "data": old.Data != new.Data,

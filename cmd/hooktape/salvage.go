@@ -80,7 +80,7 @@ func unused(path string) error {
 	return nil
 }
 
-// checkData looks at every page and value of a tape.
+// checkData reads every page and value of a tape.
 func (e *env) checkData(path string) error {
 	if err := unused(path); err != nil {
 		return err
@@ -102,7 +102,7 @@ func (e *env) checkData(path string) error {
 	return nil
 }
 
-// noteDamaged tells of tapes that were set aside, so that nobody has to read the log to know.
+// noteDamaged reports tapes that were set aside, so that nobody needs to read the log to know.
 func (e *env) noteDamaged(path string) {
 	aside, err := store.SetAside(path)
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 	"github.com/hooktape/hooktape/relay/provider"
 )
 
-// senderFlags are the flags that say who sends and how that is checked, where no configuration does.
+// senderFlags are the flags that say who sends and how to check that, when no configuration does.
 type senderFlags struct {
 	provider    string
 	secretFiles []string
@@ -25,7 +25,7 @@ func (f *senderFlags) register(c *cobra.Command) {
 	c.Flags().StringVar(&f.tolerance, "tolerance", "", "how far a signature's time may differ from ours (default: the provider's)")
 }
 
-// registerSigning registers the flags of who signs and how.
+// registerSigning registers the flags about who signs, and how.
 func (f *senderFlags) registerSigning(c *cobra.Command) {
 	c.Flags().StringVar(&f.provider, "provider", "", "github, stripe, ...; hmac with --signature: any HMAC scheme")
 	f.registerKeys(c)
@@ -36,7 +36,7 @@ func (f *senderFlags) registerSigning(c *cobra.Command) {
 	})
 }
 
-// registerKeys registers the flags of what the provider signs with.
+// registerKeys registers the flags about what the provider signs with.
 func (f *senderFlags) registerKeys(c *cobra.Command) {
 	c.Flags().StringArrayVar(&f.secretFiles, "secret-file", nil, "file with the secret that the provider signs with; repeatable")
 	c.Flags().StringArrayVar(&f.params, "param", nil, "NAME=VALUE, what else the provider needs; repeatable")
@@ -57,7 +57,7 @@ func providerNames() []string {
 // given says whether the flags name a provider.
 func (f *senderFlags) given() bool { return f.provider != "" }
 
-// check finds flags that say nothing without a provider.
+// check finds flags that mean nothing without a provider.
 func (f *senderFlags) check() error {
 	if !f.given() && (f.secretFiles != nil || f.params != nil || f.signature != nil || f.tolerance != "") {
 		return misused("name it with --provider", "--secret-file, --param, --signature and --tolerance need a provider")
@@ -92,7 +92,7 @@ func (f *senderFlags) sender() (*provider.Provider, *provider.Setting, error) {
 	return p, s, nil
 }
 
-// setting reads what the flags say of keys.
+// setting reads what the flags say about keys.
 func (f *senderFlags) setting() (*provider.Setting, error) {
 	s := new(provider.Setting)
 	for _, path := range f.secretFiles {
@@ -121,7 +121,7 @@ func secretIn(path, flag string) (string, error) {
 	return secret, nil
 }
 
-// over has a source check what the flags say, if they say anything.
+// over has a source check requests as the flags say, if they say anything.
 func (f *senderFlags) over(s *config.Source) error {
 	if !f.given() {
 		return nil

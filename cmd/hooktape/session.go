@@ -119,7 +119,7 @@ func newSessionStop(e *env) *cobra.Command {
 	return c
 }
 
-// onlyCapturing is the session that captures, when it is one.
+// onlyCapturing is the capturing session, if there is exactly one.
 func onlyCapturing(ctx context.Context, c *inspect.Client) (string, error) {
 	var names []string
 	for s, err := range c.Sessions(ctx) {
@@ -139,7 +139,7 @@ func onlyCapturing(ctx context.Context, c *inspect.Client) (string, error) {
 	return "", misused("name one of them", "stop session: several are capturing: %s", strings.Join(names, ", "))
 }
 
-// tellSession says what is in a session.
+// tellSession says what a session contains.
 func (e *env) tellSession(s inspect.ChangedSession, asJSON bool) error {
 	if asJSON {
 		return e.printJSON(s)
@@ -201,7 +201,7 @@ func oneSession(c *cobra.Command, args []string) error {
 	return nil
 }
 
-// sessionError is apiError where a name may be taken: then taken is what can be done.
+// sessionError is apiError for when the name may be taken: taken says what to do then.
 func sessionError(doing, taken string, err error) error {
 	if problem, ok := errors.AsType[*inspect.Problem](err); ok && problem.Kind == inspect.Taken {
 		return misused(taken, "%s: %w", doing, err)
@@ -309,7 +309,7 @@ func (e *env) tellDeleted(s inspect.ChangedSession) error {
 	return nil
 }
 
-// capture lets the session that the flags name capture until stop, and tells of all that do.
+// capture makes the session that the flags name capture until stop, and reports all that do.
 func (s *service) capture(log hclog.Logger) (stop func(), err error) {
 	name := s.flags.session
 	if name != "" {
@@ -342,7 +342,7 @@ func (s *service) capture(log hclog.Logger) (stop func(), err error) {
 	}, nil
 }
 
-// behind says that a session goes on.
+// behind says after how many records a session goes on.
 func behind(records int64) string {
 	if records == 0 {
 		return ""

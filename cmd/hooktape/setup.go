@@ -17,19 +17,19 @@ import (
 	"github.com/hooktape/hooktape/store"
 )
 
-// setup holds the configuration and the sources made at run time together: what the agent works by, what the tape
+// setup holds the configuration together with the sources made at run time: what the agent works by, what the tape
 // remembers of it, and what the control API asks about.
 type setup struct {
 	tape  *store.Store
-	base  string       // the URL that the agent is reached at where no public_url is given
+	base  string       // the URL at which the agent is reached if no public_url is given
 	log   hclog.Logger // nil where there is no agent
 	agent *relay.Agent // nil: none runs
 
 	// mu guards what follows, and is held while a configuration is taken up.
 	mu   sync.Mutex
 	cfg  *config.Config    // without the sources made at run time
-	url  string            // under which a request has come round; "": none was looked for
-	told map[string]string // why sources made at run time can't be: as it was logged
+	url  string            // at which a request has come round; "": none was looked for
+	told map[string]string // why sources made at run time are not possible, as last logged
 }
 
 // take makes cfg the configuration.
@@ -47,7 +47,7 @@ func (s *setup) Apply() error {
 	return s.apply()
 }
 
-// reachedAt is told the URL under which the agent was found to be reached. One that the configuration has wins.
+// reachedAt is told the URL at which the agent was found to be reached. A public_url in the configuration wins.
 func (s *setup) reachedAt(url string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -104,14 +104,14 @@ func (s *setup) merged() *config.Config {
 	return with
 }
 
-// tell logs a problem of what is named, unless that has been told before as it is now.
+// tell logs a problem with what, unless it was the same the last time.
 func (s *setup) tell(told map[string]string, what, phrase string, args ...any) {
 	if told[what] = fmt.Sprint(args...); s.told[what] != told[what] {
 		s.log.Error(phrase, args...)
 	}
 }
 
-// Plan says what sources made at run time come to, by their names, and of the others why they can't be.
+// Plan says what sources made at run time amount to, by name, and why others are not possible.
 func (s *setup) Plan(made []store.Source) (planned map[string]inspect.Source, refused map[string]error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -144,7 +144,7 @@ func (s *setup) CheckTunnel(name string) error {
 	return refused[name]
 }
 
-// sources is what the tape remembers of a configuration.
+// sources is what the tape is to remember of a configuration.
 func (s *setup) sources(cfg *config.Config) []inspect.Source {
 	sources := make([]inspect.Source, len(cfg.Sources))
 	for i := range cfg.Sources {

@@ -13,7 +13,7 @@ import (
 	"github.com/hooktape/hooktape/relay/inspect"
 )
 
-// showFlags are what show is told: at most one of the parts.
+// showFlags are the flags of show, which choose at most one part.
 type showFlags struct {
 	raw, body, answer bool
 	family            bool
@@ -63,7 +63,7 @@ or any unique ending of an id. Secrets are masked unless --reveal is given;
 	return c
 }
 
-// numbered is a question about one attempt.
+// numbered is a question about the attempt of that number.
 func numbered(ask func(context.Context, string, int) (io.ReadCloser, error), number int) func(context.Context, string) (io.ReadCloser, error) {
 	return func(ctx context.Context, name string) (io.ReadCloser, error) { return ask(ctx, name, number) }
 }
@@ -85,7 +85,7 @@ type shower struct {
 	reveal bool
 }
 
-// show prints the part that is asked for, or the page of all.
+// show prints the part asked for, or else the whole page.
 func (s *shower) show(ctx context.Context, f *showFlags) error {
 	switch {
 	case f.raw:
@@ -106,8 +106,8 @@ func (s *shower) show(ctx context.Context, f *showFlags) error {
 	return s.page(ctx)
 }
 
-// bytes prints bytes exactly, except on a terminal, which hostile ones could
-// take over.
+// bytes prints bytes exactly, except on a terminal, which hostile bytes could take
+// over.
 func (s *shower) bytes(ctx context.Context, open func(context.Context, string) (io.ReadCloser, error)) error {
 	r, err := open(ctx, s.name)
 	if err != nil {
@@ -123,7 +123,7 @@ func (s *shower) bytes(ctx context.Context, open func(context.Context, string) (
 	return nil
 }
 
-// safely prints bytes with those escaped that do not belong on a terminal.
+// safely prints bytes, escaping those that do not belong on a terminal.
 func (s *shower) safely(r io.Reader) error {
 	changed, err := copySafely(s.env.stdout, r)
 	if changed {
@@ -175,7 +175,7 @@ func (s *shower) page(ctx context.Context) error {
 	return errors.Join(err, damaged(&p.record, unread[:]...))
 }
 
-// damaged says what of a record can't be read, after the rest of it was shown.
+// damaged says what of a record can't be read, once the rest was shown.
 func damaged(r *inspect.Record, unread ...error) error {
 	what := slices.Clone(r.Damage)
 	for _, err := range unread {

@@ -13,11 +13,11 @@ import (
 	"github.com/hooktape/hooktape/store"
 )
 
-// freshTime is how old what was read of a config file may be: to read it for each of many requests would take longer than to
-// send them, and its secrets may rotate meanwhile.
+// freshTime is how long a config file that was read stays valid: reading it for each of many requests would take longer than
+// sending them, but its secrets may rotate meanwhile.
 const freshTime = time.Second
 
-// configured signs and rewrites as the sources of a config file say, where no agent runs.
+// configured signs and rewrites as the sources of a config file say, when no agent runs.
 type configured struct {
 	tape   *store.Store
 	config string
@@ -31,7 +31,7 @@ type configured struct {
 	since time.Time      // when they were read
 }
 
-// configured is what the config file says, where one is given; else nil.
+// configured is what the config file says; nil if none is given.
 func (e *env) configured(tape *store.Store) *configured {
 	if e.config == "" {
 		return nil
@@ -39,8 +39,8 @@ func (e *env) configured(tape *store.Store) *configured {
 	return &configured{tape: tape, config: e.config, lookup: e.lookup, now: e.now}
 }
 
-// withMade is a configuration with the sources, tunnels and copies that were made at run time, as the tape has them; nil: there
-// is none.
+// withMade is a configuration with the sources, tunnels and copies made at run time, as the tape has them; nil if there is no
+// configuration.
 func withMade(cfg *config.Config, tape *store.Store) *config.Config {
 	if tape == nil {
 		return cfg

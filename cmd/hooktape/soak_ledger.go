@@ -19,18 +19,18 @@ const (
 	soakPass = "pass" // the app answers; to the app only
 	soakNone = "none" // a path that no source takes
 
-	soakApp    = 0 // in the order of the records of a key
-	soakSecond = 1 // in no order; a reload takes it out and puts it in again
+	soakApp    = 0 // gets the records of a key in order
+	soakSecond = 1 // in no order; a reload removes it and adds it again
 )
 
 var soakTargets = [...]string{soakApp: "app", soakSecond: "second"}
 
-// soakEntry is what the world outside the agent knows of one request.
+// soakEntry is what is known of one request outside the agent.
 type soakEntry struct {
 	sum     [sha256.Size]byte // of its bytes as they were sent
 	source  string
 	key     int  // of its order; -1: none
-	refused bool // it is none that the agent may accept
+	refused bool // the agent must not accept it
 	acked   bool // its sender got a 2xx
 	id      store.ID
 	got     [len(soakTargets)]bool // the target has received it whole
@@ -74,14 +74,14 @@ type soakCount struct {
 	Tapes        int64 `json:"tapes"`
 }
 
-// mostFindings is how many findings are kept: the first ones tell.
+// mostFindings is how many findings are kept: the first ones tell the most.
 const mostFindings = 100
 
 func newSoakLedger() *soakLedger {
 	return &soakLedger{last: make(map[int]int), less: make(chan struct{})}
 }
 
-// newTape forgets the requests: what comes from now on goes onto another tape.
+// newTape forgets the requests: from now on they go onto another tape.
 func (l *soakLedger) newTape() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -125,7 +125,7 @@ func (l *soakLedger) answered(n int, answer []byte) {
 	case status/100 == 2:
 		l.count.Acknowledged++
 		e.acked = true
-		e.id, _ = store.ParseID(string(body)) // the app's own answers name none
+		e.id, _ = store.ParseID(string(body)) // the app's own answers name no id
 		if !e.got[soakApp] {
 			l.behind++
 		}
@@ -193,8 +193,8 @@ func (l *soakLedger) byPath(path string) (n int, ok bool) {
 	return n, true
 }
 
-// breathe waits while the app is too far behind: a soak is to end, and so must
-// the deliveries that it makes.
+// breathe waits while the app is too far behind: a soak must end, and so must the
+// deliveries that it causes.
 func (l *soakLedger) breathe(ctx context.Context) {
 	const most = 2000
 	l.mu.Lock()

@@ -29,7 +29,7 @@ const (
 //	                       ▲
 //	                  soakVerifier ◄── the tape, when no agent runs
 type soak struct {
-	program string // that is run
+	program string // the one to run
 	dir     string // for its files
 	rng     *rand.Rand
 	longest time.Duration // that an agent lives
@@ -101,7 +101,7 @@ func (s *soak) tape(stop context.Context, end time.Time) error {
 	return s.drain(stop)
 }
 
-// startTraffic starts what sends and what fails.
+// startTraffic starts the senders, and the targets' failures.
 func (s *soak) startTraffic(ctx context.Context, running *sync.WaitGroup) {
 	noise := make([]byte, 2*soakBig)
 	for i := range noise {
@@ -142,14 +142,14 @@ func (s *soak) round(ctx context.Context) error {
 	return s.judge(s.verifier.acknowledged)
 }
 
-// live lets an agent live for as long as it may, and reloads its configuration
-// now and then.
+// live lets an agent live for as long as it may, reloading its configuration now and
+// then.
 func (s *soak) live(ctx context.Context, child *soakChild) {
 	over := time.NewTimer(upTo(s.rng, s.longest))
 	defer over.Stop()
 	slow := time.NewTimer(soakPatience)
 	defer slow.Stop()
-	reload := time.NewTimer(0) // due once it receives: no agent starts with a wrong config
+	reload := time.NewTimer(0) // due once it receives: an agent would not start with a wrong config
 	reload.Stop()
 	defer reload.Stop()
 	for {
@@ -193,7 +193,7 @@ func (s *soak) end(ctx context.Context, child *soakChild) {
 // judge looks at the tape while no agent runs, and at the log.
 func (s *soak) judge(look func() error) error {
 	tape := filepath.Join(s.dir, soakTapeFile)
-	if _, err := os.Stat(tape); err == nil { // a killed agent may have come to none
+	if _, err := os.Stat(tape); err == nil { // an agent killed early may not have made one
 		if err := s.verifier.open(tape, look); err != nil {
 			s.ledger.note("damaged", -1, "%v", err)
 		}
@@ -213,8 +213,8 @@ func (s *soak) judge(look func() error) error {
 	return nil
 }
 
-// drain runs a last agent, with targets that are well, until nothing is
-// pending, and then checks everything.
+// drain runs a last agent, with healthy targets, until nothing is pending, and then
+// checks everything.
 func (s *soak) drain(ctx context.Context) error {
 	if err := s.configure(true); err != nil {
 		return err
@@ -267,8 +267,8 @@ func (s *soak) awaitDeliveries(ctx context.Context, child *soakChild) error {
 	}
 }
 
-// open counts the deliveries that wait, those of a target that was out of the
-// configuration for a while among them.
+// open counts the deliveries that wait, including those of a target that was out of
+// the configuration for a while.
 func (s *soak) open(ctx context.Context) (n int, err error) {
 	api, err := inspect.Dial(ctx, filepath.Join(s.dir, soakTapeFile))
 	if err != nil {
@@ -286,7 +286,7 @@ func (s *soak) open(ctx context.Context) (n int, err error) {
 	return n, nil
 }
 
-// reload changes the config file under a running agent, to a wrong one too.
+// reload changes the config file under a running agent, sometimes to a wrong one.
 func (s *soak) reload() error {
 	s.ledger.add(func(c *soakCount) *int64 { return &c.Reloads })
 	if s.rng.IntN(5) == 0 {

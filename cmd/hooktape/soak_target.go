@@ -37,7 +37,7 @@ const (
 	soakEarly   soakManner = "early"   // 500 before the body is read
 	soakHang    soakManner = "hang"    // takes the request and never answers
 	soakReset   soakManner = "reset"   // resets the connection instead of an answer
-	soakGarbage soakManner = "garbage" // answers what is no HTTP
+	soakGarbage soakManner = "garbage" // answers with what is not HTTP
 	soakHalf    soakManner = "half"    // 200, and half of the body that it promised
 	soakDown    soakManner = "down"    // takes no connections
 )
@@ -141,8 +141,8 @@ func pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// quiet waits until no connection is left, which is soon when the agent is
-// gone: what it sent comes before what its successor will send.
+// quiet waits until no connection is left, which is soon once the agent is gone: what
+// that agent sent must arrive before what its successor sends.
 func (t *soakTarget) quiet(ctx context.Context) {
 	t.mu.Lock()
 	none := t.none
@@ -259,8 +259,8 @@ func (t *soakTarget) reply(conn net.Conn, n int, m soakManner) bool {
 	}
 }
 
-// goneEvery is how many requests there are to one that a target in the manner
-// soakGone will never want.
+// goneEvery is how many requests a target in the manner soakGone gets for each one
+// that it will never want.
 const goneEvery = 10
 
 // soakAnswer is what a target writes.

@@ -12,7 +12,7 @@ import (
 
 const (
 	soakSenders = 16
-	soakKeys    = 4       // of each sender: what it sends in order stays in order
+	soakKeys    = 4       // per sender: what it sends under a key stays in order
 	soakBig     = 1 << 20 // bytes of the largest body
 	soakMaxBody = 2 << 20 // the max_body of soak's configuration
 )
@@ -35,8 +35,8 @@ func newSoakGate() *soakGate { return &soakGate{changed: make(chan struct{})} }
 // open leads senders to another agent.
 func (g *soakGate) open(addr string) { g.set(soakAddress{addr, g.now().agent + 1}) }
 
-// close is called before an agent is ended: what is cut off from then on is
-// nobody's fault.
+// close is called before an agent is ended: what is cut off after that counts for
+// nobody.
 func (g *soakGate) close() { g.set(soakAddress{"", g.now().agent}) }
 
 func (g *soakGate) now() soakAddress {

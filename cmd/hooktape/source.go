@@ -142,7 +142,7 @@ func (f *sourceFlags) gather() error {
 	return err
 }
 
-// checkSecret finds providers for which no secret can be made up: theirs is a key that they show.
+// checkSecret finds providers for which we can't make up a secret: theirs is a key that they show.
 func (f *sourceFlags) checkSecret() error {
 	p, ok := provider.Named(f.Provider)
 	if !ok || slices.ContainsFunc(inspect.NewSecrets(), func(secret string) bool { return p.CheckSecret(secret) == nil }) {
@@ -234,8 +234,8 @@ func sourceError(doing string, err error) error {
 	return failed
 }
 
-// openSources is openTape for commands about sources: where no agent runs, the config that -c names says what becomes
-// of them.
+// openSources is openTape for commands about sources: when no agent runs, the config that -c names says what they amount
+// to.
 func (e *env) openSources(ctx context.Context, how access) (*tape, error) {
 	t, err := e.openTape(ctx, how)
 	if err != nil || t.store == nil || e.config == "" {

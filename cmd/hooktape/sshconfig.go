@@ -18,11 +18,11 @@ import (
 type sshHost struct {
 	name, user, port string   // "": nothing
 	keys             []string // files, the first is tried first
-	through          string   // how else than directly it is reached; "": directly
-	passed           []string // lines whose blocks were passed over: they may have been for the host
+	through          string   // the keyword for how it is reached if not directly; "": directly
+	passed           []string // lines whose blocks were skipped: they may have been for the host
 }
 
-// readSSHHost reads that of a file. Where there is none, nothing is said of the host.
+// readSSHHost reads what a file says of a host. If there is no file, it says nothing.
 func readSSHHost(file, home, alias string) (h sshHost, err error) {
 	text, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -61,8 +61,8 @@ func sshHostName(config *ssh_config.Config, alias string) string {
 	return strings.NewReplacer("%h", alias, "%%", "%").Replace(strings.Trim(name, `"`))
 }
 
-// legibleSSHConfig is a configuration as its parser takes it, which knows no quotes around hosts and no tabs between them, and
-// of Match only that it may name hosts. A block for no host takes the place of one under another Match, whose line is passed.
+// legibleSSHConfig rewrites a configuration for its parser, which knows no quotes around hosts and no tabs between them, and
+// no Match other than of hosts. A block under any other Match becomes one for no host, and the line is in passed.
 func legibleSSHConfig(text, alias string) (legible string, passed []string) {
 	var out strings.Builder
 	for line := range strings.Lines(text) {
@@ -87,11 +87,11 @@ func legibleSSHConfig(text, alias string) (legible string, passed []string) {
 	return out.String(), passed
 }
 
-// sshMatch is a pattern for every host where those of a "Match host" take the name that the lines before it give a host, and
-// otherwise none.
+// sshMatch is a pattern for every host if the patterns of a "Match host" match the name that the lines before it give the
+// host, otherwise a pattern for none.
 func sshMatch(patterns []string, before, alias string) []string {
 	config, err := ssh_config.Decode(strings.NewReader(before))
-	if err != nil { // which shows again with the whole
+	if err != nil { // the whole file has the same error
 		return nil
 	}
 	var block ssh_config.Host
@@ -115,8 +115,8 @@ func sshBlock(patterns []string) string {
 	return "Host " + strings.Join(patterns, " ") + "\n"
 }
 
-// sshWords are the keyword of a line and its arguments: with blanks between, or a = behind the keyword, and quotes around what
-// has blanks in it.
+// sshWords are the keyword of a line and its arguments, separated by blanks, or by a = after the keyword; what contains
+// blanks is quoted.
 func sshWords(line string) (words []string) {
 	rest := strings.TrimSpace(line)
 	for rest != "" && rest[0] != '#' {
@@ -147,7 +147,7 @@ func (h *sshHost) keyFile(name, home, alias string) string {
 	return name
 }
 
-// apply says the same of a server, where the command line has said nothing.
+// apply sets what a host's entry says of a server, unless the command line said it.
 func (h *sshHost) apply(s *tunnel.SSHServer) error {
 	if h.through != "" {
 		return misused("ssh -R does that, with hooktape http at its other end", "~/.ssh/config has %s for %s, and --ssh reaches hosts directly only", h.through, s.Host)

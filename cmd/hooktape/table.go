@@ -6,21 +6,21 @@ import (
 	"strings"
 )
 
-// cell is one field of a table's row.
+// cell is one cell of a table's row.
 type cell struct {
 	text  string                   // as it came from strangers
 	paint func(ink, string) string // nil: plain
 }
 
-// table prints rows in columns that are as wide as what stands in them. It
-// holds some rows back to know how wide that is.
+// table prints rows in columns as wide as their contents. It holds some rows back
+// to know how wide that is.
 type table struct {
 	out     io.Writer
 	ink     ink
 	columns int   // of the terminal; 0: there is none
 	right   []int // columns that end flush
-	long    int   // the column that is cut to fit the terminal
-	spare   []int // columns that a narrow terminal does without, the first one first; show has what they say
+	long    int   // the column that is cut so that a row fits the terminal
+	spare   []int // columns that a narrow terminal leaves out, in this order; show has what they say
 	widths  []int // of columns; of one that is left out: noRoom
 	rows    [][]cell
 }
@@ -72,7 +72,7 @@ func (t *table) flush() error {
 	return err
 }
 
-// fit leaves out what the terminal has no room for, and makes the long column narrower until a row fits.
+// fit leaves out columns that the terminal has no room for, and narrows the long one until a row fits.
 func (t *table) fit() {
 	if t.columns == 0 || t.long < 0 {
 		return

@@ -59,23 +59,23 @@ tape open meanwhile.`,
 	return c
 }
 
-// follower prints records as they come, through agents that stop and start
-// again, each record once.
+// follower prints records as they come, each one once, even as agents stop and
+// start again.
 type follower struct {
 	env   *env
 	path  string
-	query inspect.TailQuery // After is nil until something was printed or there is nothing to begin with
+	query inspect.TailQuery // After is nil until something was printed, or the tape turned out to be empty
 	print func(*inspect.Record) error
 
-	seen  map[store.ID]bool // printed, and behind query.After, which moves on
-	alone bool              // what is on the tape has been printed since an agent was there
+	seen  map[store.ID]bool // printed, though after query.After, which follows later
+	alone bool              // since there was an agent, the tape's contents have been printed
 	said  string            // the last thing said on stderr, so that it is said once
 }
 
-// agentPause is how often a tail looks whether an agent has come.
+// agentPause is how often a tail looks whether an agent runs again.
 const agentPause = 300 * time.Millisecond
 
-// run follows until ctx ends, or something is wrong that waiting does not heal.
+// run follows until ctx ends, or something is wrong that waiting does not fix.
 func (f *follower) run(ctx context.Context) error {
 	for {
 		client, err := inspect.Dial(ctx, f.path)
@@ -132,8 +132,8 @@ func (f *follower) take(line inspect.TailLine) error {
 	return f.print(line.Record)
 }
 
-// wait is what a tail does while no agent runs: it prints what is on the tape
-// and was not printed yet, and closes the tape at once, so that an agent can start.
+// wait is what a tail does while no agent runs: it prints what is new on the tape,
+// and closes the tape at once, so that an agent can start.
 func (f *follower) wait(ctx context.Context) error {
 	if f.alone {
 		return nil
@@ -155,7 +155,7 @@ func (f *follower) wait(ctx context.Context) error {
 	}
 	defer t.Close()
 	if t.store == nil {
-		return nil // an agent has come meanwhile
+		return nil // an agent has started meanwhile
 	}
 	if err := f.catchUp(ctx, t.Client); err != nil {
 		return apiError("follow the tape", err)
@@ -168,7 +168,7 @@ func (f *follower) wait(ctx context.Context) error {
 }
 
 // catchUp prints what is new on a tape without an agent: at first the newest
-// records, later those behind the cursor. What has no answer will not get one.
+// records, later those after the cursor. What has no answer will not get one.
 func (f *follower) catchUp(ctx context.Context, c *inspect.Client) error {
 	newest, err := newestID(ctx, c)
 	if err != nil {
@@ -200,7 +200,7 @@ func (f *follower) after() store.ID {
 	return *f.query.After
 }
 
-// newestID is the id of the last record on the tape, whatever is chosen of it.
+// newestID is the id of the last record on the tape, whether it is chosen or not.
 func newestID(ctx context.Context, c *inspect.Client) (id store.ID, err error) {
 	for r, err := range c.Records(ctx, inspect.Query{Newest: true, Limit: 1}) {
 		return r.ID, err

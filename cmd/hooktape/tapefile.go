@@ -39,7 +39,7 @@ func (f tapeFiles) Write(to io.Writer, session store.Session, records iter.Seq[*
 		if recording == nil {
 			continue
 		}
-		switch lost := recording.Readable(); { // half of it would take what comes behind it for its own
+		switch lost := recording.Readable(); { // half of it would swallow what follows
 		case lost == nil:
 		case damaged(lost) != nil:
 			return lost
@@ -112,12 +112,12 @@ func (f tapeFiles) Read(from io.Reader, q inspect.ImportQuery) (done inspect.Imp
 	return done, nil
 }
 
-// mark keeps of a session what its file says of masking.
+// mark stores with a session what its file says about masking.
 func (f tapeFiles) mark(session string, info tapefile.Info) error {
 	return f.store.SetMasked(session, maskedBy(info), storedSigning(info.Signing))
 }
 
-// newSession makes the session of a tape file. It is masked from the beginning, for the import may be broken off.
+// newSession makes the session for a tape file. It is marked as masked at once, since the import may be broken off.
 func (f tapeFiles) newSession(q inspect.ImportQuery, info tapefile.Info) (name string, err error) {
 	if name = q.Session; name == "" {
 		name = cmp.Or(sessionName(info.Session), sessionName(q.Otherwise), "imported")
@@ -131,7 +131,7 @@ func (f tapeFiles) newSession(q inspect.ImportQuery, info tapefile.Info) (name s
 	return name, err
 }
 
-// maskedBy are the rules of a masked file as a session keeps them; nil: it is not masked.
+// maskedBy are the rules of a masked file in the form that a session stores; nil: it is not masked.
 func maskedBy(info tapefile.Info) []byte {
 	if !info.Masked {
 		return nil
@@ -143,7 +143,7 @@ func maskedBy(info tapefile.Info) []byte {
 	return text
 }
 
-// hiddenOf are the rules that a session keeps; nil: it is not masked.
+// hiddenOf are the rules that a session stores; nil: it is not masked.
 func hiddenOf(masked []byte) *tapefile.Hidden {
 	var h *tapefile.Hidden
 	if len(masked) == 0 || json.Unmarshal(masked, &h) != nil {
@@ -159,7 +159,7 @@ func storedSigning(all []tapefile.Signing) (signing []store.Signing) {
 	return signing
 }
 
-// sessionName makes the name of a session of a text that may be none; "" where nothing is left of it.
+// sessionName turns a text into a valid session name; "" if nothing is left of it.
 func sessionName(text string) string {
 	if text == "" {
 		return ""
@@ -178,7 +178,7 @@ const (
 
 var tapeForms = []string{string(formWARC), string(formWARCGz), string(formHAR)}
 
-// formOf is the form that a file's name asks for; "" where it says none.
+// formOf is the format that a file's name asks for; "" if it names none.
 func formOf(name string) tapeForm {
 	name = strings.ToLower(name)
 	for _, form := range slices.Backward(tapeForms) { // the longest first
@@ -189,7 +189,7 @@ func formOf(name string) tapeForm {
 	return ""
 }
 
-// sessionOfFile is the name of a file without what its form adds.
+// sessionOfFile is the name of a file without its format's ending.
 func sessionOfFile(name string) string {
 	base := name[strings.LastIndexAny(name, `/\`)+1:]
 	if form := formOf(base); form != "" {

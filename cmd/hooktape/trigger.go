@@ -19,7 +19,7 @@ import (
 	"github.com/hooktape/hooktape/replay"
 )
 
-// triggerFlags are what trigger is told.
+// triggerFlags are the flags of trigger.
 type triggerFlags struct {
 	sender    senderFlags
 	to        string
@@ -130,7 +130,7 @@ func eventNames(name string) (names []string) {
 	if !ok {
 		return nil
 	}
-	samples, _ := p.Samples(time.Time{}, "") // without any there is nothing to complete
+	samples, _ := p.Samples(time.Time{}, "") // no samples, nothing to complete
 	for _, s := range samples {
 		names = append(names, s.Event)
 	}
@@ -166,7 +166,7 @@ func (f *triggerFlags) trigger(ctx context.Context, e *env, args []string) error
 	return f.print(ctx, e, t, request, result)
 }
 
-// request is the sample with what was set, signed.
+// request is the sample with everything that --set changes, signed.
 func (f *triggerFlags) request(e *env, p *provider.Provider, event string, to *url.URL) (*replay.Request, error) {
 	sample, err := sampleNamed(e, p, event)
 	if err != nil {
@@ -190,7 +190,7 @@ func (f *triggerFlags) request(e *env, p *provider.Provider, event string, to *u
 	return f.signed(e, p, request)
 }
 
-// signed is the request as the provider would sign it, when there is a secret.
+// signed is the request as the provider would sign it, if there is a secret.
 func (f *triggerFlags) signed(e *env, p *provider.Provider, request *replay.Request) (*replay.Request, error) {
 	setting, err := f.sender.setting()
 	switch {
@@ -251,7 +251,7 @@ func sampleRequest(s *provider.Sample, to *url.URL) (*replay.Request, error) {
 	return replay.Load(func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(b.String())), nil })
 }
 
-// triggered is what came of an event.
+// triggered is the result of sending an event.
 type triggered struct {
 	Provider string               `json:"provider"`
 	Event    string               `json:"event"`
@@ -262,7 +262,7 @@ type triggered struct {
 	Error    string               `json:"error,omitempty"`
 }
 
-// answerShown is how much of an answer is printed.
+// answerShown is how many bytes of an answer are printed.
 const answerShown = 4 << 10
 
 // print prints what was sent and what came back.
@@ -294,8 +294,8 @@ func (f *triggerFlags) print(ctx context.Context, e *env, t triggered, request *
 	return nil
 }
 
-// maskedNames are what the config names to be masked beside the defaults: the one given, or that of the tape, if there is
-// one.
+// maskedNames are the names that the config masks besides the defaults: the config given, or that of the tape, if there is
+// a tape.
 func (e *env) maskedNames(ctx context.Context) mask.Names {
 	if e.config != "" {
 		if cfg, err := e.loadConfig(); err == nil {
@@ -325,7 +325,7 @@ func (f *triggerFlags) answer(names mask.Names, request *replay.Request, r *repl
 	if err != nil {
 		return ""
 	}
-	body, _, _ := wire.DecodeBody(head.Framing, raw[len(head.Raw):]) // of a long one the beginning comes with an error
+	body, _, _ := wire.DecodeBody(head.Framing, raw[len(head.Raw):]) // if it is long, its beginning comes with an error
 	if contentType, _ := head.Fields.Get("Content-Type"); !f.reveal {
 		body = names.Body(contentType, body)
 	}

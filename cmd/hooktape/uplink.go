@@ -20,10 +20,10 @@ import (
 	"github.com/hooktape/hooktape/store"
 )
 
-// askAbove is from how many waiting requests on a terminal is asked what becomes of them.
+// askAbove is how many waiting requests make us ask, on a terminal, what to do with them.
 const askAbove = 100
 
-// uplinkFlags say through which edge http is reached.
+// uplinkFlags say which edge makes http reachable.
 type uplinkFlags struct {
 	edge, tokenFile string
 	sources         []string
@@ -98,7 +98,7 @@ func (f *uplinkFlags) uplink(e *env) (*config.Uplink, error) {
 	return up, nil
 }
 
-// newUplink keeps the link that a configuration asks for; tell is told what changes.
+// newUplink makes the link that a configuration asks for; tell is told of its changes.
 func (s *service) newUplink(cfg *config.Uplink, tell func(tunnel.Change)) *tunnel.Uplink {
 	up := tunnel.NewUplink(tunnel.Dialer{URL: cfg.Edge, Token: cfg.Token})
 	up.Hello.TakeOver, up.Hello.Version = cfg.TakeOver, programVersion().Version
@@ -118,13 +118,13 @@ func (s *service) newUplink(cfg *config.Uplink, tell func(tunnel.Change)) *tunne
 	return up
 }
 
-// askBacklog asks the person at the terminal what becomes of what has waited.
+// askBacklog asks the person at the terminal what to do with waiting requests.
 func (e *env) askBacklog(ctx context.Context, waiting int) (tunnel.Backlog, error) {
 	for in := bufio.NewReader(e.stdin); ; {
 		fmt.Fprintf(e.stdout, "%s waited at the edge: deliver, hold or drop them? [deliver] ", counted(waiting, "request"))
 		typed := make(chan string, 1)
-		go func() { // a read from the terminal can't be ended: it ends with the program at the latest
-			line, _ := in.ReadString('\n') // at the end of input the answer is the default
+		go func() { // a read from the terminal can't be interrupted: it ends with the program at the latest
+			line, _ := in.ReadString('\n') // at the end of input, the answer is the default
 			typed <- strings.ToLower(strings.TrimSpace(line))
 		}()
 		select {
@@ -138,7 +138,7 @@ func (e *env) askBacklog(ctx context.Context, waiting int) (tunnel.Backlog, erro
 	}
 }
 
-// backlogNamed is the choice that a line begins to name; nothing is the first.
+// backlogNamed is the choice whose name begins with line; for an empty line, the first.
 func backlogNamed(line string) (tunnel.Backlog, bool) {
 	i := slices.IndexFunc(config.Backlogs, func(choice string) bool { return strings.HasPrefix(choice, line) })
 	if i < 0 {
@@ -210,9 +210,9 @@ func (s *screen) uplink(c tunnel.Change) {
 	}
 }
 
-// publicly makes the URL that was found that of sources and subscriptions.
+// publicly makes the URL that was found the base for sources and subscriptions.
 func publicly(setup *setup, log hclog.Logger, tell func(tunnel.Change)) func(tunnel.Change) {
-	var mu sync.Mutex // guards last, and is held while the configuration is applied: the newest counts
+	var mu sync.Mutex // guards last, and is held while the configuration is applied: the newest must win
 	last := ""
 	return func(c tunnel.Change) {
 		mu.Lock()

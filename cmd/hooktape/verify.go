@@ -79,7 +79,7 @@ Exit codes: 0 the request is right, 1 it is not.`,
 type verification struct {
 	env       *env
 	sender    *senderFlags
-	source    string // "": the record's
+	source    string // "": that of the record
 	publicURL string // "": that of the configuration, else what the request came to
 
 	provider *provider.Provider
@@ -89,20 +89,20 @@ type verification struct {
 
 // evidence is a request as it was recorded or saved.
 type evidence struct {
-	name   string // how it is called in what is printed
+	name   string // how to call it in output
 	file   bool
 	source string // of a record; "": none took it
 	tls    bool   // how a record's sender came
 	provider.Request
 }
 
-// verified is what came of it.
+// verified is the result of a check.
 type verified struct {
 	Request string `json:"request"`
 	inspect.Verified
 }
 
-// findingOf says what came of a check.
+// findingOf turns the result of a check into a finding.
 func findingOf(p *provider.Provider, f *provider.Failure) inspect.Verified {
 	found := inspect.Verified{Provider: p.Name, Title: p.Title, Right: f == nil}
 	if f != nil {
@@ -131,8 +131,8 @@ func (v *verification) run(ctx context.Context, name string) (*verified, error) 
 	return found, nil
 }
 
-// ask has the running agent check the request: it knows all secrets, also those that are handed out to it. asked is false
-// where none runs.
+// ask has the running agent check the request: it knows all secrets, even those that providers hand out to it. asked is
+// false if none runs.
 func (v *verification) ask(ctx context.Context, r *evidence, source string, found *inspect.Verified) (asked bool, err error) {
 	t, err := v.env.openTape(ctx, toRead)
 	if err != nil {
@@ -149,7 +149,7 @@ func (v *verification) ask(ctx context.Context, r *evidence, source string, foun
 	return true, nil
 }
 
-// judge checks the request by what is known of its sender.
+// judge checks the request with what is known of its sender.
 func (v *verification) judge(r *evidence) inspect.Verified {
 	if r.file { // it does not say when it came
 		r.Time, v.setting.Tolerance = v.env.now(), math.MaxInt64
@@ -165,7 +165,7 @@ func (v *verification) judge(r *evidence) inspect.Verified {
 	return findingOf(v.provider, f)
 }
 
-// settle finds out who the sender is said to be: by the flags, else by the configuration.
+// settle finds out who the sender should be: from the flags, or else from the configuration.
 func (v *verification) settle(ctx context.Context, r *evidence, source string) error {
 	cfg, err := v.configured(ctx)
 	if err != nil {
@@ -191,8 +191,8 @@ func (v *verification) settle(ctx context.Context, r *evidence, source string) e
 	return nil
 }
 
-// configured is the configuration with the sources that were made at run time, as far as they can be read here; nil:
-// none is given.
+// configured is the configuration with the sources made at run time, as far as they can be read here; nil if none is
+// given.
 func (v *verification) configured(ctx context.Context) (*config.Config, error) {
 	if v.env.config == "" {
 		return nil, nil
@@ -203,7 +203,7 @@ func (v *verification) configured(ctx context.Context) (*config.Config, error) {
 	}
 	t, err := v.env.openTape(ctx, toRead)
 	if err != nil {
-		return cfg, nil // there is none yet, or it is not needed
+		return cfg, nil // there is no tape yet, or it is not needed
 	}
 	defer t.Close()
 	return withMade(cfg, t.store), nil
@@ -240,7 +240,7 @@ func (v *verification) adopt(cfg *config.Config, name string) error {
 	return nil
 }
 
-// withHint adds how the provider can be named, where a request looks like one's.
+// withHint adds how to name the provider, if the request looks like one of a provider's.
 func (v *verification) withHint(r *evidence, err error) error {
 	if f, ok := errors.AsType[*failure](err); ok && f.hint == "" {
 		f.hint = v.hint(r)
@@ -327,7 +327,7 @@ func readEvidence(name string, from io.Reader) (*evidence, error) {
 	return &evidence{name: name, file: true, Request: provider.Request{Head: head, Body: body}}, nil
 }
 
-// printFinding prints it and gives the exit code.
+// printFinding prints the finding and returns the exit code.
 func (e *env) printFinding(found *verified, asJSON bool) error {
 	var err error
 	switch {

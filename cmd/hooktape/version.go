@@ -18,7 +18,7 @@ type versionInfo struct {
 	Arch     string `json:"arch"`
 }
 
-// programVersion is what the Go toolchain has written into the program.
+// programVersion is what the Go toolchain has recorded in the program.
 func programVersion() versionInfo {
 	v := versionInfo{Version: "unknown", Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH}
 	build, ok := debug.ReadBuildInfo()
