@@ -64,7 +64,7 @@ func startApp(t testing.TB) *rawApp {
 	return a
 }
 
-// end takes it down for good.
+// end stops the app for good.
 func (a *rawApp) end() {
 	a.down()
 	a.held.Release()
@@ -142,7 +142,7 @@ func (a *rawApp) received() ([][]byte, <-chan struct{}) {
 	return a.requests[:len(a.requests):len(a.requests)], a.arrived
 }
 
-// await waits until n requests came in all.
+// await waits until n requests have come in all.
 func (a *rawApp) await(n int) ([][]byte, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), patienceOfTests)
 	defer cancel()

@@ -202,7 +202,7 @@ func (p *pharmacy) last() (rec asnaRecord) {
 	return rec
 }
 
-// await waits for something that has to come.
+// await waits for something that must come.
 func (p *pharmacy) await(what string, holds func() bool) {
 	p.t.Helper()
 	if err := poll(holds); err != nil {
@@ -309,7 +309,7 @@ func (p *pharmacy) checkKind(what, id string, want provider.FailureKind) {
 	}
 }
 
-// rotated: when checks begin to fail the key is asked for again, and a replay is signed with that of now.
+// rotated: when checks begin to fail, the key is fetched again, and a replay is signed with the new one.
 func (p *pharmacy) rotated() {
 	_, rec := p.send(p.webhook())
 	p.api.set(func() { p.api.key = "anotherfakesecret" })
@@ -435,7 +435,7 @@ func (p *pharmacy) checkAnswers(id string, end int) {
 	}
 }
 
-// secrets are nowhere but on the tape, and the key is not even there.
+// Secrets are only on the tape, and the key is not even there.
 func (p *pharmacy) secrets() {
 	shown := string(p.agent.errs.String()) + string(p.agent.out.String())
 	for _, args := range [][]string{{"list"}, {"list", "--json"}, {"show", "last"}, {"source", "list"}, {"deliveries", "list"}} {

@@ -108,8 +108,8 @@ func TestRealClientsAreServedRecordedAndPassedOn(t *testing.T) {
 	}
 }
 
-// checkClient compares the three sides: the tape, the app, and what the client
-// meant to send.
+// checkClient compares the tape, the app, and what the client meant to
+// send.
 func (u *user) checkClient(app *rawApp, c client, body []byte) {
 	u.t.Helper()
 	records := u.list()

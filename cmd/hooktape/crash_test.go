@@ -31,7 +31,8 @@ func (l *ledger) enter(target string, request []byte) {
 	}
 }
 
-// load has many send at once, and comes back when so many more are acknowledged. The senders go on until the agent is gone.
+// load starts many senders, and returns once so many more requests are acknowledged. The senders go on until the agent is
+// gone.
 func (l *ledger) load(t *testing.T, addr, path string, more int) (senders *sync.WaitGroup) {
 	t.Helper()
 	const many = 8
@@ -140,7 +141,7 @@ func (u *user) everyDeliveryEnds() {
 }
 
 // A request under way when the agent is asked to end is answered, and no new
-// connection is taken.
+// connection is accepted.
 func TestAgentThatIsAskedToEndFinishesWhatIsUnderWay(t *testing.T) {
 	t.Parallel()
 	app := startApp(t)

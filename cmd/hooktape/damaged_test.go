@@ -11,7 +11,7 @@ import (
 	"github.com/hooktape/hooktape/store"
 )
 
-// A delivery that can't be read is named, and hides no other.
+// A delivery that can't be read is named, and does not hide any other.
 func TestListsShowWhatIsNotDamaged(t *testing.T) {
 	d := newDeck(t)
 	var ids []store.ID
@@ -45,7 +45,7 @@ func TestListsShowWhatIsNotDamaged(t *testing.T) {
 	}
 }
 
-// Of a record the parts are shown that can be read, and those named that can't.
+// The parts of a record that can be read are shown, and the others are named.
 func TestShowShowsWhatIsNotDamaged(t *testing.T) {
 	d := newDeck(t)
 	var id store.ID
@@ -88,7 +88,7 @@ func TestShowShowsWhatIsNotDamaged(t *testing.T) {
 	}
 }
 
-// What of a damaged tape can be read is exported in every form, and the record that can't is named.
+// What can be read of a damaged tape is exported in every format, and the record that can't be read is named.
 func TestExportLeavesOutWhatIsDamaged(t *testing.T) {
 	d := newDeck(t)
 	var ids []store.ID

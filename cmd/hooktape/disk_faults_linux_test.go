@@ -16,7 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// launchTraced runs an agent behind strace. Use is what strace is to look at and to do.
+// launchTraced runs an agent under strace. Use says what strace is to watch and to do.
 func (u *user) launchTraced(use []string, args ...string) *agentProcess {
 	u.t.Helper()
 	line := append([]string{needsProgram(u.t, "strace"), "-f"}, use...)
@@ -87,7 +87,7 @@ func TestADiskThatFailsLosesNothingThatWasAcknowledged(t *testing.T) {
 	}
 }
 
-// fillUp records until the tape's file is about to be made larger.
+// fillUp records until the tape's file is about to grow.
 func (u *user) fillUp(config string, book *ledger) {
 	agent := u.start("run", "--config", config)
 	for n := range 16 {
@@ -103,9 +103,9 @@ func (u *user) fillUp(config string, book *ledger) {
 	}
 }
 
-// A tape that may not become any larger, though the disk has room; or of whose file only the beginning may be written, so
-// that writes are cut short in the midst of a page. Senders get 503, that is told once, and requests of any size are taken
-// again as soon as it may. What was acknowledged is there.
+// The tape may not grow although the disk has room; or only the beginning of its file may be written, so that writes are
+// cut short in the middle of a page. Senders get 503, that is told once, and requests of any size are accepted again as
+// soon as that is possible. What was acknowledged is there.
 func TestATapeThatMayNotGrowTurnsAwayAllAndSaysSoOnce(t *testing.T) {
 	t.Parallel()
 	for name, most := range map[string]uint64{"no larger": 20 << 20, "cut short": 5<<20 + 1234} {
@@ -167,7 +167,7 @@ func eachOutageIsToldOnce(log string) error {
 	return nil
 }
 
-// sendThroughFaults sends until every request is acknowledged, and there was an outage. One request in so many is large.
+// sendThroughFaults sends until every request is acknowledged and there was an outage. One in so many requests is large.
 func (u *user) sendThroughFaults(agent *agentProcess, book *ledger, large int) {
 	const senders, least = 4, 20
 	hadOutage := func() bool { // that senders had no part in, perhaps: what was to be written is tried again

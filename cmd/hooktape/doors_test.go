@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// Who names a port has given it to somebody; a default is nobody's.
+// A port that the user names must be that one, as others were told of it; a default may be replaced.
 func TestOnlyAPortThatNobodyAskedForIsPassedOver(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 	tapefile "github.com/hooktape/hooktape/replay/tape"
 )
 
-// zeros is a block that nobody has to keep.
+// zeros is a block of a body that takes no memory.
 func zeros(size int64) tapefile.Block {
 	return tapefile.Opened(size, func() (io.ReadCloser, error) {
 		return io.NopCloser(io.LimitReader(zeroReader{}, size)), nil

@@ -12,7 +12,7 @@ import (
 	"github.com/hooktape/hooktape/store"
 )
 
-// hostile holds what takes a terminal over, in one way or another.
+// hostile is text that takes over a terminal, in one way or another.
 const hostile = "\x1b[2J\x07\r\b\x00\x7f\u009b31m\u202e\u200b\u2028\xff\xc2"
 
 func TestCleanLeavesNothingThatATerminalObeys(t *testing.T) {
@@ -135,7 +135,7 @@ func TestMoments(t *testing.T) {
 	}
 }
 
-// A request path may have 60 KB: what stands behind it is still to be found, and a line of http stays a line.
+// A request path may have 60 KB: what follows it must still be found, and a line of http stays one line.
 func TestWhatIsTooLongForATableIsCut(t *testing.T) {
 	path := "/" + strings.Repeat("x", 1<<10)
 	for columns, most := range map[int]int{0: mostLong + len("ID    GET"), 80: 80} {
@@ -156,7 +156,7 @@ func TestWhatIsTooLongForATableIsCut(t *testing.T) {
 	}
 }
 
-// 80 columns are what a terminal has when nobody pulls at it.
+// 80 columns are what a terminal has unless somebody resizes it.
 func TestATableLeavesOutWhatANarrowTerminalHasNoRoomFor(t *testing.T) {
 	for columns, want := range map[int]string{
 		0:  "TIME  PATH                  TOOK  SIZE\n12    /a-path-that-is-long  44ms  13 B\n",

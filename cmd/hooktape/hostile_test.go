@@ -25,8 +25,8 @@ func startPassing(t *testing.T) (*user, *rawApp) {
 	return u, app
 }
 
-// wellStill checks that a good request goes through, and is the app's request
-// number n: nothing came to the app in between.
+// wellStill checks that a good request goes through, as the app's request number
+// n: nothing came to the app in between.
 func (u *user) wellStill(app *rawApp, n int) {
 	u.t.Helper()
 	request := requestOfSize(10)
@@ -41,15 +41,15 @@ func (u *user) wellStill(app *rawApp, n int) {
 	sameBytes(u.t, "the good request at the app", received[n-1], request)
 }
 
-// andReset breaks the connection off behind what it wrote.
+// andReset resets the connection after what it wrote.
 func andReset(conn net.Conn, b []byte) error {
 	_, err := conn.Write(b)
 	conn.(*net.TCPConn).SetLinger(0)
 	return errors.Join(err, conn.Close())
 }
 
-// A sender may go away at any byte. None of what is not whole comes to the app,
-// and what is on the tape is what came.
+// A sender may go away at any byte. Nothing incomplete comes to the app, and what is
+// on the tape is what came.
 func TestRequestCutAtAnyByteIsRecordedAndNeverPassedOn(t *testing.T) {
 	for name, request := range map[string]string{
 		"length":  "POST /cut?a=b HTTP/1.1\r\nHost: h\r\nX-Odd:   v \r\nContent-Length: 20\r\n\r\n{\"cut\": \"somewhere\"}",
@@ -142,7 +142,7 @@ func TestTooManyFieldsAreRefusedHoweverSmall(t *testing.T) {
 	}
 }
 
-// smuggled is the request that must never be one.
+// smuggled is the request that must never be seen as one.
 const smuggled = "GET /smuggled HTTP/1.1\r\nHost: h\r\nX-Evil: 1\r\n\r\n"
 
 // smuggling makes requests that two parsers may cut differently (CL.TE, TE.CL,
@@ -199,8 +199,8 @@ func smuggling() map[string]string {
 	return requests
 }
 
-// What two parsers may cut differently is refused, and nothing behind it on its
-// connection is taken for a request: neither by the agent nor by the app.
+// What two parsers may cut differently is refused, and nothing after it on the
+// connection is taken for a request, neither by the agent nor by the app.
 func TestSmuggledRequestsReachNobody(t *testing.T) {
 	t.Parallel()
 	u, app := startPassing(t)
@@ -214,7 +214,7 @@ func TestSmuggledRequestsReachNobody(t *testing.T) {
 			t.Errorf("%s was answered %q, %v", name, answers, err)
 		}
 	}
-	// Chunks that other parsers end elsewhere. The agent takes the first part for a good request that is not whole.
+	// Chunks that other parsers end elsewhere. To the agent the first part is a good but incomplete request.
 	for name, body := range map[string]string{
 		"size with 0x":         "0x0\r\n\r\n",
 		"size with sign":       "+0\r\n\r\n",
@@ -241,7 +241,7 @@ func TestSmuggledRequestsReachNobody(t *testing.T) {
 	}
 }
 
-// What looks like smuggling and is none passes as the one request that it is.
+// What looks like smuggling but is not passes as the one request that it is.
 func TestHarmlessLookalikesPassAsOneRequest(t *testing.T) {
 	t.Parallel()
 	u, app := startPassing(t)
@@ -334,8 +334,8 @@ func TestFullHouseMakesPlaceForThoseWhoSend(t *testing.T) {
 	})
 }
 
-// A flood of what is refused takes nothing from those whose requests are
-// accepted: each is answered while the flood has had its turn only so often.
+// A flood of refused requests takes nothing from those that are accepted: each of
+// these is answered before the flood has had more than a few turns.
 func TestFloodOfRefusedRequestsDoesNotStarveTheOthers(t *testing.T) {
 	t.Parallel()
 	const (

@@ -20,7 +20,7 @@ func startLimited(t *testing.T, limits string) (*user, *rawApp) {
 	return u, app
 }
 
-// One sender more than limits.connections allows waits at the door, until one of the others is done.
+// A sender beyond limits.connections has to wait until one of the others is done.
 func TestConnectionsBeyondTheLimitWait(t *testing.T) {
 	t.Parallel()
 	u, app := startLimited(t, "connections = 3")

@@ -217,7 +217,7 @@ func TestVersion(t *testing.T) {
 	}
 }
 
-// screenfull is what a command that goes on has printed so far.
+// screenfull is what a command that keeps running has printed so far.
 type screenfull struct {
 	mu   sync.Mutex // guards both
 	text bytes.Buffer
@@ -238,7 +238,7 @@ func (s *screenfull) String() string {
 	return s.text.String()
 }
 
-// await waits until the text has a part so many times.
+// await waits until the text contains a part so many times.
 func (s *screenfull) await(t *testing.T, part string, times int) {
 	t.Helper()
 	limit := time.After(20 * time.Second)

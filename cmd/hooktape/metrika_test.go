@@ -27,7 +27,7 @@ type metrika struct {
 	front  *user    // whose agent senders reach: the same, or an edge before it
 }
 
-// webhook is a source as its maker gets to know it.
+// webhook is a source as shown to whoever made it.
 type webhook struct{ Name, ID, URL, Secret string }
 
 // batchStatus is what a sender is told about a batch.
@@ -69,8 +69,8 @@ func newMetrika(t *testing.T, tunnel bool) *metrika {
 	return m
 }
 
-// metrikaEdge leads to a laptop what comes for the service, and lets the laptop answer. It has none of the service's
-// checks, but for one: the laptop could refuse a body that is too large only when the edge has the whole of it.
+// metrikaEdge forwards to a laptop what comes for the service, and lets the laptop answer. It has none of the service's
+// checks but one: the laptop could refuse too large a body only once the edge has all of it.
 const metrikaEdge = `
 edge {
   domain = "127.0.0.1"
@@ -97,8 +97,8 @@ func (m *metrika) placeBehindTunnel() {
 	m.user, m.front, m.line = l.laptop, l.edge, l.laptopArgs
 }
 
-// begin starts the service, and waits until senders reach it. The edge would not ask for an answer again that was lost
-// with the link of the service that ran before.
+// begin starts the service, and waits until senders can reach it. An answer that was lost with the link of the previous
+// service would not be asked for again by the edge.
 func (m *metrika) begin() {
 	m.t.Helper()
 	if m.start(m.line...); m.front != m.user {
@@ -182,8 +182,8 @@ func (m *metrika) batch(request []byte) string {
 	return told.BatchID
 }
 
-// ask asks for the status of a batch. Questions count among the requests of a minute, so there is a time to wait when
-// there were many.
+// ask asks for the status of a batch. Questions count towards the requests of a minute, so after many of them it has to
+// wait.
 func (m *metrika) ask(w webhook, batch string) (code int, body []byte) {
 	m.t.Helper()
 	request := bytes.ReplaceAll(m.request("status.http", w), []byte("550e8400-e29b-41d4-a716-446655440001"), []byte(batch))
@@ -221,8 +221,8 @@ type delivered struct {
 	Attempts      int
 }
 
-// until waits for the delivery of a batch to a target to be in a state, with an attempt behind it, and asks for the
-// status then.
+// until waits until the delivery of a batch to a target has a state and an attempt, and then asks for the
+// status.
 func (m *metrika) until(w webhook, batch, target, state, status string) batchStatus {
 	m.t.Helper()
 	if err := poll(func() bool {
@@ -315,7 +315,7 @@ func (m *metrika) checkUploads(first string) {
 	}
 }
 
-// checkNoSecrets makes sure that nothing people look at has a secret in it.
+// checkNoSecrets makes sure that nothing people look at contains a secret.
 func (m *metrika) checkNoSecrets(hooks ...webhook) {
 	m.t.Helper()
 	seen := ""
@@ -471,7 +471,7 @@ func conversions(w webhook, n int, purchase string) []byte {
 	return fmt.Appendf(nil, "POST /webhook/offline-conversions/%s HTTP/1.1\r\nHost: h\r\nX-Webhook-Secret: %s\r\nContent-Length: %d\r\n\r\n%s", w.ID, w.Secret, b.Len(), b.Bytes())
 }
 
-// checkRate sends until there are too many. A slow machine takes longer to get there.
+// checkRate sends until there are too many requests. A slow machine takes longer to get there.
 func (m *metrika) checkRate(w webhook) {
 	m.t.Helper()
 	request := fmt.Appendf(nil, "POST /webhook/offline-conversions/%s HTTP/1.1\r\nHost: h\r\nX-Webhook-Secret: %s\r\nContent-Length: 2\r\n\r\n{}", w.ID, w.Secret)

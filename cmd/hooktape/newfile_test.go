@@ -39,7 +39,7 @@ func TestAFileMadeMeanwhileIsNotReplaced(t *testing.T) {
 	}
 }
 
-// TestADeviceIsNotReplaced: /dev/null is everybody's.
+// TestADeviceIsNotReplaced: /dev/null belongs to everybody.
 func TestADeviceIsNotReplaced(t *testing.T) {
 	err := newFile{doing: "back up", path: os.DevNull, force: true}.check("")
 	if f, ok := errors.AsType[*failure](err); !ok || f.code != exitUsage {

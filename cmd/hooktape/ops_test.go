@@ -25,7 +25,7 @@ func ops(t *testing.T, name string) string {
 	return string(text)
 }
 
-// setting is what stands behind name in the one line that begins with it.
+// setting is what follows name in the only line that begins with it.
 func setting(t *testing.T, text, name string) string {
 	t.Helper()
 	found := regexp.MustCompile(`(?m)^`+regexp.QuoteMeta(name)+`(.+)$`).FindAllStringSubmatch(text, -1)
@@ -51,7 +51,7 @@ func parsed(t *testing.T, line ...string) *cobra.Command {
 	return c
 }
 
-// grace is how long a command gives what is under way to finish.
+// grace is how long a command lets what is under way finish.
 func grace(t *testing.T, c *cobra.Command) time.Duration {
 	t.Helper()
 	d, err := config.ParseDuration(c.Flag("grace").Value.String())
@@ -120,7 +120,7 @@ func TestTheContainerStartsACommandThatThereIs(t *testing.T) {
 	}
 }
 
-// What the README has a reader type as another user or in a container are commands that there are, too.
+// Commands that the README has a reader type as another user or in a container exist, too.
 func TestTheReadmesServiceCommandsAreThere(t *testing.T) {
 	readme, err := os.ReadFile("../../README.md")
 	if err != nil {

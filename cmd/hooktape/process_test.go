@@ -30,8 +30,8 @@ type agentProcess struct {
 	err     error         // how it ended; set before done is closed
 }
 
-// transcript keeps what a process printed, in memory and in a file, and says
-// when more came.
+// transcript keeps what a process printed, in memory and in a file, and says when
+// more came.
 type transcript struct {
 	mu   sync.Mutex // guards what follows
 	file *os.File
@@ -129,8 +129,8 @@ func (a *agentProcess) awaitAddresses(withInspect bool) error {
 	}
 }
 
-// stop asks it to end and waits; the error is how it ended when that was not
-// one of the two good ways: done, or interrupted.
+// stop asks the process to end and waits; the error is how it ended, unless that was
+// one of the two good ways: done or interrupted.
 func (a *agentProcess) stop(sig os.Signal) error {
 	if err := a.process.Signal(sig); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return err
@@ -147,13 +147,13 @@ func (a *agentProcess) stop(sig os.Signal) error {
 	}
 }
 
-// unwell says whether its log shows what a healthy one never prints.
+// unwell says whether the log shows what a healthy agent never prints.
 func (a *agentProcess) unwell() bool {
 	log := a.errs.String()
 	return strings.Contains(log, "DATA RACE") || strings.Contains(log, "panic")
 }
 
-// kill ends it as a power cut would.
+// kill ends the process as a power cut would.
 func (a *agentProcess) kill() {
 	a.process.Kill()
 	<-a.done
@@ -186,7 +186,7 @@ func cleanEnviron(dir, tape string) []string {
 	)
 }
 
-// appsBehindTunnel puts the apps of the agents that are started from now on behind a tunnel.
+// appsBehindTunnel puts the apps of all agents started from now on behind a tunnel.
 func (u *user) appsBehindTunnel() {
 	u.t.Helper()
 	var err error
@@ -224,7 +224,7 @@ func (u *user) start(args ...string) *agentProcess {
 	return a
 }
 
-// run runs a command to its end and gives what it printed to stdout.
+// run runs a command to its end and returns what it printed to stdout.
 func (u *user) run(args ...string) []byte {
 	u.t.Helper()
 	out, err := u.try(args...)
@@ -234,8 +234,8 @@ func (u *user) run(args ...string) []byte {
 	return out
 }
 
-// look is try in this process, for commands that only look: to start a process with the race detector costs more than
-// they do.
+// look is try in this process, for commands that only look: starting a process with the race detector costs more than they
+// do.
 func (u *user) look(args ...string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), patienceOfTests)
 	defer cancel()

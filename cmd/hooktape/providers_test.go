@@ -70,7 +70,7 @@ func checkTaken(t *testing.T, line string) {
 	}
 }
 
-// canSign says whether whoever has the secret can sign as p: keys that are fetched are the sender's alone.
+// canSign says whether anybody with the secret can sign as p: if keys are fetched, only the sender can.
 func canSign(p *provider.Provider) bool {
 	return p.Scheme != nil && !p.Keyless && p.Needs == nil
 }

@@ -18,8 +18,8 @@ import (
 // busy machine, short enough to fail within a test's time.
 const patienceOfTests = 60 * time.Second
 
-// requestsIn cuts a file of testdata into its requests; rest is what is no
-// whole request.
+// requestsIn cuts a file of testdata into its requests; rest is what is not a whole
+// request.
 func requestsIn(b []byte) (requests [][]byte, rest []byte) {
 	for {
 		n := cutRequest(b)
@@ -40,8 +40,8 @@ func exchange(addr string, sent []byte, write func(net.Conn, []byte) error) (ans
 	return exchangeUntil(addr, sent, write, len(rest) > 0)
 }
 
-// exchangeToTheEnd is exchange with one that must be told so by a closed
-// connection: the bytes look whole but are not to be accepted.
+// exchangeToTheEnd is exchange for a last request that must be answered by closing
+// the connection: its bytes look whole but must not be accepted.
 func exchangeToTheEnd(addr string, sent []byte, write func(net.Conn, []byte) error) (answers [][]byte, err error) {
 	return exchangeUntil(addr, sent, write, true)
 }
@@ -91,10 +91,10 @@ func exchangeInTurn(addr string, request []byte, write func(net.Conn, []byte) er
 	return answers[0], nil
 }
 
-// hangUp says that no more will come, and waits for the agent to hang up too. By
-// then it has queued what became of the last request: the answer of an app is on
-// its way to the tape only when the sender has it, and who looked at the tape at
-// once might come too early.
+// hangUp says that no more will come, and waits for the agent to hang up too. By then
+// the agent has queued what became of the last request. An app's answer goes onto the
+// tape only once the sender has it, so that whoever looks at once might look too
+// early.
 func hangUp(conn net.Conn) {
 	conn.(*net.TCPConn).CloseWrite()
 	io.Copy(io.Discard, conn)
@@ -116,8 +116,8 @@ func byteByByte(conn net.Conn, b []byte) error {
 	return nil
 }
 
-// andHangUp writes all and then says that no more will come, as a sender does
-// whose connection breaks.
+// andHangUp writes everything and then closes its side, like a sender whose
+// connection breaks.
 func andHangUp(conn net.Conn, b []byte) error {
 	_, err := conn.Write(b)
 	return errors.Join(err, conn.(*net.TCPConn).CloseWrite())

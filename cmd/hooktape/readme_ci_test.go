@@ -57,7 +57,7 @@ type githubJob struct {
 	app *rawApp
 }
 
-// run is the output of the first step that fails, or of all.
+// run returns the output of the first step that fails, or of all.
 func (j *githubJob) run(steps []string) (output string, err error) {
 	for _, step := range steps {
 		file := filepath.Join(j.t.TempDir(), "step.sh")
@@ -77,7 +77,7 @@ func (j *githubJob) run(steps []string) (output string, err error) {
 	return output, nil
 }
 
-// The README's job for GitHub works as it is written: it passes, and when the app has changed it fails and says why.
+// The README's job for GitHub works as written: it passes, and once the app has changed it fails and says why.
 func TestReadmeJobForGitHubWorks(t *testing.T) {
 	if _, err := exec.LookPath("bash"); err != nil {
 		missing(t, "bash is not there: %v", err)
@@ -97,7 +97,7 @@ func TestReadmeJobForGitHubWorks(t *testing.T) {
 	}
 	u.run("export", "--session", "checkout", "--mask", "-o", "checkout.warc.gz")
 
-	// go run of a published version is the command that is tested, and the app runs already.
+	// Instead of go run of a published version, the tested command runs, and the app is up already.
 	bin := t.TempDir()
 	u.writes("start-app", "#!/bin/sh\nexit 0\n")
 	shim := "#!/bin/sh\n[ \"$1 $2\" = 'run github.com/hooktape/hooktape/cmd/hooktape@latest' ] || exit 99\nshift 2\nexec hooktape \"$@\"\n"

@@ -123,7 +123,7 @@ func (r *reader) runsToItsEnd(t *testing.T, command string) {
 	}
 }
 
-// placed puts the ports of this test where the page has its own.
+// placed replaces the page's ports with those of this test.
 func (r *reader) placed(text string) string {
 	if text == "3000" {
 		return portOf(r.app.addr)
@@ -137,7 +137,7 @@ func (r *reader) placed(text string) string {
 	return strings.NewReplacer(pairs...).Replace(text)
 }
 
-// config.example.hcl is part of the README's way: it must be there and pass check.
+// config.example.hcl belongs to the README's path: it must be there and pass check.
 func TestExampleConfigPassesCheck(t *testing.T) {
 	t.Parallel()
 	path, err := filepath.Abs("../../config.example.hcl")

@@ -57,7 +57,7 @@ func newFarSide(t *testing.T, answer func(asked) (status int, body string)) *far
 	return f
 }
 
-// take gives what was asked since the last time.
+// take returns what was asked since the last time, and forgets it.
 func (f *farSide) take() []asked {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -72,7 +72,7 @@ type registered struct {
 	Each                              map[string]string
 }
 
-// enrolled is a user whose source makes itself known to a provider.
+// enrolled is a user whose source registers itself with a provider.
 type enrolled struct {
 	*user
 	config, source string
@@ -136,7 +136,7 @@ func at(url string) func(registered) bool {
 	}
 }
 
-// checkNothingShown makes sure that none of the secrets is seen by people.
+// checkNothingShown makes sure that people see none of the secrets.
 func (e *enrolled) checkNothingShown(secrets ...string) {
 	e.t.Helper()
 	seen := e.agent.errs.String() + string(e.run("source", "list", "--json")) + string(e.run("source", "list")) +
@@ -187,7 +187,7 @@ func TestAsnaIsSubscribedToForAllEventsAndClients(t *testing.T) {
 	e.until(12, at("https://two.example.com/asna"))
 	checkAsked(t, api.take(), "PUT", 12)
 
-	// With a new tape nobody knows what is subscribed: what is there is changed.
+	// With a new tape nobody knows what is subscribed: subscriptions that exist are updated.
 	e.agent.stop(syscall.SIGTERM)
 	e.env = append(e.env, "HOOKTAPE_DATA="+filepath.Join(e.dir, "new.db"))
 	e.begin("https://three.example.com")
@@ -286,7 +286,7 @@ func TestIikoIsRegisteredForEachOrganization(t *testing.T) {
 	e.checkNothingShown("FakeSecretOfMoscowNotReal", "FakeTokenOfKazanNotReal")
 }
 
-// soFar is what was asked so far, without taking it.
+// soFar is what was asked so far; it stays for take.
 func (f *farSide) soFar() []asked {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -38,7 +38,7 @@ type repeatable struct {
 	shown   string // how a replay tells of the field that is another one when the app is changed
 }
 
-// systemApp is the app of a system. It takes only what was sent by somebody who knows the secret.
+// systemApp is the app of a system. It only accepts requests made with the secret.
 type systemApp struct {
 	*httptest.Server
 	proves  func(r *http.Request, body []byte, secret string) bool // the sender knows the secret
@@ -164,7 +164,7 @@ func (s *repeatable) check(t *testing.T) {
 	r.replayed(cmp.Or(got, 1)) // the app of metrika comes in with the replay of its one batch
 }
 
-// place puts the app where it is to be.
+// place puts the app where it should be.
 func (s *repeatable) place(u *user) {
 	if s.tunnel {
 		u.appsBehindTunnel()
@@ -239,7 +239,7 @@ func (u *user) settled() {
 	}
 }
 
-// repeating is a session of a system on its way to other people.
+// repeating is a system's session on its way to other people.
 type repeating struct {
 	*repeatable
 	*user
@@ -320,7 +320,7 @@ func (r *repeating) imported() {
 	}
 }
 
-// copied is what of a record stays when it is imported, and what does not.
+// copied is what of a record should survive an import.
 type copied struct {
 	ID, Time, Via, Source, Method, Event, Verdict string
 	Verified, Outbound                            bool

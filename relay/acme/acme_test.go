@@ -29,7 +29,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// rig is a Keeper between a CA and servers that show what it has.
+// rig is a Keeper between a CA and servers that show its certificates.
 type rig struct {
 	*Keeper
 	t        *testing.T
@@ -61,8 +61,8 @@ func (w *way) RoundTrip(r *http.Request) (*http.Response, error) {
 
 func (w *way) CloseIdleConnections() { w.RoundTripper.(*http.Transport).CloseIdleConnections() }
 
-// newRig starts the servers. Over TLS the CA reaches them if overTLS says so, over HTTP always; the Keeper knows of HTTP if
-// overHTTP says so.
+// newRig starts the servers. The CA always reaches them over HTTP, and over TLS if overTLS says so; the Keeper knows of HTTP
+// if overHTTP says so.
 func newRig(t *testing.T, overTLS, overHTTP bool) *rig {
 	r := &rig{t: t, refusals: make(chan struct{}, 100)}
 	secure, plain := listen(t), listen(t)
@@ -225,7 +225,7 @@ func TestListedNamesGetCertificatesOverTLSAndOthersNone(t *testing.T) {
 	}
 }
 
-// checkModes wants that nobody else can read what is kept.
+// checkModes checks that nobody else can read what is stored.
 func (r *rig) checkModes(folder string) {
 	r.t.Helper()
 	files := 0

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// Opening a pipe waits for who writes: the agent would never reload again, and check could not be interrupted.
+// Opening a pipe waits for a writer: the agent would never reload again, and check could not be interrupted.
 func TestAPipeIsRefusedAtOnce(t *testing.T) {
 	pipe := filepath.Join(t.TempDir(), "hooktape.hcl")
 	if err := syscall.Mkfifo(pipe, 0o600); err != nil {

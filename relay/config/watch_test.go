@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// patient is how long a test waits for what has to come.
+// patient is how long a test waits for what must come.
 const patient = 30 * time.Second
 
 // quick is for tests on the real clock.
@@ -195,7 +195,7 @@ func TestWhatChangedBeforeWatchingIsSeen(t *testing.T) {
 	})
 }
 
-// Cut off between two blocks a config is right, and lacks sources: polling must not take it up.
+// Cut off between two blocks, a config is valid but lacks sources: polling must not take it up.
 func TestWhatIsHalfWrittenWhenPolledIsReadWhenItIsWhole(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "c.hcl")
 	write(t, path, "a")
@@ -219,7 +219,7 @@ func TestWhatIsHalfWrittenWhenPolledIsReadWhenItIsWhole(t *testing.T) {
 	})
 }
 
-// Where events never cease polling still sees what has changed.
+// Even when events never cease, polling sees what has changed.
 func TestEventsWithoutEndHoldUpNoChange(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "c.hcl")
 	write(t, path, "a")

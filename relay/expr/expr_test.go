@@ -230,7 +230,7 @@ func TestABodyIsReadOnceAndOnlyWhenNeeded(t *testing.T) {
 	}
 }
 
-// A batch of offline conversions may have 10 MB: more than is decoded at once.
+// A batch of offline conversions may have 10 MB: more than may be decoded at once.
 func TestALoopGoesOverALongerArrayThanIsDecodedAtOnce(t *testing.T) {
 	const n = 1000
 	conversion := `{"client_id":"1.2","target":"purchase","date_time":"2025-07-01T12:34:56","price":1500,"note":"` + strings.Repeat("x", 9800) + `"}`

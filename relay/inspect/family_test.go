@@ -8,7 +8,7 @@ import (
 	"github.com/hooktape/hooktape/store"
 )
 
-// What was promised may come days later: from there, too, the way leads back to what began it.
+// What was promised may come days later: from there, too, the lineage leads back to the beginning.
 func TestWhatCameMuchLaterIsShownWithItsCause(t *testing.T) {
 	d := newDeck(t, nil)
 	call := d.put(store.Record{Time: t0, Source: "api", Trace: "t-1"}, "GET / HTTP/1.1\nHost: h\n\n")

@@ -34,7 +34,7 @@ type deck struct {
 	agent  *fakeAgent
 }
 
-// newDeck has a client in the same process; agent may be nil.
+// newDeck makes a deck whose client is in the same process; agent may be nil.
 func newDeck(t testing.TB, agent *fakeAgent) *deck {
 	t.Helper()
 	s, err := store.Open(filepath.Join(t.TempDir(), "tape.db"), store.Options{NoSync: true})
@@ -54,7 +54,7 @@ func newDeck(t testing.TB, agent *fakeAgent) *deck {
 	return d
 }
 
-// fakeAgent hands out the events it is told.
+// fakeAgent hands out the events that it is given.
 type fakeAgent struct {
 	mu       sync.Mutex
 	events   chan Event
@@ -93,7 +93,7 @@ func (f *fakeAgent) Wake(source, target string) {
 	f.woken = append(f.woken, source+"/"+target)
 }
 
-// put records a request given as text with \n line ends.
+// put records a request given as text with \n as line ends.
 func (d *deck) put(rec store.Record, text string, deliveries ...store.Delivery) store.ID {
 	d.t.Helper()
 	head, _, _ := strings.Cut(text, "\n\n")
@@ -452,7 +452,7 @@ func TestDeliveriesAreChosenRetriedAndDropped(t *testing.T) {
 	}
 }
 
-// What can be said of records chooses deliveries, too; what can't be understood chooses none.
+// Deliveries are also chosen by what is known of their records; an expression that can't be understood chooses none.
 func TestDeliveriesAreChosenByTheirRecords(t *testing.T) {
 	d := newDeck(t, newFakeAgent())
 	put := func(amount, finding string) store.ID {
@@ -500,7 +500,7 @@ func TestDeliveriesAreChosenByTheirRecords(t *testing.T) {
 	}
 }
 
-// What an attempt comes to between the look at a delivery and its change wins: nothing is sent twice.
+// If an attempt ends between the look at a delivery and its change, the attempt wins: nothing is sent twice.
 func TestADeliveryThatIsDeliveredMeanwhileIsNotRetried(t *testing.T) {
 	d := newDeck(t, newFakeAgent())
 	delivery := store.Delivery{Source: "shop", Target: "app", State: store.Pending, Created: t0}
@@ -522,7 +522,7 @@ func TestADeliveryThatIsDeliveredMeanwhileIsNotRetried(t *testing.T) {
 	}
 }
 
-// States and filters: what each choice of deliveries comes to. In each state there is one to "app" and one to "other".
+// Each choice of deliveries by state and filter. In each state there is one to "app" and one to "other".
 func TestWhatIsRetriedAndDroppedOfEachState(t *testing.T) {
 	states := []store.State{store.Pending, store.Delivered, store.Failed, store.Expired, store.Dropped, store.Orphaned}
 	for _, state := range states {
@@ -556,7 +556,7 @@ func TestWhatIsRetriedAndDroppedOfEachState(t *testing.T) {
 	}
 }
 
-// wantChanged wants that as many deliveries of a record are changed, told of, and what the verb makes of them.
+// wantChanged checks that so many deliveries of a record are changed and reported, and end in the state that the verb means.
 func (d *deck) wantChanged(verb string, q DeliveryQuery, id store.ID, want int) {
 	d.t.Helper()
 	before, err := d.store.Deliveries(id)

@@ -26,7 +26,7 @@ func (d *deck) tail(t testing.TB, q TailQuery) *tailed {
 	return &tailed{t, next}
 }
 
-// look reads up to the next cursor, and gives the paths of the records before it.
+// look reads up to the next cursor, and returns the paths of the records before it.
 func (x *tailed) look() (paths string, cursor store.ID) {
 	x.t.Helper()
 	var got []string
@@ -74,7 +74,7 @@ func TestATailBeginsWithTheNewestAndGoesOn(t *testing.T) {
 	x.want("/5", id)
 }
 
-// What is damaged hides nothing that comes.
+// A damaged record does not hide what comes after it.
 func TestATailGoesOnPastWhatIsDamaged(t *testing.T) {
 	d := tailDeck(t)
 	first := d.come("/first", true)
@@ -92,7 +92,7 @@ func TestATailGoesOnPastWhatIsDamaged(t *testing.T) {
 	x.want("", open)
 }
 
-// spoil changes bytes of the tape on the disk.
+// spoil changes bytes of the tape on disk.
 func (d *deck) spoil(text string) {
 	d.t.Helper()
 	f, err := os.OpenFile(d.store.Path(), os.O_RDWR, 0)

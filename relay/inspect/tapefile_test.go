@@ -11,7 +11,7 @@ import (
 
 var errNoTape = errors.New("no tape file")
 
-// refusingTapes takes no file.
+// refusingTapes refuses every file.
 type refusingTapes struct{ Tapes }
 
 func (refusingTapes) Read(io.Reader, ImportQuery) (Imported, error) { return Imported{}, errNoTape }
@@ -29,7 +29,7 @@ func (e *endless) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// What is refused is read to its end, so that whoever sends it hears why; of a stream without an end that can be interrupted.
+// A refused file is read to its end, so that its sender gets the reason; if it has no end, that can be interrupted.
 func TestAnImportThatIsRefusedCanBeInterrupted(t *testing.T) {
 	ctx, interrupt := context.WithCancel(t.Context())
 	defer interrupt()

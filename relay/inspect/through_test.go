@@ -83,7 +83,7 @@ func TestAConnectionLeadsToTheLaptopUntilTheAgentStops(t *testing.T) {
 	}
 }
 
-// lossy is a connection whose end is a loss, as when the link of a tunnel ends.
+// lossy is a connection that ends by being lost, like the link of a tunnel.
 type lossy struct{ net.Conn }
 
 func (c lossy) Read(p []byte) (int, error) {
@@ -94,7 +94,7 @@ func (c lossy) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// TestWhatIsLostOnItsWayDoesNotSeemToBeWhole: a response may last until the end of its connection.
+// TestWhatIsLostOnItsWayDoesNotSeemToBeWhole: some responses last until the end of their connection.
 func TestWhatIsLostOnItsWayDoesNotSeemToBeWhole(t *testing.T) {
 	for name, tt := range map[string]struct {
 		way  func(net.Conn) net.Conn
@@ -131,7 +131,7 @@ func isRefusal(err error) bool {
 	return refused
 }
 
-// TestWhoIsGoneIsNotSentForFurther: while the laptop takes nothing it does not show that they are gone.
+// TestWhoIsGoneIsNotSentForFurther: while the laptop takes nothing, it does not show that nobody waits.
 func TestWhoIsGoneIsNotSentForFurther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		client, near := net.Pipe()

@@ -13,13 +13,13 @@ import (
 	"github.com/hooktape/hooktape/relay/wire"
 )
 
-// dialect is what the tests of all providers have to know of one beside the provider itself. Most are fine without.
+// dialect is what the tests of all providers need to know of one besides the provider itself. Most need nothing.
 type dialect struct {
 	secret, wrong string            // "": a text that any HMAC and token takes
 	params        map[string]string //
-	// partial says that the signature covers some of the body only, or none: the provider's own test says which.
+	// partial says that the signature covers only some of the body, or none: the provider's own test says which.
 	partial bool
-	// senderOnly says that nobody else can sign, so that nothing here applies: the provider's own test has it all.
+	// senderOnly says that only the sender can sign, so that nothing here applies: the provider's own test covers everything.
 	senderOnly bool
 }
 

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// TestDeepBodiesAreOnlyRefused: what calls itself for each level of a body uses up the stack, which ends the process.
+// TestDeepBodiesAreOnlyRefused: recursion for each level of a body would use up the stack, which ends the process.
 func TestDeepBodiesAreOnlyRefused(t *testing.T) {
 	const levels = 16 << 20 // of 64 bytes, the least that a call takes, are more than a stack can have
 	deep := strings.Repeat("[", levels)

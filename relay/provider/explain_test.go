@@ -216,8 +216,8 @@ func TestExplainOfALargeBodyEnds(t *testing.T) {
 	}
 }
 
-// TestExplainIsBounded: a stranger chooses how deep a body is and how many names of hosts come with it, and a reason is
-// looked for at once.
+// TestExplainIsBounded: a stranger chooses how deep a body is and how many host names come with it, and an explanation
+// is made at once.
 func TestExplainIsBounded(t *testing.T) {
 	deep := strings.Repeat(`{"a":`, 9000) + "1" + strings.Repeat("}", 9000)
 	for what, body := range guessJSON([]byte(deep)) {

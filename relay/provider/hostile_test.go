@@ -9,7 +9,7 @@ import (
 	"github.com/hooktape/hooktape/relay/wire"
 )
 
-// TestHostileRequestsAreRefused: what no sender sends is a failure, never an acceptance or the end of the agent.
+// TestHostileRequestsAreRefused: what no sender sends fails the check; it is neither accepted nor ends the agent.
 func TestHostileRequestsAreRefused(t *testing.T) {
 	values := []string{
 		"", " ", ",", "=", "v1=", "v1,", "t=,v1=", "t=1", "ts=;h1=", "sha256=", "sha256=zz", "Basic", "Basic ", "Basic Og==", "Bearer ",
@@ -42,7 +42,7 @@ func TestHostileRequestsAreRefused(t *testing.T) {
 	})
 }
 
-// TestStrangersAreNotTaken: requests of nobody who has the secret, with fields and bodies made of what providers look at.
+// TestStrangersAreNotTaken: requests made without the secret, from fields and bodies that providers look at.
 func TestStrangersAreNotTaken(t *testing.T) {
 	pieces := []string{
 		"t=", "ts=", "v0=", "v1=", "v1,", "v1a,", "h1=", "sha1=", "sha256=", "1773500966", "1773500966000", "2026-03-14T15:09:26Z",

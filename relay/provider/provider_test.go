@@ -12,7 +12,7 @@ import (
 // now is the time of tests.
 var now = time.Date(2026, 3, 14, 15, 9, 26, 0, time.UTC)
 
-// request makes a request of its parts: fields are name, value, name, value.
+// request makes a request from its parts: fields are name, value, name, value.
 func request(t testing.TB, method, target, body string, fields ...string) *Request {
 	t.Helper()
 	raw := fmt.Sprintf("%s %s HTTP/1.1\r\nHost: hooks.example.com\r\nContent-Length: %d\r\n", method, target, len(body))

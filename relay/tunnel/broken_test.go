@@ -136,8 +136,8 @@ func TestABrokenEdgeIsCutOff(t *testing.T) {
 	}
 }
 
-// TestAStreamThatTheEdgeCutsOffEndsAlone: a laptop that stood still for so long finds all at once what the edge thought
-// better of.
+// TestAStreamThatTheEdgeCutsOffEndsAlone: a laptop that stood still for so long learns all at once of a stream and of its
+// end.
 func TestAStreamThatTheEdgeCutsOffEndsAlone(t *testing.T) {
 	preface, err := new(Preface).Bytes()
 	if err != nil {

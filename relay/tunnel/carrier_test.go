@@ -14,7 +14,7 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// TestALineThatIsSlowToTakeAPingIsNotGivenUp: behind much that the kernel still has to send there may be no room for one byte.
+// TestALineThatIsSlowToTakeAPingIsNotGivenUp: after much that the kernel has yet to send there may be no room for one byte.
 func TestALineThatIsSlowToTakeAPingIsNotGivenUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		near, far := net.Pipe()
@@ -47,8 +47,8 @@ func TestALineThatIsSlowToTakeAPingIsNotGivenUp(t *testing.T) {
 	})
 }
 
-// TestAFrameThatIsBegunIsWritten: nothing is taken of a frame before it is whole, so it must not wait where its header was
-// the last that had room.
+// TestAFrameThatIsBegunIsWritten: the other end takes nothing of a frame before it is whole, so it must not stop after a
+// header that was the last to fit.
 func TestAFrameThatIsBegunIsWritten(t *testing.T) {
 	for short := range 2 * len(frameHeader{}) {
 		synctest.Test(t, func(t *testing.T) {

@@ -46,7 +46,7 @@ func run(t *testing.T, f *Forward, handle func(*wire.Exchange)) *running {
 	return r
 }
 
-// hears waits for news that are so, and returns all up to them.
+// hears waits for the news it wants, and returns everything up to it.
 func (r *running) hears(what string, is func(Change) bool) (all []Change) {
 	r.t.Helper()
 	timeout := time.After(patience)
@@ -227,7 +227,7 @@ func (c stuckChannel) Reject(ssh.RejectionReason, string) error { <-c.until; ret
 func (c stuckChannel) ChannelType() string                      { return "forwarded-tcpip" }
 func (c stuckChannel) ExtraData() []byte                        { return nil }
 
-// TestAStuckLineHoldsUpNothingThatTheServerSays: behind a channel that is turned away its keepalives would wait.
+// TestAStuckLineHoldsUpNothingThatTheServerSays: its keepalives must not wait for a channel that is turned away.
 func TestAStuckLineHoldsUpNothingThatTheServerSays(t *testing.T) {
 	near, far := net.Pipe()
 	defer far.Close()
@@ -251,7 +251,7 @@ func TestAStuckLineHoldsUpNothingThatTheServerSays(t *testing.T) {
 	}
 }
 
-// keptChannel is a channel that its server closes when it likes.
+// keptChannel is a channel that its server closes whenever it likes.
 type keptChannel struct {
 	stuckChannel
 	ssh.Channel

@@ -173,7 +173,7 @@ func TestWithWhichKeysWeLogIn(t *testing.T) {
 	}
 }
 
-// mute is an agent that says nothing any more, at first or when it is to sign, until end is closed.
+// mute is an agent that stops answering, at first or when it should sign, until end is closed.
 type mute struct {
 	agent.Agent
 	lists      bool

@@ -51,7 +51,7 @@ func signerOf(t *testing.T, private any) ssh.Signer {
 	return signer
 }
 
-// newSSHServer has these host keys, and lets in who has the key of a user.
+// newSSHServer makes a server with these host keys that lets in whoever has the key of a user.
 func newSSHServer(t *testing.T, user ssh.PublicKey, hostKeys ...ssh.Signer) *sshServer {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -177,14 +177,14 @@ func (s *sshServer) forward(conn ssh.Conn, l net.Listener, port uint32) {
 	}
 }
 
-// visitor is somebody who may log in to a server: what they have in ~/.ssh.
+// visitor is somebody who may log in to a server, with what is in their ~/.ssh.
 type visitor struct {
 	SSHServer
 	dir string
 	key ed25519.PrivateKey
 }
 
-// newVisitor has a key in a file, and knows the server by these keys.
+// newVisitor makes a visitor with a key in a file, who knows the server by these keys.
 func newVisitor(t *testing.T, key ed25519.PrivateKey, s *sshServer, known ...ssh.PublicKey) *visitor {
 	t.Helper()
 	v := &visitor{dir: t.TempDir(), key: key}
@@ -236,7 +236,7 @@ func (v *visitor) pem(t *testing.T) []byte {
 	return pem.EncodeToMemory(block)
 }
 
-// locked is what can be seen of that key once it has a passphrase: the rest takes seconds to make.
+// locked is the public part of that key once it has a passphrase: making the rest takes seconds.
 func (v *visitor) locked(t *testing.T) []byte {
 	t.Helper()
 	bytes := append([]byte("openssh-key-v1\x00"), ssh.Marshal(struct {
@@ -247,7 +247,7 @@ func (v *visitor) locked(t *testing.T) []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "OPENSSH PRIVATE KEY", Bytes: bytes})
 }
 
-// hasAgent lets an agent have the visitor's key.
+// hasAgent gives the visitor an agent that has their key.
 func (v *visitor) hasAgent(t *testing.T) {
 	t.Helper()
 	ring := agent.NewKeyring()

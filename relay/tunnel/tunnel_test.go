@@ -24,7 +24,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// patience is how long a test waits for what is to happen at once.
+// patience is how long a test waits for what should happen at once.
 const patience = 30 * time.Second
 
 // edge takes tunnels on loopback until the test ends.
@@ -99,7 +99,7 @@ func ends(t *testing.T, timing Timing) (edge, laptop *Link) {
 	return receive(t, e.links), laptop
 }
 
-// receive waits for what comes at once.
+// receive waits for what should come at once.
 func receive[T any](t *testing.T, from <-chan T) (v T) {
 	t.Helper()
 	select {
@@ -275,7 +275,7 @@ func (e *ending) Accept() (net.Conn, error) {
 	}
 }
 
-// The line fails a moment before the session of yamux ends, whose streams are told of that by themselves.
+// The line fails a moment before the session of yamux ends, which its streams learn by themselves.
 func TestAWriteOnALineThatFailsIsToldWhy(t *testing.T) {
 	for range 10 {
 		at, laptop := ends(t, Timing{})
