@@ -131,7 +131,7 @@ func (t *target) tellFailure(d store.Delivery) {
 	if d.Status == 0 {
 		return
 	}
-	const fails, takes = "target answers with failures, will retry, told once", "target takes deliveries again"
+	const fails, takes = "target answers with failures, will retry (logged once)", "target takes deliveries again"
 	t.mu.Lock()
 	ends := t.failing && d.State == store.Delivered
 	begins, times := !t.failing && d.State == store.Pending, 0 // a delivery given up has been logged above

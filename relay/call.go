@@ -112,7 +112,7 @@ func (a *Agent) exchange(ctx context.Context, c *call, head *wire.RequestHead, r
 	}
 	s.keep(&outcome, kept)
 	if err := a.store.Settle(rec.ID, outcome).Wait(); err != nil {
-		a.complain("can't write what a call came to", targetKey{source: c.source}, err, "record", rec.ID)
+		a.complain("can't record the result of a call", targetKey{source: c.source}, err, "record", rec.ID)
 	}
 	rec.Answer = outcome.Answer
 	a.done(rec)

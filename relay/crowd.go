@@ -51,7 +51,7 @@ func (c *crowd) over(now time.Time) (since time.Time, turned int, over bool) {
 func (a *Agent) openFor(ctx context.Context, l *laptop) (net.Conn, error) {
 	conn, err := l.link.Open(ctx)
 	if errors.Is(err, tunnel.ErrFull) && ctx.Err() == context.DeadlineExceeded && l.crowd.turn(a.now()) {
-		a.log.Warn("tunnel takes no more requests, they wait here, told once", "tunnel", l.name, "remote", l.remote,
+		a.log.Warn("tunnel has as many requests under way as it takes, further ones wait here (logged once)", "tunnel", l.name, "remote", l.remote,
 			"under-way", l.link.Traffic().Streams)
 	}
 	return conn, err

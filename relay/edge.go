@@ -99,7 +99,7 @@ func (e *edge) admit(r *http.Request, from sender, now time.Time) (*laptop, *not
 	peer := addrOf(from.remote)
 	switch mismatch, differs := tunnel.Mismatch(r); {
 	case !from.tls && !peer.IsLoopback():
-		return nil, &notAdmitted{forPlain, http.StatusForbidden, "tunnels need TLS; is a proxy that speaks it among trusted_proxies?", true}
+		return nil, &notAdmitted{forPlain, http.StatusForbidden, "tunnels need TLS; if a proxy in front speaks it, list the proxy in trusted_proxies", true}
 	case !e.guesses.allowed(peer, now):
 		return nil, &notAdmitted{forGuessing, http.StatusTooManyRequests, "too many wrong tokens", false}
 	case differs:

@@ -369,7 +369,7 @@ func TestATunnelThatIsFullKeepsWhatComes(t *testing.T) {
 	if d := edge.delivery(id); d.State != store.Pending || d.Attempts != 0 {
 		t.Errorf("delivery %+v", d)
 	}
-	if n := strings.Count(log.String(), "tunnel takes no more requests, they wait here, told once: tunnel=alice"); n != 1 {
+	if n := strings.Count(log.String(), "tunnel has as many requests under way as it takes, further ones wait here (logged once): tunnel=alice"); n != 1 {
 		t.Errorf("told %d times: %s", n, log.String())
 	}
 	release()

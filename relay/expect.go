@@ -37,7 +37,7 @@ func (t *target) judge(s *sent, kept *store.Spool) {
 	a := t.agent
 	switch {
 	case held.denied:
-		a.complain("response can't be looked into", t.key, errNoRoom)
+		a.complain("response can't be checked against expect", t.key, errNoRoom)
 		return
 	case err != nil:
 		a.warn(t.key.source, expect.When.Source(), err)

@@ -187,6 +187,6 @@ func (r *reception) endFollow() {
 		}
 	}
 	if err != nil {
-		r.complain("can't note that an outcome has come, it will be asked for", r.ended.key, err, "record", r.rec.Cause)
+		r.complain("can't record that an outcome has arrived, the status will be polled", r.ended.key, err, "record", r.rec.Cause)
 	}
 }

@@ -51,7 +51,7 @@ var (
 	descEvicted    = desc("tape_evicted_total", "Records that retention has deleted.")
 
 	descExpires = desc("certificate_expires_timestamp_seconds", "When the certificate that senders see ends; of several, the first that does.")
-	descMissing = desc("certificates_missing", "Names of tls.acme that have no certificate: senders can't come to them.")
+	descMissing = desc("certificates_missing", "Names of tls.acme that have no certificate: senders can't connect to them.")
 	descOrders  = desc("certificate_orders_total", "Certificates ordered at the CA of tls.acme, by how that ended: done or failed.", "result")
 )
 

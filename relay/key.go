@@ -165,7 +165,7 @@ func (a *Agent) askKey(ctx context.Context, s *source) {
 	switch {
 	case ctx.Err() != nil:
 	case err != nil:
-		a.complain("key can't be had, what it can't be told from is answered 503", targetKey{source: s.Name}, err)
+		a.complain("key can't be fetched, requests that can't be checked without it get 503", targetKey{source: s.Name}, err)
 	case now != before:
 		a.log.Info("key was handed out", "source", s.Name)
 	}

@@ -148,7 +148,7 @@ func copiesFor(cfg *config.Config, name string, wanted []tunnel.Copy) (copies []
 		case i < 0:
 			copies = append(copies, store.Copy(c))
 		case copies[i].Where != c.Where:
-			return nil, fmt.Errorf("source %q is asked for twice, each time for others of its requests", c.Source)
+			return nil, fmt.Errorf("source %q is asked for twice, with different filters", c.Source)
 		}
 	}
 	return copies, nil
@@ -168,7 +168,7 @@ func (a *Agent) copyTo(l *laptop, copies []store.Copy) error {
 		return nil
 	}
 	if err := a.store.PutCopies(name, copies); err != nil {
-		return fmt.Errorf("what it wants could not be written: %w", err)
+		return fmt.Errorf("the copies that it asks for could not be stored: %w", err)
 	}
 	if a.renew == nil {
 		return nil

@@ -102,7 +102,7 @@ func TestATargetThatFailsNowAndThenIsLoggedOnceAMinute(t *testing.T) {
 		times, _ := json.Marshal(line["times-since"])
 		got = append(got, line["@message"].(string)+" "+string(times))
 	}
-	const fails, takes = "target answers with failures, will retry, told once", "target takes deliveries again"
+	const fails, takes = "target answers with failures, will retry (logged once)", "target takes deliveries again"
 	if want := []string{fails + " null", takes + " null", fails + " 99", takes + " null"}; !slices.Equal(got, want) {
 		t.Errorf("%d lines: %q", len(got), got)
 	}

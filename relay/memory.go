@@ -46,7 +46,7 @@ func cost(size int64, passes bool) int64 {
 var errNoRoom = errors.New("no memory for the body")
 
 // errTaken is why a request is turned away.
-var errTaken = errors.New("limits.memory is taken by others")
+var errTaken = errors.New("limits.memory is used up by other requests")
 
 // budget is limits.memory: what all requests under way may keep in memory. It is divided into shares, so that requests that
 // need little never wait behind those that need much, nor the other way round: one eighth for incomplete heads over 4 KiB,
@@ -175,7 +175,7 @@ func (r *reception) passes() bool { return r.src != nil && r.src.Respond == conf
 
 // noRoom is the finding about a request for which there was no memory in time. It is logged: the operator should know.
 func (a *Agent) noRoom() finding {
-	a.complain("requests are turned away for want of memory: raise limits.memory, or find out who takes it", targetKey{}, errTaken,
+	a.complain("requests are refused because limits.memory is used up: raise it, or find out what uses it", targetKey{}, errTaken,
 		"memory", a.memory.Load().size)
 	return unavailable(10, "no memory for the request: "+errTaken.Error())
 }

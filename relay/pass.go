@@ -225,7 +225,7 @@ func (r *reception) passOn(s sent) {
 const partingTime = 2 * time.Second
 
 // errEndless is why the rest of a response is missing on the tape.
-var errEndless = errors.New("its sender had left, and it did not come to its end within " + partingTime.String())
+var errEndless = errors.New("the sender had left, and the response did not end within " + partingTime.String())
 
 // parting writes a response to its sender, and limits how long it may still take once that fails.
 type parting struct {

@@ -22,7 +22,7 @@ func (a *Agent) serveAsked(x *wire.Exchange) {
 	}
 	r := &reception{
 		Agent: a, x: x, raw: a.store.Spool(), from: senderOf(x.Remote, x.TLS, x.Head, a.routes.Load().trusted),
-		found: finding{verdict: store.NoSource, reason: "plain HTTP, where only the CA is answered: senders come to https", status: http.StatusNotFound},
+		found: finding{verdict: store.NoSource, reason: "plain HTTP, which only the CA may use: send to https", status: http.StatusNotFound},
 	}
 	r.receive()
 }

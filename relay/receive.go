@@ -382,7 +382,7 @@ func (r *reception) failed(e *expr.Expr, err error) {
 func (a *Agent) warn(source, what string, err error) {
 	a.metrics.failed(source)
 	if _, told := a.failures.LoadOrStore([2]string{source, what}, true); !told {
-		a.log.Warn("expression failed and counts as false or empty, told once", "source", source, "expression", what, "error", err)
+		a.log.Warn("expression failed and counts as false or empty (logged once)", "source", source, "expression", what, "error", err)
 	}
 }
 

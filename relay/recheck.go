@@ -116,7 +116,7 @@ func (r *reception) readBack(m message) error {
 }
 
 // errFull is why a record that would pass is left as it is.
-var errFull = errors.New("as many deliveries wait for its target as may: try again later")
+var errFull = errors.New("max_pending deliveries wait for its target: try again later")
 
 // owing are the deliveries that hooktape owes a record for which nobody waits any more.
 func (r *reception) owing() ([]store.Delivery, error) {

@@ -176,7 +176,7 @@ func (a *Agent) counted(k kind, rec *store.Record, raw string) {
 	a.metrics.answered(rec)
 	a.metrics.rolledUp.Add(1)
 	if a.rollups.count(k, rec, raw, a.now()) {
-		a.log.Warn("requests come too fast for a record each and are rolled up, told once",
+		a.log.Warn("requests come too fast to record one by one and are rolled up (logged once)",
 			"verdict", k.verdict, "source", k.source, "remote", k.host, "reason", rec.Reason)
 	}
 }

@@ -65,7 +65,7 @@ func (a *Agent) presentFile(t *config.TLS) {
 	a.log.Info("certificate in use", "file", t.Cert, "names", t.Names(), "expires", expires)
 	switch now := a.now(); {
 	case leaf.NotAfter.Before(now):
-		a.log.Warn("certificate has expired, senders that check it will not come", "file", t.Cert, "expires", expires)
+		a.log.Warn("certificate has expired, senders that check it will refuse to connect", "file", t.Cert, "expires", expires)
 	case leaf.NotAfter.Before(now.Add(expiresSoon)):
 		a.log.Warn("certificate expires soon", "file", t.Cert, "expires", expires)
 	}
@@ -96,7 +96,7 @@ func (a *Agent) certified(o acme.Outcome) {
 	}
 	a.log.Info("certificate from the CA in use", line...)
 	if o.Err != nil {
-		a.log.Error("certificate can't be kept, after a restart another is ordered", "name", o.Name, "error", o.Err)
+		a.log.Error("certificate can't be stored, after a restart another one is ordered", "name", o.Name, "error", o.Err)
 	}
 }
 
@@ -106,9 +106,9 @@ func (a *Agent) tellUncertified(o acme.Outcome, line []any) {
 	case o.Failed > 1:
 		a.log.Debug("still no new certificate", append(line, "failed", o.Failed)...)
 	case o.Leaf != nil:
-		a.log.Error("certificate can't be renewed, will try again, the old one is used on", line...)
+		a.log.Error("certificate can't be renewed, will try again, the old one stays in use", line...)
 	default:
-		a.log.Error("no certificate for a name, will try again, senders to it can't come", line...)
+		a.log.Error("no certificate for this name, will try again, senders can't connect to it", line...)
 	}
 }
 

@@ -21,7 +21,7 @@ import (
 var subscriptionRetry = config.Retry{Min: time.Second, Max: 10 * time.Minute}
 
 // errAbandoned is what is said of a registration whose block has left the configuration.
-const errAbandoned = "its subscribe block has left the config: the provider may still send, and has to be told by hand"
+const errAbandoned = "its subscribe block was removed from the config: the provider may still send, cancel the subscription there by hand"
 
 // saidMax is how many bytes of what a provider says about a call that failed are shown.
 const saidMax = 200
@@ -119,7 +119,7 @@ func (a *Agent) subscribeDue(ctx context.Context, s *source) (next time.Time) {
 	defer a.subscriber.turn.Unlock()
 	all, err := a.store.Registrations(s.Name)
 	if err != nil {
-		a.complain("can't read what is registered", targetKey{source: s.Name}, err)
+		a.complain("can't read the state of the subscriptions", targetKey{source: s.Name}, err)
 		return a.now().Add(settleRetry)
 	}
 	all = a.advance(ctx, s, reconcile(s, all))
@@ -172,7 +172,7 @@ func (s *source) forget(all []store.Registration) (rest, forgotten []store.Regis
 			rest = append(rest, r)
 			continue
 		}
-		r.State, r.Error = store.Unsubscribed, "forgotten, and its provider was not told: the subscribe block has left the config"
+		r.State, r.Error = store.Unsubscribed, "subscription forgotten without telling the provider, its subscribe block was removed from the config"
 		forgotten = append(forgotten, r)
 	}
 	return rest, forgotten
@@ -230,7 +230,7 @@ func (a *Agent) advance(ctx context.Context, s *source, all []store.Registration
 
 func (a *Agent) keepRegistrations(s *source, all []store.Registration) {
 	if err := a.store.PutRegistrations(s.Name, all); err != nil {
-		a.complain("can't write what is registered", targetKey{source: s.Name}, err)
+		a.complain("can't write the state of the subscriptions", targetKey{source: s.Name}, err)
 	}
 }
 
@@ -263,7 +263,7 @@ func (a *Agent) take(ctx context.Context, s *source, r *store.Registration) bool
 	case w.off:
 		r.State, r.Error = store.Unsubscribed, ""
 	case w.url == "":
-		r.State, r.Error = store.Waiting, "no public_url says where the provider is to call"
+		r.State, r.Error = store.Waiting, "there is no public_url to give to the provider"
 	default:
 		r.State, r.Error = store.Subscribed, ""
 	}

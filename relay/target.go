@@ -142,7 +142,7 @@ func (t *target) dispatch(ctx context.Context) (next time.Time) {
 	}
 	due, next, err := t.ready(free)
 	if err != nil && !t.fault.Swap(true) {
-		t.agent.complain("can't read all that is to be delivered, told once", t.key, err)
+		t.agent.complain("can't read all pending deliveries (logged once)", t.key, err)
 	}
 	if err != nil && len(due) == 0 {
 		return t.agent.now().Add(settleRetry)
@@ -377,9 +377,9 @@ func (t *target) write(d store.Delivery, o store.Outcome) bool {
 	if err == nil {
 		return true
 	}
-	phrase := "can't write what became of an attempt, the record will be sent again"
+	phrase := "can't record the result of an attempt, the request will be sent again"
 	if errors.Is(err, store.ErrNotFound) { // it was deleted, or is on a damaged tape that was set aside
-		phrase = "what became of an attempt is not written, its record is not on the tape any more"
+		phrase = "result of an attempt not recorded, its record is no longer on the tape"
 	}
 	a.complain(phrase, t.key, err, "record", d.Record)
 	a.pause(settleRetry)

@@ -69,5 +69,5 @@ func (t *target) waits(key string) bool {
 
 // busyKey is the finding about a request that would overtake others of its key, and for which hooktape is not to take over.
 func busyKey(t *target) finding {
-	return unavailable(30, fmt.Sprintf("others of its key come first to target %q", t.key.name))
+	return unavailable(30, fmt.Sprintf("earlier records with the same key still wait for target %q", t.key.name))
 }

@@ -47,7 +47,7 @@ func (e Edit) parts(body []byte, boundary, name string) ([]byte, error) {
 		added := fmt.Sprintf("--%s\r\nContent-Disposition: form-data; name=\"%s\"\r\n\r\n%s\r\n", boundary, partName.Replace(name), e.value)
 		return slices.Insert(slices.Clone(body), closing, []byte(added)...), nil
 	case named[0].file != "":
-		return nil, fmt.Errorf("it is the file %q, and no field", named[0].file)
+		return nil, fmt.Errorf("it is the file %q, not a field", named[0].file)
 	case named[0].coding != "":
 		return nil, fmt.Errorf("the part is in %s", named[0].coding)
 	}

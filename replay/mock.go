@@ -108,7 +108,7 @@ func (m *Mock) Recordings() (answering, left int) {
 }
 
 // errNoAnswer says that a recording is no request that got a response.
-var errNoAnswer = errors.New("it has got no response")
+var errNoAnswer = errors.New("it has no response")
 
 // add takes a recording of the tape into the index.
 func (m *Mock) add(id store.ID, r *tape.Recording) error {

@@ -105,8 +105,8 @@ func seal(key []byte, b *bytes.Buffer) []byte {
 }
 
 var (
-	errChecksum = errors.New("the checksum does not hold")
-	errVersion  = errors.New("a version of value that this hooktape does not know")
+	errChecksum = errors.New("the checksum does not match")
+	errVersion  = errors.New("its format is not known to this hooktape")
 )
 
 // verify checks the checksum and returns what is before it, still part of value.

@@ -35,7 +35,7 @@ func (s *Store) passOver(damaged []unreadable) error {
 // tellPassedOver logs each delivery that will not be made.
 func (s *Store) tellPassedOver(damaged []unreadable) {
 	for _, u := range damaged {
-		s.options.Log("damaged delivery will not be made, those behind it of its key go on", "record", u.of.Record,
+		s.options.Log("damaged delivery will not be made, later ones with its key go on", "record", u.of.Record,
 			"source", u.of.Source, "target", u.of.Target, "error", u.err)
 	}
 }

@@ -40,7 +40,7 @@ func (s *Store) keepReserve() bool {
 		return true
 	}
 	if !s.short.Load() {
-		s.options.Log("no room is reserved for the end of the disk", "path", s.reservePath(), "error", err)
+		s.options.Log("can't reserve room for when the disk is full", "path", s.reservePath(), "error", err)
 	}
 	return false
 }

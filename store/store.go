@@ -160,7 +160,7 @@ func (s *Store) begin() (last ID, err error) {
 		err = nil
 	}
 	if swept > 0 {
-		s.options.Log("bodies swept whose record never came", "bodies", swept)
+		s.options.Log("removed bodies whose record was never completed", "bodies", swept)
 	}
 	if err != nil {
 		s.file.close()

@@ -138,7 +138,7 @@ func (u *user) refusesPlain() {
 		u.t.Fatal(err)
 	}
 	defer r.Body.Close()
-	if text, err := io.ReadAll(r.Body); err != nil || r.StatusCode != 404 || !strings.Contains(string(text), "come to https") {
+	if text, err := io.ReadAll(r.Body); err != nil || r.StatusCode != 404 || !strings.Contains(string(text), "send to https") {
 		u.t.Errorf("got %d %q, %v", r.StatusCode, text, err)
 	}
 }

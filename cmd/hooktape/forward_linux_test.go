@@ -272,7 +272,7 @@ func TestAnSSHServerThatRefusesEndsItAtOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	u.writes(".ssh/id_ed25519.pub", string(kept)) // which the server lets in
-	fails("it takes none of", ".ssh/id_ed25519 (SHA256:", "hint: ssh-copy-id -p ")
+	fails("it accepts none of", ".ssh/id_ed25519 (SHA256:", "hint: ssh-copy-id -p ")
 
 	server.stop()
 	os.Remove(filepath.Join(server.dir, "host"))

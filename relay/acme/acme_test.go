@@ -255,7 +255,7 @@ func TestOverHTTPWhereTheCADoesNotComeOverTLS(t *testing.T) {
 	r := newRig(t, false, false)
 	r.Want(r.settings(t.TempDir(), hooks))
 	r.round(t.Context())
-	if o := r.last(); !strings.HasPrefix(fmt.Sprint(o.Err), "the CA could not see that the name leads here: tls-alpn-01: ") || o.Failed != 1 || o.Leaf != nil {
+	if o := r.last(); !strings.HasPrefix(fmt.Sprint(o.Err), "the CA could not verify that the name leads here: tls-alpn-01: ") || o.Failed != 1 || o.Leaf != nil {
 		t.Fatalf("told %+v", o)
 	}
 	r.o.HTTP = true

@@ -29,7 +29,7 @@ func accountKey(ctx context.Context, cache autocert.Cache) (*ecdsa.PrivateKey, e
 	}
 	block, _ := pem.Decode(text)
 	if block == nil {
-		return nil, errors.New("the key of the account is none: delete " + accountName + ", and another account is made")
+		return nil, errors.New("the key of the account is not valid: delete " + accountName + ", and a new account is made")
 	}
 	key, err := x509.ParseECPrivateKey(block.Bytes)
 	if err != nil {

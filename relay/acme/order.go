@@ -101,7 +101,9 @@ func (k *Keeper) obtain(ctx context.Context, s Settings, name string) ([]byte, e
 // notProven is why the CA does not accept that a name is ours.
 type notProven struct{ said string }
 
-func (n *notProven) Error() string { return "the CA could not see that the name leads here: " + n.said }
+func (n *notProven) Error() string {
+	return "the CA could not verify that the name leads here: " + n.said
+}
 
 func (k *Keeper) order(ctx context.Context, client *acme.Client, name, way string) ([]byte, error) {
 	o, err := client.AuthorizeOrder(ctx, acme.DomainIDs(name))
@@ -139,7 +141,7 @@ func (k *Keeper) prove(ctx context.Context, client *acme.Client, name, way, url 
 	}
 	i := slices.IndexFunc(z.Challenges, func(c *acme.Challenge) bool { return c.Type == way })
 	if i < 0 {
-		return &notProven{way + ": it does not look so"}
+		return &notProven{way + ": it does not offer this check"}
 	}
 	q, err := newQuestion(client, name, z.Challenges[i])
 	if err != nil {
@@ -166,7 +168,7 @@ func details(refused *acme.AuthorizationError) string {
 		said = append(said, err.Error())
 	}
 	if len(said) == 0 {
-		return fmt.Sprintf("it says no more than %q", acme.StatusInvalid)
+		return fmt.Sprintf("it gives no reason but %q", acme.StatusInvalid)
 	}
 	return strings.Join(said, ", ")
 }

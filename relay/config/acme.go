@@ -56,7 +56,7 @@ func decodeACME(d *decoder, t *TLS, b *hclsyntax.Block) {
 	t.ACME = &ACME{Directory: defaultDirectory}
 	decodeBody(d, t.ACME, b.Body, &acmeSchema)
 	if b.Body.Attributes["names"] == nil {
-		d.fail(b.TypeRange, `acme needs the names that there are to be certificates for: names = ["hooks.example.com"]`)
+		d.fail(b.TypeRange, `acme needs the names to get certificates for: names = ["hooks.example.com"]`)
 		return
 	}
 	d.seen["acme names"] = b.Body.Attributes["names"].Expr.Range()
@@ -70,20 +70,20 @@ func decodeNames(d *decoder, c *ACME, a *hclsyntax.Attribute) {
 		_, notAddress := netip.ParseAddr(strings.Trim(name, "[]"))
 		switch {
 		case strings.Contains(name, "*"):
-			d.fail(at, "there are no wildcards by ACME here: a CA wants them proven in the DNS, which hooktape can't write to; "+
+			d.fail(at, "hooktape gets no wildcard certificates: a CA wants a DNS entry as proof, which hooktape can't write; "+
 				"list each name, or give a certificate's files")
 		case notAddress == nil:
 			d.fail(at, "certificates are for host names, not for addresses")
 		case !hostPattern.MatchString(name):
 			d.fail(at, `write a host name like "hooks.example.com", without scheme, port and path; letters beyond ASCII as xn--...`)
 		case slices.Contains(c.Names, name):
-			d.fail(at, "this name stands there already")
+			d.fail(at, "this name is in the list already")
 		default:
 			c.Names = append(c.Names, name)
 		}
 	})
 	if len(c.Names) == 0 && len(d.diags) == before {
-		d.fail(a.Expr.Range(), "no name at all; certificates are got for listed names alone")
+		d.fail(a.Expr.Range(), "the list is empty: certificates are ordered for listed names only")
 	}
 }
 

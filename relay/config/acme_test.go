@@ -36,14 +36,14 @@ tls {
 func TestWhatACACanNotBeAskedForIsRefused(t *testing.T) {
 	const domain = "edge {\n domain = \"hooks.example.com\"\n}\n"
 	for name, c := range map[string]struct{ acme, beside, after, why string }{
-		"a wildcard":             {acme: `names = ["*.hooks.example.com"]`, why: "no wildcards"},
+		"a wildcard":             {acme: `names = ["*.hooks.example.com"]`, why: "no wildcard certificates"},
 		"an address":             {acme: `names = ["192.0.2.1"]`, why: "not for addresses"},
 		"an address in brackets": {acme: `names = ["[::1]"]`, why: "not for addresses"},
 		"a URL":                  {acme: `names = ["https://hooks.example.com"]`, why: "write a host name"},
-		"a name twice":           {acme: `names = ["a.example.com", "A.example.com"]`, why: "stands there already"},
-		"no name":                {acme: `names = []`, why: "no name at all"},
+		"a name twice":           {acme: `names = ["a.example.com", "A.example.com"]`, why: "is in the list already"},
+		"no name":                {acme: `names = []`, why: "the list is empty"},
 		"no names":               {why: "acme needs the names"},
-		"certificate files":      {acme: `names = ["a.example.com"]`, beside: `key = "key.pem"`, why: "have no place beside it"},
+		"certificate files":      {acme: `names = ["a.example.com"]`, beside: `key = "key.pem"`, why: "can't be used with an acme block"},
 		"a CA without TLS":       {acme: "names = [\"a.example.com\"]\n directory = \"http://ca.example.com\"", why: "must begin with https://"},
 		"no mail address":        {acme: "names = [\"a.example.com\"]\n email = \"ops\"", why: "is an address like"},
 		"an edge elsewhere":      {acme: `names = ["alice.hooks.example.com"]`, after: domain, why: `"hooks.example.com" is not among the names`},

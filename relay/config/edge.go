@@ -138,7 +138,7 @@ func (d *decoder) checkTunnel(b *hclsyntax.Block) {
 		} else {
 			continue
 		}
-		d.fail(at, "%q has no place beside \"tunnel\": requests go through a tunnel as they came, the laptop's agent sends them on", name)
+		d.fail(at, "%q can't be used with \"tunnel\": requests go through a tunnel as they came, and the laptop's agent sends them on", name)
 	}
 }
 
@@ -231,7 +231,7 @@ func (c *Config) CheckCopy(tunnel string, want store.Copy) error {
 func (c *Config) planCopy(t Tunnel, want store.Copy) (*Source, Target, error) {
 	s := c.Source(want.Source)
 	if s == nil || !slices.Contains(t.Sources, want.Source) { // which of the two is nobody's business
-		return nil, Target{}, fmt.Errorf("source %q is not one that it may have copies of", want.Source)
+		return nil, Target{}, fmt.Errorf("this tunnel may not have copies of source %q", want.Source)
 	}
 	target := tunnelTarget(copyName(s, t.Name), t.Name)
 	target.Copy = true
@@ -240,7 +240,7 @@ func (c *Config) planCopy(t Tunnel, want store.Copy) (*Source, Target, error) {
 	}
 	var err error
 	if target.When, err = expr.ParseWhere(want.Where); err != nil {
-		return nil, Target{}, fmt.Errorf("the expression for source %q is none: %w", want.Source, err)
+		return nil, Target{}, fmt.Errorf("the expression for source %q is not valid: %w", want.Source, err)
 	}
 	return s, target, nil
 }

@@ -61,10 +61,10 @@ func TestALaptopGetsCopiesOfTheSourcesOfItsTunnelAlone(t *testing.T) {
 	}{
 		{"alice", "stripe", "", ""},
 		{"alice", "stripe", `event == "paid"`, ""},
-		{"alice", "stripe", "event ==", "is none"},
-		{"alice", "stripe", `env("TOKEN") == "x"`, "is none"},
-		{"alice", "nothing", "", "not one"},
-		{"bob", "stripe", "", "not one"},
+		{"alice", "stripe", "event ==", "is not valid"},
+		{"alice", "stripe", `env("TOKEN") == "x"`, "is not valid"},
+		{"alice", "nothing", "", "may not have copies"},
+		{"bob", "stripe", "", "may not have copies"},
 		{"carol", "stripe", "", "no such tunnel"},
 	} {
 		want := store.Copy{Source: tt.source, Where: tt.where}

@@ -62,7 +62,7 @@ func decodeFollow(d *decoder, t *Target, b *hclsyntax.Block) {
 		d.fail(b.TypeRange, `follow needs to know when the outcome has come: until = response.json.status == "done"`)
 	}
 	if t.Follow.EndedBy != nil && b.Body.Attributes["key"] == nil {
-		d.fail(b.TypeRange, "what ends it has a key, so follow needs the same: key = response.json.id")
+		d.fail(b.TypeRange, "ended_by has a key, so follow needs one that it is compared with: key = response.json.id")
 	}
 }
 
@@ -77,7 +77,7 @@ func decodeEndedBy(d *decoder, f *Follow, b *hclsyntax.Block) {
 		d.ends = append(d.ends, ending{f.EndedBy.Source, a.Expr.Range()})
 	}
 	if b.Body.Attributes["source"] == nil || b.Body.Attributes["key"] == nil {
-		d.fail(b.TypeRange, `ended_by needs "source", through which what ends it comes, and "key", over that request`)
+		d.fail(b.TypeRange, `ended_by needs "source", where the request that ends it arrives, and "key", an expression over that request`)
 	}
 }
 
@@ -95,7 +95,7 @@ func (d *decoder) checkFollows(c *Config) {
 	}
 	for _, e := range d.ends {
 		if !slices.Contains(names, e.source) {
-			d.fail(e.at, "there is no source %q to end what is followed%s", e.source, didYouMean(e.source, names))
+			d.fail(e.at, "there is no source %q%s", e.source, didYouMean(e.source, names))
 		}
 	}
 }

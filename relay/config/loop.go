@@ -27,7 +27,7 @@ func (d *decoder) checkLoops(c *Config) {
 		s := &c.Sources[i]
 		for _, t := range s.Targets {
 			if c.comesTo(s, &t, map[*Source]bool{}) {
-				d.fail(d.urls[s.Name+" "+t.Name], "what goes there comes back to source %q, and each request makes the next: give the address of the app", s.Name)
+				d.fail(d.urls[s.Name+" "+t.Name], "this leads back to source %q, so each request would cause another one: give the address of the app", s.Name)
 			}
 		}
 	}

@@ -21,7 +21,7 @@ func (d *decoder) mask(a *hclsyntax.Attribute, into *mask.Names) {
 		case utf8.RuneCountInString(name) > maxMaskName:
 			d.fail(at, "a name has at most %d characters", maxMaskName)
 		case strings.ContainsAny(name, ".[]/"):
-			d.fail(at, "this is a path: give a name alone, which hides its value wherever it stands")
+			d.fail(at, "this is a path: give only a name, whose value is masked wherever it occurs")
 		case strings.ContainsFunc(name, notOfName) || strings.Trim(name, "-_") == "":
 			d.fail(at, "a name is made of letters, digits, dashes and underscores")
 		default:

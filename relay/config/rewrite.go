@@ -78,7 +78,7 @@ func isConstant(x *expr.Expr) bool {
 var (
 	// errElsewhere keeps senders from choosing where requests go.
 	errElsewhere = errors.New("the URL is not on the host of the target's url")
-	errNoURL     = errors.New(`the text is no URL and no path that begins with "/"`)
+	errNoURL     = errors.New(`the text is neither a URL nor a path that begins with "/"`)
 	errNoMethod  = errors.New("the text is no method")
 )
 

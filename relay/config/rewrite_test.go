@@ -60,7 +60,7 @@ func TestARewriteThatCantBeComputedSaysWhichKey(t *testing.T) {
 		`url = json.u`:                                `rewrite url: the URL is not on the host of the target's url`,
 		`url = "http://api.example${json.n}/"`:        `rewrite url: the URL is not on the host of the target's url`,
 		`url = "https://me:pw@api.example/${json.n}"`: `rewrite url: the URL is not on the host of the target's url`,
-		`url = json.m`:                                `rewrite url: the text is no URL and no path that begins with "/"`,
+		`url = json.m`:                                `rewrite url: the text is neither a URL nor a path that begins with "/"`,
 		`url = "/in/${json.up}/x"`:                    `rewrite url: path has dot segments and would be rewritten`,
 		`url = "https://api.example/..%2fx${json.n}"`: `rewrite url: path has dot segments and would be rewritten`,
 		`headers = {"A" = json.line}`:                 `rewrite headers: header "A": the value has a line break or NUL in it`,

@@ -136,7 +136,7 @@ func (d *decoder) checkSender(s *Source, b *hclsyntax.Block) {
 		}
 	}
 	if name == customProvider && signatures == 0 {
-		d.fail(given.Expr.Range(), "say how it is signed in a signature block: signature { header = \"X-Signature\" }")
+		d.fail(given.Expr.Range(), "say how requests are signed in a signature block: signature { header = \"X-Signature\" }")
 	}
 	for _, key := range []string{"secrets", "on_invalid", "tolerance"} {
 		a := b.Body.Attributes[key]
@@ -162,7 +162,7 @@ func (d *decoder) checkSecrets(s *Source, given *hclsyntax.Attribute) {
 	}
 	for i, secret := range s.Setting.Secrets {
 		if err := s.Provider.CheckSecret(secret); err != nil {
-			d.fail(given.Expr.Range(), "secret %d is none of provider %q: %s", i+1, s.Provider.Name, err)
+			d.fail(given.Expr.Range(), "secret %d is not valid for provider %q: %s", i+1, s.Provider.Name, err)
 		}
 	}
 }
@@ -247,7 +247,7 @@ func (d *decoder) checkDedupe(s *Source, b *hclsyntax.Block) {
 	}
 	for _, inner := range b.Body.Blocks {
 		if inner.Type == "dedupe" && inner.Body.Attributes["key"] == nil {
-			d.fail(inner.TypeRange, "dedupe needs a key: what is the same in requests that are, like json.id")
+			d.fail(inner.TypeRange, "dedupe needs a key: an expression that is the same for duplicates, like json.id")
 		}
 	}
 }

@@ -227,7 +227,7 @@ func (d *decoder) checkSubscriptions(s *Source, b *hclsyntax.Block) {
 		switch {
 		case sub.Create != nil:
 		case s.Provider == nil || s.Provider.Subscribe == nil:
-			d.fail(block.TypeRange, `how to subscribe is not known of this provider: say it in a create block`)
+			d.fail(block.TypeRange, `hooktape does not know how to subscribe at this provider: describe it in a create block`)
 		default:
 			d.adoptSubscription(sub, s.Provider, block.TypeRange)
 		}

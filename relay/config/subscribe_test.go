@@ -169,7 +169,7 @@ func TestSubscriptionsThatAreNotRight(t *testing.T) {
 		}
 	}
 	_, err := load(t, "source \"s\" {\n path = \"/s\"\n subscribe \"x\" {\n}\n}\n")
-	if err == nil || !strings.Contains(err.Error(), "how to subscribe is not known of this provider") {
+	if err == nil || !strings.Contains(err.Error(), "hooktape does not know how to subscribe at this provider") {
 		t.Error(err)
 	}
 }

@@ -39,7 +39,7 @@ func decodeTLS(d *decoder, c *Config, b *hclsyntax.Block) {
 	cert, key := b.Body.Attributes["cert"], b.Body.Attributes["key"]
 	switch {
 	case t.ACME != nil && (cert != nil || key != nil):
-		d.fail(cmp.Or(cert, key).NameRange, `an acme block gets certificates: "cert" and "key" have no place beside it`)
+		d.fail(cmp.Or(cert, key).NameRange, `"cert" and "key" can't be used with an acme block, which gets its own certificates`)
 	case t.ACME == nil && (cert == nil || key == nil):
 		d.fail(b.TypeRange, `tls needs "cert" and "key", the files of a certificate and of its private key, or an acme block`)
 	}
@@ -72,7 +72,7 @@ func (t *TLS) read(d *decoder, b *hclsyntax.Block, cert, key *hclsyntax.Attribut
 	}
 	var err error
 	if t.Certificate, err = tls.X509KeyPair(certText, keyText); err != nil {
-		d.fail(b.TypeRange, "certificate and key are no pair: %s", strings.TrimPrefix(err.Error(), "tls: "))
+		d.fail(b.TypeRange, "the certificate and the key do not belong together: %s", strings.TrimPrefix(err.Error(), "tls: "))
 	}
 }
 
@@ -90,7 +90,7 @@ func checkKey(text []byte) error {
 	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
 		switch {
 		case block.Type == "ENCRYPTED PRIVATE KEY" || block.Headers["DEK-Info"] != "":
-			return errors.New("the private key is encrypted, and there is nobody to ask for its password")
+			return errors.New("the private key is encrypted, and hooktape can't ask for its password")
 		case strings.HasSuffix(block.Type, "PRIVATE KEY"):
 			return nil
 		}

@@ -88,12 +88,12 @@ func TestABadPairIsShownWithItsPlaceAndWatched(t *testing.T) {
 		place, message string
 		more           int // problems beside it
 	}{
-		"another's key":        {pair{one.cert, other.key}, "c.hcl:1,1: ", "certificate and key are no pair: private key does not match public key", 0},
+		"another's key":        {pair{one.cert, other.key}, "c.hcl:1,1: ", "the certificate and the key do not belong together: private key does not match public key", 0},
 		"files exchanged":      {pair{one.key, one.cert}, "c.hcl:2,10: ", "there is no certificate in it", 1},
 		"no PEM":               {pair{"x", one.key}, "c.hcl:2,10: ", "there is no certificate in it", 0},
 		"empty key":            {pair{one.cert, ""}, "c.hcl:3,10: ", "there is no private key in it", 0},
-		"nonsense in the key":  {pair{one.cert, rsa}, "c.hcl:1,1: ", "certificate and key are no pair: ", 0},
-		"nonsense in the cert": {pair{inPEM("CERTIFICATE", []byte("x")), one.key}, "c.hcl:1,1: ", "certificate and key are no pair: ", 0},
+		"nonsense in the key":  {pair{one.cert, rsa}, "c.hcl:1,1: ", "the certificate and the key do not belong together: ", 0},
+		"nonsense in the cert": {pair{inPEM("CERTIFICATE", []byte("x")), one.key}, "c.hcl:1,1: ", "the certificate and the key do not belong together: ", 0},
 		"a password":           {pair{one.cert, inPEM("ENCRYPTED PRIVATE KEY", []byte("x"))}, "c.hcl:3,10: ", "the private key is encrypted", 0},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -80,7 +80,7 @@ func newCopy(source string, where *expr.Expr) store.Copy {
 // CheckWhere says what is wrong with an expression that is sent to an edge.
 func CheckWhere(text string) error {
 	if _, err := expr.ParseWhere(text); err != nil {
-		return fmt.Errorf("the expression is none: %w", err)
+		return fmt.Errorf("the expression is not valid: %w", err)
 	}
 	return nil
 }

@@ -72,7 +72,7 @@ func (c *compiler) node(e hclsyntax.Expression) term {
 	case *hclsyntax.AnonSymbolExpr:
 		return term{node: local{c.items[e]}}
 	}
-	return c.fail(e.Range(), "this is no expression that can be used here")
+	return c.fail(e.Range(), "an expression of this kind can't be used here")
 }
 
 func (c *compiler) literal(e *hclsyntax.LiteralValueExpr) term {
@@ -132,7 +132,7 @@ func (c *compiler) traversal(e *hclsyntax.ScopeTraversalExpr) term {
 		return c.fail(e.Traversal[0].SourceRange(), "unknown variable %q%s", name, didYouMean(name, known))
 	}
 	if slices.Contains(c.load.Unknown, name) {
-		return c.fail(e.Traversal[0].SourceRange(), "there is no %s where this is computed", name)
+		return c.fail(e.Traversal[0].SourceRange(), "%s is not available here", name)
 	}
 	path, ok := c.path(e.Traversal[1:])
 	if !ok {

@@ -198,7 +198,7 @@ func (s *Server) createSource(w http.ResponseWriter, r *http.Request) error {
 // one, in the form that its provider takes.
 func (s *Server) planNew(made []store.Source, source *store.Source) (Source, error) {
 	if s.Setup == nil {
-		return Source{}, refuse(Misused, "no agent runs, and no config is given that says where the source would be")
+		return Source{}, refuse(Misused, "no agent is running, and no config is given that says which URL the source gets")
 	}
 	given := source.Secret
 	secrets := []string{given}
@@ -214,7 +214,7 @@ func (s *Server) planNew(made []store.Source, source *store.Source) (Source, err
 		}
 		switch checked := planned[source.Name].Secret; {
 		case !checked && given != "":
-			return Source{}, refuse(Misused, "its requests are not checked with a secret, and one is given")
+			return Source{}, refuse(Misused, "a secret is given, and its requests are not checked with one")
 		case !checked:
 			source.Secret = "" // nobody would check with it
 		}

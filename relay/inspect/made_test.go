@@ -124,7 +124,7 @@ func TestSourcesThatCantBeMade(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := d.CreateSource(t.Context(), NewSource{Name: "crm"})
-	wantProblem(t, err, Misused, "no agent runs")
+	wantProblem(t, err, Misused, "no agent is running")
 	d.server.Setup = &fakeSetup{refuse: "/taken"}
 	if _, err := d.CreateSource(t.Context(), NewSource{Name: "crm", Provider: "iiko"}); err != nil {
 		t.Fatal(err)

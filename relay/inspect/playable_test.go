@@ -87,7 +87,7 @@ func TestARecordOfATapeFileIsSignedAsTheFileWas(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := d.Sign(t.Context(), "shop", id.String(), head, nil); err == nil || !strings.Contains(err.Error(), "no agent runs") {
+	if _, err := d.Sign(t.Context(), "shop", id.String(), head, nil); err == nil || !strings.Contains(err.Error(), "no agent is running") {
 		t.Errorf("without a tape file: %v", err)
 	}
 	err = errors.Join(d.store.AddToSession("qa", id), d.store.SetMasked("qa", nil, []store.Signing{{Source: "shop", Provider: "github", Secret: "s3"}}))

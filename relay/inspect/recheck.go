@@ -31,7 +31,7 @@ var recheckable = []store.Verdict{
 // result of each, one a line.
 func (s *Server) recheck(w http.ResponseWriter, r *http.Request) error {
 	if s.Agent == nil {
-		return refuse(Failed, "no agent runs, and it is the agent that knows the secrets")
+		return refuse(Failed, "no agent is running, and only an agent knows the secrets")
 	}
 	p := parser{Values: r.URL.Query()}
 	f, dry := p.filter(), p.bool("dry")

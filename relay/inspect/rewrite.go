@@ -27,7 +27,7 @@ type Rewriting struct {
 // chunk framing.
 func (s *Server) rewrite(w http.ResponseWriter, r *http.Request) error {
 	if s.Rewriter == nil {
-		return refuse(Failed, "no agent runs, and it is the configuration that says how: name it with -c FILE")
+		return refuse(Failed, "no agent is running, and the rewrite is in the config: name it with -c FILE")
 	}
 	name := r.URL.Query().Get("record")
 	id, err := s.Store.Find(name)

@@ -77,7 +77,7 @@ func (s *Server) signature(source, record string, head *wire.RequestHead, body [
 	}
 	p, ok := provider.Named(signing.Provider)
 	if !ok {
-		return nil, refuse(Failed, "the tape file was signed as by %q, of whom nothing is known", signing.Provider)
+		return nil, refuse(Failed, "the tape file was signed for provider %q, which is not known", signing.Provider)
 	}
 	setting := &provider.Setting{Secrets: []string{signing.Secret}, Params: signing.Params}
 	g, err := p.Sign(setting, &provider.Request{Head: head, Body: body, URL: provider.RequestURL("", head, false), Time: s.now()})
@@ -143,7 +143,7 @@ func (s *Server) verify(w http.ResponseWriter, r *http.Request) error {
 	return reply(w, found)
 }
 
-var errNoSecrets = refuse(Failed, "no agent runs that knows the secrets, and neither config nor secret is given")
+var errNoSecrets = refuse(Failed, "no agent is running that knows the secrets, and neither a config nor a secret is given")
 
 // posted is the request that a question is about: its head, then the decoded
 // body.

@@ -163,7 +163,7 @@ func removeStale(path string) error {
 		return err
 	}
 	if !socketFile(info) {
-		return fmt.Errorf("%s is in the way of the control socket and is no socket: move it away", path)
+		return fmt.Errorf("%s is where the control socket must be and is not a socket: move it away", path)
 	}
 	if conn, err := net.Dial("unix", path); err == nil {
 		conn.Close()

@@ -28,7 +28,7 @@ func (s *Server) unsubscribe(w http.ResponseWriter, r *http.Request) error {
 
 func (s *Server) changeSubscription(w http.ResponseWriter, r *http.Request, on bool) error {
 	if s.Subscriber == nil {
-		return refuse(Misused, "no agent runs, and no config is given that says how")
+		return refuse(Misused, "no agent is running, and no config is given that says how")
 	}
 	registrations, err := s.Subscriber.Subscribe(r.Context(), r.PathValue("name"), on)
 	if err != nil {

@@ -17,7 +17,7 @@ const throughProtocol = "hooktape-tunnel"
 
 // errNoTunnels is the answer when no agent runs.
 func errNoTunnels() *Problem {
-	return refuse(Failed, "no agent runs, and it is the agent that a laptop is connected to")
+	return refuse(Failed, "no agent is running, and laptops are connected to the agent")
 }
 
 // through turns the request's connection into one to the laptop of a tunnel, for a record that is sent again.

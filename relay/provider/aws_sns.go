@@ -75,7 +75,7 @@ func (v *snsVerifier) Verify() *Failure {
 		return failure
 	}
 	if !slices.Contains(topics, m["TopicArn"].Str) { // before a certificate is fetched for it
-		return &Failure{Kind: Mismatch, Token: true, Reason: fmt.Sprintf("the topic %.200q is none of params.topic", m["TopicArn"].Str)}
+		return &Failure{Kind: Mismatch, Token: true, Reason: fmt.Sprintf("the topic %.200q is not in params.topic", m["TopicArn"].Str)}
 	}
 	return verifySNS(m, v.setting)
 }
@@ -121,7 +121,7 @@ func snsMessage(m map[string]gjson.Result) (string, *Failure) {
 		names = snsNotification
 	case "SubscriptionConfirmation", "UnsubscribeConfirmation":
 	default:
-		return "", misshapen("Type of the JSON body is none of Amazon SNS")
+		return "", misshapen("Type of the JSON body is not one of Amazon SNS's")
 	}
 	var b strings.Builder
 	for _, name := range names {
@@ -141,7 +141,7 @@ func snsMessage(m map[string]gjson.Result) (string, *Failure) {
 func snsKey(at string, s *Setting) (*rsa.PublicKey, *Failure) {
 	u, ok := snsURL(at)
 	if !ok || !snsCertificate.MatchString(u.EscapedPath()) || u.RawQuery != "" {
-		return nil, misshapen("SigningCertURL names no certificate of Amazon SNS")
+		return nil, misshapen("SigningCertURL is not on a host of Amazon SNS")
 	}
 	pem, failure := fetched(s, at, nil)
 	if failure != nil {
@@ -149,11 +149,11 @@ func snsKey(at string, s *Setting) (*rsa.PublicKey, *Failure) {
 	}
 	certificate, err := parseKey(string(pem))
 	if err != nil {
-		return nil, &Failure{Kind: Unavailable, Reason: "what SigningCertURL names is no certificate"}
+		return nil, &Failure{Kind: Unavailable, Reason: "what SigningCertURL leads to is not a certificate"}
 	}
 	public, ok := certificate.public.(*rsa.PublicKey)
 	if !ok {
-		return nil, &Failure{Kind: Unavailable, Reason: "the certificate that SigningCertURL names is not for RSA"}
+		return nil, &Failure{Kind: Unavailable, Reason: "the certificate at SigningCertURL has no RSA key"}
 	}
 	return public, nil
 }
@@ -174,7 +174,7 @@ func snsConfirmation(r *Request, _ *Setting) *Reply {
 	}
 	visit, _ := place("json:SubscribeURL").get(r)
 	if _, ok := snsURL(visit); !ok {
-		return refusal(400, "SubscribeURL is on no host of Amazon SNS").checked()
+		return refusal(400, "SubscribeURL is not on a host of Amazon SNS").checked()
 	}
 	return &Reply{Status: 200, Fetch: visit}
 }

@@ -38,7 +38,7 @@ func (basic) Verifier(r *Request, s *Setting) Verifier {
 	case !ok || err != nil:
 		failure.Kind, failure.Reason = Form, "Authorization is not of the Basic scheme"
 	case !sameAsAny(string(given), s.Secrets):
-		failure.Kind, failure.Reason = Mismatch, "Authorization has another user and password than the configured ones"
+		failure.Kind, failure.Reason = Mismatch, "Authorization does not have the configured user and password"
 	default:
 		failure = nil
 	}

@@ -26,7 +26,7 @@ func cloudEventsValidation(r *Request, s *Setting) *Reply {
 		return nil
 	}
 	if only := s.Params["origin"]; only != "" && only != origin || len(origin) > maxEcho {
-		return refusal(403, "WebHook-Request-Origin is another than params.origin, or longer than 1 KiB")
+		return refusal(403, "WebHook-Request-Origin is not params.origin, or longer than 1 KiB")
 	}
 	return &Reply{Status: 200, Open: true, Fields: wire.Fields{
 		{Name: "Allow", Value: "POST"},

@@ -134,7 +134,7 @@ func TestSecretsThatCannotBeOneAreTold(t *testing.T) {
 		{"standard-webhooks", "whsec_not base64", "the secret is not base64 behind whsec_"},
 		{"standard-webhooks", "whpk_1SiA4o9hyqTCpIqC5V9HUakiiaeACeqfZTInDBbOir4=", ""},
 		{"discord", "nothing", "the secret is no key: PEM, hex or base64 is expected"},
-		{"discord", ecdsaSecret, "the key is of another kind"},
+		{"discord", ecdsaSecret, "the key is of the wrong kind"},
 		{"sendgrid", ecdsaSecret, ""},
 		{"github", "anything", ""},
 		{"telegram", "anything", ""},

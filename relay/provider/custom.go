@@ -57,7 +57,7 @@ func (c Custom) checkSigned() error {
 	}
 	switch {
 	case c.Signed != "" && !strings.Contains(c.Signed, "{"):
-		return errors.New("it has nothing of the request in it, and would be right for any")
+		return errors.New("it contains nothing of the request, so one signature would be right for every request")
 	case c.Timestamp == "" && strings.Contains(c.Signed, "{timestamp}"):
 		return errors.New("{timestamp} needs the name of its field in timestamp")
 	case c.ID == "" && strings.Contains(c.Signed, "{id}"):

@@ -59,7 +59,7 @@ func TestCustomSaysWhatItCanNotBe(t *testing.T) {
 		{Custom{Header: "X", Signed: "{body}{body}"}, "signed: {body} comes twice"},
 		{Custom{Header: "X", Signed: "{body"}, `signed: "{body" is not closed`},
 		{Custom{Header: "X", Signed: "{}"}, `signed: "{}" is no variable`},
-		{Custom{Header: "X", Signed: "fixed"}, "signed: it has nothing of the request in it, and would be right for any"},
+		{Custom{Header: "X", Signed: "fixed"}, "signed: it contains nothing of the request, so one signature would be right for every request"},
 		{Custom{Header: "X", Signed: "{timestamp}.{body}"}, "signed: {timestamp} needs the name of its field in timestamp"},
 		{Custom{Header: "X", Signed: "{id}.{body}"}, "signed: {id} needs the name of its field in id"},
 	} {

@@ -112,7 +112,7 @@ func guessSecrets(r *Request, s *Setting, others []Secret) iter.Seq[guess] {
 			}
 		}
 		for _, other := range others {
-			if !yield(guess{fmt.Sprintf("it is right under the secret of source %q, not under this one", other.Source), r, with(other.Value)}) {
+			if !yield(guess{fmt.Sprintf("the signature is right for the secret of source %q, not for the configured one", other.Source), r, with(other.Value)}) {
 				return
 			}
 		}

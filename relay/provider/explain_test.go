@@ -62,7 +62,7 @@ func TestExplainSaysWhatWasDone(t *testing.T) {
 		{name: "no secret", change: func(*Request) {}, secrets: []string{}, want: "no secret is configured"},
 		{
 			name: "secret of another source", change: func(*Request) {}, secrets: []string{usualWrong},
-			want: `it is right under the secret of source "shop", not under this one`,
+			want: `the signature is right for the secret of source "shop", not for the configured one`,
 		},
 		{
 			name: "line end of the secret", change: func(*Request) {}, secrets: []string{usualWrong, usualSecret + "\r\n"},
@@ -252,7 +252,7 @@ func (c *countingScheme) Sign(*Request, *Setting, string) (*Signature, error) { 
 func TestATokenIsNotExplainedByTheBody(t *testing.T) {
 	const body = "auth[application_token]=bad&auth[application_token]=t0ken"
 	got := Explain(&bitrix24, request(t, "POST", "/", body), &Setting{Secrets: []string{"t0ken"}}, nil)
-	if want := "auth[application_token] of the form is another token than the configured one"; got != want {
+	if want := "auth[application_token] of the form is not the configured token"; got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 }

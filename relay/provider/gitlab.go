@@ -21,7 +21,7 @@ var gitlab = Provider{
 // gitlabSigningToken decodes a signing token. A secret token is not one, even if it looks like base64.
 func gitlabSigningToken(secret string) ([]byte, error) {
 	if !strings.HasPrefix(secret, standardSymmetric) {
-		return nil, errors.New("the secret is no signing token: it does not begin with " + standardSymmetric)
+		return nil, errors.New("the secret is not a signing token: it does not begin with " + standardSymmetric)
 	}
 	return standardSecret(secret)
 }

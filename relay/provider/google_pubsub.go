@@ -76,5 +76,5 @@ func judgePubSub(c *claims, _ []byte, r *Request, s *Setting) *Failure {
 
 // foreign is the failure of a token that is valid but not meant for us.
 func foreign(what, got string) *Failure {
-	return &Failure{Kind: Mismatch, Token: true, Reason: fmt.Sprintf("the token is of another %s: %q; its signature is right", what, got)}
+	return &Failure{Kind: Mismatch, Token: true, Reason: fmt.Sprintf("the token is for another %s: %q; its signature is right", what, got)}
 }

@@ -124,7 +124,7 @@ func (a publicKey) key(secret string) (key, error) {
 		return nil, err
 	}
 	if _, ok := k.public.(ed25519.PublicKey); ok != (a.hash == 0) {
-		return nil, errors.New("the key is of another kind")
+		return nil, errors.New("the key is of the wrong kind")
 	}
 	k.hash = a.hash
 	return k, nil

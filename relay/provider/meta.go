@@ -27,7 +27,7 @@ func metaChallenge(r *Request, s *Setting) *Reply {
 	case want == "":
 		return refusal(403, "params.verify_token is not set")
 	case !sameAsAny(token, []string{want}):
-		return refusal(403, "hub.verify_token is another than params.verify_token")
+		return refusal(403, "hub.verify_token is not params.verify_token")
 	}
 	return echo(challenge)
 }

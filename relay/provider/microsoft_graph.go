@@ -70,7 +70,7 @@ func (v *graphVerifier) judge(notification gjson.Result, i int) *Failure {
 	case state.Type != gjson.String || state.Str == "":
 		return &Failure{Kind: Missing, Token: true, Reason: fmt.Sprintf("clientState of notification %d is missing", i+1)}
 	case !sameAsAny(state.Str, v.setting.Secrets):
-		return &Failure{Kind: Mismatch, Token: true, Reason: fmt.Sprintf("clientState of notification %d is another than the configured one", i+1)}
+		return &Failure{Kind: Mismatch, Token: true, Reason: fmt.Sprintf("clientState of notification %d is not the configured one", i+1)}
 	}
 	return nil
 }

@@ -75,7 +75,7 @@ func parsePlaidKey(text []byte, id string) (crypto.PublicKey, *Failure) {
 
 func judgePlaid(c *claims, body []byte, r *Request, s *Setting) *Failure {
 	if subtle.ConstantTimeCompare([]byte(hex.EncodeToString(body)), []byte(c.BodySum)) != 1 {
-		return &Failure{Kind: Mismatch, Reason: "the body is another than the token's: its SHA-256 differs; the token's signature is right"}
+		return &Failure{Kind: Mismatch, Reason: "the body is not the one that the token was made for: its SHA-256 differs; the token's signature is right"}
 	}
 	return stamp{Tolerance: 5 * time.Minute}.judge(time.Unix(c.IssuedAt, 0), r.Time, s.Tolerance)
 }

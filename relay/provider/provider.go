@@ -142,7 +142,7 @@ var table = []*Provider{
 }
 
 // ErrUnsigned says that there is nothing to sign: the sender never does.
-var ErrUnsigned = errors.New("nobody signs its requests")
+var ErrUnsigned = errors.New("its requests are not signed")
 
 // Sign says what to change in a request so that it is as the provider would send it at r.Time, with a fresh id. s must
 // be complete. The error is ErrUnsigned where the provider has no Scheme.

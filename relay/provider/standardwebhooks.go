@@ -51,7 +51,7 @@ const (
 // standardSecret decodes a symmetric secret; some write it without its prefix.
 func standardSecret(secret string) ([]byte, error) {
 	if strings.HasPrefix(secret, standardPrivate) || strings.HasPrefix(secret, standardPublic) {
-		return nil, errors.New("the secret is no symmetric one")
+		return nil, errors.New("the secret is not a symmetric key")
 	}
 	b, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(secret, standardSymmetric))
 	if err != nil {

@@ -57,7 +57,7 @@ func (v *tokenVerifier) Verify() *Failure {
 			return &Failure{Kind: Form, Token: true, Reason: fmt.Sprintf("%s does not begin with %q", at, v.scheme.Prefix)}
 		}
 		if !sameAsAny(given, v.setting.Secrets) {
-			return &Failure{Kind: Mismatch, Token: true, Reason: at.String() + " is another token than the configured one"}
+			return &Failure{Kind: Mismatch, Token: true, Reason: at.String() + " is not the configured token"}
 		}
 	}
 	if !seen {

@@ -43,9 +43,9 @@ func hubVerification(r *Request, s *Setting) *Reply {
 	case !ok:
 		return refusal(404, "hub.challenge is missing")
 	case mode == "subscribe" && !wanted:
-		return refusal(404, "hub.topic is none of params.topic")
+		return refusal(404, "hub.topic is not in params.topic")
 	case mode == "unsubscribe" && wanted:
-		return refusal(404, "hub.topic is one of params.topic, which is not to be unsubscribed from")
+		return refusal(404, "hub.topic is in params.topic: this subscription must stay")
 	}
 	return echo(challenge)
 }

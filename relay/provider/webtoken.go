@@ -114,7 +114,7 @@ const maxKeyID = 100
 func parseWebToken(text string) (*parsedToken, error) {
 	parts := strings.Split(text, ".")
 	if len(parts) != 3 {
-		return nil, errors.New("it has not three parts")
+		return nil, errors.New("it does not have three parts")
 	}
 	t := new(parsedToken)
 	var err error
@@ -168,7 +168,7 @@ func (c *claims) valid(at time.Time, tolerance time.Duration) *Failure {
 	from, to := time.Unix(c.IssuedAt, 0).Add(-tolerance), time.Unix(c.Expires, 0).Add(tolerance)
 	switch {
 	case at.Before(from):
-		return &Failure{Kind: Expired, Reason: "the token holds only in " + from.Sub(at).Round(time.Second).String() + "; its signature is right"}
+		return &Failure{Kind: Expired, Reason: "the token is not valid for another " + from.Sub(at).Round(time.Second).String() + "; its signature is right"}
 	case at.After(to):
 		return &Failure{Kind: Expired, Reason: "the token expired " + at.Sub(to).Round(time.Second).String() + " ago; its signature is right"}
 	}
@@ -187,7 +187,7 @@ type webKey struct {
 	ExpiredAt *int64 `json:"expired_at"` // Unix seconds; Plaid's
 }
 
-var errNotWebKey = errors.New("it is no key for RS256 or ES256")
+var errNotWebKey = errors.New("it is not a key for RS256 or ES256")
 
 func (k *webKey) public() (crypto.PublicKey, error) {
 	switch {

@@ -35,7 +35,7 @@ var (
 	errStuck    = errors.New("nothing could be written any more")
 	errText     = fmt.Errorf("%w: it sent a message of text", ErrBroken)
 	errTooLarge = fmt.Errorf("%w: it sent a message of more than %d bytes", ErrBroken, messageMost)
-	errNonsense = fmt.Errorf("%w: it sent a frame that is none", ErrBroken)
+	errNonsense = fmt.Errorf("%w: it sent a malformed frame", ErrBroken)
 	errEnded    = errors.New("it was ended")
 	errHungUp   = errors.New("the other end closed the connection")
 )

@@ -64,14 +64,14 @@ func (e *PortError) Error() string {
 	if e.Any {
 		return "the SSH server refuses to forward a port"
 	}
-	return fmt.Sprintf("the SSH server does not forward port %d: another program has it, or it is not allowed", e.Port)
+	return fmt.Sprintf("the SSH server does not forward port %d: another program uses it, or it is not allowed", e.Port)
 }
 
 // A HeldError is an SSH server that does not give us back a port that we had.
 type HeldError struct{ Port int }
 
 func (e *HeldError) Error() string {
-	return fmt.Sprintf("port %d is taken there, most likely by the connection that was lost", e.Port)
+	return fmt.Sprintf("port %d is in use there, most likely by the connection that was lost", e.Port)
 }
 
 // NewForward makes a forward of the port of a server.

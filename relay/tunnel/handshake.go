@@ -32,10 +32,10 @@ const (
 )
 
 // ErrToken is why Dial fails when the edge does not take the token.
-var ErrToken = errors.New("the edge does not take this token")
+var ErrToken = errors.New("the edge does not accept this token")
 
 // ErrNoEdge is why Dial fails when what answers is no edge, or none that takes tunnels.
-var ErrNoEdge = errors.New("there is no edge of hooktape at this URL")
+var ErrNoEdge = errors.New("no hooktape edge answers at this URL")
 
 // ErrPlain is why Dial fails where the URL has no TLS and does not stay on this machine.
 var ErrPlain = errors.New("TLS is required: give a URL that begins with https://")

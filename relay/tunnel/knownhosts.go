@@ -112,7 +112,7 @@ func readKnownHost(line []byte) (authority ssh.PublicKey, err error) {
 	marker, hosts, key, _, _, err := ssh.ParseKnownHosts(line)
 	switch {
 	case err == io.EOF:
-		return nil, errors.New("it is one word")
+		return nil, errors.New("it has only one word")
 	case err != nil:
 		return nil, err
 	case marker == "revoked": // on all hosts
@@ -120,7 +120,7 @@ func readKnownHost(line []byte) (authority ssh.PublicKey, err error) {
 	case marker == "cert-authority":
 		authority = key
 	case marker != "":
-		return nil, fmt.Errorf("@%s is no marker", marker)
+		return nil, fmt.Errorf("@%s is not a known marker", marker)
 	}
 	return authority, checkHosts(strings.Join(hosts, ","))
 }
@@ -149,11 +149,11 @@ func checkHosts(hosts string) error {
 func checkHash(host string) error {
 	parts := strings.Split(host, "|")
 	if len(parts) != 4 || parts[1] != "1" {
-		return errors.New("its hash of a host is none")
+		return errors.New("its hashed host name is malformed")
 	}
 	for _, part := range parts[2:] {
 		if _, err := base64.StdEncoding.DecodeString(part); err != nil {
-			return fmt.Errorf("its hash of a host is none: %w", err)
+			return fmt.Errorf("its hashed host name is malformed: %w", err)
 		}
 	}
 	return nil

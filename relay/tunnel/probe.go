@@ -25,7 +25,7 @@ const (
 )
 
 // ErrElsewhere is why a URL that leads somewhere is not the public one.
-var ErrElsewhere = errors.New("something else answers there")
+var ErrElsewhere = errors.New("another server answers there")
 
 // probe is a request that only this agent knows, and the answer that only this agent gives to it.
 type probe struct{ asked, answer string }

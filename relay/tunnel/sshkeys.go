@@ -26,13 +26,13 @@ func (e *LoginError) Error() string {
 	at := fmt.Sprintf("%s does not let %s in", e.Server.Address(), e.Server.User)
 	switch {
 	case len(e.Offered) > 0:
-		return at + ": it takes none of " + strings.Join(e.Offered, ", ")
+		return at + ": it accepts none of " + strings.Join(e.Offered, ", ")
 	case len(e.Locked) > 0:
 		return at + " without a key: " + strings.Join(e.Locked, ", ") + " has a passphrase, and the agent does not have it"
 	case e.Agent != nil:
 		return fmt.Sprintf("%s without a key, and the SSH agent can't be asked: %v", at, e.Agent)
 	}
-	return at + " without a key, and there is none that it would take"
+	return at + " without a key, and there is no key to offer"
 }
 
 // A KeyFileError is a key file that can't be used.
@@ -169,7 +169,7 @@ func readKey(file string) (signer ssh.Signer, public ssh.PublicKey, err error) {
 		return nil, locked.PublicKey, err
 	}
 	if err != nil {
-		return nil, nil, errors.New("it is no private key that can be read") // the parser's own error could reveal something of the key
+		return nil, nil, errors.New("it is not a readable private key") // the parser's own error could reveal something of the key
 	}
 	return signer, signer.PublicKey(), nil
 }

@@ -46,7 +46,7 @@ func (f *facts) decode(text []byte) error {
 	return nil
 }
 
-var errNoJSON = errors.New("what is known of it is no JSON")
+var errNoJSON = errors.New("the metadata about it is not JSON")
 
 // members are where the fields of a struct are, by the names that their tags give them.
 type members map[string][]int

@@ -393,7 +393,7 @@ func (x *harExchange) recording() (*Recording, error) {
 		}
 		r.Answer = &Answer{Status: x.Response.Status, Duration: duration, Time: Time{started.Add(time.Duration(duration)).UTC()}, Response: Bytes(x.Response.bytes())}
 		if x.Response.Content.Text == "" && x.Response.Content.Size > 0 {
-			r.Answer.Error = "the file has not its body"
+			r.Answer.Error = "the file does not have its body"
 		}
 	}
 	if err := r.examine(); err != nil {

@@ -208,7 +208,7 @@ func TestWhatAToolLeavesOutIsNoBaseline(t *testing.T) {
 	}
 	cut := warcText("request", "1", "", "GET / HTTP/1.1\r\nHost: a\r\n\r\n") + warcText("response", "2", "WARC-Concurrent-To: <1>\r\nWARC-Truncated: time\r\n", "HTTP/1.1 200 OK\r\n\r\nhi")
 	_, got, damage, _ := read(t, strings.NewReader(cut))
-	if len(damage) > 0 || len(got) != 1 || len(got[0].Attempts) > 0 || got[0].Answer.Error != "the file has not all of it: time" {
+	if len(damage) > 0 || len(got) != 1 || len(got[0].Attempts) > 0 || got[0].Answer.Error != "the file does not have all of it: time" {
 		t.Errorf("%+v, %v", got, damage)
 	}
 }

@@ -98,7 +98,7 @@ func together(request, response *half) *Recording {
 	at := response.time()
 	recording.Answer = &Answer{Time: at, Response: response.block}
 	if why := response.get(fieldTruncated); why != "" {
-		recording.Answer.Error = "the file has not all of it: " + oneLine(why)
+		recording.Answer.Error = "the file does not have all of it: " + oneLine(why)
 	}
 	if !at.IsZero() && (recording.Time.IsZero() || at.Before(recording.Time.Time)) {
 		recording.Time = at
