@@ -147,7 +147,7 @@ func (h *sshHost) keyFile(name, home, alias string) string {
 	return name
 }
 
-// apply sets what a host's entry says of a server, unless the command line said it.
+// apply sets what h says of a server, unless the command line said it.
 func (h *sshHost) apply(s *tunnel.SSHServer) error {
 	if h.through != "" {
 		return misused("ssh -R does that, with hooktape http at its other end", "~/.ssh/config has %s for %s, and --ssh reaches hosts directly only", h.through, s.Host)
