@@ -16,9 +16,25 @@ type ahead struct {
 	next func() (*Recording, error, bool)
 	stop func()
 
-	ends   [2]int // how many recordings there are up to the end of the span that is masked, and of the one that was read last
-	read   int
+	ends   [2]place // where the span ends that is masked, and the one that was read last
+	read   place
 	masked int
+	mixed  bool // they are not in the order of their ids, or have none
+}
+
+// place is where a recording stands among those that are read ahead. The zero value is before the first.
+type place struct {
+	count int // of the recordings up to it
+	id    string
+}
+
+// isPast says whether r, which is masked next, is behind a place. Ids tell that even if some recordings were deleted from the
+// tape after one of the two readings had come past them.
+func (a *ahead) isPast(p place, r *Recording) bool {
+	if a.mixed || p.count == 0 {
+		return p.count <= a.masked
+	}
+	return p.id < r.ID
 }
 
 // LookAhead makes the masker know the secrets of what comes later. The recordings are those that Mask will get, in the same
@@ -28,13 +44,13 @@ func (m *Masker) LookAhead(recordings iter.Seq2[*Recording, error]) {
 	m.ahead.next, m.ahead.stop = iter.Pull2(recordings)
 }
 
-// lookAhead reads on before the next recording is masked.
-func (m *Masker) lookAhead() error {
+// lookAhead reads on before r is masked.
+func (m *Masker) lookAhead(r *Recording) error {
 	a := m.ahead
 	if a == nil {
 		return nil
 	}
-	for a.masked >= a.ends[0] && a.next != nil {
+	for a.isPast(a.ends[0], r) && a.next != nil {
 		a.ends[0] = a.ends[1]
 		if err := m.readSpan(); err != nil {
 			return fmt.Errorf("look for secrets: %w", err)
@@ -48,7 +64,7 @@ func (m *Masker) lookAhead() error {
 // readSpan reads recordings until they told so many secrets, or to their end.
 func (m *Masker) readSpan() error {
 	a := m.ahead
-	for until := m.known.entered + spanMost; m.known.entered < until; a.read++ {
+	for until := m.known.entered + spanMost; m.known.entered < until; {
 		r, err, more := a.next()
 		if !more {
 			a.next = nil
@@ -57,6 +73,8 @@ func (m *Masker) readSpan() error {
 		if err != nil {
 			return err
 		}
+		a.mixed = a.mixed || r.ID <= a.read.id
+		a.read = place{a.read.count + 1, r.ID}
 		if err := m.find(r); err != nil && !isTooLarge(err) {
 			return err
 		}

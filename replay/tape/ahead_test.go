@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -28,7 +29,7 @@ func tokenOf(n int) string { return fmt.Sprintf("%03dS3cretTok3nNo%08d", (n+span
 // quoting is a recording that names one token and quotes others.
 func quoting(names string, quotes ...string) *Recording {
 	r := request("POST / HTTP/1.1\r\nHost: a\r\nX-Token: "+names+"\r\n", "seen: "+strings.Join(quotes, ", "))
-	r.Source = ""
+	r.Source, r.ID = "", ""
 	return r
 }
 
@@ -89,5 +90,42 @@ func TestNothingIsMaskedWhereTheSecretsCanNotBeFound(t *testing.T) {
 	m.LookAhead(allOf([]*Recording{quoting("-")}, lost))
 	if _, err := m.Mask(quoting("-", theSecret)); !errors.Is(err, lost) {
 		t.Errorf("%v", err)
+	}
+}
+
+// TestALookAheadStaysInFrontOfWhatIsMasked even if recordings are deleted between the two readings, and whatever their order.
+func TestALookAheadStaysInFrontOfWhatIsMasked(t *testing.T) {
+	const n, apart = 6 * spanMost, spanMost / 2
+	var all []*Recording
+	for i := range n {
+		r := quoting(tokenOf(i), tokenOf(i-apart), tokenOf(i+apart))
+		r.ID, r.Trace = fmt.Sprintf("%026d", i), tokenOf(i)
+		all = append(all, r)
+	}
+	fewer := append(all[:1:1], all[n/2:]...)
+	backwards := slices.Clone(all)
+	slices.Reverse(backwards)
+	for _, c := range []struct {
+		name           string
+		ahead, masking []*Recording
+	}{
+		{"whoever masks lost some", all, fewer},
+		{"both lost some", fewer, fewer},
+		{"the last comes first", backwards, backwards},
+	} {
+		m := newTestMasker(t)
+		m.LookAhead(allOf(c.ahead, nil))
+		for i, r := range c.masking {
+			masked, err := m.Mask(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			text := everywhereIn(t, masked)
+			for _, near := range []int{i - apart, i + apart} {
+				if 1 <= near && near < len(c.masking) && strings.Contains(text, c.masking[near].Trace) {
+					t.Fatalf("%s: recording %d shows the secret of %d: %s", c.name, i, near, text)
+				}
+			}
+		}
 	}
 }

@@ -90,7 +90,7 @@ func (m *Masker) Signing() (all []Signing) {
 // Mask is r without its secrets. What it returns has its own bytes, which can be read until the next call. An error that
 // wraps a *TooLarge is about this recording alone.
 func (m *Masker) Mask(r *Recording) (*Recording, error) {
-	if err := m.lookAhead(); err != nil {
+	if err := m.lookAhead(r); err != nil {
 		return nil, err
 	}
 	clear(m.found)
