@@ -89,8 +89,19 @@ func (s *Server) exportTape(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Content-Type", "application/warc")
 	w.Header().Set("Trailer", errorTrailer)
 	list := &listWriter{ResponseWriter: w}
-	if err := s.writeTape(r.Context(), list, session, records); err != nil {
+	if err := cmp.Or(s.writeTape(r.Context(), list, session, records), s.stillThere(chosen.Session)); err != nil {
 		fail(list, err)
+	}
+	return nil
+}
+
+// stillThere says so if a session whose records were read is gone: its records may have ended too early then. "" is no session.
+func (s *Server) stillThere(session string) error {
+	if session == "" {
+		return nil
+	}
+	if _, err := s.Store.Session(session); err != nil {
+		return refuse(NoSession, "session %q was deleted during the export: records are missing at its end", session)
 	}
 	return nil
 }
