@@ -80,7 +80,7 @@ func (s *Store) replace(damaged fs.FileInfo) (aside string, err error) {
 	if err != nil {
 		return "", err
 	}
-	defer release()
+	defer func() { _ = release() }() // nothing was written through it
 	if now, err := os.Stat(s.path); err != nil || !os.SameFile(damaged, now) {
 		return "", firstError(err, errReplaced)
 	}
