@@ -120,8 +120,9 @@ func TestAPathTooLongForASocketGetsAShortOne(t *testing.T) {
 	}
 }
 
-func TestALongDatabasePathWorksEndToEnd(t *testing.T) {
-	shortDir(t, "XDG_RUNTIME_DIR")
+// serveAtLongPath serves a database beside which a socket has no room, and connects to it.
+func serveAtLongPath(t *testing.T) *Client {
+	t.Helper()
 	folder := filepath.Join(t.TempDir(), strings.Repeat("l", 120))
 	if err := os.Mkdir(folder, 0o700); err != nil {
 		t.Fatal(err)
@@ -132,7 +133,13 @@ func TestALongDatabasePathWorksEndToEnd(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer client.Close()
+	t.Cleanup(client.Close)
+	return client
+}
+
+func TestALongDatabasePathWorksEndToEnd(t *testing.T) {
+	shortDir(t, "XDG_RUNTIME_DIR")
+	client := serveAtLongPath(t)
 	if status, err := client.Status(t.Context()); err != nil || status.Version != "9" {
 		t.Errorf("%+v %v", status, err)
 	}
@@ -144,17 +151,7 @@ func TestARuntimeDirectoryThatIsMissingIsPassedOver(t *testing.T) {
 	}
 	shortDir(t, "TMPDIR")
 	t.Setenv("XDG_RUNTIME_DIR", "/run/no-such-user")
-	folder := filepath.Join(t.TempDir(), strings.Repeat("l", 120))
-	if err := os.Mkdir(folder, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	database := filepath.Join(folder, "tape.db")
-	serveOn(t, database, (&Server{Version: "9"}).Handler())
-	client, err := Dial(t.Context(), database)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer client.Close()
+	serveAtLongPath(t)
 	if _, err := os.Stat("/run/no-such-user"); !errors.Is(err, fs.ErrNotExist) {
 		t.Error("it made a runtime directory, which is the system's to make")
 	}

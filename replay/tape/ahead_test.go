@@ -33,6 +33,22 @@ func quoting(names string, quotes ...string) *Recording {
 	return r
 }
 
+// maskedAhead is all that stands in each of the masked recordings, with a look ahead at those that are there.
+func maskedAhead(t *testing.T, m *Masker, there, masking []*Recording) iter.Seq2[int, string] {
+	m.LookAhead(allOf(there, nil))
+	return func(yield func(int, string) bool) {
+		for i, r := range masking {
+			masked, err := m.Mask(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !yield(i, everywhereIn(t, masked)) {
+				return
+			}
+		}
+	}
+}
+
 // TestASecretIsReplacedWhereItIsQuotedBeforeItIsNamed, in all that is up to a span away, however much comes.
 func TestASecretIsReplacedWhereItIsQuotedBeforeItIsNamed(t *testing.T) {
 	const n = 4 * spanMost
@@ -41,13 +57,7 @@ func TestASecretIsReplacedWhereItIsQuotedBeforeItIsNamed(t *testing.T) {
 		all = append(all, quoting(tokenOf(i), tokenOf(i-spanMost), tokenOf(i), tokenOf(i+1), tokenOf(i+spanMost-1)))
 	}
 	m := newTestMasker(t)
-	m.LookAhead(allOf(all, nil))
-	for i, r := range all {
-		masked, err := m.Mask(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		text := everywhereIn(t, masked)
+	for i, text := range maskedAhead(t, m, all, all) {
 		for _, near := range []int{i - spanMost, i, i + 1, i + spanMost - 1} {
 			if 0 <= near && near < n && strings.Contains(text, tokenOf(near)) {
 				t.Fatalf("recording %d shows the secret of %d: %s", i, near, text)
@@ -68,13 +78,8 @@ func TestFewSecretsAreLookedForFromTheFirstRecordingToTheLast(t *testing.T) {
 	binary := request("POST / HTTP/1.1\r\nHost: a\r\nContent-Type: application/octet-stream\r\n", "\x00\xff\xfe")
 	all = append(all, binary, quoting(theSecret))
 	m := newTestMasker(t)
-	m.LookAhead(allOf(all, nil))
-	for i, r := range all {
-		masked, err := m.Mask(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if strings.Contains(everywhereIn(t, masked), theSecret) {
+	for i, text := range maskedAhead(t, m, all, all) {
+		if strings.Contains(text, theSecret) {
 			t.Errorf("recording %d shows it", i)
 		}
 	}
@@ -113,14 +118,7 @@ func TestALookAheadStaysInFrontOfWhatIsMasked(t *testing.T) {
 		{"both lost some", fewer, fewer},
 		{"the last comes first", backwards, backwards},
 	} {
-		m := newTestMasker(t)
-		m.LookAhead(allOf(c.ahead, nil))
-		for i, r := range c.masking {
-			masked, err := m.Mask(r)
-			if err != nil {
-				t.Fatal(err)
-			}
-			text := everywhereIn(t, masked)
+		for i, text := range maskedAhead(t, newTestMasker(t), c.ahead, c.masking) {
 			for _, near := range []int{i - apart, i + apart} {
 				if 1 <= near && near < len(c.masking) && strings.Contains(text, c.masking[near].Trace) {
 					t.Fatalf("%s: recording %d shows the secret of %d: %s", c.name, i, near, text)
